@@ -1,0 +1,53 @@
+"""An exponential moving average of a module's parameters: what is exported is smoother than what is trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """Follows a module's trainable parameters.
+
+    decay: share of the old average kept per step; at the start min(decay, (1 + step) / (10 + step)),
+    so that the first steps do not weigh the untrained start (as in TensorFlow's moving averages).
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._followed = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        self._average = [p.detach().clone() for _, p in self._followed]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average toward the module's present parameters, after the update of `step`."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        for average, (_, parameter) in zip(self._average, self._followed, strict=True):
+            average.lerp_(parameter.detach(), weight)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averages by parameter name."""
+        return {n: a for a, (n, _) in zip(self._average, self._followed, strict=True)}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state`; raises KeyError where a parameter is missing."""
+        for average, (name, _) in zip(self._average, self._followed, strict=True):
+            average.copy_(state[name])
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within this context the module has the averaged parameters; after it, its own again."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        for average, (_, parameter) in zip(self._average, self._followed, strict=True):
+            kept = parameter.detach().clone()
+            parameter.copy_(average)
+            average.copy_(kept)

@@ -1,0 +1,51 @@
+"""What depends on the step alone: learning rates, what is due, and how many steps fit a time limit."""
+
+import re
+
+from stylegan_cli.errors import ConfigError
+
+TIMED_STEPS = 20  # this many steps are timed before their number is fixed
+
+_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def learning_rate(
+    step: int, total_steps: int | None, base: float, warmup: int = 0, decay_from: float = 0.6
+) -> float:
+    """Linear warm-up over `warmup` steps, `base`, then linear decay from `decay_from` of the way to the end.
+
+    A pure function of the step, so that a resumed run cannot drift. `total_steps` is None as long
+    as the number of steps is not fixed yet: no decay.
+    """
+    rate = base * min(1.0, (step + 1) / max(1, warmup))
+    if total_steps is None:
+        return rate
+    decay_start = decay_from * total_steps
+    left = (total_steps - step) / max(1e-9, total_steps - decay_start)
+    return rate * min(1.0, max(0.0, left))
+
+
+def is_due(step: int, every: int) -> bool:
+    """Whether something that happens every `every` steps happens after `step` of them; never for 0."""
+    return every > 0 and step % every == 0
+
+
+def steps_for(time_limit_s: float, seconds_of_first_20: float, overhead: float = 0.1) -> int:
+    """How many steps fit into the time limit, at least the ones that were timed.
+
+    overhead: the share of the time that goes into validation, sample sheets and checkpoints.
+    """
+    per_step_s = max(seconds_of_first_20, 1e-6) / TIMED_STEPS
+    return max(TIMED_STEPS, int(time_limit_s * (1 - overhead) / per_step_s))
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in "90s", "2m", "0.5h" or "1h30m".
+
+    Raises ConfigError for anything else, and for a duration of nothing.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
+    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text.strip().lower() or seconds <= 0:
+        raise ConfigError(f"'{text}' is no duration; write it like 90s, 2m, 0.5h or 1h30m")
+    return seconds
