@@ -44,7 +44,7 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
 
 
 def load_latest_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint that loads, on the CPU; None where there is none. A torn one is passed over."""
+    """The newest checkpoint that loads, on the CPU, or None; a torn one is passed over."""
     for path in _newest_first(folder):
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -106,6 +106,7 @@ class Metrics:
                 self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
+        """Write out what is buffered."""
         self._file.close()
         self._events.close()
 

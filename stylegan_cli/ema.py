@@ -1,4 +1,4 @@
-"""An exponential moving average of a module's parameters: what is exported is smoother than what is trained."""
+"""An exponential moving average of a module's parameters: what is exported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Ema:
     """Follows a module's trainable parameters.
 
-    decay: share of the old average kept per step; at the start min(decay, (1 + step) / (10 + step)),
-    so that the first steps do not weigh the untrained start (as in TensorFlow's moving averages).
+    decay: share of the old average kept per step; at first min(decay, (1 + step) / (10 + step)), so
+    that the untrained start weighs little (as in TensorFlow's moving averages).
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:

@@ -1,4 +1,4 @@
-"""What depends on the step alone: learning rates, what is due, and how many steps fit a time limit."""
+"""What depends on the step alone: learning rates, what is due, how many steps there are."""
 
 import re
 
@@ -12,8 +12,9 @@ _UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 def learning_rate(
     step: int, total_steps: int | None, base: float, warmup: int = 0, decay_from: float = 0.6
 ) -> float:
-    """Linear warm-up over `warmup` steps, `base`, then linear decay from `decay_from` of the way to the end.
+    """Linear warm-up over `warmup` steps, then `base`, then linear decay to nothing.
 
+    decay_from: the share of `total_steps` after which the decay begins.
     A pure function of the step, so that a resumed run cannot drift. `total_steps` is None as long
     as the number of steps is not fixed yet: no decay.
     """
@@ -26,7 +27,7 @@ def learning_rate(
 
 
 def is_due(step: int, every: int) -> bool:
-    """Whether something that happens every `every` steps happens after `step` of them; never for 0."""
+    """Whether what happens every `every` steps happens after `step` of them; never for 0."""
     return every > 0 and step % every == 0
 
 

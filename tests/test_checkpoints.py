@@ -60,7 +60,7 @@ def test_an_empty_folder_has_nothing_to_resume(tmp_path: Path) -> None:
 def test_config_comes_back_as_written(tmp_path: Path) -> None:
     save_config(tmp_path / "run", {"seed": 3, "penalty": "r1", "steps": None})
     assert load_config(tmp_path / "run") == {"seed": 3, "penalty": "r1", "steps": None}
-    with pytest.raises(TrainingError, match="config.json"):
+    with pytest.raises(TrainingError, match=r"config\.json"):
         load_config(tmp_path)
 
 
