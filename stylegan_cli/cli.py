@@ -1,0 +1,162 @@
+"""The `influ` command: one row per subcommand, and the only place that turns errors into exit codes.
+
+0 done, 1 nothing could be done, 2 wrong use, 3 part of a batch failed, 130 interrupted.
+"""
+
+import functools
+import importlib
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from stylegan_cli import __version__
+from stylegan_cli.commands import common
+from stylegan_cli.errors import InfluError, InterruptedByUserError
+
+Command = Callable[..., None]
+
+# Each row: the name a user types, and the plain function behind it.
+COMMANDS: dict[str, str] = {}
+
+# `influ styles` alone lists; its other verbs are rows of their own.
+STYLES_COMMANDS: dict[str, str] = {}
+
+# Every command takes these, whether or not its function knows of them.
+SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "threads": (common.Threads, None),
+    "verbose": (common.Verbose, 0),
+    "quiet": (common.Quiet, False),
+    "debug": (common.Debug, False),
+}
+
+
+@contextmanager
+def exit_codes(debug: bool) -> Iterator[None]:
+    """Turn any error of a command into one sentence on stderr and an exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except BrokenPipeError:
+        # The reader has left (`| head`); without this Python complains again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            common.console.print_exception()
+        code, sentence = _describe(error)
+        common.say_error(sentence)
+        raise typer.Exit(code) from None
+
+
+def _describe(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, InfluError):
+        return error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptedByUserError.exit_code, "interrupted"
+    detail = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return InfluError.exit_code, f"unexpected error: {detail}; run again with --debug"
+
+
+def with_shared_options(function: Command) -> Command:
+    """`function` with --threads, -v, -q and --debug in its signature, ending in an exit code."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any, threads: int | None, verbose: int, quiet: bool, debug: bool, **options: Any
+    ) -> None:
+        from stylegan_cli.devices import use_threads
+
+        common.set_verbosity(verbose, quiet, debug)
+        with exit_codes(debug):
+            use_threads(threads)
+            function(*args, **options)
+
+    signature = inspect.signature(function, eval_str=True)
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
+        for name, (option, default) in SHARED_OPTIONS.items()
+    ]
+    parameters = [*signature.parameters.values(), *shared]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
+    return command
+
+
+def load_command(place: str) -> Command:
+    """The function at `module:function`, ready to register."""
+    module, _, name = place.partition(":")
+    function = getattr(importlib.import_module(f"stylegan_cli.commands.{module}"), name)
+    return with_shared_options(function)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"influ {__version__}\n")
+        raise typer.Exit
+
+
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Learn a creator's look from a folder of pictures and give it to photos and clips."""
+
+
+def build_app() -> typer.Typer:
+    """The Typer application with every row of the tables above."""
+    settings: dict[str, Any] = {
+        "context_settings": {"help_option_names": ["-h", "--help"]},
+        "pretty_exceptions_enable": False,
+    }
+    app = typer.Typer(name="influ", no_args_is_help=True, **settings)
+    app.callback()(_about)
+    for name, place in COMMANDS.items():
+        app.command(name)(load_command(place))
+    if STYLES_COMMANDS:
+        styles = typer.Typer(**settings)
+        styles.callback(invoke_without_command=True)(_list_unless_told_otherwise())
+        for name, place in STYLES_COMMANDS.items():
+            styles.command(name)(load_command(place))
+        app.add_typer(styles, name="styles")
+    return app
+
+
+def _list_unless_told_otherwise() -> Command:
+    """The listing again, as what `influ styles` does without a further word."""
+    listing = load_command(STYLES_COMMANDS["list"])
+
+    def styles(context: typer.Context, **options: Any) -> None:
+        if context.invoked_subcommand is None:
+            listing(**options)
+
+    signature = inspect.signature(listing)
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    parameters = [context, *signature.parameters.values()]
+    styles.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    styles.__annotations__ = {item.name: item.annotation for item in parameters}
+    styles.__doc__ = "Styles you can use: list them, add your own, remove them."
+    return styles
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run `influ` with the arguments of this process."""
+    # A service manager or a closing shell stops us as politely as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _stop)
+    build_app()()

@@ -1,0 +1,1 @@
+"""One module per command: parse, build a config, make one call."""

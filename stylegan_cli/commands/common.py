@@ -1,0 +1,115 @@
+"""What every command shares: option aliases, the console on stderr, progress, and output for people or machines."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Every random draw depends on it.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")]
+
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads; as many as physical cores if not given."),
+]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="Say more; twice for every detail.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors, no progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+console = Console(stderr=True, highlight=False)
+"""For people: progress, notes and errors. Results for pipes go to stdout through `emit`."""
+
+
+def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
+    """Route the package's logging to the console: warnings, or more with -v, or errors alone with -q."""
+    from rich.logging import RichHandler
+
+    level = logging.WARNING - 10 * verbose
+    if debug:
+        level = logging.DEBUG
+    elif quiet:
+        level = logging.ERROR
+    handler = RichHandler(
+        console=Console(stderr=True), show_time=debug, show_path=debug, markup=False
+    )
+    logger = logging.getLogger("stylegan_cli")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(max(level, logging.DEBUG))
+    console.quiet = quiet
+
+
+def say_error(sentence: str) -> None:
+    """One sentence on stderr, even when the console is quiet."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        "influ:", sentence, style="red", markup=False
+    )
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left, as the `on_progress(done, total)` that domain functions take."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+
+        def on_progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield on_progress
+
+
+def emit(result: Mapping[str, object], as_json: bool) -> None:
+    """Print one result on stdout: a JSON object, or a line per entry."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2, default=str) + "\n")
+        return
+    width = max((len(name) for name in result), default=0)
+    for name, value in result.items():
+        sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {_readable(value)}\n")
+
+
+def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under their headings on stdout, as wide as the terminal."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(_readable(value) for value in row))
+    Console(highlight=False).print(table)
+
+
+def _readable(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4g}"
+        case Mapping():
+            return ", ".join(f"{name} {_readable(item)}" for name, item in value.items())
+        case list() | tuple():
+            return ", ".join(_readable(item) for item in value)
+        case _:
+            return str(value)
