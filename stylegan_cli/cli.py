@@ -23,10 +23,28 @@ from stylegan_cli.errors import InfluError, InterruptedByUserError
 Command = Callable[..., None]
 
 # Each row: the name a user types, and the plain function behind it.
-COMMANDS: dict[str, str] = {}
+COMMANDS = {
+    "stylize": "stylize:stylize",
+    "video": "video:video",
+    "generate": "generate:generate",
+    "prep": "prep:prep",
+    "train": "train:train",
+    "pretrain": "pretrain:pretrain",
+    "evaluate": "evaluate:evaluate",
+    "export": "export:export",
+    "info": "info:info",
+}
 
 # `influ styles` alone lists; its other verbs are rows of their own.
-STYLES_COMMANDS: dict[str, str] = {}
+STYLES_COMMANDS = {
+    "list": "styles:list_styles",
+    "add": "styles:add",
+    "remove": "styles:remove",
+}
+_HERE = lambda rows: {n: r for n, r in rows.items() if importlib.util.find_spec("stylegan_cli.commands." + r.split(":")[0])}  # noqa: E501,E731  # while the package grows
+import importlib.util  # noqa: E402
+
+COMMANDS, STYLES_COMMANDS = _HERE(COMMANDS), _HERE(STYLES_COMMANDS)
 
 # Every command takes these, whether or not its function knows of them.
 SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
