@@ -62,6 +62,7 @@ def test_training_a_parent_leaves_the_eyes_as_they_are(cat: Tensor) -> None:
     assert image.grad.abs().max() > 0
     assert all(not parameter.requires_grad for parameter in eyes.parameters())
     assert not any(module.training for module in eyes.modules())
+    assert before
     assert all(torch.equal(value, before[name]) for name, value in eyes.state_dict().items())
 
 
