@@ -1,0 +1,359 @@
+"""Layers that change the colour of each pixel alone. All are monotone in brightness: no false colour."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+
+from stylegan_cli.looks import draws
+from stylegan_cli.looks.draws import Rgb
+from stylegan_cli.looks.filters import Pixels, luma, mixed, smooth_step, tabulated
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """A smooth increasing curve per channel, from `low` to `high`, with the logarithms of its slopes."""
+
+    family: ClassVar[str] = "curves"
+    pointwise: ClassVar[bool] = True
+
+    log_slopes: tuple[tuple[float, ...], ...]  # one row for each channel
+    low: Rgb
+    high: Rgb
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        strength = draws.uniform(rng, 0.05, 0.6)
+        knots = int(rng.integers(3, 6))
+        common, own = rng.normal(size=knots), rng.normal(size=(3, knots))
+        slopes = np.clip(strength * (common + draws.uniform(rng, 0, 0.8) * own), -1.4, 1.4)
+        low = np.maximum(0, draws.normal(rng, 0, 0.05) + 0.03 * rng.normal(size=3))
+        high = np.minimum(1, 1 - abs(draws.normal(rng, 0, 0.05)) + 0.04 * rng.normal(size=3))
+        return cls(tuple(tuple(map(float, row)) for row in slopes), draws.rgb(low), draws.rgb(high))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        return np.stack([tabulated(image[..., c], self._channel(c)) for c in range(3)], -1)
+
+    def _channel(self, channel: int):  # type: ignore[no-untyped-def]
+        rows = self.log_slopes[channel]
+        low, high = self.low[channel], self.high[channel]
+
+        def curve(x: Pixels) -> Pixels:
+            slope = np.exp(np.interp(x, np.linspace(0, 1, len(rows)), rows))
+            rise = np.cumsum(slope) - slope[0]
+            return (low + (high - low) * rise / rise[-1]).astype(np.float32)
+
+        return curve
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """Lifted blacks, gain, gamma, and an S-curve or its contrary: lift + gain * x^gamma."""
+
+    family: ClassVar[str] = "tone"
+    pointwise: ClassVar[bool] = True
+
+    lift: float
+    gain: float
+    gamma: float
+    contrast: float  # part of the S-curve; below zero it flattens
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        lift = abs(draws.normal(rng, 0, 0.11)) if draws.chance(rng, 0.7) else 0.0
+        return cls(
+            lift=lift,
+            gain=max(0.35, draws.normal(rng, 1 - 0.9 * lift, 0.07)),
+            gamma=draws.log_uniform(rng, 0.55, 1.8),
+            contrast=draws.uniform(rng, -0.4, 1.2),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        def tone(x: Pixels) -> Pixels:
+            x = np.clip(self.lift + self.gain * x**self.gamma, 0, 1)
+            return (x + self.contrast * (smooth_step(x) - x)).astype(np.float32)
+
+        return tabulated(image, tone)
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A straight line around a pivot, clipped: hard black and white."""
+
+    family: ClassVar[str] = "contrast"
+    pointwise: ClassVar[bool] = True
+
+    slope: float
+    pivot: float
+    level: float  # where the pivot goes
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        pivot = draws.uniform(rng, 0.35, 0.65)
+        return cls(draws.log_uniform(rng, 0.6, 2.3), pivot, pivot + draws.normal(rng, 0, 0.06))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        return ((image - self.pivot) * self.slope + self.level).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A 3x3 colour mix near the identity, with an offset."""
+
+    family: ClassVar[str] = "mix"
+    pointwise: ClassVar[bool] = True
+
+    matrix: tuple[Rgb, Rgb, Rgb]
+    offset: Rgb
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        strength = draws.log_uniform(rng, 0.03, 0.25)
+        matrix = np.eye(3) + strength * np.clip(rng.normal(size=(3, 3)), -2, 2)
+        # Rows that sum to about one keep greys near grey.
+        matrix /= (0.75 * matrix.sum(1) + 0.25)[:, None]
+        first, second, third = (draws.rgb(row) for row in matrix)
+        return cls((first, second, third), draws.shift(rng, 0.04))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        return mixed(image, self.matrix) + np.float32(self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """Saturation and a rotation of hue around the grey axis; a linear map."""
+
+    family: ClassVar[str] = "saturation"
+    pointwise: ClassVar[bool] = True
+
+    amount: float
+    turn: float  # radians
+    grey: Rgb  # luma weights of what stays
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        turn = draws.normal(rng, 0, 0.22) if draws.chance(rng, 0.35) else 0.0
+        return cls(draws.log_uniform(rng, 0.3, 2.1), turn, draws.weights(rng, 0.15))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+        # Rodrigues' formula around (1, 1, 1) / sqrt(3).
+        spin = np.eye(3) + math.sin(self.turn) * cross + (1 - math.cos(self.turn)) * cross @ cross
+        grey = np.tile(np.array(self.grey), (3, 1))
+        return mixed(image, grey + self.amount * spin @ (np.eye(3) - grey))
+
+
+@dataclass(frozen=True, slots=True)
+class Vividness:
+    """Saturation as in HSV: the brightest channel stays."""
+
+    family: ClassVar[str] = "vividness"
+    pointwise: ClassVar[bool] = True
+
+    amount: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(draws.log_uniform(rng, 0.6, 2.4))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        return more_vivid(image, self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class HueSaturation:
+    """More or less colour around one hue, less or more of it elsewhere."""
+
+    family: ClassVar[str] = "hue saturation"
+    pointwise: ClassVar[bool] = True
+
+    hue: float  # radians, 0 is red
+    width: float  # power of the cosine window
+    inside: float
+    outside: float
+    turn: float  # radians, of the colours inside
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(
+            hue=draws.uniform(rng, 0, 2 * math.pi),
+            width=draws.log_uniform(rng, 0.7, 4),
+            inside=draws.log_uniform(rng, 0.4, 2.2),
+            outside=draws.log_uniform(rng, 0.25, 1.4),
+            turn=draws.normal(rng, 0, 0.2) if draws.chance(rng, 0.4) else 0.0,
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey = luma(image)[..., None]
+        # Two axes of the colour plane: red against cyan, and green against blue.
+        plane = [[1, -0.5, -0.5], [0, math.sqrt(0.75), -math.sqrt(0.75)]]
+        axes = mixed(image, plane)
+        chroma = np.sqrt((axes * axes).sum(-1)) + 1e-4
+        along = (axes[..., 0] * math.cos(self.hue) + axes[..., 1] * math.sin(self.hue)) / chroma
+        window = (np.maximum(along, 0) ** self.width)[..., None]
+        colour = image - grey
+        turned = mixed(colour, _turn(self.turn)) if self.turn else colour
+        return grey + colour * (self.outside * (1 - window)) + turned * (self.inside * window)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTone:
+    """One tint for the shadows, another for the highlights."""
+
+    family: ClassVar[str] = "split tone"
+    pointwise: ClassVar[bool] = True
+
+    shadows: Rgb
+    highlights: Rgb
+    shadow_power: float
+    highlight_power: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        strength = draws.log_uniform(rng, 0.02, 0.13)
+        shadows, highlights = draws.shift(rng, strength), draws.shift(rng, strength)
+        if draws.chance(rng, 0.5):  # complements, as colour graders like them
+            factor = -draws.uniform(rng, 0.5, 1.3)
+            highlights = draws.rgb(factor * np.array(shadows))
+        powers = draws.log_uniform(rng, 0.7, 3), draws.log_uniform(rng, 0.7, 3)
+        return cls(shadows, highlights, *powers)
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey = np.clip(image.mean(-1), 0, 1)
+        low = tabulated(grey, lambda x: (1 - x) ** self.shadow_power)[..., None]
+        high = tabulated(grey, lambda x: x**self.highlight_power)[..., None]
+        return image + np.float32(self.shadows) * low + np.float32(self.highlights) * high
+
+
+@dataclass(frozen=True, slots=True)
+class Monochrome:
+    """Black and white through a colour filter, wholly or in part."""
+
+    family: ClassVar[str] = "monochrome"
+    pointwise: ClassVar[bool] = True
+
+    weights: Rgb
+    amount: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        amount = 1.0 if draws.chance(rng, 0.8) else draws.uniform(rng, 0.4, 1)
+        return cls(draws.weights(rng, 0.5), amount)
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        return image + self.amount * (luma(image, self.weights)[..., None] - image)
+
+
+@dataclass(frozen=True, slots=True)
+class Tint:
+    """Luma between a dark and a light colour, each channel with its own gamma: sepia, cyanotype, duotone."""
+
+    family: ClassVar[str] = "tint"
+    pointwise: ClassVar[bool] = True
+
+    dark: Rgb
+    light: Rgb
+    gammas: Rgb
+    amount: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        dark = np.clip(abs(draws.normal(rng, 0.05, 0.1)) + 0.08 * rng.normal(size=3), 0, 0.45)
+        light = np.clip(0.93 + 0.04 * rng.normal() - 0.12 * np.abs(rng.normal(size=3)), 0.5, 1)
+        gammas = np.exp(0.22 * np.clip(rng.normal(size=3), -2.5, 2.5))
+        amount = 1.0 if draws.chance(rng, 0.45) else draws.uniform(rng, 0.15, 0.9)
+        return cls(draws.rgb(dark), draws.rgb(light), draws.rgb(gammas), amount)
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey = np.clip(luma(image), 0, 1)
+        channels = [
+            tabulated(grey, lambda x, c=c: self._channel(x, c))  # type: ignore[misc]
+            for c in range(3)
+        ]
+        return image + self.amount * (np.stack(channels, -1) - image)
+
+    def _channel(self, x: Pixels, channel: int) -> Pixels:
+        dark, light = self.dark[channel], self.light[channel]
+        return (dark + (light - dark) * x ** self.gammas[channel]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Few steps of value instead of a gradient, hard or soft."""
+
+    family: ClassVar[str] = "steps"
+    pointwise: ClassVar[bool] = True
+
+    of: Literal["luma", "value", "channels"]
+    levels: float  # steps from black to white
+    phase: float  # part of a step that the whole stair is moved by
+    softness: float  # 0 is a stair, 1 a ramp
+    vividness: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(
+            of=("luma", "value", "value", "channels")[int(rng.integers(4))],  # type: ignore[arg-type]
+            levels=draws.log_uniform(rng, 3, 16),
+            phase=draws.uniform(rng, -0.5, 0.5) if draws.chance(rng, 0.6) else 0.0,
+            softness=draws.uniform(rng, 0, 0.8) if draws.chance(rng, 0.5) else 0.0,
+            vividness=draws.log_uniform(rng, 0.8, 2.2) if draws.chance(rng, 0.7) else 1.0,
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        image = more_vivid(image, self.vividness)
+        if self.of == "channels":
+            return tabulated(image, self._stair)
+        old = image.max(-1) if self.of == "value" else luma(image)
+        ratio = tabulated(old, self._stair) / np.maximum(old, 1 / 255)
+        return image * ratio[..., None]
+
+    def _stair(self, x: Pixels) -> Pixels:
+        scaled = x * self.levels + self.phase
+        rest = scaled - np.round(scaled)  # in [-0.5, 0.5], the jump is at the ends
+        if self.softness > 0:
+            ramp = np.clip((np.abs(rest) - 0.5) / (0.5 * self.softness) + 1, 0, 1)
+            rest = 0.5 * np.sign(rest) * smooth_step(ramp.astype(np.float32))
+        else:
+            rest = np.zeros_like(rest)
+        stair = (np.round(scaled) + rest - self.phase) / self.levels
+        return np.clip(stair, 0, 1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """The white of the paper and the black of the ink."""
+
+    family: ClassVar[str] = "paper"
+    pointwise: ClassVar[bool] = True
+
+    white: Rgb
+    black: Rgb
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        warmth = draws.normal(rng, 0.03, 0.05)  # most papers are a little yellow
+        density = draws.uniform(rng, 0.8, 1)
+        white = density * (1 - np.array([0.0, 0.35, 1.0]) * warmth) + 0.015 * rng.normal(size=3)
+        black = abs(draws.normal(rng, 0, 0.1)) + 0.04 * rng.normal(size=3)
+        return cls(draws.rgb(np.clip(white, 0.6, 1)), draws.rgb(np.clip(black, 0, 0.35)))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        white, black = np.float32(self.white), np.float32(self.black)
+        return black + (white - black) * image
+
+
+def more_vivid(image: Pixels, amount: float) -> Pixels:
+    """Multiply HSV saturation, which stops at one."""
+    if amount == 1:
+        return image
+    value = image.max(-1, keepdims=True)
+    lowest = image.min(-1, keepdims=True)
+    limit = value / np.maximum(value - lowest, 1e-4)  # 1 / saturation
+    return value - (value - image) * np.minimum(np.float32(amount), limit)
+
+
+def _turn(angle: float) -> np.ndarray:
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross

@@ -1,0 +1,293 @@
+"""Layers that a hand would make: flat areas, oil, brush strokes, contour lines, pencil, ink, hatching."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import cv2
+import numpy as np
+
+from stylegan_cli.looks import draws
+from stylegan_cli.looks.draws import Rgb
+from stylegan_cli.looks.filters import (
+    Pixels,
+    bilateral,
+    blurred,
+    form_direction,
+    guided,
+    kuwahara,
+    logistic,
+    luma,
+    sigma_px,
+    smeared,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlatAreas:
+    """Areas flattened, edges kept."""
+
+    family: ClassVar[str] = "flat areas"
+    pointwise: ClassVar[bool] = False
+
+    by: Literal["bilateral", "guided"]
+    radius: float  # of the short side, as every width here
+    tolerance: float  # difference of value that counts as an edge
+    passes: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        by: Literal["bilateral", "guided"] = "bilateral" if draws.chance(rng, 0.65) else "guided"
+        return cls(
+            by=by,
+            radius=draws.log_uniform(rng, 1 / 130, 1 / 45),
+            tolerance=draws.log_uniform(rng, 0.06, 0.35),
+            passes=int(rng.integers(1, 4)),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        radius_px = self.radius * short_side
+        if self.by == "bilateral":
+            return bilateral(image, radius_px, self.tolerance, self.passes)
+        for _ in range(self.passes):
+            image = guided(image, radius_px, 0.5 * self.tolerance)
+        return image
+
+
+@dataclass(frozen=True, slots=True)
+class Oil:
+    """Dabs of paint: each pixel takes the colour of its calmest neighbourhood."""
+
+    family: ClassVar[str] = "oil"
+    pointwise: ClassVar[bool] = False
+
+    by: Literal["kuwahara", "median"]
+    radius: float
+    sharpness: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        by: Literal["kuwahara", "median"] = "kuwahara" if draws.chance(rng, 0.75) else "median"
+        return cls(by, draws.log_uniform(rng, 1 / 130, 1 / 35), draws.log_uniform(rng, 1, 6))
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        radius_px = max(1.0, self.radius * short_side)
+        if self.by == "kuwahara":
+            return kuwahara(image, radius_px, self.sharpness)
+        pixels = (image * 255 + 0.5).astype(np.uint8)
+        size = 2 * min(round(radius_px), 7) + 1
+        return np.asarray(cv2.medianBlur(pixels, size), np.float32) / 255
+
+
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """Brush strokes along the form: smeared along it, sharpened across (Kyprianidis & Kang 2011)."""
+
+    family: ClassVar[str] = "strokes"
+    pointwise: ClassVar[bool] = False
+
+    length: float
+    width: float
+    bristles: float  # contrast of the stroke's own texture
+    roughness: float  # scale over which the form's direction is averaged
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(
+            length=draws.log_uniform(rng, 1 / 60, 1 / 14),
+            width=draws.log_uniform(rng, 1 / 200, 1 / 50),
+            bristles=draws.uniform(rng, 0.3, 3),
+            roughness=draws.log_uniform(rng, 1 / 100, 1 / 25),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        direction = form_direction(luma(image), sigma_px(self.roughness, short_side))
+        smooth = smeared(image, direction, self.length * short_side)
+        detail = smooth - blurred(smooth, sigma_px(self.width, short_side))
+        return smooth + np.float32(self.bristles) * detail
+
+
+LineKind = Literal["dog", "xdog", "gradient", "laplacian"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contours:
+    """Dark contour lines of one width over what is below."""
+
+    family: ClassVar[str] = "contours"
+    pointwise: ClassVar[bool] = False
+
+    kind: LineKind
+    sigma: float
+    gain: float  # in units of 1 / value
+    threshold: float  # shifts how much counts as a line
+    strength: float  # 1 draws in full ink
+    ink: Rgb
+    of_photo: bool  # lines of the photo, or of what the layers below made of it
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        kinds: tuple[LineKind, ...] = ("dog", "dog", "xdog", "gradient", "laplacian")
+        ink = np.clip(0.04 + 0.08 * np.abs(rng.normal(size=3)), 0, 0.35)
+        return cls(
+            kind=kinds[int(rng.integers(len(kinds)))],
+            sigma=draws.log_uniform(rng, 1 / 420, 1 / 110),
+            gain=draws.log_uniform(rng, 18, 160),
+            threshold=draws.uniform(rng, -0.004, 0.02),
+            strength=draws.uniform(rng, 0.35, 1),
+            ink=draws.rgb(ink),
+            of_photo=draws.chance(rng, 0.7),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey = luma(photo if self.of_photo else image)
+        clear = self._clear(grey, sigma_px(self.sigma, short_side))
+        line = np.float32(self.strength) * (1 - clear)[..., None]
+        return image + line * (np.float32(self.ink) - image)
+
+    def _clear(self, grey: Pixels, sigma: float) -> Pixels:
+        """1 where there is no line, 0 in full ink."""
+        fine = blurred(grey, sigma)
+        if self.kind == "dog":
+            response = fine - blurred(grey, 2 * sigma)
+        elif self.kind == "xdog":  # Winnemoeller et al. 2012: a narrower pair, weighted
+            response = fine - 0.98 * blurred(grey, 1.6 * sigma) - 0.01 * grey
+        elif self.kind == "laplacian":
+            response = -0.35 * np.asarray(cv2.Laplacian(fine, cv2.CV_32F)) * sigma * sigma
+        else:
+            gradient_x = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 1, 0)) / 8
+            gradient_y = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 0, 1)) / 8
+            slope = np.sqrt(gradient_x**2 + gradient_y**2) * sigma
+            response = 0.012 - slope  # the shallow slopes of shading stay clear
+        clear = 1 + np.tanh(self.gain * (response + self.threshold))
+        return np.clip(clear, 0, 1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Pencil:
+    """Luma dodged by its own blurred negative: graphite, or coloured pencil over the picture."""
+
+    family: ClassVar[str] = "pencil"
+    pointwise: ClassVar[bool] = False
+
+    radius: float
+    gamma: float
+    colour: float  # 0 is bare paper, 1 draws over the picture
+    shade: float  # part of the picture's own shading that stays
+    weights: Rgb
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        colour = 0.0 if draws.chance(rng, 0.6) else draws.uniform(rng, 0.2, 1)
+        return cls(
+            radius=draws.log_uniform(rng, 1 / 150, 1 / 20),
+            gamma=draws.log_uniform(rng, 0.6, 4.5),
+            colour=colour,
+            shade=draws.uniform(rng, 0, 0.6) if draws.chance(rng, 0.35) else 0.0,
+            weights=draws.weights(rng, 0.1),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey = luma(image, self.weights)
+        dodged = grey / (blurred(grey, sigma_px(self.radius, short_side)) + 1e-3)
+        lines = np.clip(dodged, 0, 1) ** np.float32(self.gamma)
+        if self.shade:
+            lines = lines * (1 - self.shade * (1 - grey))
+        return _on_paper(image, lines, self.colour)
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """Black ink on white paper: XDoG (Winnemoeller, Kyprianidis & Olsen 2012, eq. 7 and 5)."""
+
+    family: ClassVar[str] = "ink"
+    pointwise: ClassVar[bool] = False
+
+    sigma: float
+    sharpening: float  # p
+    threshold: float  # epsilon
+    gain: float  # phi
+    flow: float  # smoothing along the form, 0 is none
+    colour: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(
+            sigma=draws.log_uniform(rng, 1 / 350, 1 / 80),
+            sharpening=draws.log_uniform(rng, 4, 40),
+            threshold=draws.uniform(rng, 0.25, 0.75),
+            gain=draws.log_uniform(rng, 1.5, 20),
+            flow=draws.log_uniform(rng, 1 / 120, 1 / 40) if draws.chance(rng, 0.4) else 0.0,
+            colour=0.0 if draws.chance(rng, 0.65) else draws.uniform(rng, 0.2, 1),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey, sigma = luma(image), sigma_px(self.sigma, short_side)
+        fine, wide = blurred(grey, sigma), blurred(grey, 1.6 * sigma)
+        sharpened = fine + np.float32(self.sharpening) * (fine - wide)
+        if self.flow:
+            direction = form_direction(grey, 3 * sigma)
+            sharpened = smeared(sharpened, direction, self.flow * short_side)
+        drawn = np.clip(1 + np.tanh(self.gain * (sharpened - self.threshold)), 0, 1)
+        return _on_paper(image, drawn.astype(np.float32), self.colour)
+
+
+@dataclass(frozen=True, slots=True)
+class Hatching:
+    """Hatching along the form: lines from the picture's own detail drawn out, or from its levels of luma.
+
+    A fixed screen of lines would depend on position, which no convolution can know.
+    """
+
+    family: ClassVar[str] = "hatching"
+    pointwise: ClassVar[bool] = False
+
+    by: Literal["form", "levels"]
+    spacing: float
+    length: float
+    lines: float  # number of lines from black to white, for levels
+    contrast: float
+    hardness: float
+    brightness: float
+    colour: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(
+            by="form" if draws.chance(rng, 0.6) else "levels",
+            spacing=draws.log_uniform(rng, 1 / 250, 1 / 90),
+            length=draws.log_uniform(rng, 1 / 60, 1 / 18),
+            lines=draws.log_uniform(rng, 6, 22),
+            contrast=draws.uniform(rng, 0.15, 0.5),
+            hardness=draws.log_uniform(rng, 4, 25),
+            brightness=draws.uniform(rng, -0.05, 0.2),
+            colour=0.0 if draws.chance(rng, 0.6) else draws.uniform(rng, 0.2, 1),
+        )
+
+    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+        grey, spacing = luma(image), sigma_px(self.spacing, short_side)
+        if self.by == "form":
+            wave = self._form_lines(grey, spacing, short_side)
+        else:
+            smooth = blurred(grey, 2 * spacing)
+            wave = np.cos(np.float32(2 * math.pi * self.lines) * smooth)
+        level = grey + self.brightness - 0.5 + np.float32(self.contrast) * wave
+        return _on_paper(image, logistic(self.hardness * level), self.colour)
+
+    def _form_lines(self, grey: Pixels, spacing: float, short_side: float) -> Pixels:
+        detail = _evened(grey - blurred(grey, 1.5 * spacing), 6 * spacing)
+        direction = form_direction(grey, 5 * spacing)
+        drawn_out = smeared(detail, direction, self.length * short_side)
+        return np.clip(_evened(drawn_out, 6 * spacing), -1.5, 1.5)
+
+
+def _evened(detail: Pixels, sigma: float) -> Pixels:
+    """Detail divided by its local size; where there is next to none, it stays next to none."""
+    return detail / np.sqrt(blurred(detail * detail, sigma) + np.float32(2e-5))
+
+
+def _on_paper(image: Pixels, drawing: Pixels, colour: float) -> Pixels:
+    """A drawing (H, W) on white, or over the picture's colour."""
+    if colour == 0:
+        return np.repeat(drawing[..., None], 3, 2)
+    return (1 - np.float32(colour) * (1 - image)) * drawing[..., None]
