@@ -1,0 +1,48 @@
+"""Which photo is content, whose look is learned, which is test: split by person, the same anywhere."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def split(root, test_count=40, creator_count=200):
+    """(content, creator, test) lists of paths below the content folder, ROOT/SET/*.jpg.
+
+    Order comes from a hash of the name, so adding pictures moves few others.
+    """
+    paths = sorted(Path(root).glob("*/*.jpg"), key=_name_hash)
+    test, pool = paths[:test_count], paths[test_count:]
+    half = len(pool) // 2
+    return pool[:half], pool[half : half + creator_count], test
+
+
+def mismatched_split(root, test_count=40, creator_count=200):
+    """The same test photos, but content from one kind of people and the creator's from another."""
+    content, creator, test = split(root, test_count, creator_count)
+    officials = [path for path in content if path.parent.name == "officials"]
+    synthetic = [path for path in creator if path.parent.name == "synthetic"]
+    return officials, synthetic, test
+
+
+def content_hash(root):
+    """A short hash of every photo's name and bytes: results with one hash saw the same data."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(root).glob("*/*.jpg")):
+        digest.update(f"{path.parent.name}/{path.name}".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def load(path, short_side=256):
+    """uint8 RGB (H, W, 3) with the given short side, antialiased."""
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    scale = short_side / min(image.size)
+    size = round(image.width * scale), round(image.height * scale)
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def _name_hash(path):
+    return hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).hexdigest()
