@@ -1,10 +1,11 @@
-"""The `influ` command: one row per subcommand, and the only place that turns errors into exit codes.
+"""The `influ` command: a row per subcommand, and the only place that makes errors exit codes.
 
 0 done, 1 nothing could be done, 2 wrong use, 3 part of a batch failed, 130 interrupted.
 """
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import os
 import signal
@@ -41,10 +42,14 @@ STYLES_COMMANDS = {
     "add": "styles:add",
     "remove": "styles:remove",
 }
-_HERE = lambda rows: {n: r for n, r in rows.items() if importlib.util.find_spec("stylegan_cli.commands." + r.split(":")[0])}  # noqa: E501,E731  # while the package grows
-import importlib.util  # noqa: E402
 
-COMMANDS, STYLES_COMMANDS = _HERE(COMMANDS), _HERE(STYLES_COMMANDS)
+
+def _here(rows: dict[str, str]) -> dict[str, str]:
+    found = importlib.util.find_spec
+    return {n: r for n, r in rows.items() if found("stylegan_cli.commands." + r.split(":")[0])}
+
+
+COMMANDS, STYLES_COMMANDS = _here(COMMANDS), _here(STYLES_COMMANDS)
 
 # Every command takes these, whether or not its function knows of them.
 SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {

@@ -1,4 +1,4 @@
-"""What every command shares: option aliases, the console on stderr, progress, and output for people or machines."""
+"""What every command shares: option aliases, console, progress, results for people or machines."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ console = Console(stderr=True, highlight=False)
 
 
 def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
-    """Route the package's logging to the console: warnings, or more with -v, or errors alone with -q."""
+    """Send the package's log to stderr: warnings, more with -v, errors alone with -q."""
     from rich.logging import RichHandler
 
     level = logging.WARNING - 10 * verbose
@@ -60,7 +60,13 @@ def say_error(sentence: str) -> None:
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with the time left, as the `on_progress(done, total)` that domain functions take."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -1,0 +1,112 @@
+"""Config dataclasses read from TOML and JSON, with errors that name what is wrong."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stylegan_cli.config import from_mapping, load_toml, to_mapping
+from stylegan_cli.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    width: int = 8
+    rates: tuple[float, ...] = (0.5, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError(f"width must be at least 1, got {self.width}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    name: str
+    data: Path | None = None
+    rate: float = 0.1
+    pair: tuple[int, int] = (1, 2)
+    resume: bool = False
+    gan: Literal["hinge", "lsgan"] = "hinge"
+    inner: Inner = field(default_factory=Inner)
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+def test_a_toml_file_becomes_a_config(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        'name = "film"\ndata = "faces"\nrate = 1\ngan = "lsgan"\npair = [3, 4]\n'
+        "[inner]\nwidth = 16\nrates = [1, 2.5]\n"
+    )
+
+    config = from_mapping(Outer, load_toml(path))
+
+    assert config == Outer(
+        name="film",
+        data=Path("faces"),
+        rate=1.0,
+        gan="lsgan",
+        pair=(3, 4),
+        inner=Inner(width=16, rates=(1.0, 2.5)),
+    )
+    assert isinstance(config.rate, float)
+
+
+@given(
+    name=st.text(),
+    rate=st.floats(allow_nan=False, allow_infinity=False),
+    width=st.integers(min_value=1, max_value=1 << 40),
+    rates=st.lists(st.floats(allow_nan=False), max_size=4),
+    data=st.none() | st.just(Path("a/b")),
+)
+def test_every_config_survives_json(
+    name: str, rate: float, width: int, rates: list[float], data: Path | None
+) -> None:
+    config = Outer(name=name, rate=rate, data=data, inner=Inner(width=width, rates=tuple(rates)))
+    assert from_mapping(Outer, json.loads(json.dumps(to_mapping(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "a", "ratte": 1.0}, "unknown setting 'ratte'; did you mean 'rate'?"),
+        (
+            {"name": "a", "inner": {"zzz": 1}},
+            "unknown setting 'inner.zzz'; known are: width, rates",
+        ),
+        ({}, "the setting 'name' is missing"),
+        ({"name": 3}, "'name' must be str, got 3"),
+        ({"name": "a", "rate": "fast"}, "'rate' must be float, got 'fast'"),
+        ({"name": "a", "rate": True}, "'rate' must be float, got True"),
+        ({"name": "a", "resume": 1}, "'resume' must be bool, got 1"),
+        ({"name": "a", "gan": "wgan"}, "'gan' must be one of hinge, lsgan; got 'wgan'"),
+        ({"name": "a", "pair": [1]}, "'pair' must be a list of 2, got [1]"),
+        ({"name": "a", "pair": [1, 2.5]}, "'pair[1]' must be int, got 2.5"),
+        ({"name": "a", "inner": 3}, "'inner' must be a table of settings, got 3"),
+        ({"name": "a", "inner": {"width": 0}}, "width must be at least 1, got 0"),
+    ],
+)
+def test_what_is_wrong_is_named(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(Outer, values)
+    assert said in str(caught.value)
+
+
+def test_a_setting_may_be_spelt_as_the_option_is() -> None:
+    @dataclass(frozen=True)
+    class Config:
+        time_limit: str = "30m"
+
+    assert from_mapping(Config, {"time-limit": "2m"}).time_limit == "2m"
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", None])
+def test_a_broken_or_missing_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "run.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"run\.toml"):
+        load_toml(path)
