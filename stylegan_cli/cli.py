@@ -85,6 +85,9 @@ def _describe(error: BaseException) -> tuple[int, str]:
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):
         return InterruptedByUserError.exit_code, "interrupted"
+    if isinstance(error, ImportError) and "libGL" in str(error):
+        remedy = "pip uninstall -y opencv-python && pip install opencv-python-headless"
+        return InfluError.exit_code, f"OpenCV needs libGL, which is missing here; run: {remedy}"
     detail = f"{type(error).__name__}: {error}".removesuffix(": ")
     return InfluError.exit_code, f"unexpected error: {detail}; run again with --debug"
 

@@ -1,0 +1,64 @@
+# Two commands, each with all of its own set-up: `make demo` and `make test`.
+#
+# PYTHON        the interpreter that makes .venv
+# TORCH_INDEX   where to look for torch first; https://download.pytorch.org/whl/cpu has small CPU builds
+# CONSTRAINTS   a file of exact versions, or empty for the newest that pyproject.toml allows
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+CONSTRAINTS ?= constraints.txt
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip
+PIP_INSTALL := $(PIP) install --disable-pip-version-check --progress-bar off \
+	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: demo test install clean
+
+demo: .venv/installed
+	$(BIN)/python examples/demo.py
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+install: .venv/installed
+
+clean:
+	rm -rf .venv demo dist build
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP_INSTALL) --editable .
+	@$(OPENCV_WITHOUT_LIBGL)
+	@touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	@$(OPENCV_WITHOUT_LIBGL)
+	@touch .venv/installed $@
+
+.venv/bin/python:
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv .venv
+
+define CHECK_PYTHON
+command -v $(PYTHON) > /dev/null || { \
+	echo "There is no $(PYTHON) here: apt install python3 python3-venv, or name one: make PYTHON=python3.12"; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "$(PYTHON) is older than Python 3.11: name a newer one: make PYTHON=python3.12"; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	echo "$(PYTHON) comes without its venv module: apt install python3-venv"; exit 1; }
+endef
+
+# Both distributions own the same files, so the one has to go before the other can come.
+define OPENCV_WITHOUT_LIBGL
+$(BIN)/python -c 'import cv2' 2> /dev/null || { \
+	echo "OpenCV finds no libGL on this machine: taking its headless build"; \
+	$(PIP) uninstall --quiet --yes opencv-python opencv-python-headless && \
+	$(PIP_INSTALL) --quiet --force-reinstall --no-deps opencv-python-headless && \
+	$(BIN)/python -c 'import cv2'; }
+endef
