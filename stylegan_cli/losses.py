@@ -1,0 +1,142 @@
+"""What the players are scored by: tensors in, scalar out.
+
+Images are (B, 3, H, W) in [-1, 1], scores of a discriminator lists of (B, 1, h, w).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+GanKind = Literal["hinge", "lsgan", "bce"]
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
+    """How far the critics are from taking the fakes for real, averaged over the critics."""
+    return torch.stack([_FOOLED[kind](scores.float()) for scores in fake]).mean()
+
+
+def discriminator_gan_loss(kind: GanKind, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """How badly the critics tell reals from fakes, averaged over the critics."""
+    losses = [_TOLD[kind](r.float(), f.float()) for r, f in zip(real, fake, strict=True)]
+    return torch.stack(losses).mean()
+
+
+def hinge_told(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of the discriminator (Lim & Ye 2017, eq. 3)."""
+    return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+
+
+def hinge_fooled(fake: Tensor) -> Tensor:
+    """Hinge loss of the generator (Lim & Ye 2017, eq. 4)."""
+    return -fake.mean()
+
+
+def least_squares_told(real: Tensor, fake: Tensor) -> Tensor:
+    """Least-squares loss of the discriminator (Mao et al. 2017, eq. 9, a = 0, b = 1)."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def least_squares_fooled(fake: Tensor) -> Tensor:
+    """Least-squares loss of the generator (Mao et al. 2017, eq. 9, c = 1)."""
+    return (fake - 1).square().mean() / 2
+
+
+def cross_entropy_told(real: Tensor, fake: Tensor) -> Tensor:
+    """Cross entropy of the discriminator (Goodfellow et al. 2014, eq. 1)."""
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+def cross_entropy_fooled(fake: Tensor) -> Tensor:
+    """The generator's non-saturating cross entropy (Goodfellow et al. 2014, section 3)."""
+    return functional.softplus(-fake).mean()
+
+
+_TOLD = {"hinge": hinge_told, "lsgan": least_squares_told, "bce": cross_entropy_told}
+_FOOLED = {
+    "hinge": hinge_fooled,
+    "lsgan": least_squares_fooled,
+    "bce": cross_entropy_fooled,
+}
+
+
+def r1_penalty(scores: Sequence[Tensor], reals: Tensor) -> Tensor:
+    """Half the squared gradient of the scores at real images (Mescheder et al. 2018, eq. 9).
+
+    scores: of `reals`, which require a gradient.
+    """
+    total = torch.stack([s.float().sum() for s in scores]).sum()
+    (gradient,) = torch.autograd.grad(total, reals, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
+
+
+def self_similarity_loss(result: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
+    """How much the pattern of likeness between places has changed (Kolkin et al. 2019, 2.3).
+
+    Cosine similarities between all positions, compared by their absolute difference: blind to
+    colour and texture, which change everywhere alike, and attached to eyes and outlines.
+    result, content: (B, C, h, w) frozen features. weight: (B, h, w), how much each place counts.
+    """
+    difference = (_similarities(result) - _similarities(content)).abs()
+    if weight is None:
+        return difference.mean()
+    places = weight.flatten(1)
+    pairs = (places[:, :, None] + places[:, None, :]) / 2
+    return (difference * pairs).sum() / pairs.sum()
+
+
+def anchor_loss(result: Tensor, anchor: Tensor, cell: int = 8) -> Tensor:
+    """L1 after averaging over cells of `cell` px: lines are free, tone and colour are held."""
+    difference = functional.avg_pool2d(result.float() - anchor.float(), cell)
+    return difference.abs().mean()
+
+
+def cycle_loss(cycled: Tensor, content: Tensor, keeps_colour: bool) -> Tensor:
+    """L1 between a photo and its return (Zhu et al. 2017, eq. 2).
+
+    keeps_colour: False for a creator without hue, where only luminance can be asked back:
+    an exact cycle would make the painter hide the colours in noise (Chu et al. 2017).
+    """
+    if not keeps_colour:
+        return (luminance(cycled) - luminance(content)).abs().mean()
+    return (cycled - content).abs().mean()
+
+
+def identity_loss(repainted: Tensor, creator: Tensor) -> Tensor:
+    """L1 between a creator's picture and its repainting (Zhu et al. 2017, 5.2)."""
+    return (repainted - creator).abs().mean()
+
+
+def luminance(image: Tensor) -> Tensor:
+    """(B, 1, H, W) luma of (B, 3, H, W)."""
+    weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device)
+    return (image * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Tensor:
+    """Mean distance of two sets of vectors along given directions (Rabin et al. 2011, eq. 5).
+
+    first (N, D), second (M, D); directions (D, K). Compares 256 quantiles per direction, so that
+    the sets may differ in size.
+    """
+    shares = (torch.arange(256, device=first.device, dtype=torch.float32) + 0.5) / 256
+    quantiles = [_quantiles(vectors.float() @ directions, shares) for vectors in (first, second)]
+    return (quantiles[0] - quantiles[1]).abs().mean()
+
+
+def _quantiles(values: Tensor, shares: Tensor) -> Tensor:
+    ordered = values.sort(dim=0).values
+    position = shares * (len(ordered) - 1)
+    low = position.floor().long()
+    part = (position - low)[:, None]
+    return ordered[low] * (1 - part) + ordered[(low + 1).clamp(max=len(ordered) - 1)] * part
+
+
+def _similarities(features: Tensor) -> Tensor:
+    """(B, N, N) cosines between all positions of (B, C, h, w)."""
+    directions = functional.normalize(features.float().flatten(2), dim=1)
+    return directions.transpose(1, 2) @ directions

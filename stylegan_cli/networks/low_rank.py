@@ -1,0 +1,74 @@
+"""What one creator trains: a code and low-rank deltas of the residue's convolutions.
+
+The base stays frozen, so every other creator's output stays as it was, bit for bit.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Weights = Mapping[str, Tensor]
+
+NUMBERS_PER_CREATOR = 84_000  # 168 kB as fp16, so that a refined style stays below 200 kB
+
+
+class LowRankDelta(nn.Module):
+    """`up @ down`, shaped like one convolution's weight (Hu et al. 2021, eq. 3); zero at the start.
+
+    rank: as many as `numbers` allow, at least 1 and at most full rank.
+    """
+
+    def __init__(self, shape: torch.Size, numbers: int) -> None:
+        super().__init__()
+        rows, columns = shape[0], shape[1:].numel()
+        rank = max(1, min(rows, numbers // (rows + columns)))
+        self.shape = shape
+        self.down = nn.Parameter(torch.randn(rank, columns) * columns**-0.5)
+        self.up = nn.Parameter(torch.zeros(rows, rank))
+
+    def forward(self) -> Tensor:
+        """The delta, of the weight's shape."""
+        return (self.up @ self.down).view(self.shape)
+
+
+class CreatorParameters(nn.Module):
+    """The trainable part of one creator: its code, and deltas of `residue.*` convolutions.
+
+    code: (code_dim,) to start from. weights: the frozen generator's, by name. Every convolution
+    gets the same count of numbers: thin layers, which draw lines, so get more rank than wide ones.
+    """
+
+    def __init__(self, code: Tensor, weights: Weights, numbers: int = NUMBERS_PER_CREATOR) -> None:
+        super().__init__()
+        self.code = nn.Parameter(code.clone())
+        self.names = [
+            name
+            for name, weight in weights.items()
+            if name.startswith("residue.") and weight.ndim == 4
+        ]
+        share = numbers // max(1, len(self.names))
+        self.deltas = nn.ModuleList(LowRankDelta(weights[name].shape, share) for name in self.names)
+
+    def merge(self, weights: Weights) -> dict[str, Tensor]:
+        """The generator's weights with this creator's deltas added, differentiably."""
+        added = {n: weights[n] + delta() for n, delta in zip(self.names, self.deltas, strict=True)}
+        return {**weights, **added}
+
+    def delta_arrays(self) -> dict[str, np.ndarray]:
+        """`NAME.down` (rank, rest) and `NAME.up` (channels_out, rank), for the style file."""
+        arrays = {}
+        for name, delta in zip(self.names, self.deltas, strict=True):
+            for part in ("down", "up"):
+                tensor: Tensor = getattr(delta, part)
+                arrays[f"{name}.{part}"] = tensor.detach().cpu().numpy().astype(np.float16)
+        return arrays
+
+    @torch.no_grad()
+    def load_delta_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from deltas of a style file; KeyError or RuntimeError where they don't fit."""
+        for name, delta in zip(self.names, self.deltas, strict=True):
+            for part in ("down", "up"):
+                tensor: Tensor = getattr(delta, part)
+                tensor.copy_(torch.from_numpy(arrays[f"{name}.{part}"].astype(np.float32)))

@@ -1,0 +1,123 @@
+"""Promises of losses.py."""
+
+import math
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegan_cli.losses import (
+    GanKind,
+    anchor_loss,
+    cycle_loss,
+    discriminator_gan_loss,
+    generator_gan_loss,
+    identity_loss,
+    luminance,
+    r1_penalty,
+    self_similarity_loss,
+    sliced_wasserstein,
+)
+
+KINDS = get_args(GanKind)
+
+
+def _draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_player_is_content_with_what_it_wants(kind: GanKind) -> None:
+    high, low = [torch.full((2, 1, 3, 3), 4.0)], [torch.full((2, 1, 3, 3), -4.0)]
+    assert discriminator_gan_loss(kind, high, low) < discriminator_gan_loss(kind, low, high)
+    real_looking = [torch.full((2, 1, 3, 3), 1.0)]
+    assert generator_gan_loss(kind, real_looking) < generator_gan_loss(kind, low)
+
+
+def test_hinge_is_lim_and_ye() -> None:
+    real, fake = torch.tensor([[[[2.0, 0.5]]]]), torch.tensor([[[[-3.0, 0.25]]]])
+    assert discriminator_gan_loss("hinge", [real], [fake]) == pytest.approx((0.5 + 1.25) / 2)
+    assert generator_gan_loss("hinge", [fake]) == pytest.approx(2.75 / 2)
+
+
+def test_cross_entropy_of_an_undecided_critic_is_twice_log_two() -> None:
+    nothing = [torch.zeros(1, 1, 2, 2)]
+    assert discriminator_gan_loss("bce", nothing, nothing) == pytest.approx(2 * math.log(2))
+
+
+def test_critics_weigh_alike_whatever_their_map_size() -> None:
+    small, large = torch.full((1, 1, 1, 1), 1.0), torch.full((1, 1, 8, 8), 3.0)
+    assert generator_gan_loss("hinge", [small, large]) == pytest.approx(-2.0)
+
+
+def test_r1_of_a_linear_critic_is_half_its_squared_slope() -> None:
+    reals = _draw(2, 3, 4, 4).requires_grad_()
+    penalty = r1_penalty([0.5 * reals.sum(dim=1, keepdim=True)], reals)
+    assert penalty.item() == pytest.approx(0.25 * 3 * 16 / 2)
+
+
+def test_self_similarity_is_blind_to_scale_and_rotation_of_features_but_sees_moved_places() -> None:
+    features = _draw(2, 8, 5, 5)
+    rotation = torch.linalg.qr(_draw(8, 8, seed=1))[0]
+    repainted = 3 * torch.einsum("bchw,cd->bdhw", features, rotation)
+    assert self_similarity_loss(repainted, features) < 1e-6
+    assert self_similarity_loss(features.flip(3), features) > 0.05
+
+
+def test_self_similarity_counts_faces_more() -> None:
+    content = _draw(1, 8, 4, 4)
+    result = content.clone()
+    result[..., 0, 0] = _draw(8, seed=2)
+    face, elsewhere = torch.ones(1, 4, 4), torch.ones(1, 4, 4)
+    face[:, 0, 0] = 5
+    elsewhere[:, 3, 3] = 5
+    there = self_similarity_loss(result, content, face)
+    assert there > self_similarity_loss(result, content, elsewhere)
+    assert self_similarity_loss(result, content, torch.ones(1, 4, 4)) == pytest.approx(
+        self_similarity_loss(result, content).item()
+    )
+
+
+def test_anchor_holds_tone_and_lets_lines_free() -> None:
+    anchor = torch.zeros(1, 3, 16, 16)
+    lines = anchor.clone()
+    lines[..., ::2] = 0.5
+    lines[..., 1::2] = -0.5
+    assert anchor_loss(lines, anchor) == 0
+    assert anchor_loss(anchor + 0.1, anchor) == pytest.approx(0.1)
+
+
+def test_cycle_asks_only_for_luminance_where_colour_is_lost() -> None:
+    content = _draw(1, 3, 4, 4)
+    grey = luminance(content).expand_as(content)
+    assert cycle_loss(grey, content, keeps_colour=False) < 1e-6
+    assert cycle_loss(grey, content, keeps_colour=True) > 0.1
+    assert identity_loss(content, content) == 0
+
+
+def test_sliced_wasserstein_measures_the_shift_between_sets_of_unlike_size() -> None:
+    directions = torch.eye(2)
+    first, second = _draw(4000, 2), _draw(3000, 2, seed=1) + torch.tensor([1.0, 0.0])
+    assert sliced_wasserstein(first, second, directions) == pytest.approx(0.5, abs=0.05)
+    assert sliced_wasserstein(first, first.flip(0), directions) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_run_on_the_meta_device(kind: GanKind) -> None:
+    def image(*shape: int) -> Any:
+        return torch.empty(*shape, device="meta", requires_grad=True)
+
+    reals = image(2, 3, 16, 16)
+    scores = [reals.mean(dim=1, keepdim=True)]
+    losses = [
+        generator_gan_loss(kind, scores),
+        discriminator_gan_loss(kind, scores, [image(2, 1, 16, 16)]),
+        r1_penalty(scores, reals),
+        self_similarity_loss(image(2, 4, 3, 3), image(2, 4, 3, 3), image(2, 3, 3)),
+        anchor_loss(reals, image(2, 3, 16, 16)),
+        cycle_loss(reals, image(2, 3, 16, 16), keeps_colour=False),
+        identity_loss(reals, image(2, 3, 16, 16)),
+        sliced_wasserstein(image(50, 4), image(60, 4), image(4, 7)),
+    ]
+    assert {loss.device.type for loss in losses} == {"meta"}
