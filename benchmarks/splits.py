@@ -1,4 +1,4 @@
-"""Which photo is content, whose look is learned, which is test: split by person, the same anywhere."""
+"""Which photo is content, whose look is learned, which is test: split by person, in fixed order."""
 
 import hashlib
 from pathlib import Path

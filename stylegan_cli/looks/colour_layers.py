@@ -1,19 +1,22 @@
-"""Layers that change the colour of each pixel alone. All are monotone in brightness: no false colour."""
+"""Layers that change the colour of each pixel alone, brighter staying brighter: no false colour."""
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from stylegan_cli.looks import draws
 from stylegan_cli.looks.draws import Rgb
-from stylegan_cli.looks.filters import Pixels, luma, mixed, smooth_step, tabulated
+from stylegan_cli.looks.filters import Floats, Pixels, luma, mixed, smooth_step, tabulated
+from stylegan_cli.looks.layers import Layer
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
-    """A smooth increasing curve per channel, from `low` to `high`, with the logarithms of its slopes."""
+class Curves(Layer):
+    """A smooth increasing curve per channel, from `low` to `high`, by the logs of its slopes."""
 
     family: ClassVar[str] = "curves"
     pointwise: ClassVar[bool] = True
@@ -24,6 +27,7 @@ class Curves:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From hardly bent to strongly, the channels together or apart."""
         strength = draws.uniform(rng, 0.05, 0.6)
         knots = int(rng.integers(3, 6))
         common, own = rng.normal(size=knots), rng.normal(size=(3, knots))
@@ -32,23 +36,23 @@ class Curves:
         high = np.minimum(1, 1 - abs(draws.normal(rng, 0, 0.05)) + 0.04 * rng.normal(size=3))
         return cls(tuple(tuple(map(float, row)) for row in slopes), draws.rgb(low), draws.rgb(high))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        return np.stack([tabulated(image[..., c], self._channel(c)) for c in range(3)], -1)
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        channels = [
+            tabulated(image[..., c], partial(self._curve, channel=c))
+            for c in range(image.shape[-1])
+        ]
+        return np.stack(channels, -1)
 
-    def _channel(self, channel: int):  # type: ignore[no-untyped-def]
+    def _curve(self, x: Pixels, channel: int) -> Floats:
         rows = self.log_slopes[channel]
         low, high = self.low[channel], self.high[channel]
-
-        def curve(x: Pixels) -> Pixels:
-            slope = np.exp(np.interp(x, np.linspace(0, 1, len(rows)), rows))
-            rise = np.cumsum(slope) - slope[0]
-            return (low + (high - low) * rise / rise[-1]).astype(np.float32)
-
-        return curve
+        slope: Floats = np.exp(np.interp(x, np.linspace(0, 1, len(rows)), rows))
+        rise: Floats = np.cumsum(slope) - slope[0]
+        return np.asarray(low + (high - low) * rise / rise[-1])
 
 
 @dataclass(frozen=True, slots=True)
-class Tone:
+class Tone(Layer):
     """Lifted blacks, gain, gamma, and an S-curve or its contrary: lift + gain * x^gamma."""
 
     family: ClassVar[str] = "tone"
@@ -61,6 +65,7 @@ class Tone:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Lifted blacks more often than not; gain leaves room for the lift."""
         lift = abs(draws.normal(rng, 0, 0.11)) if draws.chance(rng, 0.7) else 0.0
         return cls(
             lift=lift,
@@ -69,16 +74,16 @@ class Tone:
             contrast=draws.uniform(rng, -0.4, 1.2),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        def tone(x: Pixels) -> Pixels:
-            x = np.clip(self.lift + self.gain * x**self.gamma, 0, 1)
-            return (x + self.contrast * (smooth_step(x) - x)).astype(np.float32)
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        def tone(x: Pixels) -> Floats:
+            lifted: Floats = np.clip(self.lift + self.gain * x**self.gamma, 0, 1)
+            return lifted + self.contrast * (smooth_step(lifted) - lifted)
 
         return tabulated(image, tone)
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class Contrast(Layer):
     """A straight line around a pivot, clipped: hard black and white."""
 
     family: ClassVar[str] = "contrast"
@@ -90,15 +95,16 @@ class Contrast:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From flat to nearly black and white."""
         pivot = draws.uniform(rng, 0.35, 0.65)
         return cls(draws.log_uniform(rng, 0.6, 2.3), pivot, pivot + draws.normal(rng, 0, 0.06))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        return ((image - self.pivot) * self.slope + self.level).astype(np.float32)
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        return (image - self.pivot) * self.slope + self.level
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class Mix(Layer):
     """A 3x3 colour mix near the identity, with an offset."""
 
     family: ClassVar[str] = "mix"
@@ -109,6 +115,7 @@ class Mix:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From a breath of cross-talk to a cross-processed slide."""
         strength = draws.log_uniform(rng, 0.03, 0.25)
         matrix = np.eye(3) + strength * np.clip(rng.normal(size=(3, 3)), -2, 2)
         # Rows that sum to about one keep greys near grey.
@@ -116,12 +123,12 @@ class Mix:
         first, second, third = (draws.rgb(row) for row in matrix)
         return cls((first, second, third), draws.shift(rng, 0.04))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        return mixed(image, self.matrix) + np.float32(self.offset)
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        return mixed(image, self.matrix) + draws.array(self.offset)
 
 
 @dataclass(frozen=True, slots=True)
-class Saturation:
+class Saturation(Layer):
     """Saturation and a rotation of hue around the grey axis; a linear map."""
 
     family: ClassVar[str] = "saturation"
@@ -133,19 +140,17 @@ class Saturation:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From nearly grey to loud; a third of them turn the hues a little."""
         turn = draws.normal(rng, 0, 0.22) if draws.chance(rng, 0.35) else 0.0
         return cls(draws.log_uniform(rng, 0.3, 2.1), turn, draws.weights(rng, 0.15))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
-        # Rodrigues' formula around (1, 1, 1) / sqrt(3).
-        spin = np.eye(3) + math.sin(self.turn) * cross + (1 - math.cos(self.turn)) * cross @ cross
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = np.tile(np.array(self.grey), (3, 1))
-        return mixed(image, grey + self.amount * spin @ (np.eye(3) - grey))
+        return mixed(image, grey + self.amount * _turn(self.turn) @ (np.eye(3) - grey))
 
 
 @dataclass(frozen=True, slots=True)
-class Vividness:
+class Vividness(Layer):
     """Saturation as in HSV: the brightest channel stays."""
 
     family: ClassVar[str] = "vividness"
@@ -155,14 +160,15 @@ class Vividness:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        return cls(draws.log_uniform(rng, 0.6, 2.4))
+        """From muted to poster."""
+        return cls(draws.log_uniform(rng, 0.65, 1.9))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return more_vivid(image, self.amount)
 
 
 @dataclass(frozen=True, slots=True)
-class HueSaturation:
+class HueSaturation(Layer):
     """More or less colour around one hue, less or more of it elsewhere."""
 
     family: ClassVar[str] = "hue saturation"
@@ -176,6 +182,7 @@ class HueSaturation:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Any hue, from a nudge to one colour in a nearly grey picture."""
         return cls(
             hue=draws.uniform(rng, 0, 2 * math.pi),
             width=draws.log_uniform(rng, 0.7, 4),
@@ -184,13 +191,14 @@ class HueSaturation:
             turn=draws.normal(rng, 0, 0.2) if draws.chance(rng, 0.4) else 0.0,
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image)[..., None]
         # Two axes of the colour plane: red against cyan, and green against blue.
         plane = [[1, -0.5, -0.5], [0, math.sqrt(0.75), -math.sqrt(0.75)]]
         axes = mixed(image, plane)
-        chroma = np.sqrt((axes * axes).sum(-1)) + 1e-4
-        along = (axes[..., 0] * math.cos(self.hue) + axes[..., 1] * math.sin(self.hue)) / chroma
+        red, green = axes[..., 0], axes[..., 1]
+        chroma = np.sqrt(red * red + green * green) + 1e-4
+        along = (red * math.cos(self.hue) + green * math.sin(self.hue)) / chroma
         window = (np.maximum(along, 0) ** self.width)[..., None]
         colour = image - grey
         turned = mixed(colour, _turn(self.turn)) if self.turn else colour
@@ -198,7 +206,7 @@ class HueSaturation:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitTone:
+class SplitTone(Layer):
     """One tint for the shadows, another for the highlights."""
 
     family: ClassVar[str] = "split tone"
@@ -211,23 +219,25 @@ class SplitTone:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Half of them complements, as colour graders like them."""
         strength = draws.log_uniform(rng, 0.02, 0.13)
         shadows, highlights = draws.shift(rng, strength), draws.shift(rng, strength)
-        if draws.chance(rng, 0.5):  # complements, as colour graders like them
+        if draws.chance(rng, 0.5):
             factor = -draws.uniform(rng, 0.5, 1.3)
             highlights = draws.rgb(factor * np.array(shadows))
         powers = draws.log_uniform(rng, 0.7, 3), draws.log_uniform(rng, 0.7, 3)
         return cls(shadows, highlights, *powers)
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        grey = np.clip(image.mean(-1), 0, 1)
-        low = tabulated(grey, lambda x: (1 - x) ** self.shadow_power)[..., None]
-        high = tabulated(grey, lambda x: x**self.highlight_power)[..., None]
-        return image + np.float32(self.shadows) * low + np.float32(self.highlights) * high
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        grey = luma(image, (1 / 3, 1 / 3, 1 / 3))
+        low = tabulated(grey, lambda x: np.power(1 - x, self.shadow_power))[..., None]
+        high = tabulated(grey, lambda x: np.power(x, self.highlight_power))[..., None]
+        shadows, highlights = draws.array(self.shadows), draws.array(self.highlights)
+        return image + shadows * low + highlights * high
 
 
 @dataclass(frozen=True, slots=True)
-class Monochrome:
+class Monochrome(Layer):
     """Black and white through a colour filter, wholly or in part."""
 
     family: ClassVar[str] = "monochrome"
@@ -238,16 +248,17 @@ class Monochrome:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Mostly wholly black and white."""
         amount = 1.0 if draws.chance(rng, 0.8) else draws.uniform(rng, 0.4, 1)
         return cls(draws.weights(rng, 0.5), amount)
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return image + self.amount * (luma(image, self.weights)[..., None] - image)
 
 
 @dataclass(frozen=True, slots=True)
-class Tint:
-    """Luma between a dark and a light colour, each channel with its own gamma: sepia, cyanotype, duotone."""
+class Tint(Layer):
+    """Luma between a dark and a light colour, each channel with its own gamma: sepia, cyanotype."""
 
     family: ClassVar[str] = "tint"
     pointwise: ClassVar[bool] = True
@@ -259,33 +270,34 @@ class Tint:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Dark to light, nearly half of them with no other colour left."""
         dark = np.clip(abs(draws.normal(rng, 0.05, 0.1)) + 0.08 * rng.normal(size=3), 0, 0.45)
         light = np.clip(0.93 + 0.04 * rng.normal() - 0.12 * np.abs(rng.normal(size=3)), 0.5, 1)
         gammas = np.exp(0.22 * np.clip(rng.normal(size=3), -2.5, 2.5))
         amount = 1.0 if draws.chance(rng, 0.45) else draws.uniform(rng, 0.15, 0.9)
         return cls(draws.rgb(dark), draws.rgb(light), draws.rgb(gammas), amount)
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = np.clip(luma(image), 0, 1)
-        channels = [
-            tabulated(grey, lambda x, c=c: self._channel(x, c))  # type: ignore[misc]
-            for c in range(3)
-        ]
+        channels = [tabulated(grey, partial(self._channel, channel=c)) for c in range(3)]
         return image + self.amount * (np.stack(channels, -1) - image)
 
-    def _channel(self, x: Pixels, channel: int) -> Pixels:
+    def _channel(self, x: Pixels, channel: int) -> Floats:
         dark, light = self.dark[channel], self.light[channel]
-        return (dark + (light - dark) * x ** self.gammas[channel]).astype(np.float32)
+        return dark + (light - dark) * x ** self.gammas[channel]
+
+
+StepsOf = Literal["luma", "value", "channels"]
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Layer):
     """Few steps of value instead of a gradient, hard or soft."""
 
     family: ClassVar[str] = "steps"
     pointwise: ClassVar[bool] = True
 
-    of: Literal["luma", "value", "channels"]
+    of: StepsOf
     levels: float  # steps from black to white
     phase: float  # part of a step that the whole stair is moved by
     softness: float  # 0 is a stair, 1 a ramp
@@ -293,36 +305,38 @@ class Steps:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Three to sixteen steps, half of them soft, most of them more vivid."""
+        domains: tuple[StepsOf, ...] = ("luma", "value", "value", "channels")
         return cls(
-            of=("luma", "value", "value", "channels")[int(rng.integers(4))],  # type: ignore[arg-type]
-            levels=draws.log_uniform(rng, 3, 16),
-            phase=draws.uniform(rng, -0.5, 0.5) if draws.chance(rng, 0.6) else 0.0,
+            of=domains[int(rng.integers(len(domains)))],
+            levels=draws.log_uniform(rng, 3.5, 16),
+            phase=draws.uniform(rng, -0.3, 0.3) if draws.chance(rng, 0.6) else 0.0,
             softness=draws.uniform(rng, 0, 0.8) if draws.chance(rng, 0.5) else 0.0,
-            vividness=draws.log_uniform(rng, 0.8, 2.2) if draws.chance(rng, 0.7) else 1.0,
+            vividness=draws.log_uniform(rng, 0.8, 1.9) if draws.chance(rng, 0.7) else 1.0,
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         image = more_vivid(image, self.vividness)
         if self.of == "channels":
             return tabulated(image, self._stair)
-        old = image.max(-1) if self.of == "value" else luma(image)
+        old = _highest(image) if self.of == "value" else luma(image)
         ratio = tabulated(old, self._stair) / np.maximum(old, 1 / 255)
         return image * ratio[..., None]
 
-    def _stair(self, x: Pixels) -> Pixels:
+    def _stair(self, x: Pixels) -> Floats:
         scaled = x * self.levels + self.phase
         rest = scaled - np.round(scaled)  # in [-0.5, 0.5], the jump is at the ends
         if self.softness > 0:
             ramp = np.clip((np.abs(rest) - 0.5) / (0.5 * self.softness) + 1, 0, 1)
-            rest = 0.5 * np.sign(rest) * smooth_step(ramp.astype(np.float32))
+            rest = 0.5 * np.sign(rest) * smooth_step(ramp)
         else:
             rest = np.zeros_like(rest)
         stair = (np.round(scaled) + rest - self.phase) / self.levels
-        return np.clip(stair, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(stair, 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class Paper(Layer):
     """The white of the paper and the black of the ink."""
 
     family: ClassVar[str] = "paper"
@@ -333,14 +347,15 @@ class Paper:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """White to cream, and black to faded."""
         warmth = draws.normal(rng, 0.03, 0.05)  # most papers are a little yellow
         density = draws.uniform(rng, 0.8, 1)
         white = density * (1 - np.array([0.0, 0.35, 1.0]) * warmth) + 0.015 * rng.normal(size=3)
         black = abs(draws.normal(rng, 0, 0.1)) + 0.04 * rng.normal(size=3)
         return cls(draws.rgb(np.clip(white, 0.6, 1)), draws.rgb(np.clip(black, 0, 0.35)))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        white, black = np.float32(self.white), np.float32(self.black)
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        white, black = draws.array(self.white), draws.array(self.black)
         return black + (white - black) * image
 
 
@@ -348,12 +363,19 @@ def more_vivid(image: Pixels, amount: float) -> Pixels:
     """Multiply HSV saturation, which stops at one."""
     if amount == 1:
         return image
-    value = image.max(-1, keepdims=True)
-    lowest = image.min(-1, keepdims=True)
+    value = _highest(image)[..., None]
+    lowest = 1 - _highest(1 - image)[..., None]
     limit = value / np.maximum(value - lowest, 1e-4)  # 1 / saturation
-    return value - (value - image) * np.minimum(np.float32(amount), limit)
+    factor: Pixels = np.minimum(np.float32(amount), limit)
+    return value - (value - image) * factor
 
 
-def _turn(angle: float) -> np.ndarray:
+def _highest(image: Pixels) -> Pixels:
+    """The largest channel; numpy's own maximum over a short last axis is ten times slower."""
+    return np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
+
+
+def _turn(angle: float) -> npt.NDArray[np.float64]:
+    """Rotation of colours around grey: Rodrigues' formula around (1, 1, 1) / sqrt(3)."""
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stylegan_cli.looks import colour_layers as colour
-from stylegan_cli.looks import draws
 from stylegan_cli.looks import drawn_layers as drawn
+from stylegan_cli.looks import draws
 from stylegan_cli.looks import optical_layers as optical
 from stylegan_cli.looks.filters import Pixels
 from stylegan_cli.looks.layers import Layer
@@ -31,19 +31,19 @@ class Look:
         return tuple(layer.family for layer in self.layers)
 
     def __call__(self, image: Pixels, short_side: float) -> Pixels:
-        """Repaint `image`: float32 (H, W, 3) in [0, 1], encoded sRGB; the result has the same shape and range.
+        """Repaint `image`: float32 (H, W, 3) in [0, 1], encoded sRGB; the result is alike.
 
         short_side: of the whole picture in px, where `image` is a crop of it.
         A pointwise look takes pixels in any arrangement, (N, 1, 3) for one.
         """
         photo = image
         for layer in self.layers:
-            image = np.clip(layer.paint(image, photo, short_side), 0, 1).astype(np.float32)
+            image = layer(image, photo, short_side)
         return image
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """Draw a random look: about a third colour alone, a sixth with glow or blur, half drawn by hand."""
+    """Draw a random look: a third colour alone, a sixth with glow or blur, half drawn by hand."""
     kind = rng.choice(["colour", "optical", "drawn"], p=[0.35, 0.15, 0.5])
     if kind == "colour":
         layers = _colours(rng)
@@ -70,7 +70,9 @@ def _maybe(rng: np.random.Generator, probability: float, *kinds: type[Layer]) ->
 
 def _colours(rng: np.random.Generator) -> list[Layer]:
     """A grade, a black and white, a tint, or hardly anything."""
-    recipe = rng.choice(["grade", "strong", "monochrome", "tint", "steps", "faint"], p=_COLOUR_SHARES)
+    recipe = rng.choice(
+        ["grade", "strong", "monochrome", "tint", "steps", "faint"], p=_COLOUR_SHARES
+    )
     if recipe == "faint":
         return _maybe(rng, 0.6, colour.SplitTone, colour.Curves)
     if recipe == "monochrome":
@@ -85,7 +87,7 @@ def _colours(rng: np.random.Generator) -> list[Layer]:
         return [*_maybe(rng, 0.5, colour.Tone, colour.Mix), _layer(rng, colour.Steps)]
     often = 0.75 if recipe == "strong" else 0.45
     return [
-        *_maybe(rng, often, colour.Tone, colour.Curves),
+        _layer(rng, _pick(rng, colour.Tone, colour.Curves, colour.Mix, colour.Saturation)),
         *_maybe(rng, often, colour.Saturation, colour.Vividness, colour.HueSaturation, colour.Mix),
         *_maybe(rng, often, colour.SplitTone),
         *_maybe(rng, 0.6 * often, colour.Curves, colour.Contrast, colour.Mix),
@@ -98,8 +100,19 @@ _COLOUR_SHARES = [0.34, 0.26, 0.14, 0.1, 0.09, 0.07]
 
 def _optics(rng: np.random.Generator) -> list[Layer]:
     return [
-        _layer(rng, _pick(rng, optical.Glow, optical.Glow, optical.Halation, optical.Diffusion,
-                          optical.Blur, optical.Sharpen, optical.Sharpen)),
+        _layer(
+            rng,
+            _pick(
+                rng,
+                optical.Glow,
+                optical.Glow,
+                optical.Halation,
+                optical.Diffusion,
+                optical.Blur,
+                optical.Sharpen,
+                optical.Sharpen,
+            ),
+        ),
         *_maybe(rng, 0.3, optical.Glow, optical.Sharpen, optical.Blur),
         *_maybe(rng, 0.3, colour.Tone, colour.Curves),
     ]
@@ -108,7 +121,16 @@ def _optics(rng: np.random.Generator) -> list[Layer]:
 def _by_hand(rng: np.random.Generator) -> list[Layer]:
     """Something drawn or painted, with or without colour on top."""
     recipes: list[Callable[[np.random.Generator], list[Layer]]] = [
-        _cartoon, _cartoon, _outlined, _pencil, _pencil, _ink, _hatched, _painted, _painted, _wash,
+        _cartoon,
+        _cartoon,
+        _outlined,
+        _pencil,
+        _pencil,
+        _ink,
+        _hatched,
+        _painted,
+        _painted,
+        _wash,
     ]
     layers = recipes[int(rng.integers(len(recipes)))](rng)
     if draws.chance(rng, 0.4):
@@ -123,7 +145,7 @@ def _cartoon(rng: np.random.Generator) -> list[Layer]:
     return [
         *_maybe(rng, 0.8, drawn.FlatAreas, drawn.FlatAreas, drawn.Oil),
         *_maybe(rng, 0.85, colour.Steps),
-        *_maybe(rng, 0.35, colour.Vividness),
+        *_maybe(rng, 0.3, colour.Vividness, colour.Tone, colour.Curves),
         *_maybe(rng, 0.9, drawn.Contours),
     ]
 

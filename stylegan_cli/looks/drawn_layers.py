@@ -1,4 +1,4 @@
-"""Layers that a hand would make: flat areas, oil, brush strokes, contour lines, pencil, ink, hatching."""
+"""Layers that a hand would make: flat areas, oil, strokes, contours, pencil, ink, hatching."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy as np
 from stylegan_cli.looks import draws
 from stylegan_cli.looks.draws import Rgb
 from stylegan_cli.looks.filters import (
+    Floats,
     Pixels,
     bilateral,
     blurred,
@@ -21,10 +22,11 @@ from stylegan_cli.looks.filters import (
     sigma_px,
     smeared,
 )
+from stylegan_cli.looks.layers import Layer
 
 
 @dataclass(frozen=True, slots=True)
-class FlatAreas:
+class FlatAreas(Layer):
     """Areas flattened, edges kept."""
 
     family: ClassVar[str] = "flat areas"
@@ -37,6 +39,7 @@ class FlatAreas:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From smooth skin to paper cut-outs."""
         by: Literal["bilateral", "guided"] = "bilateral" if draws.chance(rng, 0.65) else "guided"
         return cls(
             by=by,
@@ -45,17 +48,17 @@ class FlatAreas:
             passes=int(rng.integers(1, 4)),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         radius_px = self.radius * short_side
         if self.by == "bilateral":
             return bilateral(image, radius_px, self.tolerance, self.passes)
         for _ in range(self.passes):
-            image = guided(image, radius_px, 0.5 * self.tolerance)
+            image = guided(image, radius_px, 0.35 * self.tolerance)
         return image
 
 
 @dataclass(frozen=True, slots=True)
-class Oil:
+class Oil(Layer):
     """Dabs of paint: each pixel takes the colour of its calmest neighbourhood."""
 
     family: ClassVar[str] = "oil"
@@ -67,10 +70,12 @@ class Oil:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Small dabs to broad ones."""
         by: Literal["kuwahara", "median"] = "kuwahara" if draws.chance(rng, 0.75) else "median"
-        return cls(by, draws.log_uniform(rng, 1 / 130, 1 / 35), draws.log_uniform(rng, 1, 6))
+        widest = 1 / 40 if by == "kuwahara" else 1 / 65  # a median forgets eyes sooner
+        return cls(by, draws.log_uniform(rng, 1 / 140, widest), draws.log_uniform(rng, 1, 6))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         radius_px = max(1.0, self.radius * short_side)
         if self.by == "kuwahara":
             return kuwahara(image, radius_px, self.sharpness)
@@ -80,38 +85,49 @@ class Oil:
 
 
 @dataclass(frozen=True, slots=True)
-class Strokes:
-    """Brush strokes along the form: smeared along it, sharpened across (Kyprianidis & Kang 2011)."""
+class Strokes(Layer):
+    """Brush strokes along the form: smeared along it, sharpened across, with bristles.
+
+    After Kyprianidis & Kang 2011; the bristles are the photo's own detail, drawn out.
+    """
 
     family: ClassVar[str] = "strokes"
     pointwise: ClassVar[bool] = False
 
     length: float
     width: float
-    bristles: float  # contrast of the stroke's own texture
+    sharpness: float
+    bristles: float  # difference of value between the traces of a stroke
     roughness: float  # scale over which the form's direction is averaged
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From a few px to an eye long, most of them with bristles."""
         return cls(
             length=draws.log_uniform(rng, 1 / 60, 1 / 14),
             width=draws.log_uniform(rng, 1 / 200, 1 / 50),
-            bristles=draws.uniform(rng, 0.3, 3),
+            sharpness=draws.uniform(rng, 0.3, 3),
+            bristles=draws.log_uniform(rng, 0.02, 0.14) if draws.chance(rng, 0.7) else 0.0,
             roughness=draws.log_uniform(rng, 1 / 100, 1 / 25),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        direction = form_direction(luma(image), sigma_px(self.roughness, short_side))
-        smooth = smeared(image, direction, self.length * short_side)
-        detail = smooth - blurred(smooth, sigma_px(self.width, short_side))
-        return smooth + np.float32(self.bristles) * detail
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+        grey, length_px = luma(image), self.length * short_side
+        direction = form_direction(grey, sigma_px(self.roughness, short_side))
+        smooth = smeared(image, direction, length_px)
+        width_px = sigma_px(self.width, short_side)
+        result = smooth + np.float32(self.sharpness) * (smooth - blurred(smooth, width_px))
+        if self.bristles:
+            traces = _form_lines(luma(photo), 0.8 * width_px, length_px)
+            result += np.float32(self.bristles) * traces[..., None]
+        return result
 
 
 LineKind = Literal["dog", "xdog", "gradient", "laplacian"]
 
 
 @dataclass(frozen=True, slots=True)
-class Contours:
+class Contours(Layer):
     """Dark contour lines of one width over what is below."""
 
     family: ClassVar[str] = "contours"
@@ -127,23 +143,24 @@ class Contours:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Hair lines to brush lines; most of them in full ink, of the photo."""
         kinds: tuple[LineKind, ...] = ("dog", "dog", "xdog", "gradient", "laplacian")
         ink = np.clip(0.04 + 0.08 * np.abs(rng.normal(size=3)), 0, 0.35)
         return cls(
             kind=kinds[int(rng.integers(len(kinds)))],
             sigma=draws.log_uniform(rng, 1 / 420, 1 / 110),
-            gain=draws.log_uniform(rng, 18, 160),
-            threshold=draws.uniform(rng, -0.004, 0.02),
-            strength=draws.uniform(rng, 0.35, 1),
+            gain=draws.log_uniform(rng, 30, 260),
+            threshold=draws.uniform(rng, -0.003, 0.011),
+            strength=1 - draws.uniform(rng, 0, 0.8) ** 2,
             ink=draws.rgb(ink),
             of_photo=draws.chance(rng, 0.7),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(photo if self.of_photo else image)
         clear = self._clear(grey, sigma_px(self.sigma, short_side))
         line = np.float32(self.strength) * (1 - clear)[..., None]
-        return image + line * (np.float32(self.ink) - image)
+        return image + line * (draws.array(self.ink) - image)
 
     def _clear(self, grey: Pixels, sigma: float) -> Pixels:
         """1 where there is no line, 0 in full ink."""
@@ -158,13 +175,13 @@ class Contours:
             gradient_x = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 1, 0)) / 8
             gradient_y = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 0, 1)) / 8
             slope = np.sqrt(gradient_x**2 + gradient_y**2) * sigma
-            response = 0.012 - slope  # the shallow slopes of shading stay clear
+            response = 0.006 - slope  # the shallow slopes of shading stay clear
         clear = 1 + np.tanh(self.gain * (response + self.threshold))
-        return np.clip(clear, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(clear, 0, 1), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Pencil:
+class Pencil(Layer):
     """Luma dodged by its own blurred negative: graphite, or coloured pencil over the picture."""
 
     family: ClassVar[str] = "pencil"
@@ -178,6 +195,7 @@ class Pencil:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Hard to soft lead, most of them without colour."""
         colour = 0.0 if draws.chance(rng, 0.6) else draws.uniform(rng, 0.2, 1)
         return cls(
             radius=draws.log_uniform(rng, 1 / 150, 1 / 20),
@@ -187,7 +205,7 @@ class Pencil:
             weights=draws.weights(rng, 0.1),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image, self.weights)
         dodged = grey / (blurred(grey, sigma_px(self.radius, short_side)) + 1e-3)
         lines = np.clip(dodged, 0, 1) ** np.float32(self.gamma)
@@ -197,7 +215,7 @@ class Pencil:
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class Ink(Layer):
     """Black ink on white paper: XDoG (Winnemoeller, Kyprianidis & Olsen 2012, eq. 7 and 5)."""
 
     family: ClassVar[str] = "ink"
@@ -212,16 +230,17 @@ class Ink:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Pen to brush, most of them without colour."""
         return cls(
             sigma=draws.log_uniform(rng, 1 / 350, 1 / 80),
-            sharpening=draws.log_uniform(rng, 4, 40),
+            sharpening=draws.log_uniform(rng, 7, 45),
             threshold=draws.uniform(rng, 0.25, 0.75),
-            gain=draws.log_uniform(rng, 1.5, 20),
+            gain=draws.log_uniform(rng, 2.5, 20),
             flow=draws.log_uniform(rng, 1 / 120, 1 / 40) if draws.chance(rng, 0.4) else 0.0,
             colour=0.0 if draws.chance(rng, 0.65) else draws.uniform(rng, 0.2, 1),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey, sigma = luma(image), sigma_px(self.sigma, short_side)
         fine, wide = blurred(grey, sigma), blurred(grey, 1.6 * sigma)
         sharpened = fine + np.float32(self.sharpening) * (fine - wide)
@@ -233,11 +252,8 @@ class Ink:
 
 
 @dataclass(frozen=True, slots=True)
-class Hatching:
-    """Hatching along the form: lines from the picture's own detail drawn out, or from its levels of luma.
-
-    A fixed screen of lines would depend on position, which no convolution can know.
-    """
+class Hatching(Layer):
+    """Hatching: lines along the form, as in an engraving, or along the levels of luma."""
 
     family: ClassVar[str] = "hatching"
     pointwise: ClassVar[bool] = False
@@ -253,37 +269,45 @@ class Hatching:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Fine to coarse, most of them along the form."""
         return cls(
-            by="form" if draws.chance(rng, 0.6) else "levels",
-            spacing=draws.log_uniform(rng, 1 / 250, 1 / 90),
+            by="form" if draws.chance(rng, 0.8) else "levels",
+            spacing=draws.log_uniform(rng, 1 / 300, 1 / 90),
             length=draws.log_uniform(rng, 1 / 60, 1 / 18),
-            lines=draws.log_uniform(rng, 6, 22),
-            contrast=draws.uniform(rng, 0.15, 0.5),
-            hardness=draws.log_uniform(rng, 4, 25),
+            lines=draws.log_uniform(rng, 3, 9),
+            contrast=draws.uniform(rng, 0.12, 0.5),
+            hardness=draws.log_uniform(rng, 3, 25),
             brightness=draws.uniform(rng, -0.05, 0.2),
             colour=0.0 if draws.chance(rng, 0.6) else draws.uniform(rng, 0.2, 1),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey, spacing = luma(image), sigma_px(self.spacing, short_side)
         if self.by == "form":
-            wave = self._form_lines(grey, spacing, short_side)
+            wave = _form_lines(grey, spacing, self.length * short_side)
         else:
-            smooth = blurred(grey, 2 * spacing)
-            wave = np.cos(np.float32(2 * math.pi * self.lines) * smooth)
+            # Few lines, of a smooth picture: many would be worms on every wall.
+            smooth = blurred(grey, 4 * spacing)
+            wave = 0.7 * np.cos(np.float32(2 * math.pi * self.lines) * smooth)
         level = grey + self.brightness - 0.5 + np.float32(self.contrast) * wave
         return _on_paper(image, logistic(self.hardness * level), self.colour)
 
-    def _form_lines(self, grey: Pixels, spacing: float, short_side: float) -> Pixels:
-        detail = _evened(grey - blurred(grey, 1.5 * spacing), 6 * spacing)
-        direction = form_direction(grey, 5 * spacing)
-        drawn_out = smeared(detail, direction, self.length * short_side)
-        return np.clip(_evened(drawn_out, 6 * spacing), -1.5, 1.5)
+
+def _form_lines(grey: Pixels, spacing_px: float, length_px: float) -> Pixels:
+    """Lines along the form, about -1.5 to 1.5: the picture's own fine detail, evened and drawn out.
+
+    Noise of our own would depend on position, which no convolution can know.
+    """
+    detail = _evened(grey - blurred(grey, 1.5 * spacing_px), 6 * spacing_px)
+    direction = form_direction(grey, 5 * spacing_px)
+    drawn_out = smeared(detail, direction, length_px)
+    return np.clip(_evened(drawn_out, 6 * spacing_px), -1.5, 1.5)
 
 
 def _evened(detail: Pixels, sigma: float) -> Pixels:
     """Detail divided by its local size; where there is next to none, it stays next to none."""
-    return detail / np.sqrt(blurred(detail * detail, sigma) + np.float32(2e-5))
+    size: Pixels = np.sqrt(blurred(detail * detail, sigma) + np.float32(2e-5))
+    return detail / size
 
 
 def _on_paper(image: Pixels, drawing: Pixels, colour: float) -> Pixels:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 Rgb = tuple[float, float, float]
 
@@ -28,7 +29,7 @@ def chance(rng: np.random.Generator, probability: float) -> bool:
 
 
 def shift(rng: np.random.Generator, deviation: float) -> Rgb:
-    """A small colour offset whose mean is nearly zero: a tint rather than a change of brightness."""
+    """A small colour offset whose mean is nearly zero: a tint more than a change of brightness."""
     offset = np.clip(rng.normal(size=3), -2.5, 2.5) * deviation
     offset -= 0.7 * offset.mean()
     return rgb(offset)
@@ -41,6 +42,11 @@ def weights(rng: np.random.Generator, spread: float = 0.3) -> Rgb:
     return rgb(drawn / drawn.sum())
 
 
-def rgb(values: np.ndarray) -> Rgb:
+def rgb(values: npt.NDArray[np.floating]) -> Rgb:
     """Three floats of an array, hashable."""
     return float(values[0]), float(values[1]), float(values[2])
+
+
+def array(colour: Rgb) -> npt.NDArray[np.float32]:
+    """A colour that broadcasts over pixels."""
+    return np.array(colour, np.float32)

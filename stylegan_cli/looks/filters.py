@@ -1,13 +1,15 @@
-"""The small filters that looks are made of. All are translation equivariant: nothing depends on position."""
+"""The small filters that looks are made of; nothing in them depends on position."""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.float32]  # (H, W, 3) or (H, W), unit
+Floats = npt.NDArray[np.floating[Any]]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 TABLE_SIZE = 4096
@@ -23,15 +25,15 @@ def mixed(image: Pixels, matrix: npt.ArrayLike) -> Pixels:
     return np.asarray(cv2.transform(image, np.asarray(matrix, np.float32)), np.float32)
 
 
-def tabulated(image: Pixels, function: Callable[[Pixels], Pixels]) -> Pixels:
-    """A scalar function of each value in [0, 1], through a table: far cheaper than powers of every pixel."""
+def tabulated(image: Pixels, function: Callable[[Pixels], Floats]) -> Pixels:
+    """A function of each value in [0, 1], through a table: cheaper than powers of every pixel."""
     table = function(np.linspace(0, 1, TABLE_SIZE, dtype=np.float32)).astype(np.float32)
     index = (np.clip(image, 0, 1) * (TABLE_SIZE - 1) + 0.5).astype(np.int32)
     return np.take(table, index)
 
 
 def blurred(image: Pixels, sigma_px: float) -> Pixels:
-    """Gaussian blur; a wide one runs on a reduced picture, where it costs little and looks the same."""
+    """Gaussian blur; a wide one runs on a reduced picture, cheaper and to the eye the same."""
     factor = 2 ** max(0, math.floor(math.log2(max(sigma_px, 1e-3) / 3)))
     height, width = image.shape[:2]
     factor = max(1, min(factor, min(height, width) // 8))
@@ -54,15 +56,15 @@ def sigma_px(fraction: float, short_side: float) -> float:
     return max(0.5, fraction * short_side)
 
 
-def smooth_step(x: Pixels) -> Pixels:
+def smooth_step(x: Floats) -> Floats:
     """3x^2 - 2x^3 on [0, 1]."""
     x = np.clip(x, 0, 1)
     return x * x * (3 - 2 * x)
 
 
-def logistic(x: Pixels) -> Pixels:
+def logistic(x: Floats) -> Pixels:
     """1 / (1 + exp(-x)), through tanh, which does not overflow."""
-    return (0.5 + 0.5 * np.tanh(0.5 * x)).astype(np.float32)
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
 
 
 def bilateral(image: Pixels, radius_px: float, tolerance: float, passes: int) -> Pixels:
@@ -77,7 +79,7 @@ def bilateral(image: Pixels, radius_px: float, tolerance: float, passes: int) ->
         result = np.asarray(
             cv2.bilateralFilter(result, 2 * radius + 1, 255 * tolerance, radius), np.uint8
         )
-    return result.astype(np.float32) / 255
+    return np.asarray(result, np.float32) / np.float32(255)
 
 
 def guided(image: Pixels, radius_px: float, tolerance: float) -> Pixels:
@@ -89,9 +91,7 @@ def guided(image: Pixels, radius_px: float, tolerance: float) -> Pixels:
     covariance = cv2.blur(image * guide[..., None], size) - mean * mean_guide[..., None]
     slope = covariance / (variance + tolerance * tolerance)[..., None]
     offset = mean - slope * mean_guide[..., None]
-    return np.asarray(
-        cv2.blur(slope, size) * guide[..., None] + cv2.blur(offset, size), np.float32
-    )
+    return np.asarray(cv2.blur(slope, size) * guide[..., None] + cv2.blur(offset, size), np.float32)
 
 
 def kuwahara(image: Pixels, radius_px: float, sharpness: float) -> Pixels:

@@ -7,11 +7,12 @@ import numpy as np
 
 from stylegan_cli.looks import draws
 from stylegan_cli.looks.draws import Rgb
-from stylegan_cli.looks.filters import Pixels, blurred, luma, sigma_px
+from stylegan_cli.looks.filters import Floats, Pixels, blurred, luma, sigma_px
+from stylegan_cli.looks.layers import Layer
 
 
 @dataclass(frozen=True, slots=True)
-class Glow:
+class Glow(Layer):
     """What is brighter than a threshold, blurred, tinted and screened over the picture."""
 
     family: ClassVar[str] = "glow"
@@ -24,21 +25,21 @@ class Glow:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """A high threshold leaves little light, which is then amplified."""
         threshold = draws.uniform(rng, 0.35, 0.85)
         tint = np.clip(1 - 0.3 * np.abs(rng.normal(size=3)), 0.2, 1)
-        # A high threshold leaves little light, which is then amplified.
         amount = draws.log_uniform(rng, 0.25, 1.2) * (0.35 / (1 - threshold)) ** 0.7
         radius = draws.log_uniform(rng, 1 / 120, 1 / 12)
         return cls(threshold, radius, amount, draws.rgb(tint))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         bright = np.maximum(image - np.float32(self.threshold), 0)
         glow = blurred(bright, sigma_px(self.radius, short_side))
-        return _screened(image, self.amount * glow * np.float32(self.tint))
+        return _screened(image, self.amount * glow * draws.array(self.tint))
 
 
 @dataclass(frozen=True, slots=True)
-class Halation:
+class Halation(Layer):
     """The red ring that film draws around lights: light that the base of the film throws back."""
 
     family: ClassVar[str] = "halation"
@@ -51,6 +52,7 @@ class Halation:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """From orange to red."""
         return cls(
             threshold=draws.uniform(rng, 0.45, 0.85),
             radius=draws.log_uniform(rng, 1 / 150, 1 / 25),
@@ -58,15 +60,15 @@ class Halation:
             tint=(1.0, draws.uniform(rng, 0.1, 0.55), draws.uniform(rng, 0, 0.3)),
         )
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         bright = np.maximum(luma(image) - np.float32(self.threshold), 0)
         spread = blurred(bright, sigma_px(self.radius, short_side))
         ring = np.maximum(spread - 0.4 * bright, 0)[..., None]
-        return _screened(image, self.amount * ring * np.float32(self.tint))
+        return _screened(image, self.amount * ring * draws.array(self.tint))
 
 
 @dataclass(frozen=True, slots=True)
-class Diffusion:
+class Diffusion(Layer):
     """A soft-focus filter: the picture mixed with, or screened by, its own blur."""
 
     family: ClassVar[str] = "diffusion"
@@ -78,11 +80,12 @@ class Diffusion:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Half of them screened, which brightens; half mixed, which does not."""
         screen = draws.chance(rng, 0.5)
         amount = draws.uniform(rng, 0.1, 0.4 if screen else 0.65)
         return cls(draws.log_uniform(rng, 1 / 100, 1 / 15), amount, screen)
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         soft = blurred(image, sigma_px(self.radius, short_side))
         if self.screen:
             return _screened(image, self.amount * soft)
@@ -90,7 +93,7 @@ class Diffusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Blur:
+class Blur(Layer):
     """A lens that is not quite sharp."""
 
     family: ClassVar[str] = "blur"
@@ -100,14 +103,15 @@ class Blur:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        return cls(draws.log_uniform(rng, 1 / 400, 1 / 70))
+        """From a soft lens to one out of focus."""
+        return cls(draws.log_uniform(rng, 1 / 400, 1 / 100))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return blurred(image, sigma_px(self.radius, short_side))
 
 
 @dataclass(frozen=True, slots=True)
-class Sharpen:
+class Sharpen(Layer):
     """Unsharp mask: narrow is sharpness, wide is clarity; below zero it softens."""
 
     family: ClassVar[str] = "sharpen"
@@ -118,16 +122,17 @@ class Sharpen:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
+        """Half of them narrow; of the wide ones a few soften."""
         if draws.chance(rng, 0.5):
             radius = draws.log_uniform(rng, 1 / 400, 1 / 100)
             return cls(radius, draws.log_uniform(rng, 0.2, 2.5))
         return cls(draws.log_uniform(rng, 1 / 60, 1 / 10), draws.uniform(rng, -0.4, 1.1))
 
-    def paint(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
+    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image)
         detail = grey - blurred(grey, sigma_px(self.radius, short_side))
         return image + np.float32(self.amount) * detail[..., None]
 
 
-def _screened(image: Pixels, light: Pixels) -> Pixels:
+def _screened(image: Pixels, light: Floats) -> Floats:
     return 1 - (1 - image) * (1 - np.clip(light, 0, 1))

@@ -1,7 +1,7 @@
-"""Parameters that pre-training must never draw: those of the known looks that the benchmark asks for.
+"""Parameters that pre-training must never draw: those of the looks that the benchmark asks for.
 
-A benchmark on looks that were trained on proves nothing. Each row names the parameters of one layer;
-a drawn layer that comes near all of them at once is drawn again.
+A benchmark on looks that were trained on proves nothing. Each row names parameters of one layer; a
+drawn layer that comes near all of them at once is drawn again.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ RESERVED: dict[str, tuple[dict[str, Any], ...]] = {
 
 
 def is_reserved(layer: Layer) -> bool:
-    """Whether all the reserved parameters of a layer of this family are met within the tolerance."""
+    """Whether a layer meets all the reserved parameters of its family within the tolerance."""
     rows = RESERVED.get(layer.family, ())
     return any(all(_near(getattr(layer, name), row[name]) for name in row) for row in rows)
 
