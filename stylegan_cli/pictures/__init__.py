@@ -1,0 +1,48 @@
+"""Pictures: files in, files out, and everything that is true of any picture."""
+
+from stylegan_cli.pictures.formats import FORMATS, PICTURE_SUFFIXES, find_pictures, format_of
+from stylegan_cli.pictures.picture import (
+    Frame,
+    Picture,
+    Pixels,
+    change_depth,
+    from_unit,
+    over_white,
+    to_unit,
+)
+from stylegan_cli.pictures.reading import MAX_PIXELS, read_picture, read_rgb
+from stylegan_cli.pictures.resizing import resize, resize_short_side, size_for_short_side
+from stylegan_cli.pictures.sheets import contact_sheet
+from stylegan_cli.pictures.writing import (
+    JPEG_QUALITY,
+    check_target,
+    encode_picture,
+    write_picture,
+    write_whole,
+)
+
+__all__ = [
+    "FORMATS",
+    "JPEG_QUALITY",
+    "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
+    "Frame",
+    "Picture",
+    "Pixels",
+    "change_depth",
+    "check_target",
+    "contact_sheet",
+    "encode_picture",
+    "find_pictures",
+    "format_of",
+    "from_unit",
+    "over_white",
+    "read_picture",
+    "read_rgb",
+    "resize",
+    "resize_short_side",
+    "size_for_short_side",
+    "to_unit",
+    "write_picture",
+    "write_whole",
+]
