@@ -10,22 +10,54 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+PANEL = "Everywhere"  # the help shows what every command has in common apart from its own
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON, for machines.", rich_help_panel=PANEL),
+]
 Device = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N]",
+        help="Where the network runs.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw depends on it.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")]
 
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU threads; as many as physical cores if not given."),
+    typer.Option(
+        "--threads",
+        min=1,
+        show_default="physical cores",
+        help="CPU threads.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, help="Say more; twice for every detail.")
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        metavar="",
+        help="Say more; twice for every detail.",
+        rich_help_panel=PANEL,
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors, no progress.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Only errors, no progress.", rich_help_panel=PANEL),
+]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=PANEL),
+]
 
 console = Console(stderr=True, highlight=False)
 """For people: progress, notes and errors. Results for pipes go to stdout through `emit`."""
