@@ -233,7 +233,8 @@ class SplitTone(Layer):
         low = tabulated(grey, lambda x: np.power(1 - x, self.shadow_power))[..., None]
         high = tabulated(grey, lambda x: np.power(x, self.highlight_power))[..., None]
         shadows, highlights = draws.array(self.shadows), draws.array(self.highlights)
-        return image + shadows * low + highlights * high
+        tint: Pixels = shadows * low + highlights * high
+        return image + tint
 
 
 @dataclass(frozen=True, slots=True)
