@@ -1,0 +1,249 @@
+"""Frames out of a clip, and what damage has left of it."""
+
+import heapq
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+import av
+import av.error
+import numpy as np
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+
+from stylegan_cli.containers.description import (
+    EXACT,
+    ClipFrame,
+    Pixels,
+    open_clip,
+    picture_decoder,
+    picture_stream,
+    read_info,
+)
+from stylegan_cli.containers.tone_mapping import ToneMapper
+from stylegan_cli.errors import ClipError
+
+ClipPacket = Packet[Stream]
+
+_log = logging.getLogger(__name__)
+
+
+class ClipReader:
+    """A clip's frames, upright, in the order they are shown, with its other packets in between.
+
+    start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
+    start_s. copied: indices of the streams whose packets are wanted too. tone_map: bring PQ and
+    HLG to display values, else their numbers come as they are. Raises ClipError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        copied: Sequence[int] = (),
+        tone_map: bool = False,
+    ) -> None:
+        self.info = read_info(path)
+        self.decoded_frames = 0
+        self.held_frames = 0
+        self.retimed_frames = 0
+        self.resized_frames = 0
+        self._tone_mapper = (
+            ToneMapper(self.info.colours) if tone_map and self.info.colours.is_hdr else None
+        )
+        self._copied = frozenset(copied)
+        self._seen_packets = 0
+        self._discarded_packets = 0
+        self._seen_until_s = 0.0
+        self._broke_off = False
+        self._lost_frames = 0
+        self._due: list[int] = []
+        self._last: ClipFrame | None = None
+        self._last_pts: int | None = None
+        self.container = open_clip(path)
+        self.stream = picture_stream(self.container, path)
+        self._decoder = picture_decoder(self.stream)
+        self._set_part(start_s, end_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+    def _set_part(self, start_s: float | None, end_s: float | None) -> None:
+        info = self.info
+        self._is_cut = start_s is not None or end_s is not None
+        # A broadcast's clock starts anywhere; mp4 and mkv mean the offset they write down.
+        is_broadcast = info.format_name.startswith("mpeg")
+        first_s = _seconds(info.start_s) if self._is_cut or is_broadcast else Fraction(0)
+        self.origin_s = first_s + _seconds(start_s or 0.0)
+        self._end_s = None if end_s is None else first_s + _seconds(end_s)
+        self._origin = round(self.origin_s / info.time_base)
+        if start_s:
+            try:
+                self.container.seek(round(self.origin_s * av.time_base), backward=True)
+            except av.error.FFmpegError as error:
+                raise ClipError(
+                    f"{info.path} can't be searched for {start_s:g} s; leave out the start."
+                ) from error
+
+    def __iter__(self) -> Iterator[ClipFrame | ClipPacket]:
+        try:
+            for packet in self.container.demux(*self._wanted_streams()):
+                # The packets that flush a decoder have no index of their own, only a stream.
+                if packet.stream.index == self.stream.index:
+                    yield from self._decode(packet)
+                    # Sound lags behind pictures in some files: read a little past the end.
+                    if self._is_past_end(packet, slack_s=1):
+                        return
+                elif packet.size and self._is_wanted(packet):
+                    yield self._shifted(packet)
+        except av.error.FFmpegError as error:
+            _log.debug("reading %s stops early: %s", self.info.path, error)
+            self._broke_off = True
+            yield from self._decode(None)
+        if self.shortfall is None:
+            while self._due:
+                yield from self._hold(heapq.heappop(self._due))
+
+    def _wanted_streams(self) -> list[Stream]:
+        return [self.stream, *(self.container.streams[index] for index in sorted(self._copied))]
+
+    @property
+    def shortfall(self) -> str | None:
+        """How much of a clip that was read through there was: "65 of 180 frames"; None for all."""
+        if self._is_cut:
+            return None
+        count = self.info.frame_count
+        if count is not None and self._seen_packets < count and self._is_indexed:
+            return f"{self.decoded_frames} of {count - self._discarded_packets} frames"
+        total_s = self.info.duration_s
+        if total_s is not None and self._seen_until_s < total_s - 0.5:
+            return f"{self._seen_until_s:.1f} of {total_s:.1f} seconds"
+        return f"the first {self.decoded_frames} frames" if self._broke_off else None
+
+    @property
+    def _is_indexed(self) -> bool:
+        """Whether the frame count is that of an index, not a guess in a header."""
+        return self.info.format_name.startswith("mov")
+
+    def _decode(self, packet: ClipPacket | None) -> Iterator[ClipFrame]:
+        if packet is not None and packet.size and not self._admit(packet):
+            return
+        try:
+            frames: list[VideoFrame] = self._decoder.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError as error:
+            _log.debug("a frame of %s can't be decoded: %s", self.info.path, error)
+            self._lost_frames += 1
+            return
+        for frame in frames:
+            yield from self._deliver(frame)
+
+    def _admit(self, packet: ClipPacket) -> bool:
+        """Count a packet of pictures; False for one of which only a part is in the file."""
+        self._seen_packets += 1
+        if packet.is_discard:
+            self._discarded_packets += 1
+        elif packet.pts is not None:
+            heapq.heappush(self._due, packet.pts)
+            end = packet.pts + (packet.duration or 0)
+            self._seen_until_s = max(self._seen_until_s, float(end * packet.time_base))
+        if packet.is_corrupt and self._is_indexed:
+            self._lost_frames += 1
+            return False
+        return True
+
+    def _deliver(self, frame: VideoFrame) -> Iterator[ClipFrame]:
+        pts = self._time_of(frame)
+        while self._due and self._due[0] < pts:
+            yield from self._hold(heapq.heappop(self._due))
+        if self._due and self._due[0] == pts:
+            heapq.heappop(self._due)
+        self._last_pts = pts
+        self.decoded_frames += 1
+        if self._is_in_part(pts):
+            pixels, alpha = self._to_rgb(frame)
+            self._last = ClipFrame(pixels, alpha, pts - self._origin, frame.duration)
+            yield self._last
+
+    def _hold(self, pts: int) -> Iterator[ClipFrame]:
+        """The last good frame again where damage has eaten one, so that sound stays in step.
+
+        A packet without a frame is no damage by itself: VP8 stores some that are never shown.
+        """
+        if self._lost_frames and self._last is not None and self._is_in_part(pts):
+            self._lost_frames -= 1
+            self.held_frames += 1
+            self._last_pts = pts
+            yield replace(self._last, pts=pts - self._origin)
+
+    def _time_of(self, frame: VideoFrame) -> int:
+        """The frame's pts; made from the frame rate without one, the next tick where it repeats."""
+        pts = frame.pts if frame.pts is not None else frame.dts
+        if pts is None:
+            self.retimed_frames += 1
+            step = max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
+            return 0 if self._last_pts is None else self._last_pts + step
+        if self._last_pts is not None and pts <= self._last_pts:
+            self.retimed_frames += 1
+            return self._last_pts + 1
+        return pts
+
+    def _is_in_part(self, pts: int) -> bool:
+        time_s = pts * self.info.time_base
+        is_late_enough = not self._is_cut or pts >= self._origin
+        return is_late_enough and (self._end_s is None or time_s < self._end_s)
+
+    def _is_past_end(self, packet: ClipPacket, slack_s: int) -> bool:
+        if self._end_s is None or packet.dts is None:
+            return False
+        return packet.dts * packet.time_base > self._end_s + slack_s
+
+    def _is_wanted(self, packet: ClipPacket) -> bool:
+        if packet.pts is None:
+            return False
+        time_s = packet.pts * packet.time_base
+        self._seen_until_s = max(self._seen_until_s, float(time_s))
+        if self._is_cut and time_s < self.origin_s:
+            return False
+        return self._end_s is None or time_s < self._end_s
+
+    def _shifted(self, packet: ClipPacket) -> ClipPacket:
+        ticks = round(self.origin_s / packet.time_base)
+        if packet.pts is not None:
+            packet.dts = (packet.pts if packet.dts is None else packet.dts) - ticks
+            packet.pts -= ticks
+        return packet
+
+    def _to_rgb(self, frame: VideoFrame) -> tuple[Pixels, Pixels | None]:
+        info = self.info
+        if (frame.width, frame.height) != (info.width, info.height):
+            self.resized_frames += 1
+        layout = "rgb48le" if self._tone_mapper else "rgba" if info.has_alpha else "rgb24"
+        array = frame.reformat(
+            width=info.width,
+            height=info.height,
+            format=layout,
+            src_colorspace=info.colours.swscale_matrix(info.height),
+            src_color_range=info.colours.swscale_range,
+            interpolation=EXACT,
+        ).to_ndarray()
+        if self._tone_mapper:
+            array = self._tone_mapper(array.astype(np.uint16))
+        pixels = info.orientation.upright(array[..., :3].astype(np.uint8, copy=False))
+        alpha = array[..., 3].astype(np.uint8, copy=False) if info.has_alpha else None
+        return pixels, None if alpha is None else info.orientation.upright(alpha)
+
+
+def _seconds(seconds: float) -> Fraction:
+    """A time as people mean it: 0.1 is a tenth, not the nearest float."""
+    return Fraction(seconds).limit_denominator(1_000_000)
