@@ -1,0 +1,396 @@
+"""Pictures, folders and clips in; `{train,val}/NAME/*.jpg`, a manifest and a report out."""
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stylegan_cli.containers import CLIP_SUFFIXES, is_clip, sample_frames
+from stylegan_cli.errors import ClipError, ConfigError, DataError, PictureError, UsageError
+from stylegan_cli.faces import Face, FaceDetector, detect_faces
+from stylegan_cli.pictures import PICTURE_SUFFIXES, Picture, find_pictures, read_rgb, write_picture
+from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
+from stylegan_cli.preparing.judging import (
+    RELATED_PICTURES,
+    SAME_PICTURE,
+    hash_distance,
+    perceptual_hash,
+    sharpness,
+)
+from stylegan_cli.preparing.manifest import Entry, Reason, Side, read_manifest, write_manifest
+from stylegan_cli.preparing.report import SHOWN_PER_SHEET, thumbnail, write_report
+
+log = logging.getLogger(__name__)
+
+Pixels = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+
+LARGEST_ENLARGEMENT = 2  # more would teach blur
+JPEG_QUALITY = 95
+
+
+class FacesRule(StrEnum):
+    """What faces are to a data set."""
+
+    REQUIRED = "required"  # a picture without one is rejected
+    PREFER = "prefer"  # a picture without one is cut to its middle
+    OFF = "off"  # every picture is cut to its middle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepConfig:
+    """How pictures become a data set."""
+
+    name: str = "content"  # content, or the creator's name
+    size: int = 512  # px, of the square results
+    faces: FacesRule = FacesRule.PREFER
+    margin: float = 0.6  # room on each side of a face, in face heights
+    val_share: float = 0.1
+    every_s: float = 2.0  # at least, between two frames of a clip
+    min_size: int | None = None  # px of the source that a result is made from; None: half of size
+    min_sharpness: float = 0.6  # see judging.sharpness
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range."""
+        if not self.name or self.name.startswith(".") or set(self.name) & set('/\\:*?"<>|\0'):
+            raise ConfigError(
+                f"'{self.name}' can't be the name of a folder; give --as another name"
+            )
+        if not 32 <= self.size <= 4096:
+            raise ConfigError(f"--size must be from 32 to 4096 px, got {self.size}")
+        if not 0 <= self.margin <= 10:
+            raise ConfigError(f"--margin must be from 0 to 10 face heights, got {self.margin:g}")
+        if not 0 <= self.val_share <= 0.9:
+            raise ConfigError(f"--val must be from 0 to 0.9, got {self.val_share:g}")
+        if not self.every_s > 0:
+            raise ConfigError(f"--every must be more than nothing, got {self.every_s:g} s")
+        if self.min_size is not None and self.min_size < 1:
+            raise ConfigError(f"--min-size must be at least 1 px, got {self.min_size}")
+        if not self.min_sharpness >= 0:
+            raise ConfigError(f"--min-sharpness must be at least 0, got {self.min_sharpness:g}")
+
+    @property
+    def least_side(self) -> int:
+        """px of the source that a result is made from, at least."""
+        return self.min_size or -(-self.size // LARGEST_ENLARGEMENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepSummary:
+    """What a run did, and where the result is."""
+
+    new: int  # pictures added by this run
+    present: int  # looked at again and already there
+    removed: int  # added by an earlier run and deleted since by the user; left alone
+    train: int  # in the data set now, under this name
+    val: int
+    rejected: dict[str, int]  # by reason, of this run
+    report: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One picture, or one frame of a clip, ready to be judged."""
+
+    source: Path
+    sha256: str
+    time_s: float | None
+    pixels: Pixels
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run knows: the data set so far, and what happened."""
+
+    folder: Path
+    config: PrepConfig
+    detector: FaceDetector | None
+    entries: dict[tuple[str, str, str, float], Entry]
+    happened: Counter[str] = field(default_factory=Counter)
+    thumbnails: dict[Entry, bytes] = field(default_factory=dict)
+
+    def add(self, source: Path) -> None:
+        """Judge a file, all frames if it is a clip, and take what is good."""
+        sha256 = ""
+        try:
+            sha256 = _sha256(source)
+            for look in _looks(source, sha256, self.config.every_s):
+                self._judge(look)
+        except (PictureError, ClipError, OSError) as error:
+            blank = Entry(name=self.config.name, source=str(source.resolve()), sha256=sha256)
+            self._reject(blank, Reason.UNREADABLE, _first_sentence(error), None)
+
+    def _judge(self, look: _Look) -> None:
+        config = self.config
+        entry = Entry(
+            name=config.name,
+            source=str(look.source.resolve()),
+            sha256=look.sha256,
+            time_s=None if look.time_s is None else round(look.time_s, 3),
+        )
+        before = self.entries.get(entry.key)
+        if before is not None and before.output is not None:
+            present = (self.folder / before.output).exists()
+            self.happened["present" if present else "removed"] += 1
+            return
+        faces = self._faces(look.pixels)
+        crop = self._frame(look.pixels, faces)
+        picture = cut_out(look.pixels, crop, self.config.size)
+        entry = replace(
+            entry,
+            box=crop.box,
+            angle_deg=round(crop.angle_deg, 2),
+            faces=None if faces is None else len(faces),
+            sharpness=round(sharpness(picture), 3),
+            phash=f"{perceptual_hash(look.pixels):064x}",
+        )
+        fault = self._fault(entry, crop.side)
+        if fault is None:
+            self._take(entry, picture)
+        else:
+            self._reject(entry, *fault, look.pixels)
+
+    def _fault(self, entry: Entry, side: int) -> tuple[Reason, str | None] | None:
+        """Why a picture, `side` px of the source, is not good enough; None when it is."""
+        config, sharp = self.config, entry.sharpness or 0.0
+        if side < config.least_side:
+            return Reason.TOO_SMALL, f"{side} px, at least {config.least_side} are needed"
+        if config.faces is FacesRule.REQUIRED and not entry.faces:
+            return Reason.NO_FACE, None
+        if sharp < config.min_sharpness:
+            return (
+                Reason.BLURRED,
+                f"sharpness {sharp:.2f}, at least {config.min_sharpness:g} is needed",
+            )
+        nearest, distance = self._nearest(entry, same_name=True)
+        if nearest is not None and distance <= SAME_PICTURE:
+            return Reason.REPEATED, f"like {Path(nearest.source).name}"
+        return None
+
+    def _faces(self, pixels: Pixels) -> list[Face] | None:
+        if self.config.faces is FacesRule.OFF:
+            return None
+        return detect_faces(pixels, self.detector)
+
+    def _frame(self, pixels: Pixels, faces: list[Face] | None) -> Crop:
+        height, width = pixels.shape[:2]
+        if not faces:
+            return frame_whole(height, width)
+        return frame_face(faces[0], height, width, self.config.margin, self.config.size)
+
+    def _take(self, entry: Entry, picture: Pixels) -> None:
+        group = self._group(entry)
+        stem = entry.sha256[:16] + ("" if entry.time_s is None else f"-{entry.time_s * 1000:08.0f}")
+        output = f"{self._side(group)}/{entry.name}/{stem}.jpg"
+        self._write(self.folder / output, picture)
+        entry = replace(entry, output=output, size=self.config.size, group=group)
+        self.entries[entry.key] = entry
+        self.happened["new"] += 1
+
+    def _write(self, target: Path, picture: Pixels) -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # A file of that name is this picture, left by a run that was killed.
+            write_picture(Picture(picture), target, quality=JPEG_QUALITY, overwrite=True)
+        except (OSError, PictureError) as error:
+            raise DataError(f"can't add to the data set: {error}") from error
+
+    def _reject(
+        self, entry: Entry, reason: Reason, detail: str | None, pixels: Pixels | None
+    ) -> None:
+        entry = replace(entry, reason=reason.value, detail=detail)
+        self.entries[entry.key] = entry
+        self.happened[reason] += 1
+        if pixels is not None and self.happened[reason] <= SHOWN_PER_SHEET:
+            self.thumbnails[entry] = thumbnail(pixels)
+
+    def _nearest(self, entry: Entry, same_name: bool) -> tuple[Entry | None, int]:
+        """The taken picture most like `entry`, and the distance of their hashes."""
+        own = int(entry.phash or "0", 16)
+        best, least = None, 257
+        for other in self.entries.values():
+            if (
+                other.output is None
+                or other.phash is None
+                or (same_name and other.name != entry.name)
+            ):
+                continue
+            distance = hash_distance(own, int(other.phash, 16))
+            if distance < least:
+                best, least = other, distance
+        return best, least
+
+    def _group(self, entry: Entry) -> str:
+        """Frames of one clip belong together, and pictures that are almost the same."""
+        for other in self.entries.values():
+            if other.group is not None and other.sha256 == entry.sha256:
+                return other.group
+        nearest, distance = self._nearest(entry, same_name=False)
+        if nearest is not None and nearest.group is not None and distance <= RELATED_PICTURES:
+            return nearest.group
+        return entry.sha256
+
+    def _side(self, group: str) -> Side:
+        for other in self.entries.values():
+            if other.group == group and other.side is not None:
+                return other.side
+        return "val" if _draw(group) < self.config.val_share else "train"
+
+    def fill_both_sides(self) -> None:
+        """No side of the split stays empty where two groups are there to share.
+
+        The group whose draw came closest moves over, so that order plays no part in it.
+        """
+        sides = {side: self._groups_on(side) for side in ("train", "val")}
+        if not sides["train"] and sides["val"]:
+            self._move(max(sides["val"], key=_draw), "train")
+        elif not sides["val"] and len(sides["train"]) > 1 and self.config.val_share > 0:
+            self._move(min(sides["train"], key=_draw), "val")
+
+    def _groups_on(self, side: str) -> set[str]:
+        return {
+            entry.group
+            for entry in self.entries.values()
+            if entry.name == self.config.name and entry.side == side and entry.group is not None
+        }
+
+    def _move(self, group: str, side: Side) -> None:
+        """Bring a group to the other side, pictures and entries."""
+        for key, entry in self.entries.items():
+            if entry.group != group or entry.output is None or entry.side == side:
+                continue
+            output = f"{side}/{entry.output.partition('/')[2]}"
+            if (self.folder / entry.output).exists():
+                (self.folder / output).parent.mkdir(parents=True, exist_ok=True)
+                (self.folder / entry.output).replace(self.folder / output)
+            self.entries[key] = replace(entry, output=output)
+
+    def count_on(self, side: Side) -> int:
+        """Pictures under this name that are there now."""
+        return sum(
+            entry.name == self.config.name
+            and entry.side == side
+            and (self.folder / str(entry.output)).exists()
+            for entry in self.entries.values()
+        )
+
+
+def prepare(
+    sources: Sequence[Path],
+    folder: Path,
+    config: PrepConfig,
+    *,
+    detector: FaceDetector | None = None,
+    on_progress: Progress | None = None,
+) -> PrepSummary:
+    """Add the pictures of `sources` to the data set in `folder`.
+
+    sources: picture files, clips, and folders of both, searched through and through. They are only
+    read. What was added before is not added again, and what the user deleted stays away.
+    Raises DataError when there is nothing to read or the data set can't be written, UsageError when
+    the data set holds pictures of another size under this name.
+    """
+    entries = {entry.key: entry for entry in read_manifest(folder)}
+    _check_size(entries.values(), config)
+    files = find_sources(sources, folder)
+    if not files:
+        raise DataError(
+            f"no pictures or clips in {_listed(sources)}; name files or folders that have some"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"can't make the folder {folder}: {error.strerror}") from error
+    run = _Run(folder, config, detector, entries)
+    try:
+        for done, source in enumerate(files, start=1):
+            run.add(source)
+            if on_progress is not None:
+                on_progress(done, len(files))
+        run.fill_both_sides()
+    finally:
+        # Also when interrupted: the manifest must know the pictures that are there.
+        write_manifest(folder, run.entries.values())
+    ordered = sorted(run.entries.values(), key=lambda entry: entry.key)
+    return PrepSummary(
+        new=run.happened["new"],
+        present=run.happened["present"],
+        removed=run.happened["removed"],
+        train=run.count_on("train"),
+        val=run.count_on("val"),
+        rejected={reason.value: run.happened[reason] for reason in Reason if run.happened[reason]},
+        report=write_report(folder, ordered, run.thumbnails),
+    )
+
+
+def find_sources(sources: Iterable[Path], data_folder: Path) -> list[Path]:
+    """Pictures and clips among `sources`, each once, sorted; nothing of the data set itself.
+
+    A file that is named is taken whatever its suffix; folders are searched by suffix.
+    """
+    own = data_folder.resolve()
+    found = set()
+    for source in sources:
+        if source.is_dir():
+            found |= {*find_pictures(source, recursive=True), *_find_clips(source)}
+        else:
+            found.add(source)
+    unique = {path.resolve(): path for path in sorted(found)}
+    return sorted(path for real, path in unique.items() if not real.is_relative_to(own))
+
+
+def _find_clips(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(root, name)
+            if not name.startswith(".") and path.suffix.lower() in CLIP_SUFFIXES and path.is_file():
+                yield path
+
+
+def _looks(source: Path, sha256: str, every_s: float) -> Iterator[_Look]:
+    """What there is to see in a file. Raises PictureError or ClipError when it can't be read."""
+    suffix = source.suffix.lower()
+    if suffix in CLIP_SUFFIXES or (suffix not in PICTURE_SUFFIXES and is_clip(source)):
+        for time_s, pixels in sample_frames(source, every_s):
+            yield _Look(source, sha256, time_s, pixels)
+    else:
+        yield _Look(source, sha256, None, read_rgb(source))
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise PictureError(f"{path} is no regular file")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _draw(group: str) -> float:
+    """A number in [0, 1) that depends on the content alone."""
+    return int(hashlib.sha256(f"split/{group}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+def _check_size(entries: Iterable[Entry], config: PrepConfig) -> None:
+    sizes = {
+        entry.size for entry in entries if entry.name == config.name and entry.output is not None
+    }
+    for size in sizes - {config.size}:
+        raise UsageError(
+            f"the data set holds pictures of '{config.name}' at {size} px, not {config.size}; "
+            f"use --size {size}, or another --out"
+        )
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).split(": use another")[0]
+
+
+def _listed(sources: Sequence[Path]) -> str:
+    return ", ".join(str(source) for source in sources)

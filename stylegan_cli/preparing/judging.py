@@ -1,0 +1,48 @@
+"""How sharp a picture is, and how much two pictures are the same."""
+
+import cv2
+import imagehash
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from stylegan_cli.pictures import resize, resize_short_side
+
+Pixels = npt.NDArray[np.uint8]
+
+SHARPNESS_SIDE = 256  # px; the scale at which sharpness is measured
+HASH_SIDE = 16  # a hash has this many bits, squared
+
+# Of 256 bits. Recompressed, resized and brightened copies differ by at most 12 to 18; different
+# photos and paintings by 58 or more, figures of one drawn set by 14 or more.
+SAME_PICTURE = 12
+RELATED_PICTURES = 24
+
+
+def sharpness(pixels: Pixels) -> float:
+    """Variance of the Laplacian in percent of the variance, on a copy of 256 x 256 px.
+
+    The division keeps a dark or hazy picture from passing for a blurred one. A picture without any
+    detail scores 0; blurred portraits stay below 0.45, sharp ones start at 1.4.
+    pixels: (H, W, 3) uint8 RGB.
+    """
+    small = resize(pixels, (SHARPNESS_SIDE, SHARPNESS_SIDE))
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    # Below one level the variance is noise.
+    spread = max(float(grey.var()), 1.0)
+    return 100.0 * float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread
+
+
+def perceptual_hash(pixels: Pixels) -> int:
+    """256 bits that hardly change with size, compression and brightness.
+
+    The signs of the lowest frequencies of the grey picture, against their median.
+    pixels: (H, W, 3) uint8 RGB.
+    """
+    small = resize_short_side(pixels, 4 * HASH_SIDE)
+    return int(str(imagehash.phash(Image.fromarray(small), hash_size=HASH_SIDE)), 16)
+
+
+def hash_distance(first: int, second: int) -> int:
+    """Number of bits in which two hashes differ, 0..256."""
+    return (first ^ second).bit_count()

@@ -1,0 +1,104 @@
+"""The record of a data set: one line per picture or frame that was looked at."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from stylegan_cli.config import from_mapping
+from stylegan_cli.errors import ConfigError, DataError, PictureError
+from stylegan_cli.pictures import write_whole
+
+MANIFEST_NAME = "manifest.jsonl"
+
+Side = Literal["train", "val"]
+
+
+class Reason(StrEnum):
+    """Why a picture was not taken."""
+
+    UNREADABLE = "unreadable"
+    TOO_SMALL = "too small"
+    NO_FACE = "no face"
+    BLURRED = "blurred"
+    REPEATED = "near-duplicate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What became of one picture, or of one frame of a clip.
+
+    box: x, y, width, height in px of the upright source. angle_deg: its clockwise turn.
+    output: path in the data set's folder, or None when rejected; then reason and detail say why.
+    """
+
+    name: str  # content, or the creator
+    source: str
+    sha256: str  # of the source file; empty when it can't be read at all
+    time_s: float | None = None  # of the frame, in a clip
+    output: str | None = None
+    size: int | None = None  # px, of the output
+    box: tuple[int, int, int, int] | None = None
+    angle_deg: float = 0.0
+    faces: int | None = None  # found; None when nobody looked
+    sharpness: float | None = None
+    phash: str | None = None
+    group: str | None = None  # pictures of one group are on the same side of the split
+    reason: str | None = None
+    detail: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, float]:
+        """What was looked at; a second look replaces the first. Its order is the manifest's."""
+        return self.name, self.source, self.sha256, -1.0 if self.time_s is None else self.time_s
+
+    @property
+    def side(self) -> Side | None:
+        """The side of the split, or None when rejected."""
+        if self.output is None:
+            return None
+        return "val" if self.output.startswith("val/") else "train"
+
+
+def read_manifest(folder: Path) -> list[Entry]:
+    """The entries of the data set in `folder`; none where there is no manifest yet.
+
+    Raises DataError when the manifest is damaged or can't be read.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"can't read {path}: {error}; choose another --out") from error
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(from_mapping(Entry, json.loads(line)))
+        except (ValueError, AttributeError, ConfigError) as error:
+            raise DataError(
+                f"{path} is damaged in line {number}; delete that line, or choose another --out"
+            ) from error
+    return entries
+
+
+def write_manifest(folder: Path, entries: Iterable[Entry]) -> None:
+    """Replace the manifest of `folder`, sorted by name and source, in one step."""
+    ordered = sorted(entries, key=lambda entry: entry.key)
+    lines = (json.dumps(_without_blanks(entry), ensure_ascii=False) + "\n" for entry in ordered)
+    write_text(folder / MANIFEST_NAME, "".join(lines))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all. Raises DataError when it can't."""
+    try:
+        write_whole(path, text.encode(), overwrite=True)
+    except PictureError as error:
+        raise DataError(str(error)) from error
+
+
+def _without_blanks(entry: Entry) -> dict[str, object]:
+    return {name: value for name, value in asdict(entry).items() if value is not None}
