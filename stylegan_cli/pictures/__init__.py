@@ -1,6 +1,12 @@
 """Pictures: files in, files out, and everything that is true of any picture."""
 
-from stylegan_cli.pictures.formats import FORMATS, PICTURE_SUFFIXES, find_pictures, format_of
+from stylegan_cli.pictures.formats import (
+    FORMATS,
+    PICTURE_SUFFIXES,
+    find_pictures,
+    format_of,
+    require_format,
+)
 from stylegan_cli.pictures.picture import (
     Frame,
     Picture,
@@ -11,7 +17,12 @@ from stylegan_cli.pictures.picture import (
     to_unit,
 )
 from stylegan_cli.pictures.reading import MAX_PIXELS, read_picture, read_rgb
-from stylegan_cli.pictures.resizing import resize, resize_short_side, size_for_short_side
+from stylegan_cli.pictures.resizing import (
+    resize,
+    resize_short_side,
+    resize_within,
+    size_for_short_side,
+)
 from stylegan_cli.pictures.sheets import contact_sheet
 from stylegan_cli.pictures.writing import (
     JPEG_QUALITY,
@@ -39,8 +50,10 @@ __all__ = [
     "over_white",
     "read_picture",
     "read_rgb",
+    "require_format",
     "resize",
     "resize_short_side",
+    "resize_within",
     "size_for_short_side",
     "to_unit",
     "write_picture",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stylegan_cli.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFormat:
@@ -91,6 +93,15 @@ def format_of(path: Path) -> str | None:
     """The format that the suffix of `path` stands for; None when it stands for none."""
     suffix = path.suffix.lower()
     return next((kind.name for kind in FORMATS.values() if suffix in kind.suffixes), None)
+
+
+def require_format(name: str) -> str:
+    """The format that people call `name`: "jpg", "JPEG", ".jpg"... Raises UsageError for none."""
+    found = name.upper() if name.upper() in FORMATS else format_of(Path(f"name.{name.lstrip('.')}"))
+    if found is None:
+        known = ", ".join(kind.suffixes[0].lstrip(".") for kind in FORMATS.values())
+        raise UsageError(f"no picture format is called '{name}': use one of {known}")
+    return found
 
 
 def find_pictures(folder: Path, recursive: bool = False) -> list[Path]:

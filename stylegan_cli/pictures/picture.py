@@ -80,7 +80,7 @@ class Picture:
 
 def to_unit(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Pixels of any type as float32 in [0, 1]; float pixels come back as they are."""
-    unit = pixels.astype(np.float32, copy=False)
+    unit: npt.NDArray[np.float32] = pixels.astype(np.float32, copy=False)
     if pixels.dtype.kind == "u":
         unit /= np.iinfo(pixels.dtype).max
     return unit
@@ -89,11 +89,12 @@ def to_unit(pixels: Pixels) -> npt.NDArray[np.float32]:
 def from_unit(unit: npt.NDArray[Any], dtype: npt.DTypeLike) -> Pixels:
     """Float pixels, clipped to [0, 1], rounded to `dtype`: uint8, uint16 or float32."""
     target = np.dtype(dtype)
-    clipped = np.clip(unit, 0, 1)
-    if target.kind == "f":
-        return clipped.astype(target, copy=False)
-    clipped *= np.iinfo(target).max
-    return np.rint(clipped, out=clipped).astype(target)
+    clipped: Pixels = np.clip(unit, 0, 1)
+    if target.kind == "u":
+        clipped *= np.iinfo(target).max
+        np.rint(clipped, out=clipped)
+    result: Pixels = clipped.astype(target, copy=False)
+    return result
 
 
 def change_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:

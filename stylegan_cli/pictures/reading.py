@@ -72,8 +72,8 @@ class _Limits:
         if height * width * frames > self.max_pixels:
             each = f" in {frames} frames" if frames > 1 else ""
             raise PictureError(
-                f"{self.name} is {width}x{height} pixels{each}, more than the limit of "
-                f"{self.max_pixels / 1e6:g} million: raise it with --max-pixels if you trust the file"
+                f"{self.name} is {width}x{height} pixels{each}, the limit is "
+                f"{self.max_pixels / 1e6:g} million: raise it with --max-pixels if you trust it"
             )
 
 
@@ -88,8 +88,8 @@ def read_picture(
 
     max_pixels: larger pictures (all frames together) are refused before they are decoded.
     allow_truncated: what is missing at the end of a file is left empty instead of refused.
-    keep_colours: RGB pixels stay in the file's own colours, for a copy that must be exact; `in_srgb`
-        is False then.
+    keep_colours: RGB pixels stay in the file's own colours, for a copy that must be exact;
+        `in_srgb` is False then.
     Raises PictureError, which names the file and says why it can't be used.
     """
     name, stream = _opened(source)
@@ -271,9 +271,8 @@ def _alpha_or_opaque(frame: Frame) -> Pixels:
 
 def _upright_with_metadata(picture: Picture, image: Image.Image) -> Picture:
     exif = image.getexif()
-    # Pillow turns TIFF upright itself, and libheif HEIF; not so the TIFF that Pillow did not decode.
-    turned = image.format == "HEIF" or (image.format == "TIFF" and picture.pixels.dtype == np.uint8)
-    orientation = 1 if turned else exif.get(0x0112, 1)
+    # Where a decoder has turned the picture itself (libheif, Pillow's TIFF), it has said so here.
+    orientation = exif.get(0x0112, 1)
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     frames = tuple(
@@ -388,7 +387,7 @@ def _why_unreadable(name: str, stream: BinaryIO, error: BaseException) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return (
             f"{name} declares far more pixels than the limit allows: "
-            "raise it with --max-pixels if you trust the file"
+            "raise it with --max-pixels if you trust it"
         )
     if "MAX_TEXT" in said or "too large for" in said:
         return f"{name} hides text that unpacks to many times its size: refused as a bomb"

@@ -38,6 +38,13 @@ def resize_short_side(pixels: Pixels, short_side: int) -> Pixels:
     return resize(pixels, size_for_short_side(height, width, short_side))
 
 
+def resize_within(pixels: Pixels, longest_side: int) -> Pixels:
+    """Pixels with their longest side brought to `longest_side` px, shape kept."""
+    height, width = pixels.shape[:2]
+    scale = longest_side / max(height, width)
+    return resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
 def size_for_short_side(height: int, width: int, short_side: int) -> tuple[int, int]:
     """(height, width) in px after bringing the short side to `short_side`."""
     scale = short_side / min(height, width)

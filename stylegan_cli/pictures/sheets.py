@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from stylegan_cli.pictures.picture import Pixels, change_depth
-from stylegan_cli.pictures.resizing import resize
+from stylegan_cli.pictures.resizing import resize_within
 
 _PAPER = 255
 _INK = (32, 32, 32)
@@ -38,7 +38,7 @@ def contact_sheet(
     )
     for down, row in enumerate(rows):
         for across, pixels in enumerate(row):
-            fitted = _fitted(pixels, tile)
+            fitted = change_depth(resize_within(pixels, tile), np.uint8)
             y = top + gap + step * down + (tile - fitted.shape[0]) // 2
             x = left + gap + step * across + (tile - fitted.shape[1]) // 2
             sheet[y : y + fitted.shape[0], x : x + fitted.shape[1]] = fitted
@@ -50,13 +50,6 @@ def contact_sheet(
     for down, label in enumerate(row_labels[: len(rows)]):
         draw.text((gap, top + gap + step * down + tile / 2), label, _INK, font, anchor="lm")
     return np.asarray(canvas)
-
-
-def _fitted(pixels: Pixels, tile: int) -> npt.NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = tile / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return change_depth(resize(pixels, size), np.uint8)
 
 
 def _shortened(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:

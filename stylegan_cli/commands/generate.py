@@ -1,0 +1,78 @@
+"""`influ generate`: variations of one photo within a creator's own variety."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from stylegan_cli.commands.common import Device, Json, Overwrite, Seed, console, emit, progress
+from stylegan_cli.commands.stylize import DEFAULT_STYLE
+
+
+def generate(
+    photo: Annotated[Path, typer.Argument(show_default=False, help="The picture to vary.")],
+    style: Annotated[
+        str | None,
+        typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=999, help="How many variations.")] = 9,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            file_okay=False,
+            show_default="STEM_STYLE_variations beside the photo",
+            help="Folder for the pictures and their grid.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")
+    ] = 1.0,
+    backend: Annotated[
+        Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")
+    ] = "auto",
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw several versions of a photo, as different as the creator's own pictures are.
+
+    Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and grid.jpg. One seed gives
+    the same picture every time.
+    """
+    from stylegan_cli.batches import ending_of, write_variations
+    from stylegan_cli.pictures import Picture
+    from stylegan_cli.stylizer import open_stylizer
+
+    if style is None:
+        style = DEFAULT_STYLE
+        console.print(f"No --style given, using {style}.")
+
+    def paint(picture: Picture, seed: int) -> Picture:
+        stylizer = open_stylizer(
+            style, model=model, device=device, backend=backend, strength=strength, seed=seed
+        )
+        return stylizer.repaint(picture)
+
+    with progress(f"varying {photo.name}") as on_progress:
+        pictures, grid = write_variations(
+            photo,
+            paint,
+            range(seed, seed + count),
+            ending=ending_of(style),
+            folder=out,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
+    if as_json:
+        seeds = range(seed, seed + count)
+        made = [{"seed": n, "picture": str(path)} for n, path in zip(seeds, pictures, strict=True)]
+        emit({"style": style, "pictures": made, "grid": str(grid)}, as_json)
+    else:
+        sys.stdout.writelines(f"{path}\n" for path in (*pictures, grid))
