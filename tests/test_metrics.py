@@ -70,6 +70,8 @@ def test_edges_count_within_the_tolerance_and_not_beyond() -> None:
     truth = line_drawing(100)
     assert metrics.edge_f_score(truth, truth) == 1
     assert metrics.edge_f_score(line_drawing(102), truth) == 1
+    assert metrics.edge_f_score(line_drawing(103), truth) < 0.1  # the short ends still meet
+    assert metrics.edge_f_score(line_drawing(103), truth, tolerance_px=3) == 1
     assert metrics.edge_f_score(line_drawing(130), truth) == 0
     both = np.minimum(truth, line_drawing(180))
     assert metrics.edge_f_score(both, truth) == pytest.approx(2 / 3, abs=0.01)
