@@ -20,6 +20,7 @@ from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whol
 from stylegan_cli.preparing.judging import (
     RELATED_PICTURES,
     SAME_PICTURE,
+    SHARPNESS_SIDE,
     hash_distance,
     perceptual_hash,
     sharpness,
@@ -148,7 +149,7 @@ class _Run:
             box=crop.box,
             angle_deg=round(crop.angle_deg, 2),
             faces=None if faces is None else len(faces),
-            sharpness=round(sharpness(picture), 3),
+            sharpness=round(_sharpness_of(look.pixels, crop), 3),
             phash=f"{perceptual_hash(look.pixels):064x}",
         )
         fault = self._fault(entry, crop.side)
@@ -363,6 +364,11 @@ def _looks(source: Path, sha256: str, every_s: float) -> Iterator[_Look]:
             yield _Look(source, sha256, time_s, pixels)
     else:
         yield _Look(source, sha256, None, read_rgb(source))
+
+
+def _sharpness_of(pixels: Pixels, crop: Crop) -> float:
+    # Of the source, not of the result: reduced to few pixels, every picture is sharp.
+    return sharpness(cut_out(pixels, crop, min(crop.side, SHARPNESS_SIDE)))
 
 
 def _sha256(path: Path) -> str:

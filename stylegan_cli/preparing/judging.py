@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from stylegan_cli.pictures import resize, resize_short_side
+from stylegan_cli.pictures import resize_short_side
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -20,14 +20,13 @@ RELATED_PICTURES = 24
 
 
 def sharpness(pixels: Pixels) -> float:
-    """Variance of the Laplacian in percent of the variance, on a copy of 256 x 256 px.
+    """Variance of the Laplacian in percent of the variance of the grey picture.
 
     The division keeps a dark or hazy picture from passing for a blurred one. A picture without any
     detail scores 0; blurred portraits stay below 0.45, sharp ones start at 1.4.
-    pixels: (H, W, 3) uint8 RGB.
+    pixels: (H, W, 3) uint8 RGB; comparable between pictures of SHARPNESS_SIDE.
     """
-    small = resize(pixels, (SHARPNESS_SIDE, SHARPNESS_SIDE))
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     # Below one level the variance is noise.
     spread = max(float(grey.var()), 1.0)
     return 100.0 * float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread
