@@ -187,7 +187,7 @@ def compare_with_creator(
         for done, path in enumerate(paths, before + 1):
             try:
                 yield _read(path, size)
-            except PictureError as error:
+            except (PictureError, DataError) as error:
                 failed.append(str(error))
             if on_progress:
                 on_progress(done, total)
@@ -324,7 +324,10 @@ def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def _read(path: Path, size: int) -> Pixels:
+    """At most `size` px. Raises PictureError, or DataError where it is too small to compare."""
     pixels = read_rgb(path)
+    if min(pixels.shape[:2]) < metrics.SMALLEST_SSIM_SIDE:
+        raise DataError(f"{path} is too small to compare: leave it out")
     return resize_short_side(pixels, size) if min(pixels.shape[:2]) > size else pixels
 
 

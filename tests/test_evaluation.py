@@ -121,14 +121,17 @@ def test_unreadable_and_unlike_pictures_are_named_and_the_rest_counts(
     broken.write_bytes(b"no picture")
     Image.new("RGB", (300, 128)).save(tmp_path / "wide.png")
     good = pairs_of(prepared, truths)[:3]
-    pairs = [*good, (good[0][0], broken), (good[0][0], tmp_path / "wide.png")]
+    Image.new("RGB", (8, 8)).save(tmp_path / "speck.png")
+    speck, wide = tmp_path / "speck.png", tmp_path / "wide.png"
+    pairs = [*good, (good[0][0], broken), (good[0][0], wide), (speck, speck)]
     seen: list[tuple[int, int]] = []
     comparison = compare_with_truth(sketch, pairs, on_progress=lambda *at: seen.append(at))
     assert comparison.photos == 3
     assert "broken.png" in comparison.failed[0]
     assert "wide.png" in comparison.failed[1]
-    assert seen == [(done, 5) for done in range(1, 6)]
-    with pytest.raises(DataError, match="none of the 2 pairs"):
+    assert "speck.png" in comparison.failed[2]
+    assert seen == [(done, 6) for done in range(1, 7)]
+    with pytest.raises(DataError, match="none of the 3 pairs"):
         compare_with_truth(sketch, pairs[3:])
     with pytest.raises(DataError, match="at least 2 of each"):
         compare_with_creator(sketch, [good[0][0]], [broken])
