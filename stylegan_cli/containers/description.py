@@ -1,6 +1,6 @@
 """What a clip is: opened safely, described by its tags and its first frame."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -69,6 +69,11 @@ class Colours:
         """Whether the transfer is PQ or HLG, whose numbers are not display values."""
         return self.transfer in (PQ, HLG)
 
+    @property
+    def is_matrix_known(self) -> bool:
+        """Whether the matrix can be written as it is: one that can be converted with, or no tag."""
+        return self.matrix in _MATRICES or self.matrix == _UNSPECIFIED
+
     def swscale_matrix(self, height: int) -> Colorspace:
         """The matrix to convert with; players guess by size without a tag (720p on: BT.709)."""
         guess = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
@@ -122,7 +127,8 @@ class ClipInfo:
     """What a clip says of itself, and what its first frame shows.
 
     width, height: pixels as stored, before `display_matrix`. frame_count: from the index, None
-    without one. duration_s, start_s: seconds; the duration is None where it is unknown.
+    without one. duration_s, start_s: seconds; the duration is None where it is unknown. tags,
+    picture_tags: titles and the like, of the file and of the picture track.
     """
 
     path: Path
@@ -140,6 +146,8 @@ class ClipInfo:
     frame_count: int | None
     duration_s: float | None
     start_s: float
+    tags: Mapping[str, str]
+    picture_tags: Mapping[str, str]
 
     @property
     def orientation(self) -> Orientation:
@@ -165,6 +173,14 @@ class ClipFrame:
     alpha: Pixels | None
     pts: int
     duration: int
+
+    def over_white(self) -> Pixels:
+        """The pixels, (H, W, 3) uint8, over white where the frame is transparent."""
+        if self.alpha is None:
+            return self.pixels
+        alpha = self.alpha[..., None].astype(np.uint16)
+        mixed = self.pixels * alpha + 255 * (255 - alpha)
+        return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def is_clip(path: Path) -> bool:
@@ -198,6 +214,8 @@ def read_info(path: Path) -> ClipInfo:
             frame_count=stream.frames or None,
             duration_s=container.duration / av.time_base if container.duration else None,
             start_s=(container.start_time or 0) / av.time_base,
+            tags=container.metadata,
+            picture_tags=stream.metadata,
         )
 
 

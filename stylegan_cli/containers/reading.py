@@ -2,7 +2,7 @@
 
 import heapq
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Self
 import av
 import av.error
 import numpy as np
-from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
@@ -25,9 +24,8 @@ from stylegan_cli.containers.description import (
     read_info,
 )
 from stylegan_cli.containers.tone_mapping import ToneMapper
+from stylegan_cli.containers.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
-
-ClipPacket = Packet[Stream]
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +34,8 @@ class ClipReader:
     """A clip's frames, upright, in the order they are shown, with its other packets in between.
 
     start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
-    start_s. copied: indices of the streams whose packets are wanted too. tone_map: bring PQ and
-    HLG to display values, else their numbers come as they are. Raises ClipError.
+    start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are.
+    copied: indices of the streams whose packets are wanted too. Raises ClipError.
     """
 
     def __init__(
@@ -46,7 +44,6 @@ class ClipReader:
         *,
         start_s: float | None = None,
         end_s: float | None = None,
-        copied: Sequence[int] = (),
         tone_map: bool = False,
     ) -> None:
         self.info = read_info(path)
@@ -57,7 +54,7 @@ class ClipReader:
         self._tone_mapper = (
             ToneMapper(self.info.colours) if tone_map and self.info.colours.is_hdr else None
         )
-        self._copied = frozenset(copied)
+        self.copied: frozenset[int] = frozenset()
         self._seen_packets = 0
         self._discarded_packets = 0
         self._seen_until_s = 0.0
@@ -79,10 +76,10 @@ class ClipReader:
 
     def _set_part(self, start_s: float | None, end_s: float | None) -> None:
         info = self.info
-        self._is_cut = start_s is not None or end_s is not None
+        self.is_cut = start_s is not None or end_s is not None
         # A broadcast's clock starts anywhere; mp4 and mkv mean the offset they write down.
         is_broadcast = info.format_name.startswith("mpeg")
-        first_s = _seconds(info.start_s) if self._is_cut or is_broadcast else Fraction(0)
+        first_s = _seconds(info.start_s) if self.is_cut or is_broadcast else Fraction(0)
         self.origin_s = first_s + _seconds(start_s or 0.0)
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
         self._origin = round(self.origin_s / info.time_base)
@@ -114,12 +111,12 @@ class ClipReader:
                 yield from self._hold(heapq.heappop(self._due))
 
     def _wanted_streams(self) -> list[Stream]:
-        return [self.stream, *(self.container.streams[index] for index in sorted(self._copied))]
+        return [self.stream, *(self.container.streams[index] for index in sorted(self.copied))]
 
     @property
     def shortfall(self) -> str | None:
         """How much of a clip that was read through there was: "65 of 180 frames"; None for all."""
-        if self._is_cut:
+        if self.is_cut:
             return None
         count = self.info.frame_count
         if count is not None and self._seen_packets < count and self._is_indexed:
@@ -200,7 +197,7 @@ class ClipReader:
 
     def _is_in_part(self, pts: int) -> bool:
         time_s = pts * self.info.time_base
-        is_late_enough = not self._is_cut or pts >= self._origin
+        is_late_enough = not self.is_cut or pts >= self._origin
         return is_late_enough and (self._end_s is None or time_s < self._end_s)
 
     def _is_past_end(self, packet: ClipPacket, slack_s: int) -> bool:
@@ -213,7 +210,7 @@ class ClipReader:
             return False
         time_s = packet.pts * packet.time_base
         self._seen_until_s = max(self._seen_until_s, float(time_s))
-        if self._is_cut and time_s < self.origin_s:
+        if self.is_cut and time_s < self.origin_s:
             return False
         return self._end_s is None or time_s < self._end_s
 

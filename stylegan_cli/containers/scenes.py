@@ -33,7 +33,7 @@ def sample_frames(path: Path, every_s: float) -> Iterator[tuple[float, Pixels]]:
             thumbnail = scene_thumbnail(frame.pixels)
             if last_thumbnail is None or is_other_scene(last_thumbnail, thumbnail):
                 last_s, last_thumbnail = time_s, thumbnail
-                yield time_s - start_s, _square_pixels(over_white(frame), reader.info)
+                yield time_s - start_s, _square_pixels(frame.over_white(), reader.info)
 
 
 def scene_thumbnail(pixels: Pixels) -> Pixels:
@@ -54,15 +54,6 @@ def is_other_scene(before: Pixels, after: Pixels) -> bool:
     hue = hue * (np.minimum(first[..., 1], second[..., 1]) / 255)
     score = float((hue + difference[..., 1] + difference[..., 2]).mean()) / 3
     return score >= _THRESHOLD
-
-
-def over_white(frame: ClipFrame) -> Pixels:
-    """The frame's pixels, (H, W, 3) uint8, over white where it is transparent."""
-    if frame.alpha is None:
-        return frame.pixels
-    alpha = frame.alpha[..., None].astype(np.uint16)
-    mixed = frame.pixels * alpha + 255 * (255 - alpha)
-    return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def _square_pixels(pixels: Pixels, info: ClipInfo) -> Pixels:
