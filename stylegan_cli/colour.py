@@ -1,0 +1,146 @@
+"""Closed forms on colours: the linear map and the table between two sets, and what describes a set.
+
+All functions take unit colours, shape (N, 3), and are numpy only.
+"""
+
+import numpy as np
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+QUANTILES = 17
+LUMA_BANDS = 8
+
+Colours = np.ndarray
+
+
+def linear_map(source: Colours, target: Colours) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix (3, 3) and offset (3,) carrying the source's mean and covariance to the target's.
+
+    The Monge-Kantorovich map between two Gaussians (Pitié & Kokaram 2007, eq. 12):
+    `x @ matrix + offset`.
+    """
+    regular = 1e-5 * np.eye(3)  # a grey set has no spread of hue: keep the inverse finite
+    source_cov = np.cov(source.T, dtype=np.float64) + regular
+    target_cov = np.cov(target.T, dtype=np.float64) + regular
+    root = _root(source_cov)
+    inverse = np.linalg.inv(root)
+    matrix = inverse @ _root(root @ target_cov @ root) @ inverse
+    offset = target.mean(0, dtype=np.float64) - source.mean(0, dtype=np.float64) @ matrix
+    return matrix.astype(np.float32), offset.astype(np.float32)
+
+
+def lattice(size: int) -> Colours:
+    """The `size`³ colours of a regular table, first channel slowest. Shape (size³, 3) float32."""
+    grid = np.linspace(0, 1, size, dtype=np.float32)
+    return np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3)
+
+
+def transfer_table(
+    source: Colours, target: Colours, size: int = 17, rotations: int = 30, step: float = 0.7
+) -> np.ndarray:
+    """(size, size, size, 3) table carrying the source's distribution to the target's.
+
+    Iterative distribution transfer (Pitié et al. 2007, algorithm 1) from the linear map on, with
+    relaxed steps so that sparse corners of the table stay smooth.
+    """
+    matrix, offset = linear_map(source, target)
+    moved, nodes = source @ matrix + offset, lattice(size) @ matrix + offset
+    shares = np.linspace(0, 100, 200)
+    for seed in range(rotations):
+        rotation = _random_rotation(seed)
+        s, t, n = moved @ rotation, target @ rotation, nodes @ rotation
+        for axis in range(3):
+            before, after = np.percentile(s[:, axis], shares), np.percentile(t[:, axis], shares)
+            s[:, axis] += step * (_transport(s[:, axis], before, after) - s[:, axis])
+            n[:, axis] += step * (_transport(n[:, axis], before, after) - n[:, axis])
+        moved, nodes = s @ rotation.T, n @ rotation.T
+    return nodes.reshape(size, size, size, 3).astype(np.float32)
+
+
+def apply_table(colours: Colours, table: np.ndarray) -> Colours:
+    """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table. Clips to the table's range."""
+    top = len(table) - 1
+    position = np.clip(colours, 0, 1).astype(np.float32) * top
+    low = np.minimum(position.astype(np.int32), top - 1)
+    weight = position - low
+    result = np.zeros_like(position)
+    for corner in range(8):
+        bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
+        share = np.prod(np.where(bits, weight, 1 - weight), axis=1, keepdims=True)
+        r, g, b = (low + bits).T
+        result += share * table[r, g, b]
+    return result
+
+
+def look_statistics(creator: Colours, content: Colours, picture_count: int) -> np.ndarray:
+    """What the look encoder is told about the colours of a creator's set beside the content's.
+
+    creator: (N, 3), content: (M, 3) unit colours sampled from all pictures of each set.
+    picture_count: how many pictures stand behind `creator`.
+    Returns (STATISTICS_DIM,) float32: map, moments, quantiles of both sets after the linear map,
+    mean colours at equal ranks of luma, and log(picture_count).
+    """
+    matrix, offset = linear_map(content, creator)
+    mapped = content @ matrix + offset
+    parts = [
+        matrix.ravel() - np.eye(3, dtype=np.float32).ravel(),
+        offset,
+        *(np.concatenate([c.mean(0), c.std(0)]) for c in (creator, content)),
+        np.sqrt(np.abs(np.cov(creator.T)[np.triu_indices(3, 1)])),
+        *(_marginals(c) for c in (creator, mapped)),
+        *(_luma_bands(c, luma_of) for c, luma_of in ((creator, creator), (mapped, content))),
+        [np.log(picture_count) / np.log(250)],
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+STATISTICS_DIM = 9 + 3 + 12 + 3 + 2 * 5 * QUANTILES + 2 * 6 * LUMA_BANDS + 1
+
+
+def sample_colours(pictures: list[np.ndarray], count: int, rng: np.random.Generator) -> Colours:
+    """`count` unit colours, an equal share from each uint8 picture (H, W, 3). Shape (count, 3)."""
+    share = -(-count // len(pictures))
+    drawn = [
+        picture.reshape(-1, 3)[rng.integers(0, picture.shape[0] * picture.shape[1], share)]
+        for picture in pictures
+    ]
+    colours = np.concatenate(drawn).astype(np.float32) / 255
+    return colours[rng.permutation(len(colours))[:count]]
+
+
+def _marginals(colours: Colours) -> np.ndarray:
+    """Quantiles of R, G, B, luma and saturation. Shape (5 * QUANTILES,)."""
+    luma = colours @ LUMA
+    saturation = colours.max(1) - colours.min(1)
+    columns = np.column_stack([colours, luma, saturation])
+    shares = np.linspace(0.5, 99.5, QUANTILES)
+    return np.asarray(np.percentile(columns, shares, axis=0)).T.ravel()
+
+
+def _luma_bands(colours: Colours, luma_of: Colours) -> np.ndarray:
+    """Mean and spread of colour in bands of equal rank of luma. Shape (6 * LUMA_BANDS,)."""
+    order = np.argsort(luma_of @ LUMA, kind="stable")
+    bands = np.array_split(colours[order], LUMA_BANDS)
+    return np.concatenate([np.concatenate([band.mean(0), band.std(0)]) for band in bands])
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """Square root of a symmetric positive definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    result: np.ndarray = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return result
+
+
+def _random_rotation(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    q, r = np.linalg.qr(rng.standard_normal((3, 3)))
+    q = q * np.sign(np.diag(r))
+    q[:, 0] *= np.sign(np.linalg.det(q))
+    result: np.ndarray = q
+    return result
+
+
+def _transport(values: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """1-D transport between quantiles; beyond the ends values keep their distance to the end."""
+    moved = np.interp(values, before, after)
+    moved = np.where(values < before[0], values - before[0] + after[0], moved)
+    return np.where(values > before[-1], values - before[-1] + after[-1], moved)

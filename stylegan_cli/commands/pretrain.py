@@ -1,0 +1,97 @@
+"""`influ pretrain`: make the base from photos and endless random looks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylegan_cli.commands.common import Device, Json, Overwrite, Seed, console, emit, progress
+
+
+def pretrain(
+    content: Annotated[
+        list[Path],
+        typer.Option(
+            "--content", exists=True, file_okay=False, help="Folder of photos; repeatable."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/base"),
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time limit.")] = None,
+    time_limit: Annotated[str, typer.Option(help="Like 90s, 30m or 10h.")] = "10h",
+    size: Annotated[int, typer.Option(help="Crops, px; a multiple of 8.")] = 160,
+    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 6,
+    lr_g: Annotated[float, typer.Option(help="Learning rate.")] = 8e-4,
+    ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps of rising learning rate.")] = 300,
+    decay_from: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the steps after which it falls.")
+    ] = 0.6,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    init: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Model file to start from.")
+    ] = None,
+    sample_every: Annotated[int, typer.Option(help="Steps between sample sheets.")] = 1000,
+    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 250,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", exists=True, help="TOML file with these settings.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, train nothing.")
+    ] = False,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Make a base: one network that reads a look from pictures and paints it on others."""
+    from stylegan_cli.checkpoints import has_checkpoint
+    from stylegan_cli.config import from_mapping, load_toml
+    from stylegan_cli.devices import resolve_device
+    from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+    from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain
+    from stylegan_cli.pretraining import pretrain as run_pretraining
+    from stylegan_cli.schedules import parse_duration
+
+    options = {
+        "steps": steps,
+        "time_limit_s": parse_duration(time_limit),
+        "size": size,
+        "looks": batch,
+        "lr": lr_g,
+        "ema": ema,
+        "warmup": warmup,
+        "decay_from": decay_from,
+        "precision": precision,
+        "seed": seed,
+        "sample_every": sample_every,
+        "save_every": save_every,
+    }
+    config = from_mapping(PretrainConfig, options | (load_toml(config_file) if config_file else {}))
+    device = resolve_device(device, needs_torch=True)
+    if has_checkpoint(out) and not (resume or overwrite):
+        raise OutputExistsError(f"{out} holds a run already; add --resume or --overwrite")
+    domains = pictures_by_domain(content)
+    counts = {name: len(paths) for name, paths in domains.items()}
+    if dry_run:
+        emit({"run": str(out), "pictures": counts, "device": device}, as_json)
+        return
+    tensors = None
+    if init is not None:
+        from stylegan_cli.style_file import read_model
+
+        tensors = read_model(init).base.tensors
+    console.print(f"Pre-training on {sum(counts.values())} pictures into {out}")
+    with progress("pre-training") as on_progress:
+        done = run_pretraining(
+            domains,
+            out,
+            config,
+            device=device,
+            resume=resume,
+            init=tensors,
+            on_progress=on_progress,
+        )
+    if not done:
+        raise InterruptedByUserError(f"stopped and saved; add --resume --out {out} to go on")
+    emit({"run": str(out), "next": f"influ export {out} -o base.safetensors"}, as_json)

@@ -1,0 +1,1 @@
+"""The networks: what a look is read with, painted with and judged by."""

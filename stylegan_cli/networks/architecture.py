@@ -1,0 +1,110 @@
+"""What it takes to rebuild the networks, readable without torch: configs and the shape of every tensor."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from stylegan_cli.errors import ConfigError
+
+Shapes = dict[str, tuple[int, ...]]
+
+STRIDE = 8  # the generator halves a picture three times
+
+
+def _require_positive(config: object, names: tuple[str, ...]) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorConfig:
+    """What it takes to rebuild a Generator."""
+
+    code_dim: int = 128
+    base_channels: int = 32  # at half resolution; doubles at each downsampling
+    blocks: int = 4  # residual blocks at an eighth of the resolution
+    colour_channels: int = 32  # width of the per-pixel network
+
+    def __post_init__(self) -> None:
+        _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookEncoderConfig:
+    """What it takes to rebuild a LookEncoder."""
+
+    code_dim: int = 128
+    statistics_dim: int  # length of colour.look_statistics
+    channels: tuple[int, ...] = (32, 64, 96, 128)  # at 1/2, 1/4, 1/8, 1/16
+    hidden: int = 384
+
+    def __post_init__(self) -> None:
+        _require_positive(self, ("code_dim", "statistics_dim", "hidden"))
+        if not self.channels or min(self.channels) < 1:
+            raise ConfigError(f"channels must be positive numbers, got {self.channels}")
+
+    @property
+    def moments_dim(self) -> int:
+        """First and second moment of every channel of every stage."""
+        return 2 * sum(self.channels)
+
+
+def generator_shapes(config: GeneratorConfig) -> Shapes:
+    """Name and shape of every tensor of a Generator, as torch's state_dict has them."""
+    return dict(_colour_shapes(config)) | dict(_residue_shapes(config))
+
+
+def encoder_shapes(config: LookEncoderConfig) -> Shapes:
+    """Name and shape of every tensor of a LookEncoder."""
+    shapes: Shapes = {}
+    wide_in = 12
+    for index, wide in enumerate(config.channels):
+        shapes |= _conv(f"features.stages.{index}.0", wide_in, wide, 3)
+        shapes |= _conv(f"features.stages.{index}.2", wide, wide, 3)
+        wide_in = wide
+    head_in = config.moments_dim + config.statistics_dim
+    widths = ((0, head_in, config.hidden), (3, config.hidden, config.hidden))
+    for index, rows, columns in (*widths, (5, config.hidden, config.code_dim)):
+        shapes |= {f"head.{index}.weight": (columns, rows), f"head.{index}.bias": (columns,)}
+    norm = {"head.1.weight": (config.hidden,), "head.1.bias": (config.hidden,)}
+    return shapes | norm
+
+
+def folded_shapes(shapes: Mapping[str, tuple[int, ...]]) -> Shapes:
+    """The shapes that remain once the style is folded into the weights."""
+    return {name: shape for name, shape in shapes.items() if ".film." not in name}
+
+
+def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+    wide = config.colour_channels
+    for name, channels in (("enter", 6), ("middle", wide)):
+        yield from _modulated(f"colour.{name}", channels, wide, 1, config.code_dim).items()
+    yield from _conv("colour.leave", wide, 3, 1).items()
+
+
+def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+    one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
+    plan = [("enter", 24, one), ("down_two", one, two), ("down_four", two, four)]
+    for index in range(config.blocks):
+        plan += [(f"blocks.{index}.first", four, four), (f"blocks.{index}.second", four, four)]
+    plan += [("up_two", four, two), ("up_one", two, one), ("finish", one, one)]
+    for name, channels_in, channels_out in plan:
+        yield from _modulated(
+            f"residue.{name}", channels_in, channels_out, 3, config.code_dim + 1
+        ).items()
+    yield from _conv("residue.leave", one, 12, 3).items()
+
+
+def _modulated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
+    film = {
+        f"{name}.film.weight": (2 * channels_out, condition),
+        f"{name}.film.bias": (2 * channels_out,),
+    }
+    return _conv(f"{name}.conv", channels_in, channels_out, size) | film
+
+
+def _conv(name: str, channels_in: int, channels_out: int, size: int) -> Shapes:
+    return {
+        f"{name}.weight": (channels_out, channels_in, size, size),
+        f"{name}.bias": (channels_out,),
+    }

@@ -1,0 +1,104 @@
+"""The generator: a per-pixel colour function and a spatial residue, both led by a style code."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stylegan_cli.networks.architecture import GeneratorConfig
+from stylegan_cli.networks.layers import (
+    FoldedConv,
+    ModulatedConv,
+    ResidualBlock,
+    log_size,
+    map_colours,
+)
+
+
+class ColourNetwork(nn.Module):
+    """What a look does to each pixel by itself, on top of the linear colour map."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        wide = config.colour_channels
+        self.enter = ModulatedConv(6, wide, 1, config.code_dim)
+        self.middle = ModulatedConv(wide, wide, 1, config.code_dim)
+        self.leave = nn.Conv2d(wide, 3, 1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor, mapped: Tensor, code: Tensor) -> Tensor:
+        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (B, code_dim). Returns the toned image."""
+        features = functional.silu(self.enter(torch.cat([image, mapped], 1), code))
+        features = functional.silu(self.middle(features, code))
+        return mapped + self.leave(features)  # type: ignore[no-any-return]
+
+
+class ResidueNetwork(nn.Module):
+    """What a look does in space: glow, lines, strokes. A small U-Net without normalisation.
+
+    `layer` is ModulatedConv to train, or FoldedConv once a style is folded into the weights.
+    """
+
+    def __init__(self, config: GeneratorConfig, layer: type[nn.Module] = ModulatedConv) -> None:
+        super().__init__()
+        one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
+        dim = config.code_dim + 1
+        self.enter = layer(24, one, 3, dim)
+        self.down_two = layer(one, two, 3, dim, 2)
+        self.down_four = layer(two, four, 3, dim, 2)
+        self.blocks = nn.ModuleList(ResidualBlock(layer, four, dim) for _ in range(config.blocks))
+        self.up_two = layer(four, two, 3, dim)
+        self.up_one = layer(two, one, 3, dim)
+        self.finish = layer(one, one, 3, dim)
+        self.leave = nn.Conv2d(one, 12, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+
+    def forward(self, toned: Tensor, image: Tensor, condition: Tensor) -> Tensor:
+        """The residue to add to `toned`.
+
+        toned, image: (B, 3, H, W) in about [-1, 1], H and W multiples of 8.
+        condition: (B, code_dim + 1), code and log size. Returns (B, 3, H, W).
+        """
+        packed = functional.pixel_unshuffle(torch.cat([toned, image], 1), 2)
+        half = torch.relu(self.enter(packed, condition))
+        quarter = torch.relu(self.down_two(half, condition))
+        features = torch.relu(self.down_four(quarter, condition))
+        for block in self.blocks:
+            features = block(features, condition)
+        features = torch.relu(self.up_two(_double(features), condition) + quarter)
+        features = torch.relu(self.up_one(_double(features), condition) + half)
+        features = torch.relu(self.finish(features, condition))
+        return functional.pixel_shuffle(self.leave(features), 2)
+
+
+class Generator(nn.Module):
+    """Repaint pictures in the look of a style: linear colour map, per-pixel network, residue."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.colour = ColourNetwork(config)
+        self.residue = ResidueNetwork(config)
+
+    def forward(
+        self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Repaint `image`; also return the toned image, its per-pixel part.
+
+        image: (B, 3, H, W) float in [-1, 1]; H and W are multiples of 8.
+        matrix (B, 3, 3), offset (B, 3): the linear colour map on unit colours.
+        code: (B, code_dim), from LookEncoder. short_side: (B,) px of the whole picture.
+        """
+        toned = self.colour(image, map_colours(image, matrix, offset), code)
+        condition = torch.cat([code, log_size(short_side)], dim=1)
+        return toned + self.residue(toned, image, condition), toned
+
+
+def folded_residue(config: GeneratorConfig) -> ResidueNetwork:
+    """A residue network whose style is folded into its weights (see networks.folding)."""
+    return ResidueNetwork(config, FoldedConv)
+
+
+def _double(features: Tensor) -> Tensor:
+    return functional.interpolate(features, scale_factor=2, mode="nearest")

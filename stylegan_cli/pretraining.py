@@ -1,0 +1,353 @@
+"""Random looks → base: the generator learns to reproduce a look that the encoder read from other pictures."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from stylegan_cli.checkpoints import (
+    Metrics,
+    load_latest_checkpoint,
+    save_checkpoint,
+    save_config,
+)
+from stylegan_cli.colour import STATISTICS_DIM
+from stylegan_cli.ema import Ema
+from stylegan_cli.errors import ConfigError, DataError, TrainingError
+from stylegan_cli.interruption import stop_between_steps
+from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
+from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.look_encoder import LookEncoder
+from stylegan_cli.paired_data import Batch, Domains, DrawConfig, PairedLooks, seed_worker
+from stylegan_cli.pictures import contact_sheet, find_pictures
+from stylegan_cli.schedules import TIMED_STEPS, is_due, learning_rate, steps_for
+
+log = logging.getLogger(__name__)
+
+COLUMNS = (
+    *("loss", "residue", "toned", "gradient", "lr", "seconds"),
+    *("val_psnr", "val_linear_psnr", "val_toned_psnr"),
+)
+VALIDATION_STEPS = 16  # batches of looks that no training step draws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainConfig:
+    """A run of `influ pretrain`; travels in every checkpoint."""
+
+    steps: int | None = None  # fixed from the time limit where not given
+    time_limit_s: float = 36000.0
+    looks: int = 6
+    pictures: int = 4
+    targets: int = 2
+    size: int = 160  # px
+    lr: float = 8e-4
+    warmup: int = 300
+    decay_from: float = 0.6
+    ema: float = 0.998
+    toned_weight: float = 0.4  # of the loss on the per-pixel part alone
+    gradient_weight: float = 0.5
+    coarse_weight: float = 0.5
+    clip_norm: float = 1.0
+    precision: str = "auto"
+    workers: int = 1
+    seed: int = 0
+    sample_every: int = 1000
+    save_every: int = 250
+
+    def __post_init__(self) -> None:
+        for name in ("looks", "pictures", "targets", "workers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.size % 8 or self.size < 64:
+            raise ConfigError(f"size must be a multiple of 8 from 64 on, got {self.size}")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ConfigError(f"precision must be auto, fp32 or bf16, got {self.precision}")
+
+    def draws(self) -> DrawConfig:
+        """The part of the config that decides what is drawn."""
+        return DrawConfig(
+            looks=self.looks,
+            pictures=self.pictures,
+            targets=self.targets,
+            size=self.size,
+            seed=self.seed,
+        )
+
+
+class Base(nn.Module):
+    """Generator and look encoder, trained as one."""
+
+    def __init__(self, generator: GeneratorConfig, encoder: LookEncoderConfig) -> None:
+        super().__init__()
+        self.generator = Generator(generator)
+        self.encoder = LookEncoder(encoder)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Results and toned images for a batch of PairedLooks on the device, (L * B, 3, S, S) each."""
+        looks, pictures = batch["references"].shape[:2]
+        moments = self.encoder.features(_signed(batch["references"]))
+        code = self.encoder(moments.view(looks, pictures, -1).mean(1), batch["statistics"])
+        targets = batch["photos"].shape[1]
+        matrix, offset, code = (
+            values.repeat_interleave(targets, 0)
+            for values in (batch["matrix"], batch["offset"], code)
+        )
+        short_side = batch["short_side"].flatten()
+        result, toned = self.generator(_signed(batch["photos"]), matrix, offset, code, short_side)
+        return result.float(), toned.float()
+
+
+def default_base() -> Base:
+    """The base at its default size, untrained."""
+    return Base(GeneratorConfig(), LookEncoderConfig(statistics_dim=STATISTICS_DIM))
+
+
+def pair_losses(
+    result: Tensor, toned: Tensor, truth: Tensor, config: PretrainConfig
+) -> dict[str, Tensor]:
+    """L1 at two scales, L1 of gradients (so that lines stay sharp), L1 of the per-pixel part alone.
+
+    result, toned, truth: (N, 3, H, W) in [-1, 1].
+    """
+    coarse = functional.l1_loss(functional.avg_pool2d(result, 4), functional.avg_pool2d(truth, 4))
+    across = functional.l1_loss(result.diff(dim=3), truth.diff(dim=3))
+    down = functional.l1_loss(result.diff(dim=2), truth.diff(dim=2))
+    return {
+        "residue": functional.l1_loss(result, truth) + config.coarse_weight * coarse,
+        "toned": config.toned_weight * functional.l1_loss(toned, truth),
+        "gradient": config.gradient_weight * (across + down),
+    }
+
+
+class Pretraining:
+    """One run: what is trained, and one step of it."""
+
+    def __init__(self, base: Base, config: PretrainConfig, device: str) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.base = base.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(base.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        self.ema = Ema(base, config.ema)
+        self.step = 0
+        self.total_steps = config.steps
+        self._bf16 = _use_bf16(config.precision, self.device)
+
+    def run_step(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
+        """Learn from one batch; returns the losses."""
+        rate = learning_rate(
+            self.step, self.total_steps, self.config.lr, self.config.warmup, self.config.decay_from
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with self._autocast():
+            result, toned = self.base(batch)
+        terms = pair_losses(result, toned, _signed(batch["truths"]), self.config)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.base.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.ema.update(self.step)
+        self.step += 1
+        values = {name: term.item() for name, term in terms.items()}
+        return {"loss": loss.item(), "lr": rate, **values}
+
+    @torch.no_grad()
+    def paint(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Results and toned images with the averaged weights."""
+        with self.ema.averaged(), self._autocast():
+            return self.base(batch)  # type: ignore[no-any-return]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs, and what rebuilds the networks."""
+        return {
+            "base": self.base.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "total_steps": self.total_steps,
+            "generator_config": asdict(self.base.generator.config),
+            "encoder_config": asdict(self.base.encoder.config),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was saved."""
+        self.base.load_state_dict(state["base"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.total_steps = state["step"], state["total_steps"]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
+
+
+def pretrain(
+    domains: Mapping[str, list[Path]],
+    run_dir: Path,
+    config: PretrainConfig,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    init: Mapping[str, np.ndarray] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> bool:
+    """Train a base into `run_dir`; returns whether it reached its last step.
+
+    domains: pictures by kind, e.g. one entry per folder. init: tensors of a base to start from,
+    named as in Base. Raises DataError where there are too few pictures, TrainingError where the
+    loss is no longer a number.
+    """
+    torch.manual_seed(config.seed)
+    run = Pretraining(default_base(), config, device)
+    if init is not None:
+        run.base.load_state_dict({name: torch.from_numpy(value) for name, value in init.items()})
+        run.ema = Ema(run.base, config.ema)
+    if resume and (state := load_latest_checkpoint(run_dir)):
+        run.load_state_dict(state)
+    train, kept = _split_domains(domains)
+    validation = list(_validation_batches(kept, config, run.device))
+    save_config(run_dir, asdict(config))
+    started = time.monotonic()
+    with Metrics(run_dir, COLUMNS, run.step) as metrics, stop_between_steps() as stop:
+        for batch in _batches(train, run):
+            values = run.run_step(batch)
+            if not np.isfinite(values["loss"]):
+                raise TrainingError(
+                    f"the loss is not a number at step {run.step}; resume with a lower --lr"
+                )
+            elapsed_s = time.monotonic() - started
+            if run.total_steps is None and run.step >= TIMED_STEPS:
+                run.total_steps = steps_for(config.time_limit_s, elapsed_s)
+            last = run.step >= (run.total_steps or np.inf) or stop.requested
+            if is_due(run.step, 20):
+                metrics.write(run.step, {**values, "seconds": elapsed_s})
+            if is_due(run.step, config.sample_every) or last:
+                metrics.write(run.step, _validate(run, validation))
+                _write_samples(run, validation[0], run_dir)
+            if is_due(run.step, config.save_every) or last:
+                save_checkpoint(run_dir, run.step, run.state_dict())
+            if on_progress:
+                on_progress(run.step, run.total_steps or 0)
+            if last:
+                break
+    return not stop.requested
+
+
+def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:
+    """The pictures of each folder; a folder of folders counts as one domain per sub-folder.
+
+    Raises DataError for a folder without pictures.
+    """
+    domains: dict[str, list[Path]] = {}
+    for folder in folders:
+        inside = {f"{folder.name}/{sub.name}": find_pictures(sub, recursive=True)
+                  for sub in sorted(folder.iterdir()) if sub.is_dir()}  # fmt: skip
+        inside[folder.name] = find_pictures(folder)
+        found = {name: paths for name, paths in inside.items() if paths}
+        if not found:
+            raise DataError(f"{folder} holds no pictures; name a folder of photos")
+        domains |= found
+    return domains
+
+
+def _split_domains(domains: Domains) -> tuple[Domains, Domains]:
+    """Every twentieth picture of each domain is kept for validation."""
+    train = {name: [p for i, p in enumerate(paths) if i % 20] for name, paths in domains.items()}
+    count = sum(map(len, train.values()))
+    if count < 8:
+        raise DataError(f"pre-training needs at least 10 pictures, got {count}; add more photos")
+    kept = {name: paths[::20] for name, paths in domains.items()}
+    return {name: paths for name, paths in train.items() if paths}, kept
+
+
+def _batches(domains: Domains, run: Pretraining) -> Iterator[dict[str, Tensor]]:
+    """Batches from the run's step on, without end: the loop knows when to stop."""
+    endless = 1 << 31
+    loader: DataLoader[Batch] = DataLoader(
+        PairedLooks(domains, run.config.draws(), endless),
+        batch_size=None,
+        sampler=range(run.step, endless),
+        num_workers=run.config.workers,
+        prefetch_factor=4,
+        worker_init_fn=seed_worker,
+        # A fork would inherit locks of thread pools that its threads do not.
+        multiprocessing_context="spawn",
+    )
+    for arrays in loader:
+        yield _to_device(arrays, run.device)
+
+
+def _validation_batches(
+    domains: Domains, config: PretrainConfig, device: torch.device
+) -> Iterator[dict[str, Tensor]]:
+    looks = PairedLooks(domains, config.draws(), VALIDATION_STEPS, purpose="validation looks")
+    for index in range(VALIDATION_STEPS):
+        yield _to_device(looks[index], device)
+
+
+def _validate(run: Pretraining, batches: list[dict[str, Tensor]]) -> dict[str, float]:
+    """PSNR in dB on looks and pictures never trained on, beside the linear map's."""
+    from stylegan_cli.networks.layers import map_colours
+
+    totals = np.zeros(3)
+    for batch in batches:
+        result, toned = run.paint(batch)
+        truth, photos = _signed(batch["truths"]), _signed(batch["photos"])
+        targets = batch["photos"].shape[1]
+        matrix, offset = (batch[k].repeat_interleave(targets, 0) for k in ("matrix", "offset"))
+        linear = map_colours(photos, matrix, offset)
+        totals += [_psnr(image, truth) for image in (result, linear, toned)]
+    names = ("val_psnr", "val_linear_psnr", "val_toned_psnr")
+    return dict(zip(names, totals / len(batches), strict=True))
+
+
+def _write_samples(run: Pretraining, batch: dict[str, Tensor], run_dir: Path) -> None:
+    """A sheet per look: what was read, the photo, the result and the truth."""
+    from PIL import Image
+
+    results, _ = run.paint(batch)
+    looks, targets = batch["photos"].shape[:2]
+    painted = results.view(looks, targets, *results.shape[1:])[:, 0]
+    painted_pixels = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    columns = (
+        batch["references"][:, 0],
+        batch["photos"][:, 0],
+        painted_pixels,
+        batch["truths"][:, 0],
+    )
+    rows = [[column[look].cpu().numpy() for column in columns] for look in range(looks)]
+    folder = run_dir / "samples"
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(contact_sheet(rows, tile=160)).save(folder / f"{run.step:08d}.png")
+
+
+def _to_device(arrays: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
+    return {name: torch.as_tensor(value).to(device) for name, value in arrays.items()}
+
+
+def _signed(pixels: Tensor) -> Tensor:
+    """(..., H, W, 3) uint8 → (N, 3, H, W) float in [-1, 1], channels last."""
+    return pixels.flatten(0, -4).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _psnr(image: Tensor, truth: Tensor) -> float:
+    """Mean over pictures, dB; both in [-1, 1]."""
+    error = ((image.clamp(-1, 1) - truth) / 2).square().mean(dim=(1, 2, 3))
+    return float((-10 * torch.log10(error.clamp(min=1e-10))).mean())
+
+
+def _use_bf16(precision: str, device: torch.device) -> bool:
+    """bf16 where it is asked for, or where the processor has instructions for it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
