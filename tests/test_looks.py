@@ -145,15 +145,36 @@ def test_contours_are_darker_than_what_they_are_drawn_on() -> None:
         assert (contours(photo, photo, 96) <= photo + 1e-6).all()
 
 
-def test_hatching_along_the_form_follows_stripes_of_detail() -> None:
+def test_contours_lie_on_edges() -> None:
+    photo = np.full((96, 96, 3), 0.3, np.float32)
+    photo[:, 48:] = 0.7
+    rng = np.random.default_rng(6)
+    for _ in range(40):
+        contours = replace(Contours.draw(rng), gain=200.0, threshold=0.0, ink=(0, 0, 0))
+        darkened = 1 - (contours(photo, photo, 96) / photo).mean(2)
+        assert darkened[:, 44:52].max() > 0.05, contours
+        assert darkened[:, 44:52].max() > 3 * darkened[:, :30].max(), contours
+        # Ink lies on the dark side of an edge, or on both.
+        assert darkened[:, 44:48].mean() > 0.9 * darkened[:, 48:52].mean(), contours
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["across", "down"])
+def test_hatching_along_the_form_follows_stripes_of_detail(turned: bool) -> None:
     rng = np.random.default_rng(0)
-    stripes = np.repeat(rng.normal(0.5, 0.06, (96, 1, 1)), 96, 1).astype(np.float32)
-    noise = rng.normal(0, 0.02, (96, 96, 1)).astype(np.float32)
-    photo = np.clip(np.repeat(stripes + noise, 3, 2), 0, 1)
-    hatching = Hatching("form", 1 / 96, 1 / 12, 5, 0.4, 10, 0.1, 0)
-    result = hatching(photo, photo, 96)[..., 0]
-    along, across = np.abs(np.diff(result, axis=1)).mean(), np.abs(np.diff(result, axis=0)).mean()
-    assert along < 0.35 * across
+    stripes = np.repeat(rng.normal(0.5, 0.06, (96, 1, 1)), 96, 1)
+    noise = rng.normal(0, 0.05, (96, 96, 1))
+    photo = np.repeat(np.clip(stripes + noise, 0, 1), 3, 2).astype(np.float32)
+    if turned:
+        photo = np.ascontiguousarray(photo.transpose(1, 0, 2))
+    drawn_out, dots = (Hatching("form", 1 / 96, n, 5, 0.4, 10, 0.1, 0) for n in (1 / 10, 1 / 999))
+
+    def roughness(hatching: Hatching) -> float:
+        result = hatching(photo, photo, 96)[..., 0]
+        along, across = (np.abs(np.diff(result, axis=axis)).mean() for axis in (1, 0))
+        return float(across / along if turned else along / across)
+
+    assert roughness(drawn_out) < 0.5
+    assert roughness(drawn_out) < 0.7 * roughness(dots)
 
 
 def test_steps_make_few_values_and_soft_steps_more() -> None:
