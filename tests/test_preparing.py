@@ -348,7 +348,7 @@ def test_every_rejected_picture_has_its_reason_and_the_rest_goes_on(tmp_path: Pa
     (raw / "notes.txt").write_text("not looked at")
     save(scene(7, 20, 30), raw / "tiny.png")
     save(cv2.GaussianBlur(scene(8), (0, 0), 12), raw / "veiled.png")
-    save(resize(scene(0), (150, 200)), raw / "zz-copy.jpg", quality=60)
+    save(resize(scene(0), (150, 200)), raw / "zz-copy.jpg", quality=75)
     summary = prepare([raw], tmp_path / "data", FRAMES_ONLY)
     assert summary.new == 2
     expected = {
@@ -362,6 +362,8 @@ def test_every_rejected_picture_has_its_reason_and_the_rest_goes_on(tmp_path: Pa
     (copy,) = [e for e in read_manifest(tmp_path / "data") if e.reason == Reason.REPEATED]
     assert copy.source.endswith("zz-copy.jpg")
     assert copy.detail == "like 000.png"
+    (empty,) = [e for e in read_manifest(tmp_path / "data") if e.source.endswith("empty.png")]
+    assert empty.detail == "empty (0 bytes)"
 
 
 def test_faces_may_be_required_preferred_or_none_of_our_business(tmp_path: Path) -> None:

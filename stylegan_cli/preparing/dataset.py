@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -126,7 +127,7 @@ class _Run:
                 self._judge(look)
         except (PictureError, ClipError, OSError) as error:
             blank = Entry(name=self.config.name, source=str(source.resolve()), sha256=sha256)
-            self._reject(blank, Reason.UNREADABLE, _first_sentence(error), None)
+            self._reject(blank, Reason.UNREADABLE, _why(error, source), None)
 
     def _judge(self, look: _Look) -> None:
         config = self.config
@@ -394,8 +395,10 @@ def _check_size(entries: Iterable[Entry], config: PrepConfig) -> None:
         )
 
 
-def _first_sentence(error: Exception) -> str:
-    return str(error).split(": use another")[0]
+def _why(error: Exception, source: Path) -> str:
+    """The error alone: its file stands beside it, its remedy is for single files."""
+    sentence = str(error).removeprefix(f"{source} ").removeprefix("is ")
+    return re.sub(r"[:;] [^:;]*$", "", sentence).removesuffix(".")
 
 
 def _listed(sources: Sequence[Path]) -> str:

@@ -13,9 +13,10 @@ Pixels = npt.NDArray[np.uint8]
 SHARPNESS_SIDE = 256  # px; the scale at which sharpness is measured
 HASH_SIDE = 16  # a hash has this many bits, squared
 
-# Of 256 bits. Recompressed, resized and brightened copies differ by at most 12 to 18; different
-# photos and paintings by 58 or more, figures of one drawn set by 14 or more.
-SAME_PICTURE = 12
+# Of 256 bits. Copies, recompressed to quality 50 or halved in size, differ by at most 8; trimmed,
+# brightened and slightly turned ones by up to 24; different photos and paintings by 58 or more, but
+# figures of one drawn set by 10 or so.
+SAME_PICTURE = 8
 RELATED_PICTURES = 24
 
 
