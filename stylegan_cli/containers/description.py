@@ -264,7 +264,8 @@ def picture_decoder(stream: VideoStream) -> Any:
     """The codec context to decode `stream` with; it keeps an alpha plane where there may be one."""
     context = stream.codec_context
     libraries = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-    if context.name in libraries and stream.metadata.get("alpha_mode") == "1":
+    tags = {name.lower(): value for name, value in stream.metadata.items()}
+    if context.name in libraries and tags.get("alpha_mode") == "1":
         # FFmpeg's own VP8 and VP9 decoders drop the alpha plane.
         return CodecContext.create(libraries[context.name], "r")
     context.thread_type = "AUTO"

@@ -22,7 +22,8 @@ _log = logging.getLogger(__name__)
 
 # Tags that describe the file they came from, not the clip.
 _FILE_TAGS = {
-    "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "bps"
+    "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "bps",
+    "alpha_mode",
 }  # fmt: skip
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
 
@@ -98,6 +99,7 @@ class Tracks:
         track = self._by_source[packet.stream.index]
         track.packets += 1
         if track.is_copied:
+            _end_with_track(packet)
             track.checksum.update(bytes(packet))
             packet.stream = track.output
             self._output.mux(packet)
@@ -167,7 +169,7 @@ class Tracks:
             _log.info("track %d (%s) is left out", stream.index, stream.type)
 
     def _template(self, stream: Stream) -> Stream | None:
-        """A track of the output that takes the packets of `stream` as they are; None without one."""
+        """A track of the output that takes the packets of `stream` as they are, if it can."""
         try:
             output = self._output.add_stream_from_template(stream)
         except ValueError:
@@ -184,6 +186,16 @@ def clip_tags(metadata: Mapping[str, str]) -> dict[str, str]:
         for name, value in metadata.items()
         if name.lower() not in _FILE_TAGS and not name.lower().startswith(_FILE_TAG_PREFIXES)
     }
+
+
+def _end_with_track(packet: ClipPacket) -> None:
+    """Shorten a last packet that an edit list cuts, so that the copy ends with the original."""
+    stream = packet.stream
+    if stream.duration is None or packet.pts is None or packet.duration is None:
+        return
+    rest = (stream.start_time or 0) + stream.duration - packet.pts
+    if 0 < rest < packet.duration:
+        packet.duration = rest
 
 
 def _codec_name(stream: Stream) -> str:

@@ -308,9 +308,7 @@ class ClipWriter:
         stream.set_display_matrix(info.display_matrix)
         stream.metadata.update(clip_tags(info.picture_tags))
         if self._keeps_alpha:
-            stream.metadata["alpha_mode"] = "1"
-        else:
-            stream.metadata.pop("alpha_mode", None)
+            stream.metadata["alpha_mode"] = "1"  # WebM's muxer and players go by it.
         pictures: VideoStream = stream
         return pictures
 
