@@ -114,7 +114,13 @@ def with_shared_options(function: Command) -> Command:
     parameters = [*signature.parameters.values(), *shared]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {item.name: item.annotation for item in parameters}
+    command.__doc__ = _unwrap(inspect.getdoc(function) or "")
     return command
+
+
+def _unwrap(text: str) -> str:
+    """Each paragraph on one line, so that the help wraps it to the terminal and not to the code."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def load_command(place: str) -> Command:
