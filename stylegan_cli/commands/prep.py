@@ -12,7 +12,7 @@ def prep(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SRC...",
+            metavar="SRC",
             exists=True,
             show_default=False,
             help="Pictures, clips, and folders of both, searched through and through.",

@@ -15,7 +15,7 @@ def stylize(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             show_default=False,
             help="Pictures, folders of pictures, or - for standard input.",
         ),
