@@ -83,7 +83,8 @@ class ClipReader:
         self.origin_s = first_s + _seconds(start_s or 0.0)
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
         self._origin = round(self.origin_s / info.time_base)
-        if start_s:
+        # Without an index a search ends between keyframes: read such a file from its beginning.
+        if start_s and info.format_name.startswith(("mov", "matroska", "avi")):
             try:
                 self.container.seek(round(self.origin_s * av.time_base), backward=True)
             except av.error.FFmpegError as error:
@@ -189,7 +190,7 @@ class ClipReader:
         if pts is None:
             self.retimed_frames += 1
             step = max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
-            return 0 if self._last_pts is None else self._last_pts + step
+            return 0 if self._last_pts is None else self._last_pts + (frame.duration or step)
         if self._last_pts is not None and pts <= self._last_pts:
             self.retimed_frames += 1
             return self._last_pts + 1

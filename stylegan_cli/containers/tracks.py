@@ -27,6 +27,11 @@ _FILE_TAGS = {
 }  # fmt: skip
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
 
+_USUAL_LAYOUTS = {
+    "1 channels": "mono", "2 channels": "stereo", "4 channels": "quad", "6 channels": "5.1",
+    "8 channels": "7.1",
+}  # fmt: skip
+
 
 @dataclass(slots=True)
 class Track:
@@ -135,7 +140,8 @@ class Tracks:
 
     def _add_sound_encoder(self, stream: AudioStream) -> Stream:
         encoder: Any = self._output.add_stream(self._sound_codec, rate=self._sound_rate(stream))
-        encoder.layout = stream.layout
+        # A count of channels without a layout, as old files have it, is no layout to an encoder.
+        encoder.layout = _USUAL_LAYOUTS.get(stream.layout.name, stream.layout.name)
         output: Stream = encoder
         return output
 
@@ -170,6 +176,9 @@ class Tracks:
 
     def _template(self, stream: Stream) -> Stream | None:
         """A track of the output that takes the packets of `stream` as they are, if it can."""
+        # FFmpeg writes raw sound into .mp4, but hardly any player finds it there.
+        if self._output.format.name == "mp4" and _codec_name(stream).startswith("pcm_"):
+            return None
         try:
             output = self._output.add_stream_from_template(stream)
         except ValueError:

@@ -106,7 +106,7 @@ class ClipWriter:
         self._pending: ClipPacket | None = None
         self._first_dts = 0
         self._end = 0
-        with _explained(path):
+        with _explained(path, starting=True):
             self._container = _create(path, kind.format_name, like)
             self._pictures = self._add_pictures(options)
         self.tracks = Tracks(self._container, suffix, kind.sound_codec, self.notes)
@@ -134,7 +134,7 @@ class ClipWriter:
         sound: False leaves it out. The reader then yields the packets of those tracks for `copy`.
         """
         source = reader.container
-        with _explained(self._path):
+        with _explained(self._path, starting=True):
             reader.copied = frozenset(self.tracks.add(source, pictures=reader.stream, sound=sound))
             self._container.metadata.update(clip_tags(source.metadata))
             if not reader.is_cut:
@@ -245,7 +245,7 @@ class ClipWriter:
             if alpha := [name for name in available if _has_alpha(name)]:
                 return alpha[0]
             self.notes.append(
-                f"{self._codec} can't hold transparency, so the clip is laid over white; "
+                f"{self._codec} can't hold transparency, so what is transparent turns white; "
                 "a .webm keeps it."
             )
         opaque = [name for name in available if not _has_alpha(name)]
@@ -253,8 +253,8 @@ class ClipWriter:
         # VP9 and AV1 cut a padded frame to any size; H.264 and H.265 can't halve an odd one.
         if is_odd and "yuv444p" in opaque and not self._codec.startswith("libvpx"):
             self.notes.append(
-                f"{self._width}x{self._height} is odd, which {self._codec} holds only with full "
-                "colour resolution (4:4:4); some phones can't play that, libvpx-vp9 needs no such."
+                f"{self._codec} can keep {self._width}x{self._height} only as 4:4:4, which some "
+                "phones don't play; --codec libvpx-vp9 keeps it as 4:2:0."
             )
             return "yuv444p"
         return "yuv420p" if "yuv420p" in opaque or not opaque else opaque[0]
@@ -324,10 +324,16 @@ def check_suffix(suffix: str) -> str:
 
 
 def _create(path: Path, format_name: str, like: ClipInfo) -> OutputContainer:
-    flags = ["faststart"]
-    if any(name.startswith("com.") for name in like.tags):
-        flags.append("use_metadata_tags")  # Apple's names for camera and place need it.
-    options = {"movflags": "+".join(flags)} if format_name in ("mp4", "mov") else {}
+    if format_name in ("mp4", "mov"):
+        flags = ["faststart"]
+        if any(name.startswith("com.") for name in like.tags):
+            flags.append("use_metadata_tags")  # Apple's names for camera and place need it.
+        # A delay before the first frame is written in this unit, by default whole milliseconds.
+        unit = str(like.time_base.denominator)
+        options = {"movflags": "+".join(flags), "movie_timescale": unit}
+    else:
+        # Sound may begin before zero, with samples to drop; nothing else is shifted for it.
+        options = {"avoid_negative_ts": "disabled"}
     return av.open(f"file:{path}", "w", format=format_name, container_options=options)
 
 
@@ -365,11 +371,16 @@ def _has_alpha(pix_fmt: str) -> bool:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path, *, starting: bool = False) -> Iterator[None]:
     """Turn what goes wrong inside FFmpeg into one sentence."""
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
+        if starting and error.errno == errno.EINVAL:
+            raise UsageError(
+                "The encoder does not accept these options together; check --codec, --preset, "
+                "--crf and the suffix."
+            ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             sentence = f"{path.parent} has no room for the clip; free some space and try again."
         elif isinstance(error, PermissionError):
