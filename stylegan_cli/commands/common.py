@@ -139,7 +139,9 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 def _readable(value: object) -> str:
     match value:
-        case None:
+        case None | "" | [] | ():
+            return "-"
+        case Mapping() if not value:
             return "-"
         case bool():
             return "yes" if value else "no"
