@@ -19,7 +19,7 @@ _BITS_PER_SAMPLE, _SAMPLE_FORMAT, _PLANES_APART, _PHOTOMETRIC = 258, 339, 284, 2
 
 
 def read_deep(stream: BinaryIO, image: Image.Image) -> Planes | None:
-    """The pixels of a 16-bit PNG or TIFF, as stored, or of a 10- or 12-bit HEIF, upright.
+    """The pixels of a 16-bit PNG, as stored, or of a 16-bit TIFF or 10- or 12-bit HEIF, upright.
 
     image: the same file as Pillow opened it. None when the file has 8 bits, or when it is damaged
     or unusual and Pillow's reader must say so or do its best.

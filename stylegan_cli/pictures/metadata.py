@@ -51,6 +51,16 @@ _ORIENTATION_XMP: Final = re.compile(
 )
 
 
+def read_exif(image: Image.Image) -> Image.Exif:
+    """The EXIF block of an opened image; empty when there is none or it can't be read."""
+    try:
+        # Not the PNG reader's own method, which decodes the whole picture to look behind it.
+        return Image.Image.getexif(image)
+    except _EXIF_ERRORS as error:
+        logger.info("the EXIF block can't be read and is left out: %s", error)
+        return Image.Exif()
+
+
 def upright_exif(exif: Image.Exif, size: tuple[int, int]) -> bytes | None:
     """EXIF for the upright picture of `size` (height, width), without thumbnail and MakerNote.
 

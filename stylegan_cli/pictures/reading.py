@@ -19,7 +19,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.deep import loaded_deep, read_deep
 from stylegan_cli.pictures.formats import FORMATS
-from stylegan_cli.pictures.metadata import upright_exif, upright_xmp
+from stylegan_cli.pictures.metadata import read_exif, upright_exif, upright_xmp
 from stylegan_cli.pictures.picture import Frame, Picture, Pixels, change_depth, over_white
 from stylegan_cli.pictures.profiles import (
     PROFILE_ERRORS,
@@ -270,9 +270,9 @@ def _alpha_or_opaque(frame: Frame) -> Pixels:
 
 
 def _upright_with_metadata(picture: Picture, image: Image.Image) -> Picture:
-    exif = image.getexif()
-    # Where a decoder has turned the picture itself (libheif, Pillow's TIFF), it has said so here.
-    orientation = exif.get(0x0112, 1)
+    exif = read_exif(image)
+    # These decoders have turned the picture themselves: libheif, OpenCV's and Pillow's for TIFF.
+    orientation = 1 if image.format in ("HEIF", "TIFF") else exif.get(0x0112, 1)
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     frames = tuple(
@@ -390,7 +390,7 @@ def _why_unreadable(name: str, stream: BinaryIO, error: BaseException) -> str:
             "raise it with --max-pixels if you trust it"
         )
     if "MAX_TEXT" in said or "too large for" in said:
-        return f"{name} hides text that unpacks to many times its size: refused as a bomb"
+        return f"{name} hides text or a profile that unpacks to megabytes: refused as a bomb"
     if isinstance(error, MemoryError):
         return f"{name} does not fit into memory: close other programs or use a smaller picture"
     if isinstance(error, UnidentifiedImageError):

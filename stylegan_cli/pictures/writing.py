@@ -1,6 +1,7 @@
 """Picture files out: complete or not at all, with the source's profile and metadata."""
 
 import io
+import itertools
 import logging
 import os
 import secrets
@@ -22,6 +23,7 @@ from stylegan_cli.pictures.picture import Picture, Pixels, change_depth, over_wh
 from stylegan_cli.pictures.profiles import (
     PROFILE_ERRORS,
     image_from_srgb,
+    image_to_srgb,
     is_srgb,
     profile_space,
     read_matrix_profile,
@@ -227,6 +229,8 @@ def _coloured(
                 return [image_from_srgb(Image.fromarray(shown[0]), icc, "CMYK")], icc
         except PROFILE_ERRORS as error:
             logger.info("no way back to the source's colours, the result is sRGB: %s", error)
+    if not picture.in_srgb and icc is not None and not kind.profile and not deep:
+        return [image_to_srgb(Image.fromarray(pixels), icc) for pixels in shown], None
     if not plain:
         icc = srgb_profile()
     return picture.pixels if deep else [Image.fromarray(pixels) for pixels in shown], icc
@@ -256,9 +260,11 @@ def _encode_eight(
     for image, alpha in zip(images, alphas, strict=True):
         if alpha is not None:
             image.putalpha(Image.fromarray(alpha))
+    if kind.name == "TIFF":
+        return _encode_tiff(np.asarray(images[0]), images[0].mode == "CMYK", extras)
     options = dict(extras)
     if kind.name == "JPEG":
-        options |= {"quality": quality, "subsampling": 0 if images[0].mode == "RGB" else -1}
+        options |= {"quality": quality, "subsampling": 0}
     elif kind.name in ("WEBP", "AVIF", "HEIF"):
         options |= {"quality": quality}
     if kind.name in ("AVIF", "HEIF"):
@@ -267,8 +273,6 @@ def _encode_eight(
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
         options["pnginfo"] = text
-    if kind.name == "TIFF":
-        options = _tiff_options(options)
     if kind.name == "GIF":
         images = [_gif_frame(image) for image in images]
     if len(images) > 1:
@@ -296,6 +300,9 @@ def _animation_options(
         options["loop"] = picture.loop
     elif kind.name in ("PNG", "WEBP"):
         options["loop"] = 1
+    if kind.name == "WEBP" and picture.alpha is not None:
+        # Whole frames: libwebp loses the alpha when it crops every frame to its opaque part.
+        options |= {"kmin": 1, "kmax": 1}
     if kind.name == "GIF":
         options["disposal"] = 2 if picture.alpha is not None else 1
     if kind.name == "PNG":
@@ -321,22 +328,6 @@ def _gif_frame(image: Image.Image) -> Image.Image:
     return result
 
 
-def _tiff_options(extras: dict[str, Any]) -> dict[str, Any]:
-    options: dict[str, Any] = {"compression": "tiff_adobe_deflate", "exif": _tiff_tags(extras)}
-    if "icc_profile" in extras:
-        options["icc_profile"] = extras["icc_profile"]
-    return options
-
-
-def _tiff_tags(extras: dict[str, Any]) -> Image.Exif:
-    tags = Image.Exif()
-    if "exif" in extras:
-        tags.load(extras["exif"])
-    if "xmp" in extras:
-        tags[700] = extras["xmp"]
-    return tags
-
-
 def _encode_deep(
     pixels: Pixels, alpha: Pixels | None, kind: PictureFormat, extras: dict[str, Any], quality: int
 ) -> bytes:
@@ -344,7 +335,7 @@ def _encode_deep(
     if kind.name == "PNG":
         return _encode_deep_png(planes, extras)
     if kind.name == "TIFF":
-        return _encode_deep_tiff(planes, extras)
+        return _encode_tiff(planes, False, extras)
     import pillow_heif
 
     height, width = pixels.shape[:2]
@@ -376,28 +367,32 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def _encode_deep_tiff(planes: Pixels, extras: dict[str, Any]) -> bytes:
-    """A TIFF of 16 bits, deflated, in strips of 64 rows (TIFF 6.0 and its Technical Note 2)."""
+def _encode_tiff(planes: Pixels, inks: bool, extras: dict[str, Any]) -> bytes:
+    """A TIFF of 8 or 16 bits, deflated, in strips of 64 rows (TIFF 6.0 and its Technical Note 2).
+
+    planes: (H, W, 3) RGB, (H, W, 4) RGB and alpha, or with `inks` CMYK. Pillow's own writer has no
+    16 bits, and refuses compression together with EXIF.
+    """
     height, width, channels = planes.shape
-    rows = 64
-    strips = [
-        zlib.compress(planes[start : start + rows].astype("<u2").tobytes(), 6)
-        for start in range(0, height, rows)
-    ]
+    stored = planes.astype(planes.dtype.newbyteorder("<"))
+    strips = [zlib.compress(stored[row : row + 64].tobytes(), 6) for row in range(0, height, 64)]
+    sizes = [len(strip) for strip in strips]
     tags = TiffImagePlugin.ImageFileDirectory_v2(b"II\x2a\0\0\0\0\0")
-    for tag, value in _tiff_tags(extras).items():
-        tags[tag] = value
-    tags[256], tags[257], tags[258] = width, height, (16,) * channels
-    tags[259], tags[262], tags[277], tags[278], tags[284] = 8, 2, channels, rows, 1
-    if channels == 4:
+    if "exif" in extras:
+        described = Image.Exif()
+        described.load(extras["exif"])
+        for tag, value in described.items():
+            tags[tag] = described.get_ifd(tag) if tag in (0x8769, 0x8825) else value
+    for tag, block in ((700, extras.get("xmp")), (34675, extras.get("icc_profile"))):
+        if block is not None:
+            tags.tagtype[tag] = 7
+            tags[tag] = block
+    tags[256], tags[257], tags[258] = width, height, (planes.itemsize * 8,) * channels
+    tags[259], tags[262], tags[277], tags[278], tags[284] = 8, 5 if inks else 2, channels, 64, 1
+    if channels == 4 and not inks:
         tags[338] = 2  # straight alpha
-    tags[279] = tuple(len(strip) for strip in strips)
-    tags[273] = tuple(sum(len(strip) for strip in strips[:i]) for i in range(len(strips)))
-    if "icc_profile" in extras:
-        tags.tagtype[34675] = 7
-        tags[34675] = extras["icc_profile"]
+    tags[273], tags[279] = tuple(itertools.accumulate(sizes[:-1], initial=0)), tuple(sizes)
     stream = io.BytesIO()
-    tags.save(stream)
-    for strip in strips:
-        stream.write(strip)
+    tags.save(stream)  # makes the strips' places count from the end of what it writes
+    stream.writelines(strips)
     return stream.getvalue()
