@@ -47,6 +47,6 @@ def record_clip(path: Path) -> ClipRecord:
                     counts[index] += 1
                     checksums[index].update(bytes(packet))
         except av.error.FFmpegError as error:
-            raise ClipError(f"{path} can't be read to its end ({error.strerror}).") from error
+            raise ClipError(f"{path} can't be read to its end ({error.strerror})") from error
     tracks = {index: (count, checksums[index].hexdigest()) for index, count in counts.items()}
     return ClipRecord(info, array("q", sorted(times)), tracks)

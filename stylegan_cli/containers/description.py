@@ -222,11 +222,11 @@ def read_info(path: Path) -> ClipInfo:
 def open_clip(path: Path) -> InputContainer:
     """Open a local file and nothing else: no pattern, no URL, no file that names other files."""
     if not path.exists():
-        raise ClipError(f"{path} does not exist; check the name.")
+        raise ClipError(f"{path} does not exist: check the name")
     if not path.is_file():
-        raise ClipError(f"{path} is not a file; name one clip.")
+        raise ClipError(f"{path} is not a file: name one clip")
     if path.stat().st_size == 0:
-        raise ClipError(f"{path} is empty; copy it again from where it came from.")
+        raise ClipError(f"{path} is empty: copy it again from where it came from")
     try:
         return av.open(f"file:{path}", "r", options=_OPEN_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
@@ -235,15 +235,15 @@ def open_clip(path: Path) -> InputContainer:
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, av.error.PermissionError):
-        return f"{path} may not be read; change its permissions."
+        return f"{path} may not be read: change its permissions"
     with path.open("rb") as file:
         kind = file.read(8)[4:]
     if kind in (b"ftyp", b"mdat", b"wide", b"free", b"moov"):
         return (
-            f"{path} is cut off and its index (moov) is missing, so no frame in it can be found; "
-            "copy it again from where it came from."
+            f"{path} is cut off and its index (moov) is missing, so no frame in it can be found: "
+            "copy it again from where it came from"
         )
-    return f"{path} is not a clip that can be read; give an .mp4, .mov, .mkv, .webm or .avi."
+    return f"{path} is not a clip that can be read: give an .mp4, .mov, .mkv, .webm or .avi"
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -256,8 +256,8 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
             return stream
     if container.streams.audio:
         also = " and a cover picture" if covers else ""
-        raise ClipError(f"{path} holds only sound{also}, no moving pictures; give a clip.")
-    raise ClipError(f"{path} holds no moving pictures that can be decoded; give a clip.")
+        raise ClipError(f"{path} holds only sound{also}, no moving pictures: give a clip")
+    raise ClipError(f"{path} holds no moving pictures that can be decoded: give a clip")
 
 
 def picture_decoder(stream: VideoStream) -> Any:
@@ -284,10 +284,10 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
                 return frames[0]
     except av.error.FFmpegError as error:
         raise ClipError(
-            f"{path} breaks off before its first frame; copy it again from where it came from."
+            f"{path} breaks off before its first frame: copy it again from where it came from"
         ) from error
     raise ClipError(
-        f"{path} has no frame that can be decoded; copy it again from where it came from."
+        f"{path} has no frame that can be decoded: copy it again from where it came from"
     )
 
 

@@ -89,7 +89,7 @@ class ClipReader:
                 self.container.seek(round(self.origin_s * av.time_base), backward=True)
             except av.error.FFmpegError as error:
                 raise ClipError(
-                    f"{info.path} can't be searched for {start_s:g} s; leave out the start."
+                    f"{info.path} can't be searched for {start_s:g} s: leave out the start"
                 ) from error
 
     def __iter__(self) -> Iterator[ClipFrame | ClipPacket]:

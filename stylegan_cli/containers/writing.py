@@ -141,6 +141,13 @@ class ClipWriter:
                 self._container.set_chapters(source.chapters())
             self._container.start_encoding()
 
+    def put(self, item: ClipFrame | ClipPacket) -> None:
+        """Take one item as `ClipReader` yields them."""
+        if isinstance(item, ClipFrame):
+            self.write(item)
+        else:
+            self.copy(item)
+
     def write(self, frame: ClipFrame) -> None:
         """Encode one frame; `pts` and `duration` are in the time base of `like`."""
         with _explained(self._path):
@@ -224,9 +231,9 @@ class ClipWriter:
         try:
             codec = Codec(name, "w")
         except UnknownCodecError as error:
-            raise UsageError(f"There is no encoder {name}; try {_SUGGESTED}.") from error
+            raise UsageError(f"there is no encoder {name}: try {_SUGGESTED}") from error
         if codec.type != "video":
-            raise UsageError(f"{name} does not encode pictures; try {_SUGGESTED}.")
+            raise UsageError(f"{name} does not encode pictures: try {_SUGGESTED}")
         if not name.endswith(_HARDWARE) or _encodes(name):
             return codec.name
         substitute = _SOFTWARE.get(name.partition("_")[0], "libx264")
@@ -238,7 +245,7 @@ class ClipWriter:
         if asked is not None:
             if available and asked not in available:
                 raise UsageError(
-                    f"{self._codec} has no pixel format {asked}; it has {', '.join(available)}."
+                    f"{self._codec} has no pixel format {asked}: it has {', '.join(available)}"
                 )
             return asked
         if self._info.has_alpha:
@@ -284,8 +291,8 @@ class ClipWriter:
             stream: Any = self._container.add_stream(self._codec, rate=info.frame_rate)
         except ValueError as error:
             raise UsageError(
-                f"{self._container.format.name} can't hold {self._codec}; "
-                "leave out the codec or choose another suffix."
+                f"{self._container.format.name} can't hold {self._codec}: "
+                "leave out the codec or choose another suffix"
             ) from error
         context = stream.codec_context
         context.width, context.height = self._width, self._height
@@ -318,7 +325,7 @@ def check_suffix(suffix: str) -> str:
     if suffix.lower() not in _CONTAINERS:
         *others, last = WRITABLE_SUFFIXES
         raise UsageError(
-            f"A clip can't be written as '{suffix}'; use {', '.join(others)} or {last}."
+            f"a clip can't be written as '{suffix}': use {', '.join(others)} or {last}"
         )
     return suffix.lower()
 
@@ -348,7 +355,7 @@ def _encoder_options(codec: str, asked: EncoderOptions) -> dict[str, str]:
             continue
         name = next((name for name in names if name in known), None)
         if name is None:
-            raise UsageError(f"{codec} has no {label}; leave it out.")
+            raise UsageError(f"{codec} has no {label}: leave it out")
         options[name] = f"{value:g}" if isinstance(value, float) else str(value)
     return options
 
@@ -378,14 +385,14 @@ def _explained(path: Path, *, starting: bool = False) -> Iterator[None]:
     except (av.error.FFmpegError, OSError) as error:
         if starting and error.errno == errno.EINVAL:
             raise UsageError(
-                "The encoder does not accept these options together; check --codec, --preset, "
-                "--crf and the suffix."
+                "the encoder does not accept these options together: check --codec, --preset, "
+                "--crf and the suffix"
             ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            sentence = f"{path.parent} has no room for the clip; free some space and try again."
+            sentence = f"{path.parent} has no room for the clip: free some space and try again"
         elif isinstance(error, PermissionError):
-            sentence = f"{path.parent} may not be written to; choose another folder with --out."
+            sentence = f"{path.parent} may not be written to: choose another folder with --out"
         else:
             reason = error.strerror or error
-            sentence = f"The clip can't be encoded ({reason}); try another --codec or suffix."
+            sentence = f"the clip can't be encoded ({reason}): try another --codec or suffix"
         raise ClipError(sentence) from error
