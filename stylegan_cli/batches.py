@@ -129,6 +129,8 @@ def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = Fals
     """
     if naming.out_is_file() and (len(inputs) > 1 or inputs[0].is_dir()):
         raise UsageError(f"{naming.out} is one file: name a folder for the results of many")
+    if naming.out_is_file() and naming.format not in (None, format_of(naming.out or Path())):
+        raise UsageError(f"{naming.out} is no name for {naming.format}: change -o or --format")
     if naming.out == STREAM and (len(inputs) > 1 or inputs[0].is_dir()):
         raise UsageError("standard output takes one picture: name a folder with -o for many")
     if list(inputs).count(STREAM) > 1:
