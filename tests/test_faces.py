@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stylegan_cli.errors import DataError
-from stylegan_cli.faces import Face, detect_faces
+from stylegan_cli.faces import Face, _patches, detect_faces
 from stylegan_cli.pictures import read_rgb, resize
 
 STARTER = Path(__file__).parents[1] / "stylegan_cli" / "starter"
@@ -83,6 +83,14 @@ def test_a_face_cut_by_the_border_breaks_nothing(portrait: np.ndarray) -> None:
         for part in detect_faces(np.ascontiguousarray(cut)):
             assert part.box[2] > 0
             assert part.box[3] > 0
+
+
+def test_a_proposal_outside_the_picture_is_black(portrait: np.ndarray) -> None:
+    boxes = np.array([[-50, 0, -10, 40], [250, 250, 270, 270], [0, 0, 256, 256]], np.float32)
+    outside, partly, inside = _patches(portrait, boxes, 24)
+    assert outside.max() == 0
+    assert partly[12:, 12:].max() == 0 < partly[:6, :6].max()
+    assert np.abs(inside.astype(float).mean() - portrait.mean()) < 1
 
 
 def test_another_detector_can_take_over_and_sees_a_small_copy() -> None:

@@ -59,7 +59,7 @@ def test_a_data_set_that_stays_empty_is_nothing_done(tmp_path: Path) -> None:
     code, _, err = prep(tmp_path / "black.png", "--out", tmp_path / "data", "--size", "128")
     assert code == 1
     assert "no picture of 'content' is left to learn from" in err.replace("\n", " ")
-    assert "blurred" in (tmp_path / "data" / "report.html").read_text()
+    assert "blurred or empty (1)" in (tmp_path / "data" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

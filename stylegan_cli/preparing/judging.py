@@ -11,6 +11,7 @@ from stylegan_cli.pictures import resize_short_side
 Pixels = npt.NDArray[np.uint8]
 
 SHARPNESS_SIDE = 256  # px; the scale at which sharpness is measured
+FAINTEST = 5.0  # levels of 255, the standard deviation of a picture that shows something
 HASH_SIDE = 16  # a hash has this many bits, squared
 
 # Of 256 bits. Copies, recompressed to quality 50 or halved in size, differ by at most 8; trimmed,
@@ -23,13 +24,14 @@ RELATED_PICTURES = 24
 def sharpness(pixels: Pixels) -> float:
     """Variance of the Laplacian in percent of the variance of the grey picture.
 
-    The division keeps a dark or hazy picture from passing for a blurred one. A picture without any
-    detail scores 0; blurred portraits stay below 0.45, sharp ones start at 1.4.
+    The division keeps a dark or hazy picture from passing for a blurred one. Blurred portraits stay
+    below 0.45, sharp ones start at 1.4; where there is only noise on nothing it is 0.
     pixels: (H, W, 3) uint8 RGB; comparable between pictures of SHARPNESS_SIDE.
     """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    # Below one level the variance is noise.
-    spread = max(float(grey.var()), 1.0)
+    spread = float(grey.var())
+    if spread < FAINTEST**2:
+        return 0.0
     return 100.0 * float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread
 
 

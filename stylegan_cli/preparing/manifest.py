@@ -22,7 +22,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     TOO_SMALL = "too small"
     NO_FACE = "no face"
-    BLURRED = "blurred"
+    BLURRED = "blurred or empty"
     REPEATED = "near-duplicate"
 
 
