@@ -551,7 +551,7 @@ def test_a_file_named_twice_is_looked_at_once(tmp_path: Path) -> None:
     raw = save_scenes(tmp_path / "raw", 1)
     (raw / "link.png").symlink_to(raw / "000.png")
     summary = prepare([raw, raw / "000.png"], tmp_path / "data", FRAMES_ONLY)
-    assert (summary.new, summary.rejected) == (1, {})
+    assert (summary.new, summary.present, summary.rejected) == (1, 0, {})
 
 
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
