@@ -59,7 +59,7 @@ class ClipReader:
         self._discarded_packets = 0
         self._seen_until_s = 0.0
         self._broke_off = False
-        self._lost_frames = 0
+        self._is_damaged = False
         self._due: list[int] = []
         self._last: ClipFrame | None = None
         self._last_pts: int | None = None
@@ -83,6 +83,7 @@ class ClipReader:
         self.origin_s = first_s + _seconds(start_s or 0.0)
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
         self._origin = round(self.origin_s / info.time_base)
+        self._end = None if self._end_s is None else round(self._end_s / info.time_base)
         # Without an index a search ends between keyframes: read such a file from its beginning.
         if start_s and info.format_name.startswith(("mov", "matroska", "avi")):
             try:
@@ -141,7 +142,7 @@ class ClipReader:
             return
         except av.error.FFmpegError as error:
             _log.debug("a frame of %s can't be decoded: %s", self.info.path, error)
-            self._lost_frames += 1
+            self._is_damaged = True
             return
         for frame in frames:
             yield from self._deliver(frame)
@@ -156,11 +157,13 @@ class ClipReader:
             end = packet.pts + (packet.duration or 0)
             self._seen_until_s = max(self._seen_until_s, float(end * packet.time_base))
         if packet.is_corrupt and self._is_indexed:
-            self._lost_frames += 1
+            self._is_damaged = True
             return False
         return True
 
     def _deliver(self, frame: VideoFrame) -> Iterator[ClipFrame]:
+        if self._is_damaged and self._is_late(frame):
+            return  # Another frame has already stood in for it.
         pts = self._time_of(frame)
         while self._due and self._due[0] < pts:
             yield from self._hold(heapq.heappop(self._due))
@@ -178,11 +181,14 @@ class ClipReader:
 
         A packet without a frame is no damage by itself: VP8 stores some that are never shown.
         """
-        if self._lost_frames and self._last is not None and self._is_in_part(pts):
-            self._lost_frames -= 1
+        if self._is_damaged and self._last is not None and self._is_in_part(pts):
             self.held_frames += 1
             self._last_pts = pts
             yield replace(self._last, pts=pts - self._origin)
+
+    def _is_late(self, frame: VideoFrame) -> bool:
+        last = self._last_pts
+        return last is not None and frame.pts is not None and frame.pts <= last
 
     def _time_of(self, frame: VideoFrame) -> int:
         """The frame's pts; made from the frame rate without one, the next tick where it repeats."""
@@ -197,9 +203,8 @@ class ClipReader:
         return pts
 
     def _is_in_part(self, pts: int) -> bool:
-        time_s = pts * self.info.time_base
         is_late_enough = not self.is_cut or pts >= self._origin
-        return is_late_enough and (self._end_s is None or time_s < self._end_s)
+        return is_late_enough and (self._end is None or pts < self._end)
 
     def _is_past_end(self, packet: ClipPacket, slack_s: int) -> bool:
         if self._end_s is None or packet.dts is None:

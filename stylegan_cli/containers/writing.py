@@ -19,6 +19,7 @@ from av.codec.context import CodecContext, Flags
 from av.container import OutputContainer
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from stylegan_cli.containers.description import EXACT, ClipFrame, ClipInfo, Colours
@@ -210,17 +211,35 @@ class ClipWriter:
         layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
         stored = self._orientation.stored(pixels)
         colours = self._colours
-        picture = VideoFrame.from_numpy_buffer(stored, layout).reformat(
-            format=self._pix_fmt,
-            dst_colorspace=colours.swscale_matrix(self._height),
-            dst_color_range=colours.swscale_range,
-            interpolation=EXACT,
-        )
+        picture = self._converted(VideoFrame.from_numpy_buffer(stored, layout))
         picture.colorspace, picture.color_range = colours.matrix, colours.range
         picture.color_primaries, picture.color_trc = colours.primaries, colours.transfer
         picture.pts, picture.duration = frame.pts, frame.duration
         picture.time_base = self._info.time_base
         return picture
+
+    def _converted(self, picture: VideoFrame) -> VideoFrame:
+        """An RGB frame in the pixel format and with the matrix and range of the output."""
+        matrix = self._colours.swscale_matrix(self._height)
+        code_range = self._colours.swscale_range
+        for pix_fmt in self._conversions:
+            picture = picture.reformat(
+                format=pix_fmt,
+                src_colorspace=matrix,
+                dst_colorspace=matrix,
+                src_color_range=None if picture.format.is_rgb else code_range,
+                dst_color_range=code_range,
+                interpolation=EXACT,
+            )
+        return picture
+
+    @property
+    def _conversions(self) -> tuple[str, ...]:
+        # To full range swscale rounds colour down, which tints; with four more bits it hardly can.
+        is_full = self._colours.swscale_range == ColorRange.JPEG
+        if is_full and self._pix_fmt in ("yuv420p", "yuv422p", "yuv444p"):
+            return f"{self._pix_fmt}12le", self._pix_fmt
+        return (self._pix_fmt,)
 
     @property
     def _keeps_alpha(self) -> bool:
@@ -313,6 +332,7 @@ class ClipWriter:
             context.codec_tag = "hvc1"  # Apple's players open no other.
         stream.time_base = info.time_base
         stream.set_display_matrix(info.display_matrix)
+        context.open()
         stream.metadata.update(clip_tags(info.picture_tags))
         if self._keeps_alpha:
             stream.metadata["alpha_mode"] = "1"  # WebM's muxer and players go by it.
