@@ -185,7 +185,8 @@ class _Run:
         height, width = pixels.shape[:2]
         if not faces:
             return frame_whole(height, width)
-        return frame_face(faces[0], height, width, self.config.margin, self.config.size)
+        config = self.config
+        return frame_face(faces[0], height, width, config.margin, config.size, config.least_side)
 
     def _take(self, entry: Entry, picture: Pixels) -> None:
         group = self._group(entry)

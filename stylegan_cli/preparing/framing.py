@@ -43,18 +43,21 @@ def frame_whole(height: int, width: int) -> Crop:
     return Crop((width / 2, height / 2), min(height, width))
 
 
-def frame_face(face: Face, height: int, width: int, margin: float, least_side: int) -> Crop:
+def frame_face(
+    face: Face, height: int, width: int, margin: float, enough_side: int, least_side: int
+) -> Crop:
     """The square round a face with its eyes level.
 
-    margin: room on each side, in face heights. least_side: px; where the picture has them, more of
+    margin: room on each side, in face heights. enough_side: px; where the picture has them, more of
     it is taken rather than less enlarged. The square stays inside the picture, face off centre if
     need be; only its turned corners may reach past the border, by a tenth of the side at most.
+    A turn that would leave fewer than least_side px, or cut into the face, is not made.
     """
     angle = face.roll_deg if _eyes_tell(face) else 0.0
-    crop = _fitted(face, height, width, margin, least_side, angle)
+    crop = _fitted(face, height, width, margin, enough_side, angle)
     points = (face.left_eye, face.right_eye, face.nose, face.mouth_left, face.mouth_right)
-    if angle and not all(crop.holds(point) for point in points):
-        return _fitted(face, height, width, margin, least_side, 0.0)
+    if angle and (crop.side < least_side or not all(crop.holds(point) for point in points)):
+        return _fitted(face, height, width, margin, enough_side, 0.0)
     return crop
 
 
@@ -72,7 +75,7 @@ def cut_out(pixels: Pixels, crop: Crop, size: int) -> Pixels:
 
 
 def _fitted(
-    face: Face, height: int, width: int, margin: float, least_side: int, angle_deg: float
+    face: Face, height: int, width: int, margin: float, enough_side: int, angle_deg: float
 ) -> Crop:
     cos, sin = _cos_sin(angle_deg)
     # A turned square reaches this many sides across; its corners may stick out a little.
@@ -80,7 +83,7 @@ def _fitted(
     padding = min(LARGEST_PADDING, (spread - 1) / 2)
     wanted = max(face.box[2], face.box[3]) * (1 + 2 * margin)
     fitting = min(height, width) / (spread - 2 * padding)
-    side = int(min(max(wanted, least_side), fitting))
+    side = int(min(max(wanted, enough_side), fitting))
     reach = side * (spread / 2 - padding)
     x = min(max(face.centre[0], reach), width - reach)
     y = min(max(face.centre[1], reach), height - reach)
