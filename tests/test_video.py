@@ -1,0 +1,429 @@
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from clip_files import QUARTER_TURN, Pixels, frame_times, make_clip, ramp_frame, sound_of
+
+from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, read_info
+from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
+from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip, target_of
+from stylegan_cli.video.checking import check_clip
+from stylegan_cli.video.pipeline import run_overlapped
+
+
+def warm(pixels: Pixels) -> Pixels:
+    """A look in closed form: red and blue exchanged, darker."""
+    return (pixels[..., ::-1] * 0.8).astype(np.uint8)
+
+
+def shown(path: Path) -> list[ClipFrame]:
+    with ClipReader(path) as reader:
+        return [item for item in reader if isinstance(item, ClipFrame)]
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_every_frame_is_painted_and_shown_at_its_time(tmp_path: Path) -> None:
+    times = [33, 66, 100, 250, 251, 400, 1000, 1033, 2000]
+    source = make_clip(tmp_path / "a.mkv", times=times, time_base=Fraction(1, 1000))
+    for name in ("b.mkv", "b.mp4", "b.mov", "b.webm"):
+        result = stylize_clip(source, tmp_path / name, warm)
+        assert result.frames == len(times)
+        assert result.shortfall is None
+        assert frame_times(tmp_path / name) == pytest.approx([t / 1000 for t in times], abs=5e-4)
+    for before, after in zip(shown(source), shown(tmp_path / "b.mp4"), strict=True):
+        assert np.abs(after.pixels.astype(int) - warm(before.pixels)).mean() < 4
+
+
+def test_sound_title_chapters_and_tags_are_those_of_the_source(tmp_path: Path) -> None:
+    chapters = [
+        {
+            "id": 1,
+            "start": 0,
+            "end": 1000,
+            "time_base": Fraction(1, 1000),
+            "metadata": {"title": "x"},
+        }
+    ]
+    source = make_clip(
+        tmp_path / "a.mp4", sound="aac", title="Größe", chapters=chapters, tags=(2, 9, 14, 9)
+    )
+    target = tmp_path / "b.mp4"
+    stylize_clip(source, target, warm)
+    assert sound_of(target) == sound_of(source)
+    assert read_info(target).colours == read_info(source).colours
+    with av.open(str(target)) as clip:
+        assert clip.metadata["title"] == "Größe"
+        assert clip.chapters()[0]["metadata"]["title"] == "x"
+        assert clip.streams.audio[0].metadata["language"] == "deu"
+
+
+def test_the_last_frame_lasts_as_long_as_in_the_source(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=[0, 100, 200, 300, 900, 1000])
+    for name, codec in (("b.mp4", "libx264"), ("c.mp4", "libvpx-vp9"), ("d.mov", "libx265")):
+        result = stylize_clip(
+            source, tmp_path / name, warm, VideoConfig(encoder=EncoderOptions(codec=codec))
+        )
+        assert result.duration_s == pytest.approx(1000 / 3000 + 1 / 30, abs=0.04)
+
+
+def test_the_painter_sees_frames_upright_and_the_file_stays_turned(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", matrix=QUARTER_TURN)
+    seen = set()
+
+    def paint(pixels: Pixels) -> Pixels:
+        seen.add(pixels.shape)
+        return warm(pixels)
+
+    for name in ("b.mp4", "b.mov", "b.mkv", "b.webm"):
+        stylize_clip(source, tmp_path / name, paint)
+        info = read_info(tmp_path / name)
+        assert (info.width, info.height) == (96, 64)
+        assert info.orientation == read_info(source).orientation
+        before, after = shown(source)[5], shown(tmp_path / name)[5]
+        assert np.abs(after.pixels.astype(int) - warm(before.pixels)).mean() < 5
+    assert seen == {(96, 64, 3)}
+
+
+@pytest.mark.parametrize("size", [(97, 64), (96, 63), (97, 63)])
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.webm"])
+def test_odd_sizes_stay_odd(tmp_path: Path, size: tuple[int, int], name: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", size=size, codec="ffv1", times=range(0, 500, 100))
+    result = stylize_clip(source, tmp_path / name, warm)
+    frame = shown(tmp_path / name)[2]
+    assert frame.pixels.shape == (size[1], size[0], 3)
+    assert np.abs(frame.pixels.astype(int) - warm(shown(source)[2].pixels)).mean() < 5
+    assert any("4:4:4" in note for note in result.notes) == (name != "b.webm")
+
+
+def test_the_shape_of_pixels_is_kept_or_its_loss_said(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", aspect=Fraction(4, 3))
+    for name in ("b.mp4", "b.mkv", "b.webm"):
+        result = stylize_clip(source, tmp_path / name, warm)
+        is_kept = read_info(tmp_path / name).sample_aspect_ratio == Fraction(4, 3)
+        assert is_kept != any("shape of the pixels" in note for note in result.notes)
+        assert is_kept or name == "b.webm"
+
+
+def test_transparency_stays_in_webm_and_turns_white_with_a_word_elsewhere(tmp_path: Path) -> None:
+    def with_hole(number: int, width: int, height: int) -> Any:
+        alpha = np.full((height, width, 1), 255, np.uint8)
+        alpha[:32] = 0
+        return np.concatenate([ramp_frame(number, width, height), alpha], axis=2)
+
+    source = make_clip(
+        tmp_path / "a.webm",
+        codec="libvpx-vp9",
+        pix_fmt="yuva420p",
+        frame_of=with_hole,
+        times=range(0, 330, 33),
+        time_base=Fraction(1, 1000),
+    )
+    assert stylize_clip(source, tmp_path / "b.webm", warm).notes == ()
+    alpha = shown(tmp_path / "b.webm")[3].alpha
+    assert alpha is not None
+    assert alpha[:28].max() < 20
+    assert alpha[36:].min() > 235
+    assert "white" in stylize_clip(source, tmp_path / "b.mp4", warm).notes[0]
+    assert shown(tmp_path / "b.mp4")[3].pixels[:28].min() > 240
+
+
+def test_sound_that_does_not_fit_is_encoded_again_with_a_word(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", sound="aac")
+    result = stylize_clip(source, tmp_path / "b.webm", warm)
+    assert any("encoded again with libopus" in note for note in result.notes)
+    first_s, samples, _ = sound_of(tmp_path / "b.webm")
+    wanted_s, wanted, _ = sound_of(source)
+    assert first_s == pytest.approx(wanted_s, abs=0.01)
+    assert samples == pytest.approx(wanted, abs=1500)
+
+
+def test_raw_sound_of_old_files_reaches_mp4(tmp_path: Path) -> None:
+    source = make_clip(
+        tmp_path / "a.avi",
+        codec="mjpeg",
+        pix_fmt="yuvj420p",
+        sound="pcm_s16le",
+        times=range(20),
+        time_base=Fraction(1, 30),
+    )
+    result = stylize_clip(source, tmp_path / "b.mp4", warm)
+    assert any("pcm_s16le" in note for note in result.notes)
+    assert sound_of(tmp_path / "b.mp4")[1] == pytest.approx(sound_of(source)[1], abs=2100)
+
+
+def test_sound_can_be_left_out(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", sound="aac")
+    stylize_clip(source, tmp_path / "b.mp4", warm, VideoConfig(sound=False))
+    with av.open(str(tmp_path / "b.mp4")) as clip:
+        assert not clip.streams.audio
+
+
+def test_subtitles_and_attachments_are_kept_where_they_fit(tmp_path: Path) -> None:
+    from subtitle_files import add_subtitles
+
+    source = add_subtitles(make_clip(tmp_path / "a.mkv"), tmp_path / "s.mkv")
+    stylize_clip(source, tmp_path / "b.mkv", warm)
+    with av.open(str(tmp_path / "b.mkv")) as clip:
+        assert [stream.type for stream in clip.streams] == ["video", "subtitle", "attachment"]
+        words = [bytes(packet) for packet in clip.demux(clip.streams[1]) if packet.size]
+    assert words == [b"Hello", b"World"]
+    notes = stylize_clip(source, tmp_path / "b.webm", warm).notes
+    assert any("Subtitle track" in note for note in notes)
+    assert any("attachment" in note for note in notes)
+
+
+def test_a_part_keeps_pictures_and_sound_together(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=range(0, 9000, 100), sound="aac")
+    target = tmp_path / "b.mp4"
+    result = stylize_clip(source, target, warm, VideoConfig(start_s=1.0, end_s=2.0))
+    assert result.frames == 30
+    assert frame_times(target) == pytest.approx([number / 30 for number in range(30)])
+    first_s, samples, packets = sound_of(target)
+    assert 0 <= first_s < 0.03
+    assert samples == pytest.approx(48_000, abs=2048)
+    whole = sound_of(source)[2]
+    start = whole.index(packets[3])
+    assert packets == whole[start - 3 : start - 3 + len(packets)]
+    assert (start - 3 - 1) * 1024 / 48_000 == pytest.approx(1.0 + first_s, abs=0.001)
+
+
+def test_a_part_beyond_the_end_is_refused(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4")
+    with pytest.raises(ClipError, match="no frame in that part"):
+        stylize_clip(source, tmp_path / "b.mp4", warm, VideoConfig(start_s=60))
+    assert leftovers(tmp_path) == ["a.mp4"]
+
+
+def test_side_by_side_shows_before_on_the_left(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", matrix=QUARTER_TURN)
+    result = stylize_clip(source, tmp_path / "b.mp4", warm, VideoConfig(side_by_side=True))
+    assert (result.width, result.height) == (128, 96)
+    before, both = shown(source)[4].pixels, shown(tmp_path / "b.mp4")[4].pixels.astype(int)
+    assert np.abs(both[:, :64] - before).mean() < 5
+    assert np.abs(both[:, 64:] - warm(before)).mean() < 5
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "pq"), (18, "hlg")])
+def test_hdr_is_refused_or_mapped_but_never_taken_as_it_is(
+    tmp_path: Path, transfer: int, name: str
+) -> None:
+    source = make_clip(
+        tmp_path / f"{name}.mp4",
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        tags=(1, 9, transfer, 9),
+        options={"x265-params": "log-level=none"},
+    )
+    with pytest.raises(UsageError, match="--hdr tonemap"):
+        stylize_clip(source, tmp_path / "b.mp4", warm)
+    assert leftovers(tmp_path) == [f"{name}.mp4"]
+    stylize_clip(source, tmp_path / "b.mp4", warm, VideoConfig(hdr="tonemap"))
+    colours = read_info(tmp_path / "b.mp4").colours
+    assert (colours.primaries, colours.transfer, colours.matrix) == (1, 1, 1)
+
+
+def test_what_can_be_decoded_of_a_truncated_clip_is_kept(tmp_path: Path) -> None:
+    whole = make_clip(
+        tmp_path / "a.mp4",
+        times=range(0, 9000, 100),
+        sound="aac",
+        container_options={"movflags": "faststart"},
+    )
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    result = stylize_clip(cut, tmp_path / "b.mp4", warm)
+    assert result.shortfall is not None
+    assert "of 90 frames" in result.shortfall
+    assert 10 < len(shown(tmp_path / "b.mp4")) == result.frames < 80
+
+
+def test_damage_in_the_middle_costs_no_sync(tmp_path: Path) -> None:
+    whole = make_clip(
+        tmp_path / "a.mp4",
+        times=range(0, 6000, 100),
+        gop=6,
+        sound="aac",
+        container_options={"movflags": "faststart"},
+    )
+    content = bytearray(whole.read_bytes())
+    middle = len(content) * 2 // 3
+    content[middle : middle + 400] = np.random.default_rng(1).bytes(400)
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(content)
+    result = stylize_clip(damaged, tmp_path / "b.mp4", warm)
+    assert frame_times(tmp_path / "b.mp4") == pytest.approx(frame_times(whole))
+    assert any("damaged frames" in note for note in result.notes)
+    assert result.shortfall is None
+
+
+def test_a_clip_is_never_written_over_unless_told(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4")
+    target = tmp_path / "b.mp4"
+    target.write_bytes(b"mine")
+    with pytest.raises(OutputExistsError):
+        stylize_clip(source, target, warm)
+    assert target.read_bytes() == b"mine"
+    stylize_clip(source, target, warm, VideoConfig(overwrite=True))
+    assert len(shown(target)) == 20
+    (tmp_path / "link.mp4").symlink_to(source)
+    for itself in (source, tmp_path / "link.mp4"):
+        with pytest.raises(UsageError, match="itself"):
+            stylize_clip(source, itself, warm, VideoConfig(overwrite=True))
+    assert len(shown(source)) == 20
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory"), KeyboardInterrupt()])
+def test_a_failure_while_painting_leaves_nothing_behind(
+    tmp_path: Path, error: BaseException
+) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=range(0, 20_000, 100), sound="aac")
+    done = 0
+
+    def paint(pixels: Pixels) -> Pixels:
+        nonlocal done
+        done += 1
+        if done == 120:
+            raise error
+        return warm(pixels)
+
+    with pytest.raises(type(error)):
+        stylize_clip(source, tmp_path / "b.mp4", paint)
+    assert leftovers(tmp_path) == ["a.mp4"]
+    assert threading.active_count() == 1
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """As if the disk were full after so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv"])
+def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=range(0, 9000, 100), sound="aac")
+    with largest_file(6000), pytest.raises(ClipError, match="no room"):
+        stylize_clip(source, tmp_path / name, warm)
+    assert leftovers(tmp_path) == ["a.mp4"]
+
+
+def test_a_written_clip_that_lost_frames_is_not_accepted(tmp_path: Path) -> None:
+    from stylegan_cli.containers import ClipWriter
+
+    source = make_clip(tmp_path / "a.mkv", times=range(0, 6000, 100))
+    target = tmp_path / "b.mkv"
+    with ClipReader(source) as reader:
+        info = reader.info
+        with ClipWriter(target, ".mkv", info, (96, 64), options=EncoderOptions()) as writer:
+            writer.begin(reader)
+            for item in reader:
+                writer.put(item)
+            writer.finish()
+    check_clip(target, writer, info)
+    target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
+    with pytest.raises(ClipError, match="frames instead of 60"):
+        check_clip(target, writer, info)
+
+
+@pytest.mark.parametrize(
+    "name", ["-a.mp4", "a%03d.mp4", "a:b.mp4", "concat:a.mp4", "日本 é 🎬.mkv"]
+)
+def test_clips_of_any_name_are_written(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(Path(name))
+    stylize_clip(Path(name), Path("new") / name, warm)
+    assert len(shown(Path("new") / name)) == 20
+    assert leftovers(tmp_path / "new") == [name]
+
+
+def test_progress_counts_every_frame_up_to_the_total(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4")
+    told: list[tuple[int, int]] = []
+    stylize_clip(source, tmp_path / "b.mp4", warm, on_progress=lambda *now: told.append(now))
+    assert told == [(number, 20) for number in range(1, 21)]
+
+
+def test_reading_never_runs_far_ahead_of_writing() -> None:
+    read, written = [], []
+
+    def source() -> Iterator[int]:
+        for number in range(200):
+            read.append(number)
+            yield number
+
+    def slow(number: int) -> None:
+        time.sleep(0.001)
+        written.append(number)
+        assert len(read) - len(written) < 15
+
+    run_overlapped(source(), lambda number: number + 1, slow)
+    assert written == list(range(1, 201))
+
+
+@pytest.mark.parametrize("stage", ["read", "work", "write"])
+def test_the_first_failure_of_any_stage_ends_all_of_them(stage: str) -> None:
+    def fail_in(name: str, number: int) -> int:
+        if name == stage and number == 30:
+            raise ClipError(f"{stage} failed")
+        return number
+
+    numbers = (fail_in("read", number) for number in range(10_000))
+    with pytest.raises(ClipError, match=f"{stage} failed"):
+        run_overlapped(
+            numbers,
+            lambda number: fail_in("work", number),
+            lambda number: fail_in("write", number) and None,
+        )
+    assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("12.5", 12.5), ("0", 0), ("1:30", 90), ("1:02:03.5", 3723.5), ("5s", 5), ("1m30s", 90)],
+)
+def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "five", "-3", "1:2:3:4", "1:", "3 parsecs"])
+def test_words_that_are_no_times_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_time(text)
+
+
+def test_a_preview_counts_from_the_start() -> None:
+    assert part_of(None, None, None) == (None, None)
+    assert part_of("10", None, "5s") == (10.0, 15.0)
+    assert part_of(None, None, "5s") == (None, 5.0)
+    assert part_of("1", "2", None) == (1.0, 2.0)
+    with pytest.raises(UsageError):
+        part_of(None, "9", "5s")
+    with pytest.raises(ConfigError):
+        VideoConfig(start_s=2.0, end_s=1.0)
+
+
+def test_results_are_named_after_clip_and_style(tmp_path: Path) -> None:
+    clip = Path("in/clip.MOV")
+    assert target_of(clip, None, "_toon") == Path("in/clip_toon.MOV")
+    assert target_of(Path("in/clip.avi"), None, "_toon") == Path("in/clip_toon.mp4")
+    assert target_of(clip, Path("out.webm"), "_toon") == Path("out.webm")
+    assert target_of(clip, Path("out"), "_toon") == Path("out/clip.MOV")
+    (tmp_path / "v1.0").mkdir()
+    assert target_of(clip, tmp_path / "v1.0", "_toon") == tmp_path / "v1.0" / "clip.MOV"
