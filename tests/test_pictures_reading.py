@@ -203,7 +203,8 @@ def test_every_mode_of_tiff_reads(mode: str) -> None:
 
 
 def test_display_p3_is_read_as_the_same_colours_in_srgb() -> None:
-    colours = np.random.default_rng(0).integers(60, 200, (16, 16, 3), dtype=np.uint8)
+    colours = np.random.default_rng(0).integers(0, 256, (64, 16, 3), dtype=np.uint8)
+    colours[:32] //= 16  # the straight part of the curve
     icc = rgb_profile(DISPLAY_P3, SRGB_CURVE)
     # CSS Color Module Level 4, linear Display-P3 to linear sRGB
     matrix = np.array([[1.2249, -0.2247, 0], [-0.0420, 1.0419, 0], [-0.0197, -0.0786, 1.0979]])
@@ -216,7 +217,7 @@ def test_display_p3_is_read_as_the_same_colours_in_srgb() -> None:
     assert shallow.icc == icc
     deep = deep_file((colours * 257.0).astype(np.uint16), ".png")
     deep = deep[:33] + chunk(b"iCCP", b"p3\0\0" + zlib.compress(icc)) + deep[33:]
-    assert np.abs(read_picture(deep).pixels / 65535 - expected).max() < 0.3 / 255
+    assert np.abs(read_picture(deep).pixels / 65535 - expected).max() < 0.6 / 255
 
 
 def test_an_srgb_profile_changes_no_pixel() -> None:
@@ -398,11 +399,14 @@ def test_what_is_there_of_a_cut_jpeg_can_be_used() -> None:
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
 
-def test_what_is_there_of_a_cut_16_bit_png_can_be_used() -> None:
+def test_what_is_there_of_a_cut_16_bit_png_can_be_used(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     data = deep_file(every_deep_value(), ".png")
     with pytest.raises(PictureError, match="cut short"):
         read_picture(data[: len(data) // 2])
     assert read_picture(data[: len(data) // 2], allow_truncated=True).size == (256, 256)
+    assert capfd.readouterr() == ("", "")  # libpng would have talked to the terminal
 
 
 def test_a_reader_leaves_pillow_and_the_warnings_as_they_were() -> None:

@@ -107,7 +107,10 @@ def test_a_gif_keeps_what_is_clear() -> None:
 
 def moving(durations: tuple[float, ...], alpha: np.ndarray | None = None) -> Picture:
     frames = tuple(
-        Frame(np.roll(scene(), 5 * i, axis=1), alpha, ms) for i, ms in enumerate(durations)
+        Frame(
+            np.roll(scene(), 5 * i, axis=1), None if alpha is None else np.roll(alpha, 5 * i, 1), ms
+        )
+        for i, ms in enumerate(durations)
     )
     return Picture(frames[0].pixels, alpha, frames=frames, loop=3)
 
@@ -122,11 +125,10 @@ def test_an_animation_keeps_its_frames_and_timing(format: str, clear: bool) -> N
     assert again.loop == (0 if format == "AVIF" else 3)  # AVIF has no field for it
     assert (again.alpha is not None) == clear
     for before, after in zip(picture.frames, again.frames, strict=True):
-        shown = slice(20, None) if clear else slice(None)
-        assert np.abs(after.pixels.astype(int) - before.pixels)[:, shown].mean() < 8
-        if clear:
-            assert after.alpha is not None
-            assert (after.alpha[:, :20] == 0).all()
+        shown = np.ones((48, 64), bool) if before.alpha is None else before.alpha > 0
+        assert np.abs(after.pixels.astype(int) - before.pixels)[shown].mean() < 8
+        if before.alpha is not None and after.alpha is not None:
+            assert (np.abs(after.alpha.astype(int) - before.alpha) < 40).mean() > 0.97
 
 
 def test_a_long_animation_does_not_drift() -> None:
@@ -346,7 +348,8 @@ def test_links_folders_and_pipes_are_never_targets(tmp_path: Path, overwrite: bo
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     for name in ("link.png", "dangling.png", "folder.png", "pipe.png"):
-        with pytest.raises(PictureError, match=name):
+        reason = "symbolic link" if "ing" in name or "link" in name else "no regular file"
+        with pytest.raises(PictureError, match=rf"{name} is .*{reason}"):
             write_picture(Picture(scene()), tmp_path / name, overwrite=overwrite)
     assert (tmp_path / "real.png").read_bytes() == b"mine"
     assert not (tmp_path / "nowhere.png").exists()

@@ -25,7 +25,7 @@ def read_deep(stream: BinaryIO, image: Image.Image) -> Planes | None:
     or unusual and Pillow's reader must say so or do its best.
     """
     if image.format == "PNG":
-        return _read_png(stream, image)
+        return _read_png(stream)
     if image.format == "TIFF":
         return _read_tiff(stream, image)
     if image.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
@@ -53,19 +53,14 @@ def loaded_deep(image: Image.Image) -> Planes | None:
     return np.repeat(grey[..., None], 3, axis=2), None
 
 
-def _read_png(stream: BinaryIO, image: Image.Image) -> Planes | None:
+def _read_png(stream: BinaryIO) -> Planes | None:
     data = _whole(stream, 26)
     if len(data) < 26 or data[24] != 16:
         return None
     data = _whole(stream)
     if not png_is_whole(data):
         return None  # libpng would complain on the user's terminal; Pillow says it in words
-    planes = _decoded(data)
-    transparent = image.info.get("transparency")
-    if planes is None or planes[1] is not None or transparent is None:
-        return planes
-    clear = (planes[0] == np.asarray(transparent, np.uint16)).all(axis=2)
-    return planes[0], np.where(clear, 0, 65535).astype(np.uint16)
+    return _decoded(data)
 
 
 def _read_tiff(stream: BinaryIO, image: Image.Image) -> Planes | None:

@@ -235,19 +235,18 @@ def _decoded(
 def _animation(image: Image.Image, kind: str, limits: _Limits, keep_colours: bool) -> Picture:
     """All frames of an animation, each as it is shown, for as long as it is shown."""
     count: int = getattr(image, "n_frames", 1)
-    limits.check(image.height, image.width, count)
     icc = _usable_profile(image)
     frames: list[Frame] = []
     # An APNG may carry a picture for old readers that is no part of its animation.
     for index in range(1 if getattr(image, "default_image", False) else 0, count):
         try:
             image.seek(index)
+            limits.check(image.height, image.width, count)
             image.load()
         except (OSError, EOFError, SyntaxError):
             if limits.allow_truncated and frames:
                 break
             raise
-        limits.check(image.height, image.width, count)
         pixels, alpha, in_srgb = _eight_bit(image, icc, keep_colours)
         frames.append(Frame(pixels, alpha, float(image.info.get("duration", 0))))
     if any(frame.alpha is not None for frame in frames):
