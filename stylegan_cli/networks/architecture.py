@@ -70,9 +70,10 @@ def encoder_shapes(config: LookEncoderConfig) -> Shapes:
     return shapes | norm
 
 
-def folded_shapes(shapes: Mapping[str, tuple[int, ...]]) -> Shapes:
-    """The shapes that remain once the style is folded into the weights."""
-    return {name: shape for name, shape in shapes.items() if ".film." not in name}
+def folded_shapes(config: GeneratorConfig) -> Shapes:
+    """Name and shape of every tensor of a FoldedGenerator."""
+    plain = {n: shape for n, shape in generator_shapes(config).items() if ".film." not in n}
+    return plain | _conv("map", 3, 3, 1)
 
 
 def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:

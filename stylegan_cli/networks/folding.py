@@ -26,55 +26,54 @@ def merge_deltas(tensors: Tensors, deltas: Tensors) -> dict[str, np.ndarray]:
     return merged
 
 
-def fold_residue(
-    tensors: Tensors, config: GeneratorConfig, code: np.ndarray, short_side: float
+def fold_style(
+    tensors: Tensors,
+    config: GeneratorConfig,
+    matrix: np.ndarray,
+    offset: np.ndarray,
+    code: np.ndarray,
+    short_side: float,
 ) -> dict[str, np.ndarray]:
-    """Weights of `folded_residue` for one code at one scale.
+    """Weights of a FoldedGenerator for one style at one scale.
 
-    tensors: the generator's. code: (code_dim,). short_side: px of the picture at working size.
+    tensors: the generator's. matrix (3, 3), offset (3,): linear map on unit colours.
+    code: (code_dim,). short_side: px of the picture at working size.
     """
-    condition = np.append(code, np.log(short_side / 256)).astype(np.float32)
     if len(code) != config.code_dim:
         raise ValueError(f"expected a code of {config.code_dim} numbers, got {len(code)}")
-    return _fold(tensors, "residue.", condition)
-
-
-def fold_colour(tensors: Tensors, code: np.ndarray) -> dict[str, np.ndarray]:
-    """Weights of the per-pixel network for one code; see `apply_colour`."""
-    return _fold(tensors, "colour.", code.astype(np.float32))
-
-
-def apply_colour(
-    weights: Tensors, colours: np.ndarray, matrix: np.ndarray, offset: np.ndarray
-) -> np.ndarray:
-    """The generator's per-pixel part on unit colours.
-
-    weights: from `fold_colour`. colours: (N, 3) unit. matrix (3, 3), offset (3,): the linear map.
-    Returns (N, 3) float32, not clipped.
-    """
-    colours = colours.astype(np.float32)
-    image = colours * 2 - 1
-    mapped = (colours @ matrix.astype(np.float32) + offset.astype(np.float32)) * 2 - 1
-    features = np.concatenate([image, mapped], axis=1)
-    for name in ("enter.conv", "middle.conv"):
-        features = _silu(_pointwise(features, weights, name))
-    return (mapped + _pointwise(features, weights, "leave") + 1) / 2
-
-
-def _fold(tensors: Tensors, prefix: str, condition: np.ndarray) -> dict[str, np.ndarray]:
-    folded = {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix) and ".film." not in name
-    }
-    for name in [name for name in folded if name.endswith(".conv.weight")]:
-        layer = name.removesuffix(".conv.weight")
-        film_weight = tensors[f"{prefix}{layer}.film.weight"]
-        film_bias = tensors[f"{prefix}{layer}.film.bias"]
-        scale, shift = np.split(film_weight @ condition + film_bias, 2)
-        folded[name] = folded[name] * (1 + scale)[:, None, None, None]
-        folded[f"{layer}.conv.bias"] = folded[f"{layer}.conv.bias"] * (1 + scale) + shift
+    size = np.log(short_side / 256)
+    conditions = {"colour.": code, "residue.": np.append(code, size)}
+    folded = {name: value for name, value in tensors.items() if ".film." not in name}
+    for name in folded:
+        if name.endswith(".conv.weight"):
+            _fold_layer(folded, tensors, name, conditions[name.split(".")[0] + "."])
+    # On [-1, 1] the map u @ matrix + offset is x @ matrix + (1 @ matrix + 2 offset - 1).
+    folded["map.weight"] = matrix.T[:, :, None, None]
+    folded["map.bias"] = matrix.sum(axis=0) + 2 * offset - 1
     return {name: np.ascontiguousarray(value, np.float32) for name, value in folded.items()}
+
+
+def apply_colour(folded: Tensors, colours: np.ndarray) -> np.ndarray:
+    """The per-pixel part of a folded generator on unit colours.
+
+    folded: from `fold_style`. colours: (N, 3) unit. Returns (N, 3) float32, not clipped.
+    """
+    image = colours.astype(np.float32) * 2 - 1
+    mapped = _pointwise(image, folded, "map")
+    features = np.concatenate([image, mapped], axis=1)
+    for name in ("colour.enter.conv", "colour.middle.conv"):
+        features = _silu(_pointwise(features, folded, name))
+    return (mapped + _pointwise(features, folded, "colour.leave") + 1) / 2
+
+
+def _fold_layer(
+    folded: dict[str, np.ndarray], tensors: Tensors, weight: str, condition: np.ndarray
+) -> None:
+    layer, bias = weight.removesuffix(".conv.weight"), weight.removesuffix("weight") + "bias"
+    film = tensors[f"{layer}.film.weight"] @ condition + tensors[f"{layer}.film.bias"]
+    scale, shift = np.split(film, 2)
+    folded[weight] = folded[weight] * (1 + scale)[:, None, None, None]
+    folded[bias] = folded[bias] * (1 + scale) + shift
 
 
 def _pointwise(features: np.ndarray, weights: Tensors, name: str) -> np.ndarray:

@@ -15,13 +15,16 @@ from stylegan_cli.networks.layers import (
 
 
 class ColourNetwork(nn.Module):
-    """What a look does to each pixel by itself, on top of the linear colour map."""
+    """What a look does to each pixel by itself, on top of the linear colour map.
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    `layer` is ModulatedConv to train, or FoldedConv once a style is folded into the weights.
+    """
+
+    def __init__(self, config: GeneratorConfig, layer: type[nn.Module] = ModulatedConv) -> None:
         super().__init__()
         wide = config.colour_channels
-        self.enter = ModulatedConv(6, wide, 1, config.code_dim)
-        self.middle = ModulatedConv(wide, wide, 1, config.code_dim)
+        self.enter = layer(6, wide, 1, config.code_dim)
+        self.middle = layer(wide, wide, 1, config.code_dim)
         self.leave = nn.Conv2d(wide, 3, 1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
@@ -36,7 +39,7 @@ class ColourNetwork(nn.Module):
 class ResidueNetwork(nn.Module):
     """What a look does in space: glow, lines, strokes. A small U-Net without normalisation.
 
-    `layer` is ModulatedConv to train, or FoldedConv once a style is folded into the weights.
+    `layer` as in ColourNetwork.
     """
 
     def __init__(self, config: GeneratorConfig, layer: type[nn.Module] = ModulatedConv) -> None:
@@ -95,9 +98,20 @@ class Generator(nn.Module):
         return toned + self.residue(toned, image, condition), toned
 
 
-def folded_residue(config: GeneratorConfig) -> ResidueNetwork:
-    """A residue network whose style is folded into its weights (see networks.folding)."""
-    return ResidueNetwork(config, FoldedConv)
+class FoldedGenerator(nn.Module):
+    """A generator whose style is folded into its weights (see networks.folding): plain convolutions."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.map = nn.Conv2d(3, 3, 1)
+        self.colour = ColourNetwork(config, FoldedConv)
+        self.residue = ResidueNetwork(config, FoldedConv)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns the toned image and the residue."""
+        # A folded layer ignores its condition; the image stands in for one.
+        toned = self.colour(image, self.map(image), image)
+        return toned, self.residue(toned, image, image)
 
 
 def _double(features: Tensor) -> Tensor:

@@ -57,6 +57,11 @@ class LookEncoder(nn.Module):
         moments: (B, moments_dim), rows of LookFeatures averaged over the set.
         statistics: (B, statistics_dim), from colour.look_statistics. Returns (B, code_dim).
         """
-        first, second = moments.chunk(2, dim=1)
-        spread = (second - first.square()).clamp(min=1e-6).sqrt()
-        return self.head(torch.cat([first, spread, statistics], dim=1))  # type: ignore[no-any-return]
+        return self.head(torch.cat([spread_moments(moments), statistics], dim=1))  # type: ignore[no-any-return]
+
+
+def spread_moments(moments: Tensor) -> Tensor:
+    """First and second moments (B, moments_dim) → means and standard deviations, same shape."""
+    first, second = moments.chunk(2, dim=1)
+    spread = (second - first.square()).clamp(min=1e-6).sqrt()
+    return torch.cat([first, spread], dim=1)

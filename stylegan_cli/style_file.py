@@ -1,0 +1,483 @@
+"""The only reader and writer of model and style files: one safetensors file that rebuilds everything.
+
+A *model* is a base (generator, look encoder, their ONNX graphs) and its creators. A *style* is one
+creator and the hash of its base. Both carry one JSON document under the metadata key `influ`.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from stylegan_cli import __version__
+from stylegan_cli.config import from_mapping, to_mapping
+from stylegan_cli.errors import (
+    ConfigError,
+    OutputExistsError,
+    StyleFileError,
+    StyleNotFoundError,
+    UsageError,
+)
+from stylegan_cli.networks.architecture import (
+    GeneratorConfig,
+    LookEncoderConfig,
+    encoder_shapes,
+    generator_shapes,
+)
+from stylegan_cli.resources import weights_dir
+
+FORMAT_VERSION = 1
+METADATA_KEY = "influ"
+SUFFIX = ".safetensors"
+SHIPPED_MODEL = "influ-base.safetensors"
+DEFAULT_STYLE = "creatorA"
+MOST_METADATA = 1 << 20  # bytes of JSON that are read at most
+MOST_CREATORS = 1000
+MOST_GRAPH = 4 << 20  # bytes
+MOST_SPREAD = 64  # rows
+STYLES_FOLDER_VARIABLE = "INFLU_STYLES"
+
+_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+_CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "spread")
+_GRAPHS = ("generator", "features", "head")
+
+Tensors = Mapping[str, np.ndarray]
+Mode = Literal["colour", "photographic", "drawn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StyleInfo:
+    """What a style file says of its creator in words and numbers."""
+
+    name: str
+    display_name: str = ""
+    pictures: int = 0
+    licence: str = ""
+    working_size: int = 384  # px, short side of the working copy
+    mode: Mode = "photographic"
+    refined: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not 8 <= self.working_size <= 8192:
+            raise ConfigError(f"working_size must be from 8 to 8192 px, got {self.working_size}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """One creator's look on one base.
+
+    matrix (3, 3), offset (3,): linear colour map on unit colours, `x @ matrix + offset`.
+    code: (code_dim,). calibration: (K, K, K, 3) table that the per-pixel part goes through, or None.
+    spread: (rank, code_dim); a variation is `code + z @ spread` with z ~ N(0, I).
+    deltas: low-rank changes of the generator, see networks.folding.merge_deltas.
+    """
+
+    info: StyleInfo
+    base_hash: str
+    matrix: np.ndarray
+    offset: np.ndarray
+    code: np.ndarray
+    spread: np.ndarray
+    calibration: np.ndarray | None = None
+    deltas: Tensors = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name it is asked for by."""
+        return self.info.name
+
+    def renamed(self, name: str) -> "Style":
+        """The same look under another name."""
+        info = dataclasses.replace(self.info, name=name, display_name=name)
+        return dataclasses.replace(self, info=info)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Generator and look encoder, as arrays.
+
+    tensors: float32, named `generator.…` and `encoder.…`. graphs: ONNX without weights.
+    content_colours: (N, 3) uint8, a sample of the content photos' pixels.
+    prior_spread: (rank, code_dim), the variety of a creator too small to show their own.
+    """
+
+    generator: GeneratorConfig
+    encoder: LookEncoderConfig
+    tensors: Tensors
+    graphs: Mapping[str, bytes]
+    content_colours: np.ndarray
+    prior_spread: np.ndarray
+
+    @property
+    def generator_tensors(self) -> dict[str, np.ndarray]:
+        """The generator's tensors under its own names."""
+        return _under(self.tensors, "generator.")
+
+    @property
+    def encoder_tensors(self) -> dict[str, np.ndarray]:
+        """The look encoder's tensors under its own names."""
+        return _under(self.tensors, "encoder.")
+
+    @property
+    def hash(self) -> str:
+        """What styles remember their base by: 16 hex digits of SHA-256 over the weights."""
+        digest = hashlib.sha256()
+        for name in sorted(self.tensors):
+            digest.update(name.encode())
+            digest.update(self.tensors[name].astype(np.float16).tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A base and its creators, in order."""
+
+    base: Base
+    styles: tuple[Style, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)  # how it was trained, for people
+
+    def style(self, name: str) -> Style:
+        """The creator called `name`. Raises StyleNotFoundError that names those there are."""
+        for style in self.styles:
+            if style.name == name:
+                return style
+        known = ", ".join(style.name for style in self.styles) or "none"
+        raise StyleNotFoundError(f"the model has no style '{name}'; it has: {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStyle:
+    """A style that can be used by name, and where it lies."""
+
+    name: str
+    path: Path
+    origin: Literal["yours", "shipped", "model"]
+    info: StyleInfo
+    shadows: bool = False  # a shipped style has the same name
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a name that could not be a file's."""
+    if not _NAME.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most"
+        )
+
+
+def read_model(path: Path) -> Model:
+    """Read a model file. Raises StyleFileError for anything else."""
+    with _opened(path) as file:
+        document = _document(file, path, "model")
+        base = _read_base(file, document, path)
+        styles = tuple(
+            _read_style(file, entry, f"creators/{index}/", base.hash, base, path)
+            for index, entry in enumerate(_creators(document, path))
+        )
+    return Model(base=base, styles=styles, info=document.get("info", {}))
+
+
+def read_style(path: Path, base: Base) -> Style:
+    """Read a style file for `base`. Raises StyleFileError where it is broken or of another base."""
+    with _opened(path) as file:
+        document = _document(file, path, "style")
+        if document.get("base_hash") != base.hash:
+            raise StyleFileError(
+                f"{path} was made on the base {document.get('base_hash')}, not on {base.hash}; "
+                "name the model it belongs to with --model, or make the style again"
+            )
+        return _read_style(file, document["creator"], "creator/", base.hash, base, path)
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """The JSON document of a model or style file, without its tensors."""
+    with _opened(path) as file:
+        return _document(file, path)
+
+
+def write_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
+    """Write a model file, whole or not at all."""
+    base = model.base
+    tensors: dict[str, np.ndarray] = {
+        f"base/{name}": value.astype(np.float16) for name, value in base.tensors.items()
+    }
+    tensors |= {f"graph/{n}": np.frombuffer(data, np.uint8) for n, data in base.graphs.items()}
+    tensors |= {"content_colours": base.content_colours, "prior_spread": base.prior_spread}
+    for index, style in enumerate(model.styles):
+        tensors |= _style_tensors(style, f"creators/{index}/")
+    document = {
+        "kind": "model",
+        "generator": to_mapping(base.generator),
+        "encoder": to_mapping(base.encoder),
+        "base_hash": base.hash,
+        "creators": [_style_entry(style) for style in model.styles],
+        "info": dict(model.info),
+    }
+    _write(path, tensors, document, overwrite)
+
+
+def write_style(style: Style, path: Path, *, overwrite: bool = False) -> None:
+    """Write a style file, whole or not at all."""
+    document = {"kind": "style", "base_hash": style.base_hash, "creator": _style_entry(style)}
+    _write(path, _style_tensors(style, "creator/"), document, overwrite)
+
+
+def shipped_model() -> Path:
+    """The model that comes with the package. Raises StyleNotFoundError where it is missing."""
+    path = weights_dir() / SHIPPED_MODEL
+    if not path.exists():
+        raise StyleNotFoundError(f"{path} is missing; reinstall stylegan-cli or name --model FILE")
+    return path
+
+
+def user_styles_dir() -> Path:
+    """Where the user's own styles lie; the environment variable INFLU_STYLES moves it."""
+    if told := os.environ.get(STYLES_FOLDER_VARIABLE):
+        return Path(told)
+    from platformdirs import user_data_path
+
+    return user_data_path("influ", appauthor=False) / "styles"
+
+
+def user_style_path(name: str) -> Path:
+    """The file of the user's own style `name`. Raises UsageError for a name that can't be one."""
+    check_name(name)
+    return user_styles_dir() / f"{name}{SUFFIX}"
+
+
+def register(style: Style, *, overwrite: bool = False) -> Path:
+    """Put a style into the user's folder, where it is found by name.
+
+    Raises OutputExistsError where the user has one of that name already.
+    """
+    path = user_style_path(style.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_style(style, path, overwrite=overwrite)
+    return path
+
+
+def free_name(name: str) -> str:
+    """`name`, or NAME-2, NAME-3, … where the user has styles of that name already."""
+    candidates = (name if n == 1 else f"{name}-{n}" for n in range(1, 10_000))
+    return next(c for c in candidates if not user_style_path(c).exists())
+
+
+def list_styles(model: Path | None = None) -> list[FoundStyle]:
+    """Every style that can be used by name: the user's own, then the model's."""
+    path = model or shipped_model()
+    entries = _creators(read_info(path), path) if path.exists() else []
+    theirs = {entry["name"]: _info(entry, path) for entry in entries}
+    found = []
+    for file in sorted(user_styles_dir().glob(f"*{SUFFIX}")):
+        try:
+            info = _info(read_info(file)["creator"], file)
+        except (StyleFileError, KeyError):
+            continue  # not a style: reading it by name says what is wrong with it
+        found.append(FoundStyle(file.stem, file, "yours", info, file.stem in theirs))
+    own = {style.name for style in found}
+    origin: Literal["model", "shipped"] = "model" if model else "shipped"
+    return found + [FoundStyle(n, path, origin, i) for n, i in theirs.items() if n not in own]
+
+
+def find_style(name: str | None, model: Path | None = None) -> tuple[Base, Style]:
+    """The style called `name` and its base.
+
+    Looked for in `model` (a model or a style file), else among the user's own, else the shipped.
+    A style file, or a model of one creator, needs no name. Raises StyleNotFoundError.
+    """
+    if model is not None and not model.exists():
+        raise StyleNotFoundError(f"there is no file {model}; name a model or style file")
+    if model is not None and read_info(model).get("kind") == "style":
+        base = read_model(shipped_model()).base
+        style = read_style(model, base)
+        if name not in (None, style.name):
+            raise StyleNotFoundError(f"{model} holds the style '{style.name}', not '{name}'")
+        return base, style
+    if model is not None:
+        read = read_model(model)
+        if name is None and len(read.styles) == 1:
+            return read.base, read.styles[0]
+        return read.base, read.style(name or DEFAULT_STYLE)
+    name = name or DEFAULT_STYLE
+    own = user_style_path(name)
+    shipped = read_model(shipped_model())
+    if own.exists():
+        return shipped.base, read_style(own, shipped.base)
+    if all(style.name != name for style in shipped.styles):
+        known = ", ".join(style.name for style in list_styles()) or "none"
+        raise StyleNotFoundError(
+            f"there is no style '{name}'; there are: {known}. Make one with: influ styles add {name} FOLDER"
+        )
+    return shipped.base, shipped.style(name)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        if not path.is_file():
+            raise StyleFileError(f"{path} is not a file; name a model or style file")
+        return safe_open(path, framework="numpy")
+    except (SafetensorError, OSError) as error:
+        raise StyleFileError(
+            f"{path} is no model or style file ({error}); name one that influ wrote"
+        ) from error
+
+
+def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
+    text = (file.metadata() or {}).get(METADATA_KEY, "")
+    if not text or len(text) > MOST_METADATA:
+        raise StyleFileError(f"{path} is a safetensors file, but not one that influ wrote")
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise StyleFileError(f"the description inside {path} is damaged: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("format_version"), int):
+        raise StyleFileError(f"the description inside {path} is damaged: no format_version")
+    if document["format_version"] > FORMAT_VERSION:
+        raise StyleFileError(
+            f"{path} has format {document['format_version']}, newer than this influ reads "
+            f"({FORMAT_VERSION}); update stylegan-cli"
+        )
+    if kind is not None and document.get("kind") != kind:
+        raise StyleFileError(f"{path} is a {document.get('kind')} file, but a {kind} is needed")
+    return document
+
+
+def _creators(document: Mapping[str, Any], path: Path) -> list[Mapping[str, Any]]:
+    creators = document.get("creators", [])
+    if not isinstance(creators, list) or len(creators) > MOST_CREATORS:
+        raise StyleFileError(f"the list of creators inside {path} is damaged")
+    return creators
+
+
+def _read_base(file: Any, document: Mapping[str, Any], path: Path) -> Base:
+    try:
+        generator = from_mapping(GeneratorConfig, document["generator"])
+        encoder = from_mapping(LookEncoderConfig, document["encoder"])
+    except (ConfigError, KeyError, TypeError) as error:
+        raise StyleFileError(f"the architecture inside {path} is damaged: {error}") from error
+    shapes = {f"generator.{n}": s for n, s in generator_shapes(generator).items()}
+    shapes |= {f"encoder.{n}": s for n, s in encoder_shapes(encoder).items()}
+    tensors = {
+        name: _tensor(file, f"base/{name}", path, shape=shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    graphs = {
+        name: _tensor(file, f"graph/{name}", path, most=MOST_GRAPH).tobytes() for name in _GRAPHS
+    }
+    return Base(
+        generator=generator,
+        encoder=encoder,
+        tensors=tensors,
+        graphs=graphs,
+        content_colours=_tensor(file, "content_colours", path, shape=(None, 3), most=1 << 22),
+        prior_spread=_tensor(file, "prior_spread", path, shape=(None, generator.code_dim)),
+    )
+
+
+def _read_style(
+    file: Any, entry: Mapping[str, Any], prefix: str, base_hash: str, base: Base, path: Path
+) -> Style:
+    dim = base.generator.code_dim
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "matrix": (3, 3),
+        "offset": (3,),
+        "code": (dim,),
+        "spread": (None, dim),
+        "calibration": (None, None, None, 3),
+    }
+    present = {key.removeprefix(prefix) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
+    parts = {
+        name: _tensor(file, prefix + name, path, shape=shape).astype(np.float32)
+        for name, shape in shapes.items()
+        if name in present or name != "calibration"
+    }
+    known = generator_shapes(base.generator)
+    deltas = {}
+    for name in present - set(_CREATOR_TENSORS):
+        target, part = name.removeprefix("deltas.").rsplit(".", 1)
+        if target not in known or part not in ("up", "down"):
+            raise StyleFileError(f"{path} holds '{name}', which its base does not know")
+        rows = known[target][0] if part == "up" else None
+        columns = None if part == "up" else int(np.prod(known[target][1:]))
+        deltas[f"{target}.{part}"] = _tensor(file, prefix + name, path, shape=(rows, columns))
+    return Style(info=_info(entry, path), base_hash=base_hash, deltas=deltas, **parts)
+
+
+def _info(entry: Mapping[str, Any], path: Path) -> StyleInfo:
+    try:
+        return from_mapping(StyleInfo, entry)
+    except (UsageError, TypeError, AttributeError) as error:
+        raise StyleFileError(f"the description of a style inside {path} is damaged: {error}") from error
+
+
+def _tensor(
+    file: Any, name: str, path: Path, *, shape: tuple[int | None, ...] | None = None, most: int = 1 << 24
+) -> np.ndarray:
+    """One tensor, checked against what is expected before anything is allocated."""
+    try:
+        have = file.get_slice(name).get_shape()
+    except SafetensorError as error:
+        raise StyleFileError(f"{path} lacks '{name}'; it is damaged or incomplete") from error
+    fits = shape is None or (
+        len(have) == len(shape)
+        and all(want in (None, got) for want, got in zip(shape, have, strict=True))
+    )
+    if not fits or int(np.prod(have)) > most:
+        raise StyleFileError(f"'{name}' in {path} has the shape {have}, expected {shape}")
+    value: np.ndarray = file.get_tensor(name)
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise StyleFileError(f"'{name}' in {path} holds values that are no numbers")
+    return value
+
+
+def _style_entry(style: Style) -> dict[str, Any]:
+    return to_mapping(style.info)
+
+
+def _style_tensors(style: Style, prefix: str) -> dict[str, np.ndarray]:
+    tensors = {
+        "matrix": style.matrix.astype(np.float32),
+        "offset": style.offset.astype(np.float32),
+        "code": style.code.astype(np.float32),
+        "spread": style.spread.astype(np.float16),
+    }
+    if style.calibration is not None:
+        tensors["calibration"] = style.calibration.astype(np.float16)
+    tensors |= {f"deltas.{name}": value.astype(np.float16) for name, value in style.deltas.items()}
+    return {prefix + name: value for name, value in tensors.items()}
+
+
+def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} is already there; add --overwrite to replace it")
+    versioned = {"format_version": FORMAT_VERSION, "library_version": __version__, **document}
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    data = save(contiguous, metadata={METADATA_KEY: json.dumps(versioned, ensure_ascii=False)})
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise StyleFileError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _under(tensors: Tensors, prefix: str) -> dict[str, np.ndarray]:
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
