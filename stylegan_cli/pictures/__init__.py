@@ -1,5 +1,6 @@
 """Pictures: files in, files out, and everything that is true of any picture."""
 
+from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import (
     FORMATS,
     PICTURE_SUFFIXES,
@@ -24,13 +25,7 @@ from stylegan_cli.pictures.resizing import (
     size_for_short_side,
 )
 from stylegan_cli.pictures.sheets import contact_sheet
-from stylegan_cli.pictures.writing import (
-    JPEG_QUALITY,
-    check_target,
-    encode_picture,
-    write_picture,
-    write_whole,
-)
+from stylegan_cli.pictures.writing import check_target, write_picture, write_whole
 
 __all__ = [
     "FORMATS",
