@@ -37,6 +37,7 @@ def make_clip(
     aspect: Fraction | None = None,
     tags: tuple[int, int, int, int] | None = None,
     sound: str | None = None,
+    sound_first: bool = False,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     title: str | None = None,
@@ -48,6 +49,7 @@ def make_clip(
     with av.open(
         f"file:{path}", "w", format=format, container_options=container_options or {}
     ) as out:
+        voice = add_sound(out, sound) if sound is not None and sound_first else None
         stream: Any = out.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         context = stream.codec_context
@@ -64,7 +66,8 @@ def make_clip(
         stream.set_display_matrix(matrix)
         if title is not None:
             out.metadata["title"] = title
-        voice = add_sound(out, sound) if sound is not None else None
+        if sound is not None and voice is None:
+            voice = add_sound(out, sound)
         if chapters is not None:
             out.set_chapters(chapters)
         for number, time in enumerate(times):

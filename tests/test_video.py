@@ -148,6 +148,19 @@ def test_sound_that_does_not_fit_is_encoded_again_with_a_word(tmp_path: Path) ->
     assert samples == pytest.approx(wanted, abs=1500)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("a.mp4", "b.mkv"), ("a.ts", "b.mp4"), ("a.mkv", "b.mov")]
+)
+def test_another_container_changes_no_time(tmp_path: Path, before: str, after: str) -> None:
+    source = make_clip(tmp_path / before, sound="aac", sound_first=True)
+    stylize_clip(source, tmp_path / after, warm)
+    tick_s = 6e-4 if after == "b.mkv" else 2e-5
+    delay_s = frame_times(source)[0] - sound_of(source)[0] if before == "a.ts" else 0.0
+    wanted = np.array(frame_times(source)) - frame_times(source)[0] + delay_s
+    assert frame_times(tmp_path / after) == pytest.approx(wanted.tolist(), abs=tick_s)
+    assert len(sound_of(tmp_path / after)[2]) == len(sound_of(source)[2])
+
+
 def test_raw_sound_of_old_files_reaches_mp4(tmp_path: Path) -> None:
     source = make_clip(
         tmp_path / "a.avi",
@@ -283,6 +296,19 @@ def test_a_clip_is_never_written_over_unless_told(tmp_path: Path) -> None:
     assert len(shown(source)) == 20
 
 
+def test_a_result_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    source, target = make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+
+    def paint(pixels: Pixels) -> Pixels:
+        target.write_bytes(b"mine")
+        return pixels
+
+    with pytest.raises(OutputExistsError):
+        stylize_clip(source, target, paint)
+    assert target.read_bytes() == b"mine"
+    assert leftovers(tmp_path) == ["a.mp4", "b.mp4"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), KeyboardInterrupt()])
 def test_a_failure_while_painting_leaves_nothing_behind(
     tmp_path: Path, error: BaseException
@@ -348,9 +374,9 @@ def test_clips_of_any_name_are_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip(Path(name))
-    stylize_clip(Path(name), Path("new") / name, warm)
-    assert len(shown(Path("new") / name)) == 20
-    assert leftovers(tmp_path / "new") == [name]
+    stylize_clip(Path(name), Path("pipe:1") / name, warm)
+    assert len(shown(Path("pipe:1") / name)) == 20
+    assert leftovers(tmp_path / "pipe:1") == [name]
 
 
 def test_progress_counts_every_frame_up_to_the_total(tmp_path: Path) -> None:

@@ -334,8 +334,6 @@ class ClipWriter:
         stream.set_display_matrix(info.display_matrix)
         context.open()
         stream.metadata.update(clip_tags(info.picture_tags))
-        if self._keeps_alpha:
-            stream.metadata["alpha_mode"] = "1"  # WebM's muxer and players go by it.
         pictures: VideoStream = stream
         return pictures
 
