@@ -48,10 +48,11 @@ def generate(
     """
     from stylegan_cli.batches import ending_of, write_variations
     from stylegan_cli.pictures import Picture
+    from stylegan_cli.style_file import find_style
     from stylegan_cli.stylizer import open_stylizer
 
     if style is None:
-        style = DEFAULT_STYLE
+        style = find_style(None, model)[1].name
         console.print(f"No --style given, using {style}.")
 
     def paint(picture: Picture, seed: int) -> Picture:

@@ -105,6 +105,7 @@ def stylize(
     )
     from stylegan_cli.errors import UsageError
     from stylegan_cli.pictures import require_format
+    from stylegan_cli.style_file import list_styles
     from stylegan_cli.stylizer import open_stylizer
 
     if skip_existing and overwrite:
@@ -117,17 +118,8 @@ def stylize(
         raise UsageError("the picture goes to standard output: name a file with -o to use --json")
     if to_stdout and sys.stdout.isatty():
         raise UsageError("a picture is no text for a terminal: add -o FILE, or > FILE")
-    if style is None and not reference:
-        style = DEFAULT_STYLE
-        console.print(f"No --style given, using {style}.")
-    name = style if style is not None else "reference"
-    ending = ending_of(name)
-    naming = Naming(
-        out=out,
-        ending=suffix if suffix is not None else ending if out is None else "",
-        format=kind,
-        endings_of_results=(ending, suffix) if suffix else (ending,),
-    )
+    if suffix is not None and set(suffix) & set("/\\"):
+        raise UsageError("--suffix is a part of a name: put folders into -o")
     if_there = IfThere.OVERWRITE if overwrite else IfThere.SKIP if skip_existing else IfThere.REFUSE
     options = FileOptions(
         max_pixels=round(max_pixels * 1e6),
@@ -138,7 +130,6 @@ def stylize(
         keep_gps=keep_gps,
         if_there=if_there,
     )
-    jobs = plan_batch(inputs, naming, recursive=recursive)
     stylizer = open_stylizer(
         style,
         model=model,
@@ -147,12 +138,23 @@ def stylize(
         backend=backend,
         strength=strength,
     )
+    if style is None and not reference:
+        console.print(f"No --style given, using {stylizer.name}.")
+    ending = ending_of(stylizer.name) if suffix is None else suffix
+    known = {ending, *(ending_of(found.name) for found in list_styles())}
+    naming = Naming(
+        out=out,
+        ending="" if suffix is None and out is not None else ending,
+        format=kind,
+        endings_of_results=known - {""},
+    )
+    jobs = plan_batch(inputs, naming, recursive=recursive)
 
     def tell(outcome: Outcome) -> None:
         if outcome.error is not None and len(jobs) > 1:
             say_error(str(outcome.error))
 
-    with progress(f"painting in the look of {name}") as on_progress:
+    with progress(f"painting in the look of {stylizer.name}") as on_progress:
         outcomes = run_batch(
             jobs, stylizer.repaint, options, on_outcome=tell, on_progress=on_progress
         )
