@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from stylegan_cli import metrics
 from stylegan_cli.data import CONTENT_NAME, find_training_data
+from stylegan_cli.devices import resolve_device
 from stylegan_cli.errors import DataError, PictureError, UsageError
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb, resize, resize_short_side
 from stylegan_cli.resources import starter_dir
+from stylegan_cli.style_file import DEFAULT_STYLE, read_info
+from stylegan_cli.stylizer import open_stylizer
 
 if TYPE_CHECKING:
     from stylegan_cli.networks.frozen_features import FeatureNetwork
@@ -73,15 +76,59 @@ class Case:
     unmatched: photos without a truth and truths without a photo.
     """
 
-    style: str | None
+    style: str
     photos: tuple[Path, ...]
     truths: tuple[Path, ...] = ()
     references: tuple[Path, ...] = ()
     unmatched: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StyleReport:
+    """One style: what it was judged by, and how it did."""
+
+    style: str
+    case: Case
+    comparison: Comparison
+
+
+def evaluate_styles(
+    data: Path,
+    *,
+    style: str | None = None,
+    model: Path | None = None,
+    paired: Path | None = None,
+    creator: str | None = None,
+    everything: bool = False,
+    size: int = 512,
+    device: str = "auto",
+    on_progress: Progress | None = None,
+) -> list[StyleReport]:
+    """Judge `style`, or every creator of `model`; data and the rest as in `find_cases`.
+
+    Raises DataError where there is nothing to judge by, and what opening a style raises.
+    """
+    cases = find_cases(
+        _style_names(style, model), data, paired=paired, creator=creator, everything=everything
+    )
+    device = resolve_device(device, needs_torch=paired is None)
+    steps = [len(case.photos) + len(case.references) for case in cases]
+    reports = []
+    for index, case in enumerate(cases):
+        stylizer = open_stylizer(case.style, model=model, device=device)
+        comparison = judge(
+            stylizer.paint,
+            case,
+            size=size,
+            device=device,
+            on_progress=_shifted(on_progress, sum(steps[:index]), sum(steps)),
+        )
+        reports.append(StyleReport(case.style, case, comparison))
+    return reports
+
+
 def find_cases(
-    styles: Sequence[str | None],
+    styles: Sequence[str],
     data: Path,
     *,
     paired: Path | None = None,
@@ -243,13 +290,30 @@ def embed(
 _BATCH = 8
 
 
+def _style_names(style: str | None, model: Path | None) -> list[str]:
+    if style is not None or model is None:
+        return [style or DEFAULT_STYLE]
+    document = read_info(model)
+    entries = [document["creator"]] if document["kind"] == "style" else document["creators"]
+    if not entries:
+        raise DataError(f"{model} has no creators to judge; name a model that has some")
+    return [entry["name"] for entry in entries]
+
+
+def _shifted(on_progress: Progress | None, before: int, total: int) -> Progress | None:
+    """`on_progress` for one part of a longer way."""
+    if on_progress is None:
+        return None
+    return lambda done, _: on_progress(before + done, total)
+
+
 def _paired_cases(
-    styles: Sequence[str | None], data: Path, paired: Path, creator: str | None
+    styles: Sequence[str], data: Path, paired: Path, creator: str | None
 ) -> list[Case]:
     photos = _by_stem(_photos_with_truth(data))
     cases = []
     for style in styles:
-        folder = paired / (creator or style or "")
+        folder = paired / (creator or style)
         if not folder.is_dir():
             folder = paired
         if folder == paired and len(styles) > 1:
@@ -274,7 +338,7 @@ def _paired_cases(
 
 
 def _unpaired_cases(
-    styles: Sequence[str | None], data: Path, creator: str | None, everything: bool
+    styles: Sequence[str], data: Path, creator: str | None, everything: bool
 ) -> list[Case]:
     found = find_training_data(data, starter=starter_dir())
     sides = {side.name: side for side in found.creators}
@@ -286,7 +350,7 @@ def _unpaired_cases(
         photos = tuple(dict.fromkeys((*found.content, *found.held_out_content)))
     cases = []
     for style in styles:
-        side = sides.get(creator or style or "") or sides.get(only or "")
+        side = sides.get(creator or style) or sides.get(only or "")
         if side is not None:
             references = side.held_out
             if everything:

@@ -49,14 +49,14 @@ class PretrainConfig:
     pictures: int = 4
     targets: int = 2
     size: int = 160  # px
-    lr: float = 8e-4
-    warmup: int = 300
+    lr: float = 5e-4
+    warmup: int = 500
     decay_from: float = 0.6
     ema: float = 0.998
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
     coarse_weight: float = 0.5
-    clip_norm: float = 1.0
+    clip_norm: float = 0.5
     precision: str = "auto"
     workers: int = 1
     seed: int = 0

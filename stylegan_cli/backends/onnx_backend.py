@@ -61,7 +61,9 @@ class OnnxBackend:
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
         names = list(weights)
-        values = [ort.OrtValue.ortvalue_from_numpy(weights[name]) for name in names]
+        # ONNX Runtime keeps a pointer to these arrays: they must be contiguous and stay alive.
+        arrays = [np.ascontiguousarray(weights[name], np.float32) for name in names]
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
         options.add_external_initializers(names, values)
         try:
             return ort.InferenceSession(

@@ -1,5 +1,6 @@
 """`influ stylize`: pictures in a creator's look."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,7 +104,7 @@ def stylize(
         run_batch,
         summary,
     )
-    from stylegan_cli.errors import UsageError
+    from stylegan_cli.errors import InfluError, UsageError
     from stylegan_cli.pictures import require_format
     from stylegan_cli.style_file import list_styles
     from stylegan_cli.stylizer import open_stylizer
@@ -141,12 +142,14 @@ def stylize(
     if style is None and not reference:
         console.print(f"No --style given, using {stylizer.name}.")
     ending = ending_of(stylizer.name) if suffix is None else suffix
-    known = {ending, *(ending_of(found.name) for found in list_styles())}
+    earlier = {ending}
+    with contextlib.suppress(InfluError):  # without a shipped model there is only this ending
+        earlier |= {ending_of(found.name) for found in list_styles()}
     naming = Naming(
         out=out,
         ending="" if suffix is None and out is not None else ending,
         format=kind,
-        endings_of_results=known - {""},
+        endings_of_results=earlier - {""},
     )
     jobs = plan_batch(inputs, naming, recursive=recursive)
 

@@ -9,6 +9,7 @@ from stylegan_cli.networks.layers import (
     FoldedConv,
     ModulatedConv,
     ResidualBlock,
+    activate,
     log_size,
     map_colours,
 )
@@ -64,14 +65,14 @@ class ResidueNetwork(nn.Module):
         condition: (B, code_dim + 1), code and log size. Returns (B, 3, H, W).
         """
         packed = functional.pixel_unshuffle(torch.cat([toned, image], 1), 2)
-        half = torch.relu(self.enter(packed, condition))
-        quarter = torch.relu(self.down_two(half, condition))
-        features = torch.relu(self.down_four(quarter, condition))
+        half = activate(self.enter(packed, condition))
+        quarter = activate(self.down_two(half, condition))
+        features = activate(self.down_four(quarter, condition))
         for block in self.blocks:
             features = block(features, condition)
-        features = torch.relu(self.up_two(_double(features), condition) + quarter)
-        features = torch.relu(self.up_one(_double(features), condition) + half)
-        features = torch.relu(self.finish(features, condition))
+        features = activate(self.up_two(_double(features), condition) + quarter)
+        features = activate(self.up_one(_double(features), condition) + half)
+        features = activate(self.finish(features, condition))
         return functional.pixel_shuffle(self.leave(features), 2)
 
 

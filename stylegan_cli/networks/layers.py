@@ -1,15 +1,17 @@
 """Building blocks of the generator: convolutions that a style modulates, and their folded twins."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
-class StyledLayer(Protocol):
-    """A convolution that may look at a condition: `layer(features, condition)`."""
+# Without normalisation plain ReLUs die within the first thousand steps, and stay dead.
+LEAK = 0.2
 
-    def __call__(self, features: Tensor, condition: Tensor) -> Tensor: ...
+
+def activate(features: Tensor) -> Tensor:
+    """Leaky ReLU."""
+    return functional.leaky_relu(features, LEAK)
 
 
 class ModulatedConv(nn.Module):
@@ -24,7 +26,7 @@ class ModulatedConv(nn.Module):
         # Near zero: the network starts as a plain one and the condition grows into it.
         nn.init.normal_(self.film.weight, std=0.02)
         nn.init.zeros_(self.film.bias)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.conv.weight, a=LEAK, nonlinearity="leaky_relu")
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
@@ -59,7 +61,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C, H, W); condition: (B, condition_dim). Returns (B, C, H, W)."""
-        inner = torch.relu(self.first(features, condition))
+        inner = activate(self.first(features, condition))
         return features + self.second(inner, condition)  # type: ignore[no-any-return]
 
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan_cli.networks.architecture import LookEncoderConfig
+from stylegan_cli.networks.layers import LEAK
 
 
 class LookFeatures(nn.Module):
@@ -16,9 +17,9 @@ class LookFeatures(nn.Module):
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(widths[index], wide, 3, stride=1 if index == 0 else 2, padding=1),
-                nn.ReLU(),
+                nn.LeakyReLU(LEAK),
                 nn.Conv2d(wide, wide, 3, padding=1),
-                nn.ReLU(),
+                nn.LeakyReLU(LEAK),
             )
             for index, wide in enumerate(config.channels)
         )
