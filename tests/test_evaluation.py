@@ -1,23 +1,30 @@
 """What an evaluation says of a style follows from the pictures it is given."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from model_files import write_small_model
 from PIL import Image
+from typer.testing import CliRunner, Result
 
+from stylegan_cli import cli
 from stylegan_cli.errors import DataError, UsageError
 from stylegan_cli.evaluation import (
     Comparison,
     compare_with_creator,
     compare_with_truth,
     embed,
+    evaluate_styles,
     find_cases,
     judge,
 )
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb
 from stylegan_cli.resources import starter_dir
+from stylegan_cli.stylizer import open_stylizer
 
 PHOTOS = find_pictures(starter_dir())[:18]
 
@@ -107,7 +114,8 @@ def test_a_look_that_wipes_faces_out_is_told(prepared: Path) -> None:
         return comparison.measures[name].styled
 
     [case] = find_cases(["artist"], prepared)
-    kept, gone = judge(warm, case), judge(fog, case)
+    few = replace(case, photos=case.photos[:3], references=case.references[:3])
+    kept, gone = judge(warm, few), judge(fog, few)
     assert measure(kept, "faces_kept") > 0.9
     assert measure(kept, "face_shift") < 0.1
     assert measure(gone, "faces_kept") == 0
@@ -218,3 +226,81 @@ def test_embedding_takes_pictures_of_any_size(prepared: Path) -> None:
     vectors = embed(pictures)
     assert vectors.shape == (8, 112)
     assert np.allclose(vectors[3], embed(pictures[3:4])[0], atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of random weights with the creators creatorA and toon."""
+    return write_small_model(tmp_path_factory.mktemp("model") / "small.safetensors")
+
+
+@pytest.fixture(scope="module")
+def own_truths(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the model itself makes of some photos: a folder per creator."""
+    folder = tmp_path_factory.mktemp("own truths")
+    for name in ("creatorA", "toon"):
+        copy(PHOTOS[2:5], folder / name, open_stylizer(name, model=model).paint)
+    return folder
+
+
+def evaluate(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.build_app(), ["evaluate", *map(str, arguments)])
+
+
+def test_a_model_agrees_with_its_own_results_and_with_no_other(
+    model: Path, prepared: Path, own_truths: Path
+) -> None:
+    seen: list[tuple[int, int]] = []
+    reports = evaluate_styles(
+        prepared, model=model, paired=own_truths, on_progress=lambda *at: seen.append(at)
+    )
+    assert [report.style for report in reports] == ["creatorA", "toon"]
+    assert [report.comparison.measures["psnr_db"].styled for report in reports] == [100, 100]
+    assert seen == [(done, 6) for done in range(1, 7)]
+    [other] = evaluate_styles(prepared, style="toon", model=model, paired=own_truths / "creatorA")
+    assert other.comparison.measures["psnr_db"].styled < 40
+
+
+def test_the_command_answers_machines_with_one_json_object(
+    model: Path, prepared: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    copy(PHOTOS[2:5], data / "val" / "content")
+    copy(PHOTOS[5:8], data / "val" / "toon", sketch)
+    copy(PHOTOS[8:9], data / "train" / "content")
+    copy(PHOTOS[9:10], data / "train" / "toon", sketch)
+    result = evaluate("--model", model, "--data", data, "--json")
+    assert result.exit_code == 0, result.output
+    [style] = json.loads(result.stdout)["styles"]
+    assert (style["style"], style["against"], style["photos"]) == ("toon", "creator", 3)
+    assert {"kid_lite1", "patch_swd", "luminance_ssim"} <= style["measures"].keys()
+    assert style["measures"]["kid_lite1"]["standard_error"] > 0
+    assert style["notes"]
+
+
+def test_the_command_names_what_it_left_out_and_exits_with_3(
+    model: Path, prepared: Path, own_truths: Path, tmp_path: Path
+) -> None:
+    truths = tmp_path / "truths"
+    copy(PHOTOS[2:4], truths)
+    (truths / f"{PHOTOS[4].stem}.png").write_bytes(b"broken")
+    result = evaluate(
+        *("--model", model, "--style", "toon", "--data", prepared, "--paired", truths)
+    )
+    assert result.exit_code == 3
+    assert "psnr db" in result.stdout
+    assert f"{PHOTOS[4].stem}.png" in result.stderr
+    assert f"without their other half: {PHOTOS[5].stem}.png" in result.stderr
+
+
+def test_the_command_says_why_it_can_not_judge(model: Path, tmp_path: Path) -> None:
+    for name in ("content", "ann", "bob"):
+        copy(PHOTOS[:2], tmp_path / name)
+    nothing = evaluate("--model", model, "--data", tmp_path)
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "--creator" in nothing.stderr
+    unknown = evaluate(
+        "--model", model, "--style", "nobody", "--creator", "ann", "--data", tmp_path
+    )
+    assert unknown.exit_code == 2
+    assert "nobody" in unknown.stderr

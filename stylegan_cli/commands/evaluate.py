@@ -1,0 +1,144 @@
+"""`influ evaluate`: how close a style comes, in figures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylegan_cli.commands.common import Device, Json, console, emit, emit_table, progress
+
+if TYPE_CHECKING:
+    from stylegan_cli.evaluation import StyleReport
+
+MOST_NAMED = 8  # pictures without their other half that are named; --json names all
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Option(
+            exists=True, file_okay=False, help="What `influ prep` wrote, or folders as for train."
+        ),
+    ],
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--style", "-s", show_default="all of --model, or creatorA", help="One style, by name."
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Model or style file."),
+    ] = None,
+    paired: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="The true results, named like their photos; in DIR/STYLE where there are several.",
+        ),
+    ] = None,
+    creator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="the one named like the style",
+            help="Whose pictures in DATA to judge by.",
+        ),
+    ] = None,
+    size: Annotated[
+        int,
+        typer.Option(min=64, metavar="PX", help="Short side to paint at; never enlarged."),
+    ] = 512,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Judge by every picture, not only those held out.")
+    ] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure how close styles come to the truth, or to their creators' pictures.
+
+    With --paired: MAE, PSNR, SSIM, CIEDE2000 and edges against the true results. Without: distance
+    to the creator's held-out pictures (kid_lite1 is a kernel distance on EfficientNet-Lite1
+    features, neither FID nor Inception KID; patch_swd is the sliced Wasserstein distance of colour
+    patches) beside what is kept of structure and faces. Each figure stands beside that of the
+    untouched photos. Exit codes: 0 done, 3 some pictures could not be used, 1 nothing to judge by.
+    """
+    from stylegan_cli.errors import PartialFailureError
+    from stylegan_cli.evaluation import evaluate_styles
+
+    with progress("painting and measuring") as on_progress:
+        reports = evaluate_styles(
+            data,
+            style=style,
+            model=model,
+            paired=paired,
+            creator=creator,
+            everything=everything,
+            size=size,
+            device=device,
+            on_progress=on_progress,
+        )
+    if as_json:
+        emit({"styles": [_as_mapping(report) for report in reports]}, as_json)
+    else:
+        columns = ("style", "measure", "styled", "untouched", "better is")
+        emit_table(columns, [row for report in reports for row in _rows(report)])
+        for report in reports:
+            _say_what_it_rests_on(report)
+    failed = [sentence for report in reports for sentence in report.comparison.failed]
+    if failed:
+        for sentence in dict.fromkeys(failed):
+            console.print(sentence, markup=False, soft_wrap=True)
+        raise PartialFailureError(
+            f"some pictures could not be used ({len(failed)}); the figures leave them out"
+        )
+
+
+def _as_mapping(report: "StyleReport") -> dict[str, object]:
+    from dataclasses import asdict
+
+    case, comparison = report.case, report.comparison
+    return {
+        "style": report.style,
+        "against": "truth" if case.truths else "creator",
+        "photos": comparison.photos,
+        "references": len(case.references),
+        "measures": {name: asdict(measure) for name, measure in comparison.measures.items()},
+        "notes": list(comparison.notes),
+        "unmatched": [str(path) for path in case.unmatched],
+        "failed": list(comparison.failed),
+    }
+
+
+def _rows(report: "StyleReport") -> list[tuple[str, str, str, str, str]]:
+    return [
+        (
+            report.style,
+            name.replace("_", " "),
+            _figure(measure.styled, measure.standard_error),
+            _figure(measure.untouched),
+            measure.better,
+        )
+        for name, measure in report.comparison.measures.items()
+    ]
+
+
+def _say_what_it_rests_on(report: "StyleReport") -> None:
+    case = report.case
+    against = "their true results" if case.truths else f"{len(case.references)} held-out pictures"
+    sentences = [f"{report.style}: {report.comparison.photos} photos against {against}"]
+    sentences += report.comparison.notes
+    if case.unmatched:
+        names = [path.name for path in case.unmatched]
+        more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+        sentences.append("without their other half: " + ", ".join(names[:MOST_NAMED] + more))
+    for sentence in sentences:
+        console.print(sentence, markup=False, soft_wrap=True)
+
+
+def _figure(value: float | None, error: float | None = None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
