@@ -144,7 +144,7 @@ def stylize(
     ending = ending_of(stylizer.name) if suffix is None else suffix
     earlier = {ending}
     with contextlib.suppress(InfluError):  # without a shipped model there is only this ending
-        earlier |= {ending_of(found.name) for found in list_styles()}
+        earlier |= {ending_of(found.name) for found in list_styles(model)}
     naming = Naming(
         out=out,
         ending="" if suffix is None and out is not None else ending,

@@ -1,0 +1,64 @@
+"""A small but real model for the tests: random networks, their true ONNX graphs, two creators."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli.colour import STATISTICS_DIM
+from stylegan_cli.networks.architecture import (
+    GeneratorConfig,
+    LookEncoderConfig,
+    encoder_shapes,
+    generator_shapes,
+)
+from stylegan_cli.style_file import Base, Model, Style, StyleInfo, write_model
+
+DIM = 8
+LOOKS = {
+    "creatorA": np.array([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]]),
+    "toon": np.array([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]]),
+}
+
+
+@functools.cache
+def small_model() -> Model:
+    """A base with random weights and the creators of LOOKS; its graphs take seconds, once."""
+    from stylegan_cli.networks.graphs import export_graphs
+
+    rng = np.random.default_rng(0)
+    generator = GeneratorConfig(code_dim=DIM, base_channels=4, blocks=1, colour_channels=4)
+    encoder = LookEncoderConfig(
+        code_dim=DIM, statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8
+    )
+    shapes = {f"generator.{name}": shape for name, shape in generator_shapes(generator).items()}
+    shapes |= {f"encoder.{name}": shape for name, shape in encoder_shapes(encoder).items()}
+    tensors = {
+        name: rng.normal(0, 0.1, shape).astype(np.float16).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    base = Base(
+        generator=generator,
+        encoder=encoder,
+        tensors=tensors,
+        graphs=export_graphs(generator, encoder),
+        content_colours=rng.integers(0, 256, (500, 3), dtype=np.uint8),
+        prior_spread=rng.normal(0, 0.2, (2, DIM)).astype(np.float32),
+    )
+    styles = tuple(
+        Style(
+            info=StyleInfo(name=name, display_name=name, pictures=3, working_size=64),
+            base_hash=base.hash,
+            matrix=matrix.astype(np.float32),
+            offset=np.zeros(3, np.float32),
+            code=rng.normal(0, 1, DIM).astype(np.float32),
+            spread=rng.normal(0, 0.8, (2, DIM)).astype(np.float32),
+        )
+        for name, matrix in LOOKS.items()
+    )
+    return Model(base=base, styles=styles)
+
+
+def write_small_model(path: Path) -> Path:
+    write_model(small_model(), path)
+    return path

@@ -1,0 +1,269 @@
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from model_files import small_model, write_small_model
+from picture_files import (
+    DISPLAY_P3,
+    SRGB_CURVE,
+    deep_file,
+    every_deep_value,
+    put,
+    rgb_profile,
+    saved,
+    scene,
+)
+from PIL import Image
+
+from stylegan_cli.commands.stylize import stylize
+from stylegan_cli.errors import (
+    InfluError,
+    OutputExistsError,
+    PictureError,
+    StyleNotFoundError,
+    UsageError,
+)
+from stylegan_cli.pictures import read_picture
+from stylegan_cli.style_file import register
+from stylegan_cli.stylizer import open_stylizer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def animated() -> bytes:
+    frames = [Image.fromarray(np.roll(scene(), 7 * i, axis=1)) for i in range(3)]
+    stream = io.BytesIO()
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:], duration=[70, 200, 40])
+    return stream.getvalue()
+
+
+def test_a_folder_of_odd_files_is_styled_but_for_the_bad_ones(influ, tmp_path, model) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = np.ascontiguousarray(np.rot90(scene()))
+    good = {
+        "phone.heic": saved(scene(), "HEIF"),
+        "turned.jpg": saved(turned, "JPEG", exif=exif.tobytes()),
+        "deep.png": deep_file(every_deep_value(), ".png"),
+        "moving.gif": animated(),
+        "clear.webp": saved(np.dstack([scene(), scene()[..., 0]]), "WEBP"),
+    }
+    bad = {
+        "cut.jpg": saved(scene(200, 300), "JPEG")[:900],
+        "empty.png": b"",
+        "text.jpg": b"no picture\n",
+    }
+    for name, data in (good | bad).items():
+        put(folder / name, data)
+    done = influ("stylize", folder, "--model", model, "--style", "toon", "-o", "out", "--json")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    record = json.loads(done.stdout)
+    assert (record["style"], record["done"], record["failed"]) == ("toon", 5, 3)
+    for name in bad:
+        sentences = [line for line in done.stderr.splitlines() if name in line]
+        assert len(sentences) == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(good)
+    for name, data in good.items():
+        before, after = read_picture(data), read_picture(tmp_path / "out" / name)
+        assert after.source_format == before.source_format
+        assert after.size == before.size
+        assert after.pixels.dtype == before.pixels.dtype
+        assert (after.alpha is None) == (before.alpha is None)
+        assert [f.duration_ms for f in after.frames] == [f.duration_ms for f in before.frames]
+        assert np.abs(to_8_bit(after.pixels) - to_8_bit(before.pixels)).mean() > 5
+
+
+def to_8_bit(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(float) * 255 / np.iinfo(pixels.dtype).max
+
+
+def test_stylize_never_loads_torch(influ, photo, model) -> None:
+    command = ["-X", "importtime", "-m", "stylegan_cli", "stylize", photo, "--model", model]
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, cwd=photo.parent
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "onnxruntime" in loaded
+    assert not loaded & {"torch", "torchvision", "timm", "scipy.stats", "matplotlib"}
+    assert (photo.parent / "photo_creatorA.jpg").exists()
+    assert "using creatorA" in done.stderr
+
+
+def test_a_pipe_carries_picture_in_and_picture_out(influ, model) -> None:
+    data = saved(scene(), "PNG")
+    done = influ("stylize", "-", "--model", model, "-s", "toon", input=data, text=False)
+    assert done.returncode == 0, done.stderr
+    result = read_picture(done.stdout)
+    assert result.source_format == "PNG"
+    painter = open_stylizer("toon", model=model)
+    np.testing.assert_array_equal(result.pixels, painter.paint(scene()))
+
+
+def test_wrong_use_exits_2_and_nothing_done_exits_1(influ, photo, model) -> None:
+    wrong = influ("stylize", photo, "--model", model, "--style", "nobody")
+    assert wrong.returncode == 2
+    assert "creatorA, toon" in wrong.stderr
+    missing = influ("stylize", "nowhere.jpg", "also-nowhere.png", "--model", model)
+    assert missing.returncode == 1
+    assert "nowhere.jpg does not exist" in missing.stderr
+    assert "Traceback" not in wrong.stderr + missing.stderr
+
+
+def test_the_look_is_that_of_the_stylizer_and_of_the_style(work: Path, model: Path) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    results = {}
+    for style in ("creatorA", "toon"):
+        stylize([Path("a.png")], style=style, model=model)
+        results[style] = read_picture(work / f"a_{style}.png").pixels
+        expected = open_stylizer(style, model=model).paint(scene())
+        np.testing.assert_array_equal(results[style], expected)
+    assert np.abs(results["creatorA"].astype(int) - results["toon"]).mean() > 5
+
+
+def test_a_second_run_writes_over_nothing_unless_told(
+    work: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    stylize([work / "a.png"], style="toon", model=model)
+    assert capsys.readouterr().out == f"{work / 'a_toon.png'}\n"
+    before = (work / "a_toon.png").read_bytes()
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        stylize([work / "a.png"], style="toon", model=model)
+    stylize([work / "a.png"], style="toon", model=model, skip_existing=True)
+    (work / "a_toon.png").write_bytes(b"mine")
+    stylize([work / "a.png"], style="toon", model=model, overwrite=True)
+    assert (work / "a_toon.png").read_bytes() == before
+    with pytest.raises(UsageError, match="exclude each other"):
+        stylize([work / "a.png"], model=model, skip_existing=True, overwrite=True)
+
+
+def test_a_folder_again_takes_only_what_is_new(
+    work: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFLU_STYLES", str(work / "styles"))
+    register(small_model().style("toon").renamed("mine"))
+    folder = work / "in"
+    folder.mkdir()
+    put(folder / "a.png", saved(scene(), "PNG"))
+    put(folder / "a_mine.png", saved(scene(), "PNG"))  # an earlier result in another look
+    stylize([folder], style="toon", model=model)
+    put(folder / "b.png", saved(scene(), "PNG"))
+    stylize([folder], style="toon", model=model, skip_existing=True)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["a.png", "a_mine.png", "a_toon.png", "b.png", "b_toon.png"]
+
+
+@pytest.mark.parametrize("kind", ["deep", "wide"])
+def test_no_strength_gives_the_very_pixels(work: Path, model: Path, kind: str) -> None:
+    wide = saved(scene(), "PNG", icc_profile=rgb_profile(DISPLAY_P3, SRGB_CURVE))
+    data = {"deep": deep_file(every_deep_value(), ".png"), "wide": wide}[kind]
+    put(work / "a.png", data)
+    stylize([work / "a.png"], out=work / "b.png", model=model, strength=0)
+    before, after = (read_picture(work / name, keep_colours=True) for name in ("a.png", "b.png"))
+    np.testing.assert_array_equal(after.pixels, before.pixels)
+    assert after.icc == before.icc
+
+
+def test_strength_lies_between_the_photo_and_the_look(work: Path, model: Path) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    for strength in (0.5, 1.0):
+        stylize([work / "a.png"], out=work / f"{strength}.png", model=model, strength=strength)
+    half, full = (read_picture(work / f"{s}.png").pixels.astype(float) for s in (0.5, 1.0))
+    assert np.abs(half - (full + scene()) / 2).max() <= 1
+
+
+def test_a_reference_picture_is_a_style_of_its_own(work: Path, model: Path) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    put(work / "look.jpg", saved(scene()[::-1, ::-1] // 2, "JPEG"))
+    stylize([work / "a.png"], reference=[work / "look.jpg"], model=model)
+    result = read_picture(work / "a_reference.png")
+    assert result.size == (48, 64)
+    assert np.abs(result.pixels.astype(int) - scene()).mean() > 5
+    with pytest.raises(UsageError, match="exclude each other"):
+        stylize([work / "a.png"], reference=[work / "look.jpg"], style="toon", model=model)
+    with pytest.raises(InfluError, match="none of the pictures"):
+        stylize([work / "a.png"], reference=[work / "lost.jpg"], model=model)
+
+
+def test_trees_are_mirrored_in_the_format_asked_for(work: Path, model: Path) -> None:
+    (work / "in" / "deep").mkdir(parents=True)
+    put(work / "in" / "a.png", saved(scene(), "PNG"))
+    put(work / "in" / "deep" / "b.jpg", saved(scene(), "JPEG"))
+    stylize(
+        [work / "in"], out=work / "out", model=model, recursive=True, format="webp", suffix="_x"
+    )
+    found = sorted(path.relative_to(work).as_posix() for path in (work / "out").rglob("*.*"))
+    assert found == ["out/a_x.webp", "out/deep/b_x.webp"]
+    assert read_picture(work / "out" / "a_x.webp").source_format == "WEBP"
+
+
+def test_the_limits_are_the_callers(work: Path, model: Path) -> None:
+    cut = saved(scene(240, 320), "JPEG")
+    put(work / "cut.jpg", cut[: len(cut) // 2])
+    with pytest.raises(PictureError, match="--allow-truncated"):
+        stylize([work / "cut.jpg"], model=model)
+    with pytest.raises(PictureError, match="--max-pixels"):
+        stylize([work / "cut.jpg"], model=model, allow_truncated=True, max_pixels=0.01)
+    stylize([work / "cut.jpg"], model=model, allow_truncated=True)
+    assert read_picture(work / "cut_creatorA.jpg").size == (240, 320)
+
+
+def test_the_place_is_kept_only_when_asked_for(work: Path, model: Path) -> None:
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
+    put(work / "a.jpg", saved(scene(), "JPEG", exif=exif.tobytes()))
+    stylize([work / "a.jpg"], model=model, out=work / "no.jpg")
+    stylize([work / "a.jpg"], model=model, out=work / "yes.jpg", keep_gps=True)
+    assert not place_of(work / "no.jpg")
+    assert place_of(work / "yes.jpg")[2] == (52.0, 31.0, 12.0)
+
+
+def place_of(path: Path) -> dict[int, object]:
+    with Image.open(path) as image:
+        return image.getexif().get_ifd(0x8825)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"format": "docx"}, "docx"),
+        ({"suffix": "../x"}, "--suffix"),
+        ({"device": "tpu"}, "tpu"),
+        ({"out": Path("-"), "as_json": True}, "--json"),
+    ],
+)
+def test_wrong_options_are_named_before_any_work(
+    work: Path, model: Path, options: dict[str, object], reason: str
+) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    with pytest.raises(UsageError, match=reason):
+        stylize([work / "a.png"], model=model, **options)  # type: ignore[arg-type]
+    assert [path.name for path in work.iterdir()] == ["a.png"]
+
+
+def test_a_style_that_is_not_there_is_named(work: Path, model: Path) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    with pytest.raises(StyleNotFoundError, match="nobody"):
+        stylize([work / "a.png"], style="nobody", model=model)
+    with pytest.raises(InfluError, match="no file"):
+        stylize([work / "a.png"], model=work / "lost.safetensors")
