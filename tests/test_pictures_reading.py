@@ -5,6 +5,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -415,6 +416,24 @@ def test_a_reader_leaves_pillow_and_the_warnings_as_they_were() -> None:
     with pytest.raises(PictureError):
         read_picture(b"text")
     assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
+
+
+def test_many_readers_at_once_keep_their_own_limits() -> None:
+    whole, cut = saved(scene(240, 320), "JPEG"), saved(scene(240, 320), "JPEG")[:3000]
+    moving = animation("GIF", [30, 40])
+    cases = [(whole, 100_000, True), (whole, 1000, False), (cut, 100_000, False)]
+    cases += [(moving, 100_000, True), (moving, 3073, False), (b"text", 100_000, False)]
+
+    def reads(case: tuple[bytes, int, bool]) -> bool:
+        try:
+            read_picture(case[0], max_pixels=case[1])
+        except PictureError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(reads, cases * 20))
+    assert outcomes == [expected for *_, expected in cases] * 20
 
 
 def test_what_pillow_would_print_does_not_leak(recwarn: pytest.WarningsRecorder) -> None:

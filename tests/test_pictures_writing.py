@@ -137,6 +137,25 @@ def test_a_long_animation_does_not_drift() -> None:
     assert total == 1000
 
 
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_frames_that_stand_still_keep_their_time(format: str) -> None:
+    frames = tuple(Frame(np.roll(scene(), 9 * (i // 3), axis=1), None, 40) for i in range(9))
+    again = read_picture(encode_picture(Picture(frames[0].pixels, frames=frames), format))
+    seen = [f.pixels for f in again.frames for _ in range(round(f.duration_ms / 40))]
+    assert len(seen) == 9
+    for before, after in zip(frames, seen, strict=True):
+        assert np.abs(after.astype(int) - before.pixels).mean() < 6
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_a_gif_of_few_colours_is_written_exactly(clear: bool) -> None:
+    few = scene() // 64 * 64
+    alpha = np.where(scene()[..., 0] > 128, 255, 0).astype(np.uint8) if clear else None
+    again = read_picture(encode_picture(Picture(few, alpha), "GIF"))
+    shown = np.ones((48, 64), bool) if alpha is None else alpha > 0
+    np.testing.assert_array_equal(again.pixels[shown], few[shown])
+
+
 def test_a_still_format_gets_the_first_frame() -> None:
     again = read_picture(encode_picture(moving((50, 50)), "BMP"))
     np.testing.assert_array_equal(again.pixels, scene())

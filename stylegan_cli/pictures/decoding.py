@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 # Only these decoders are ever tried: Pillow also has some that start other programs (EPS).
 _DECODERS: Final = (*(name for name in FORMATS if name != "HEIF"), "DIB")
 _STANDS_FOR: Final = {"MPO": "JPEG", "DIB": "BMP"}
-# Decoding these looks at none of Pillow's global switches, so that many can be decoded at once.
+# Decoding these looks at no limit of Pillow's, so that many can be decoded at once. It does look at
+# the tolerance, which one run has in common.
 _PARALLEL: Final = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "HEIF"})
 _ALPHA_MODES: Final = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 DECODE_ERRORS: Final = (

@@ -200,9 +200,9 @@ def _animation_options(
 def _gif_frame(image: Image.Image) -> Image.Image:
     """A frame in 256 colours of its own; the last one is clear where alpha is below a half."""
     if image.mode != "RGBA":
-        return image.quantize(256)
+        return _in_colours(image, 256)
     clear = np.asarray(image.getchannel("A")) < 128
-    frame = image.convert("RGB").quantize(255)
+    frame = _in_colours(image.convert("RGB"), 255)
     indices = np.asarray(frame).copy()
     indices[clear] = 255
     result = Image.fromarray(indices, "P")
@@ -210,6 +210,11 @@ def _gif_frame(image: Image.Image) -> Image.Image:
     result.putpalette(palette + [0] * (768 - len(palette)))
     result.info["transparency"] = 255
     return result
+
+
+def _in_colours(image: Image.Image, count: int) -> Image.Image:
+    """An RGB image with a palette of its own, dithered where it has more colours than that."""
+    return image.quantize(palette=image.quantize(count), dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def _encode_deep(
