@@ -1,3 +1,4 @@
+import itertools
 import resource
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from clip_files import QUARTER_TURN, Pixels, frame_times, make_clip, ramp_frame, sound_of
@@ -17,6 +19,7 @@ from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, Usage
 from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip, target_of
 from stylegan_cli.video.checking import check_clip
 from stylegan_cli.video.pipeline import run_overlapped
+from stylegan_cli.video.steadying import Steadier
 
 
 def warm(pixels: Pixels) -> Pixels:
@@ -453,3 +456,77 @@ def test_results_are_named_after_clip_and_style(tmp_path: Path) -> None:
     assert target_of(clip, Path("out"), "_toon") == Path("out/clip.MOV")
     (tmp_path / "v1.0").mkdir()
     assert target_of(clip, tmp_path / "v1.0", "_toon") == tmp_path / "v1.0" / "clip.MOV"
+
+
+def textured(shift: int, width: int = 200, height: int = 150) -> Pixels:
+    """A natural-looking scene, moved to the right by so many pixels."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 60, 3)).astype(np.uint8)
+    large = cv2.resize(noise, (600, 200), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(large[:height, 300 - shift : 300 - shift + width])
+
+
+def flickering(seed: int, pixels: Pixels) -> Pixels:
+    """Lines that jump about, as a drawn look makes them of noise."""
+    lines = np.random.default_rng(seed).normal(0, 12, pixels.shape[:2])[..., None]
+    return np.clip(pixels * 0.8 + 25 + lines, 0, 255).astype(np.uint8)
+
+
+def warping_error(frames: list[Pixels], step: int) -> float:
+    """Mean squared change along the known movement, away from the sides."""
+    pairs = itertools.pairwise(frame.astype(float) for frame in frames)
+    moved = [
+        after[20:-20, 40:-40] - before[20:-20, 40 - step : -40 - step] for before, after in pairs
+    ]
+    return float(np.mean(np.square(moved)))
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_steadying_halves_flicker_and_keeps_detail(step: int) -> None:
+    sources = [textured(step * number) for number in range(12)]
+    painted = [flickering(number, source) for number, source in enumerate(sources)]
+    steadier = Steadier(0.55)
+    steadied = [steadier(*pair) for pair in zip(sources, painted, strict=True)]
+    assert warping_error(steadied, step) < 0.5 * warping_error(painted, step)
+    clean = sources[-1] * 0.8 + 25
+    detail = [
+        np.square(np.diff(picture.astype(float), axis=1)).mean()
+        for picture in (clean, steadied[-1])
+    ]
+    assert detail[1] > 0.95 * detail[0]
+    assert np.abs(steadied[-1] - clean).mean() < np.abs(painted[-1] - clean).mean()
+
+
+def test_steadying_lets_go_at_a_cut_and_where_something_new_appears() -> None:
+    first, second = textured(0), 255 - textured(250)
+    steadier = Steadier(1.0)
+    steadier(first, first)
+    assert np.array_equal(steadier(second, second), second)
+    with_object = second.copy()
+    with_object[60:110, 80:130] = (250, 20, 20)
+    shown_now = steadier(with_object, with_object)
+    assert np.abs(shown_now[65:105, 85:125].astype(int) - with_object[65:105, 85:125]).max() <= 2
+
+
+def test_no_steadying_is_every_frame_for_itself() -> None:
+    steadier = Steadier(0.0)
+    for number in range(3):
+        painted = flickering(number, textured(0))
+        assert steadier(textured(0), painted) is painted
+
+
+def test_steady_works_on_turned_clips_and_can_be_switched_off(tmp_path: Path) -> None:
+    source = make_clip(
+        tmp_path / "a.mp4", matrix=QUARTER_TURN, frame_of=lambda *_: textured(0, 96, 64)
+    )
+    changes = []
+    for steady in (0.0, 0.9):
+        counter = itertools.count()
+        config = VideoConfig(steady=steady, overwrite=True)
+        stylize_clip(
+            source, tmp_path / "b.mp4", lambda p, c=counter: flickering(next(c), p), config
+        )
+        frames = [frame.pixels.astype(int) for frame in shown(tmp_path / "b.mp4")]
+        changes.append(np.mean([np.abs(b - a).mean() for a, b in itertools.pairwise(frames[4:])]))
+    assert changes[1] < 0.5 * changes[0]
+    with pytest.raises(ConfigError):
+        VideoConfig(steady=1.5)

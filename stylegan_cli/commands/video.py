@@ -47,6 +47,10 @@ def video(
     preview: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only this much, from --start on, like 5s.")
     ] = None,
+    steady: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Against flicker: 0 paints every frame for itself."),
+    ] = 0.55,
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the sound out.")] = False,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Before on the left, after on the right.")
@@ -100,6 +104,7 @@ def video(
         end_s=end_s,
         sound=not no_audio,
         side_by_side=side_by_side,
+        steady=steady,
         hdr=hdr,
         overwrite=overwrite,
         encoder=EncoderOptions(codec=codec, crf=crf, preset=preset, pix_fmt=pix_fmt),

@@ -34,11 +34,7 @@ _READABLE_FORMATS = (
 _OPEN_OPTIONS = {"format_whitelist": _READABLE_FORMATS, "protocol_whitelist": "file"}
 
 # Without these two flags swscale darkens every conversion by a level.
-EXACT = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-)
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 # Code points of Rec. ITU-T H.273: the matrices that swscale knows, and the transfers of HDR.
 _MATRICES = {

@@ -23,6 +23,7 @@ from stylegan_cli.errors import ClipError, OutputExistsError, UsageError
 from stylegan_cli.video.checking import check_clip
 from stylegan_cli.video.choices import VideoConfig
 from stylegan_cli.video.pipeline import run_overlapped
+from stylegan_cli.video.steadying import Steadier
 
 Pixels = npt.NDArray[np.uint8]
 Paint = Callable[[Pixels], Pixels]
@@ -120,12 +121,13 @@ def _write(
 
 
 class _Painter:
-    """Paints the frames among the items of a clip, and counts them."""
+    """Paints and steadies the frames among the items of a clip, and counts them."""
 
     def __init__(
         self, paint: Paint, config: VideoConfig, expected: int, on_progress: OnProgress | None
     ) -> None:
         self._paint = paint
+        self._steady = Steadier(config.steady)
         self._side_by_side = config.side_by_side
         self._expected = expected
         self._on_progress = on_progress
@@ -152,8 +154,9 @@ class _Painter:
         painted = self._paint(pixels)
         if painted.shape != pixels.shape or painted.dtype != np.uint8:
             raise ValueError(f"paint made {painted.dtype} {painted.shape} of {pixels.shape}")
-        self._last = (pixels, painted)
-        return painted
+        result = self._steady(pixels, painted)
+        self._last = (pixels, result)
+        return result
 
 
 def _expected_frames(info: ClipInfo, config: VideoConfig) -> int:
