@@ -81,7 +81,7 @@ def _trusted(flow: Plane, now: Pixels, before: Pixels) -> tuple[Plane, Plane]:
 def _difference(first: Pixels, second: Pixels) -> Plane:
     """The largest difference of the three channels, levels, smoothed over noise."""
     difference = cv2.absdiff(first, second).max(axis=2).astype(np.float32)
-    return cv2.blur(difference, (3, 3)).astype(np.float32)
+    return np.asarray(cv2.blur(difference, (3, 3)), np.float32)
 
 
 def _resized_flow(flow: Plane, width: int, height: int) -> Plane:

@@ -1,0 +1,131 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clip_files import QUARTER_TURN, frame_times, make_clip, sound_of
+from model_files import write_small_model
+
+from stylegan_cli.containers import ClipFrame, ClipReader, read_info
+from stylegan_cli.stylizer import open_stylizer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+def frames(path: Path) -> list[ClipFrame]:
+    with ClipReader(path) as reader:
+        return [item for item in reader if isinstance(item, ClipFrame)]
+
+
+def test_a_phone_clip_comes_back_in_the_creators_look(influ, tmp_path, model) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", matrix=QUARTER_TURN, sound="aac")
+    # A network of random weights paints noise, which halved colour resolution would change.
+    picture = ("--steady", "0", "--pix-fmt", "yuv444p", "--crf", "5")
+    asked = ("--out", "styled.mp4", "--style", "toon", "--model", model, "--json", *picture)
+    done = influ("video", clip, *asked)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["style"], record["frames"], record["complete"]) == ("toon", 20, True)
+    assert (record["width"], record["height"]) == (64, 96)
+    styled = tmp_path / "styled.mp4"
+    assert frame_times(styled) == pytest.approx(frame_times(clip))
+    assert sound_of(styled) == sound_of(clip)
+    assert read_info(styled).orientation == read_info(clip).orientation
+    paint = open_stylizer("toon", model=model).paint
+    before, after = frames(clip)[7], frames(styled)[7]
+    assert np.abs(after.pixels.astype(int) - paint(before.pixels)).mean() < 4
+
+
+def test_the_default_creator_is_used_and_named(influ, tmp_path, model) -> None:
+    make_clip(tmp_path / "clip.mkv")
+    done = influ("video", "clip.mkv", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert "creatorA" in done.stderr
+    assert done.stdout.strip() == "clip_creatorA.mkv"
+    assert len(frames(tmp_path / "clip_creatorA.mkv")) == 20
+
+
+def test_a_truncated_clip_ends_with_three_and_says_how_much(influ, tmp_path, model) -> None:
+    whole = make_clip(
+        tmp_path / "whole.mp4",
+        times=range(0, 9000, 100),
+        container_options={"movflags": "faststart"},
+    )
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    done = influ("video", cut, "--out", "styled.mp4", "--model", model)
+    assert done.returncode == 3, done.stderr
+    assert "of 90 frames" in done.stderr.replace("\n", " ")
+    assert 10 < len(frames(tmp_path / "styled.mp4")) < 80
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("text.mp4", b"no film"),
+        ("empty.mp4", b""),
+        ("list.mp4", b"ffconcat version 1.0\nfile a.mp4\n"),
+    ],
+)
+def test_what_is_no_clip_ends_with_one_sentence(influ, tmp_path, model, name, content) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = influ("video", name, "--out", "styled.mp4", "--model", model, "--style", "toon")
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert name in done.stderr
+    assert not (tmp_path / "styled.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--out", "styled.avi"),
+        ("--codec", "nonsense"),
+        ("--start", "soon"),
+        ("--start", "2", "--end", "1"),
+        ("--end", "2", "--preview", "1s"),
+        ("--steady", "2"),
+        ("--style", "nobody"),
+    ],
+)
+def test_wrong_use_ends_with_two_and_writes_nothing(influ, tmp_path, model, wrong) -> None:
+    make_clip(tmp_path / "clip.mp4")
+    done = influ("video", "clip.mp4", "--model", model, *wrong)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_a_preview_goes_into_a_folder_that_is_made(influ, tmp_path, model) -> None:
+    make_clip(tmp_path / "-clip.mp4", sound="aac")
+    done = influ("video", "--model", model, "--preview", "0.2", "--out", "new", "--", "-clip.mp4")
+    assert done.returncode == 0, done.stderr
+    assert len(frames(tmp_path / "new" / "-clip.mp4")) == 6
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_nothing_and_ends_with_130(tmp_path, model, stop) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", times=range(0, 200_000, 100), sound="aac")
+    command = [sys.executable, "-m", "stylegan_cli", "video", str(clip), "--model", str(model)]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        limit_s = time.monotonic() + 60
+        while not any(path.name.startswith(".influ") for path in tmp_path.iterdir()):
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            assert time.monotonic() < limit_s
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(stop)
+        _, says = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, says
+    assert "interrupted" in says
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
