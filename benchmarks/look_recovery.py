@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from looks import KNOWN_LOOKS, LOOKS, UNSEEN_LOOKS
-from methods import LEARNED, METHODS, Content, Task, save_pictures
+from methods import METHODS, NEEDS_MODEL, Content, Task, save_pictures
 from PIL import Image
 from records import append_record, read_records
 from splits import content_hash, load, mismatched_split, split
@@ -55,20 +55,20 @@ def measure(arguments):
         creator = [LOOKS[name](load(path)) for path in creator_paths]
         truths = [LOOKS[name](photo) for photo in test]
         for count, method in ((n, m) for n in arguments.pictures for m in arguments.methods):
-            trained = method in LEARNED
+            needs_model = method in NEEDS_MODEL
             cell = {
                 "method": method,
                 "look": name,
                 "pictures": min(count, len(creator)) if method != "nothing" else 0,
                 "minutes": arguments.minutes if method == "refined" else 0,
-                "seed": arguments.seed if trained else 0,
+                "seed": arguments.seed if method == "refined" else 0,
                 "split": arguments.split,
                 "content": data_hash,
-                "model": file_hash(arguments.model) if trained else None,
+                "model": file_hash(arguments.model) if needs_model else None,
             }
             if cell_key(cell) in done:
                 continue
-            model = arguments.model if trained else None
+            model = arguments.model if needs_model else None
             tasks = [Task(name, content, shown, model) for shown in shown_pictures(creator, count)]
             figures, paint = judge(METHODS[method], tasks, test, truths)
             append_record(arguments.results, cell | {"kind": kind_of(name)} | figures)
@@ -127,11 +127,11 @@ def show(arguments):
     columns = sorted({key[1:] for key in latest}, key=lambda c: ([*METHODS].index(c[0]), c))
     titles = [f"{method} {pictures or ''}" for method, pictures, _ in columns]
     for group in (KNOWN_LOOKS, UNSEEN_LOOKS):
-        print(f"{'dB / edge F':14}" + "".join(f"{title:>14}" for title in titles))
+        print(f"{'dB / edge F':14}" + "".join(f"{title:>18}" for title in titles))
         for look in group:
             found = [latest.get((look, *column)) for column in columns]
             values = [f"{r['psnr_db']:.2f} / {r['edge_f_score']:.2f}" if r else "-" for r in found]
-            print(f"{look:14}" + "".join(f"{value:>14}" for value in values))
+            print(f"{look:14}" + "".join(f"{value:>18}" for value in values))
         print()
 
 
@@ -175,7 +175,7 @@ def main():
     command.add_argument("--pictures", nargs="+", type=int, default=[200], metavar="N")
     command.add_argument("--model", type=Path, metavar="FILE", help="the base, or refined styles")
     command.add_argument("--minutes", type=float, default=30, help="what `refined` was given")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=int, default=0, help="what `refined` was trained with")
     command.add_argument("--sheets", type=Path, metavar="DIR", help="write pictures to look at")
     command.set_defaults(run=measure)
 
@@ -188,6 +188,8 @@ def main():
     command.set_defaults(run=show)
 
     arguments = parser.parse_args()
+    if NEEDS_MODEL & set(getattr(arguments, "methods", ())) and not arguments.model:
+        parser.error(f"{', '.join(sorted(NEEDS_MODEL))} need --model FILE")
     arguments.run(arguments)
 
 

@@ -7,7 +7,8 @@ in, the same or unit floats out.
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,12 @@ import closed_form
 import numpy as np
 from PIL import Image
 from splits import load
+
+from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.colour import lattice
+from stylegan_cli.instant import make_style
+from stylegan_cli.style_file import Base, read_model
+from stylegan_cli.stylizer import Stylizer, open_stylizer
 
 Paint = Callable[[np.ndarray], np.ndarray]
 
@@ -62,10 +69,39 @@ def table(task: Task) -> Paint:
     return lambda photo: np.clip(closed_form.apply_table(photo, lattice), 0, 1)
 
 
-LEARNED: frozenset[str] = frozenset()  # methods that need a model
+def instant(task: Task) -> Paint:
+    """A style read by the look encoder in one forward pass, calibrated: `influ styles add`."""
+    base, backend = opened(task.model)
+    with task.files() as pictures:
+        style = make_style(task.look, pictures, base, backend, content=task.content.paths)
+    return Stylizer(base, style, backend).paint
+
+
+def uncalibrated(task: Task) -> Paint:
+    """The instant style without its calibration: what the network alone makes of the code."""
+    base, backend = opened(task.model)
+    with task.files() as pictures:
+        style = make_style(task.look, pictures, base, backend, content=task.content.paths)
+    untouched = lattice(len(style.calibration)).reshape(style.calibration.shape)
+    return Stylizer(base, replace(style, calibration=untouched), backend).paint
+
+
+def refined(task: Task) -> Paint:
+    """The style named after the look in the model: what `influ train` made of the same pictures."""
+    return open_stylizer(task.look, model=task.model).paint
+
+
 METHODS: dict[str, Callable[[Task], Paint]] = {
-    method.__name__: method for method in (nothing, linear, table)
+    method.__name__: method for method in (nothing, linear, table, instant, uncalibrated, refined)
 }
+NEEDS_MODEL = {"instant", "uncalibrated", "refined"}
+
+
+@lru_cache(1)
+def opened(model: Path) -> tuple[Base, Backend]:
+    """The base of a model file, and what runs it."""
+    base = read_model(model).base
+    return base, open_backend(base)
 
 
 def save_pictures(pictures: list[np.ndarray], folder: Path) -> list[Path]:
