@@ -6,7 +6,9 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ from stylegan_cli.pictures import (
     FORMATS,
     Frame,
     Picture,
+    change_depth,
     encode_picture,
     find_pictures,
     read_picture,
@@ -159,6 +162,21 @@ def test_a_gif_of_few_colours_is_written_exactly(clear: bool) -> None:
 def test_a_still_format_gets_the_first_frame() -> None:
     again = read_picture(encode_picture(moving((50, 50)), "BMP"))
     np.testing.assert_array_equal(again.pixels, scene())
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_large_heif_is_written_in_tiles_without_seams(depth: type) -> None:
+    pixels = change_depth(cv2.resize(scene(), (1300, 1100)), depth)
+    data = encode_picture(Picture(pixels), "HEIF")
+    assert pillow_heif.open_heif(data).info["tiling"]["num_columns"] == 2
+    again = read_picture(data)
+    assert again.size == (1100, 1300)
+    assert (
+        np.abs(
+            change_depth(again.pixels, np.uint8).astype(int) - cv2.resize(scene(), (1300, 1100))
+        ).max()
+        < 30
+    )
 
 
 # Colours

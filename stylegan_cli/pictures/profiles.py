@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from stylegan_cli.pictures.picture import Pixels, from_unit, to_unit
+from stylegan_cli.pictures.picture import Pixels, change_depth, from_unit
 
 logger = logging.getLogger(__name__)
 
@@ -97,21 +97,31 @@ class MatrixProfile:
 
     def to(self, target: "MatrixProfile", pixels: Pixels) -> Pixels:
         """Pixels (H, W, 3) of any type in the colours of `target`, clipped to what it can show."""
-        turn = np.linalg.solve(target.matrix, self.matrix)
+        turn = np.linalg.solve(target.matrix, self.matrix).T.astype(np.float32)
+        linear_of, encoded_of = self._linear_of(), target._encoded_of()
         result = np.empty_like(pixels)
-        grid = np.linspace(0, 1, self.curves.shape[1])
-        # By strips: a float64 copy of a whole large picture would not fit into memory.
+        # By strips: a float copy of a whole large picture would not fit into memory.
         for start in range(0, pixels.shape[0], 256):
-            unit = to_unit(pixels[start : start + 256])
-            linear = np.stack(
-                [np.interp(unit[..., i], grid, self.curves[i]) for i in range(3)], axis=-1
-            )
-            turned = np.clip(linear @ turn.T, 0, 1)
-            encoded = np.stack(
-                [np.interp(turned[..., i], target.curves[i], grid) for i in range(3)], axis=-1
-            )
-            result[start : start + 256] = from_unit(encoded, pixels.dtype)
+            strip = change_depth(pixels[start : start + 256], np.uint16)
+            turned = np.stack([linear_of[i][strip[..., i]] for i in range(3)], axis=-1) @ turn
+            roots = np.sqrt(np.clip(turned, 0, 1, out=turned), out=turned)
+            steps = from_unit(roots, np.uint16)
+            encoded = np.stack([encoded_of[i][steps[..., i]] for i in range(3)], axis=-1)
+            result[start : start + 256] = change_depth(encoded, pixels.dtype)
         return result
+
+    def _linear_of(self) -> npt.NDArray[np.float32]:
+        """(3, 65536) linear light of every 16-bit value."""
+        grid, values = np.linspace(0, 1, self.curves.shape[1]), np.linspace(0, 1, 65536)
+        return np.stack([np.interp(values, grid, curve) for curve in self.curves]).astype(
+            np.float32
+        )
+
+    def _encoded_of(self) -> npt.NDArray[np.uint16]:
+        """(3, 65536) 16-bit value of linear light, by its root: there the steps are about even."""
+        grid, values = np.linspace(0, 1, self.curves.shape[1]), np.linspace(0, 1, 65536) ** 2
+        encoded = np.stack([np.interp(values, curve, grid) for curve in self.curves])
+        return from_unit(encoded, np.uint16)
 
 
 def read_matrix_profile(icc: bytes) -> MatrixProfile | None:
