@@ -173,6 +173,23 @@ def test_a_clip_cut_off_behind_its_index_gives_what_is_there(tmp_path: Path) -> 
     assert set(times) <= set(wanted)
 
 
+def test_a_part_that_reaches_into_what_is_missing_says_so(tmp_path: Path) -> None:
+    whole = make_clip(
+        tmp_path / "a.mp4",
+        times=range(0, 12_000, 100),
+        container_options={"movflags": "faststart"},
+    )
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path, end_s, is_short in ((cut, 3.5, True), (cut, 0.2, False), (whole, 3.5, False)):
+        with ClipReader(path, start_s=0.1, end_s=end_s) as reader:
+            assert sum(1 for _ in reader) > 2
+            assert (reader.shortfall is not None) == is_short
+    with ClipReader(whole, start_s=3.0) as reader:
+        assert sum(1 for _ in reader) == 30
+        assert reader.shortfall is None
+
+
 def test_a_clip_cut_off_before_its_index_says_so(tmp_path: Path) -> None:
     whole = make_clip(tmp_path / "a.mp4", times=range(0, 9000, 100))
     cut = tmp_path / "cut.mp4"

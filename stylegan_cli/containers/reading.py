@@ -119,7 +119,7 @@ class ClipReader:
     def shortfall(self) -> str | None:
         """How much of a clip that was read through there was: "65 of 180 frames"; None for all."""
         if self.is_cut:
-            return None
+            return self._shortfall_of_part()
         count = self.info.frame_count
         if count is not None and self._seen_packets < count and self._is_indexed:
             return f"{self.decoded_frames} of {count - self._discarded_packets} frames"
@@ -127,6 +127,15 @@ class ClipReader:
         if total_s is not None and self._seen_until_s < total_s - 0.5:
             return f"{self._seen_until_s:.1f} of {total_s:.1f} seconds"
         return f"the first {self.decoded_frames} frames" if self._broke_off else None
+
+    def _shortfall_of_part(self) -> str | None:
+        if self.stream.duration is None or self._last_pts is None:
+            return None
+        end = (self.stream.start_time or 0) + self.stream.duration
+        end = end if self._end is None else min(end, self._end)
+        total_s = float((end - self._origin) * self.info.time_base)
+        seen_s = float((self._last_pts - self._origin) * self.info.time_base)
+        return None if seen_s > total_s - 0.5 else f"{max(seen_s, 0):.1f} of {total_s:.1f} seconds"
 
     @property
     def _is_indexed(self) -> bool:
