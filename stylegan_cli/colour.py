@@ -4,6 +4,7 @@ All functions take unit colours, shape (N, 3), and are numpy only.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 QUANTILES = 17
@@ -53,16 +54,17 @@ def transfer_table(
             s[:, axis] += step * (_transport(s[:, axis], before, after) - s[:, axis])
             n[:, axis] += step * (_transport(n[:, axis], before, after) - n[:, axis])
         moved, nodes = s @ rotation.T, n @ rotation.T
-    return nodes.reshape(size, size, size, 3).astype(np.float32)
+    table: np.ndarray = nodes.reshape(size, size, size, 3).astype(np.float32)
+    return table
 
 
 def apply_table(colours: Colours, table: np.ndarray) -> Colours:
-    """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table. Clips to the table's range."""
+    """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
     top = len(table) - 1
     position = np.clip(colours, 0, 1).astype(np.float32) * top
     low = np.minimum(position.astype(np.int32), top - 1)
     weight = position - low
-    result = np.zeros_like(position)
+    result: np.ndarray = np.zeros_like(position)
     for corner in range(8):
         bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
         share = np.prod(np.where(bits, weight, 1 - weight), axis=1, keepdims=True)
@@ -81,7 +83,7 @@ def look_statistics(creator: Colours, content: Colours, picture_count: int) -> n
     """
     matrix, offset = linear_map(content, creator)
     mapped = content @ matrix + offset
-    parts = [
+    parts: list[npt.ArrayLike] = [
         matrix.ravel() - np.eye(3, dtype=np.float32).ravel(),
         offset,
         *(np.concatenate([c.mean(0), c.std(0)]) for c in (creator, content)),
@@ -143,4 +145,4 @@ def _transport(values: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.
     """1-D transport between quantiles; beyond the ends values keep their distance to the end."""
     moved = np.interp(values, before, after)
     moved = np.where(values < before[0], values - before[0] + after[0], moved)
-    return np.where(values > before[-1], values - before[-1] + after[-1], moved)
+    return np.asarray(np.where(values > before[-1], values - before[-1] + after[-1], moved))

@@ -16,10 +16,10 @@ class StopRequest:
 
 @contextmanager
 def stop_between_steps() -> Iterator[StopRequest]:
-    """Within this context the first Ctrl-C or SIGTERM only sets `requested`; a second one acts as usual."""
+    """Here the first Ctrl-C or SIGTERM only sets `requested`; a second one acts as usual."""
     request = StopRequest()
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
+    before = {int(number): signal.getsignal(number) for number in signals}
 
     def note(number: int, frame: FrameType | None) -> None:
         request.requested = True

@@ -1,4 +1,4 @@
-"""Endless true pairs for pre-training: a random look, a set of pictures it is read from, photos before and after.
+"""Endless true pairs for pre-training: a random look, the pictures it is read from, its photos.
 
 Numpy and OpenCV in worker processes; every item depends on (seed, step) alone.
 """
@@ -61,7 +61,7 @@ class PicturePool:
         self._luma = (self.bank / np.float32(255) @ LUMA).mean(axis=1)
 
     def draw_set(self, rng: np.random.Generator) -> np.ndarray:
-        """Indices of pictures that could be one person's folder: often of one domain, often biased."""
+        """Indices of pictures as in one person's folder: often of one domain, often biased."""
         names = list(self.domains)
         if rng.random() < 0.5:
             chosen = np.concatenate(list(self.domains.values()))
@@ -201,20 +201,20 @@ def _crop(
 def _draw_short_side(rng: np.random.Generator) -> int:
     if rng.random() < 0.4:
         return ENCODER_SHORT_SIDE
-    return round(np.exp(rng.uniform(np.log(192), np.log(LARGEST_SHORT_SIDE))))
+    return round(float(np.exp(rng.uniform(np.log(192), np.log(LARGEST_SHORT_SIDE)))))
 
 
 def _recompress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A creator's pictures are often JPEG: sometimes compress, so that blocks are not read as style."""
+    """Creators' pictures are often JPEG: compress some, so that blocks are not read as style."""
     if rng.random() < 0.7:
         return picture
     quality = int(rng.integers(60, 96))
     encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
 
 
 def _log_uniform(rng: np.random.Generator, most: int) -> int:
-    return round(np.exp(rng.uniform(0, np.log(most))))
+    return round(float(np.exp(rng.uniform(0, np.log(most)))))
 
 
 def _unit(pixels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Every random draw comes from (seed, step, purpose), so that a resumed run draws what an uninterrupted one would."""
+"""Every draw comes from (seed, step, purpose): a resumed run draws what an unbroken one would."""
 
 import hashlib
 from typing import TYPE_CHECKING

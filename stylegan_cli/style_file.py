@@ -1,4 +1,4 @@
-"""The only reader and writer of model and style files: one safetensors file that rebuilds everything.
+"""The only reader and writer of model and style files, safetensors that rebuild everything.
 
 A *model* is a base (generator, look encoder, their ONNX graphs) and its creators. A *style* is one
 creator and the hash of its base. Both carry one JSON document under the metadata key `influ`.
@@ -79,7 +79,7 @@ class Style:
     """One creator's look on one base.
 
     matrix (3, 3), offset (3,): linear colour map on unit colours, `x @ matrix + offset`.
-    code: (code_dim,). calibration: (K, K, K, 3) table that the per-pixel part goes through, or None.
+    code: (code_dim,). calibration: (K, K, K, 3) table after the per-pixel part, or None.
     spread: (rank, code_dim); a variation is `code + z @ spread` with z ~ N(0, I).
     deltas: low-rank changes of the generator, see networks.folding.merge_deltas.
     """
@@ -317,7 +317,8 @@ def find_style(name: str | None, model: Path | None = None) -> tuple[Base, Style
     if all(style.name != name for style in shipped.styles):
         known = ", ".join(style.name for style in list_styles()) or "none"
         raise StyleNotFoundError(
-            f"there is no style '{name}'; there are: {known}. Make one with: influ styles add {name} FOLDER"
+            f"there is no style '{name}'; there are: {known}. "
+            f"Make one with: influ styles add {name} FOLDER"
         )
     return shipped.base, shipped.style(name)
 
@@ -418,11 +419,18 @@ def _info(entry: Mapping[str, Any], path: Path) -> StyleInfo:
     try:
         return from_mapping(StyleInfo, entry)
     except (UsageError, TypeError, AttributeError) as error:
-        raise StyleFileError(f"the description of a style inside {path} is damaged: {error}") from error
+        raise StyleFileError(
+            f"the description of a style inside {path} is damaged: {error}"
+        ) from error
 
 
 def _tensor(
-    file: Any, name: str, path: Path, *, shape: tuple[int | None, ...] | None = None, most: int = 1 << 24
+    file: Any,
+    name: str,
+    path: Path,
+    *,
+    shape: tuple[int | None, ...] | None = None,
+    most: int = 1 << 24,
 ) -> np.ndarray:
     """One tensor, checked against what is expected before anything is allocated."""
     try:
@@ -446,7 +454,7 @@ def _style_entry(style: Style) -> dict[str, Any]:
 
 
 def _style_tensors(style: Style, prefix: str) -> dict[str, np.ndarray]:
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "matrix": style.matrix.astype(np.float32),
         "offset": style.offset.astype(np.float32),
         "code": style.code.astype(np.float32),

@@ -15,7 +15,7 @@ class Painter(Protocol):
     """A generator with one style folded in."""
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """image: (1, 3, H, W) float32 in [-1, 1], H and W multiples of 8. Toned image and residue."""
+        """image: (1, 3, H, W) float32 in [-1, 1], multiples of 8. Returns (toned, residue)."""
         ...
 
 
@@ -37,7 +37,9 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(base: Base, name: str = "auto", device: str = "cpu", threads: int | None = None) -> Backend:
+def open_backend(
+    base: Base, name: str = "auto", device: str = "cpu", threads: int | None = None
+) -> Backend:
     """The backend called `name` for `base` on `device` (as devices.resolve_device returns it).
 
     Raises UsageError for an unknown backend, or for ONNX Runtime on a GPU.

@@ -51,4 +51,5 @@ class TorchBackend:
     def _load(self, network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
         state = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in weights.items()}
         network.load_state_dict(state)
-        network.to(self._device, memory_format=torch.channels_last).eval()
+        network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.eval()

@@ -46,9 +46,7 @@ class FeatureDiscriminator(nn.Module):
     def forward(self, features: Sequence[Tensor], domain: int) -> list[Tensor]:
         """features: (B, C_i, h_i, w_i) per stage. Returns scores (B, 1, h_i, w_i) per stage."""
         parts = zip(self.heads[domain], self.stages, features, strict=True)  # type: ignore[call-overload]
-        return [
-            head(functional.leaky_relu(stage(part), 0.2)) for head, stage, part in parts
-        ]
+        return [head(functional.leaky_relu(stage(part), 0.2)) for head, stage, part in parts]
 
 
 class Discriminator(nn.Module):

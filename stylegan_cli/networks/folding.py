@@ -1,4 +1,4 @@
-"""A fixed style folds into the weights: FiLM follows a convolution, so scale and shift become its own.
+"""A fixed style folds into the weights: FiLM follows a convolution and becomes part of it.
 
 Numpy only: this is how a style reaches ONNX Runtime without torch.
 """
@@ -63,7 +63,8 @@ def apply_colour(folded: Tensors, colours: np.ndarray) -> np.ndarray:
     features = np.concatenate([image, mapped], axis=1)
     for name in ("colour.enter.conv", "colour.middle.conv"):
         features = _silu(_pointwise(features, folded, name))
-    return (mapped + _pointwise(features, folded, "colour.leave") + 1) / 2
+    toned: np.ndarray = (mapped + _pointwise(features, folded, "colour.leave") + 1) / 2
+    return toned
 
 
 def _fold_layer(

@@ -31,7 +31,7 @@ class ColourNetwork(nn.Module):
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor, mapped: Tensor, code: Tensor) -> Tensor:
-        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (B, code_dim). Returns the toned image."""
+        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (B, code_dim). Returns toned."""
         features = functional.silu(self.enter(torch.cat([image, mapped], 1), code))
         features = functional.silu(self.middle(features, code))
         return mapped + self.leave(features)  # type: ignore[no-any-return]
@@ -100,7 +100,7 @@ class Generator(nn.Module):
 
 
 class FoldedGenerator(nn.Module):
-    """A generator whose style is folded into its weights (see networks.folding): plain convolutions."""
+    """A generator with a style folded into its weights (networks.folding): plain convolutions."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class FoldedGenerator(nn.Module):
         self.residue = ResidueNetwork(config, FoldedConv)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns the toned image and the residue."""
+        """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns (toned, residue)."""
         # A folded layer ignores its condition; the image stands in for one.
         toned = self.colour(image, self.map(image), image)
         return toned, self.residue(toned, image, image)
