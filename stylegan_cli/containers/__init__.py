@@ -10,15 +10,11 @@ from stylegan_cli.containers.description import (
     is_clip,
     read_info,
 )
+from stylegan_cli.containers.encoders import EncoderOptions
 from stylegan_cli.containers.reading import ClipReader
 from stylegan_cli.containers.scenes import is_other_scene, sample_frames, scene_thumbnail
 from stylegan_cli.containers.tracks import ClipPacket
-from stylegan_cli.containers.writing import (
-    WRITABLE_SUFFIXES,
-    ClipWriter,
-    EncoderOptions,
-    check_suffix,
-)
+from stylegan_cli.containers.writing import WRITABLE_SUFFIXES, ClipWriter, check_suffix
 
 __all__ = [
     "CLIP_SUFFIXES",

@@ -1,33 +1,26 @@
 """Frames into a clip, with everything else of the original beside them."""
 
 import errno
-import logging
-import os
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 import av
 import av.error
 import numpy as np
-from av.codec.codec import Codec, UnknownCodecError
-from av.codec.context import CodecContext, Flags
+from av.codec.context import Flags
 from av.container import OutputContainer
-from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from stylegan_cli.containers.description import EXACT, ClipFrame, ClipInfo, Colours
+from stylegan_cli.containers.encoders import EncoderOptions, choose_encoder
 from stylegan_cli.containers.reading import ClipReader
 from stylegan_cli.containers.tracks import ClipPacket, Tracks, clip_tags
 from stylegan_cli.errors import ClipError, UsageError
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +40,6 @@ _CONTAINERS = {
     ".webm": _Container("webm", "libvpx-vp9", "libopus"),
 }
 WRITABLE_SUFFIXES = tuple(_CONTAINERS)
-
-# Visually near the source, and fast enough that painting stays the slower part.
-_DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "libx264": {"crf": "18", "preset": "veryfast"},
-    "libx265": {"crf": "20", "preset": "fast", "x265-params": "log-level=error"},
-    "libsvtav1": {"crf": "24", "preset": "8"},
-    "libvpx-vp9": {"crf": "24", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
-    "libvpx": {"crf": "10", "b": "4M", "deadline": "good", "cpu-used": "4"},
-}
-# What --crf and --preset are called by one encoder or another.
-_QUALITY_NAMES = ("crf", "cq", "global_quality", "qp")
-_SPEED_NAMES = ("preset", "cpu-used")
-
-_HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_videotoolbox", "_amf", "_v4l2m2m", "_mf", "_vulkan")
-_SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
-_SUGGESTED = "libx264, libx265, libsvtav1, libvpx-vp9 or prores_ks"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderOptions:
-    """How pictures are encoded; None leaves it to the container and the codec."""
-
-    codec: str | None = None
-    crf: float | None = None
-    preset: str | None = None
-    pix_fmt: str | None = None
 
 
 class ClipWriter:
@@ -101,15 +68,20 @@ class ClipWriter:
         self._info = like
         self._orientation = like.orientation
         self._width, self._height = size[::-1] if self._orientation.transposed else size
-        self._codec = self._available_codec(options.codec or kind.picture_codec)
-        self._pix_fmt = self._pixel_format(options.pix_fmt)
-        self._colours = self._written_colours(colours or like.colours)
+        self._encoder = choose_encoder(
+            options,
+            kind.picture_codec,
+            like,
+            (self._width, self._height),
+            colours or like.colours,
+            self.notes,
+        )
         self._pending: ClipPacket | None = None
         self._first_dts = 0
         self._end = 0
         with _explained(path, starting=True):
             self._container = _create(path, kind.format_name, like)
-            self._pictures = self._add_pictures(options)
+            self._pictures = self._add_pictures()
         self.tracks = Tracks(self._container, suffix, kind.sound_codec, self.notes)
 
     def __enter__(self) -> Self:
@@ -127,7 +99,7 @@ class ClipWriter:
     @property
     def codec(self) -> str:
         """The encoder in use."""
-        return self._codec
+        return self._encoder.name
 
     def begin(self, reader: ClipReader, *, sound: bool = True) -> None:
         """Add the other tracks and the tags of what `reader` reads, and write the header.
@@ -206,11 +178,13 @@ class ClipWriter:
         pixels = frame.pixels
         if frame.alpha is not None:
             pixels = (
-                np.dstack([frame.pixels, frame.alpha]) if self._keeps_alpha else frame.over_white()
+                np.dstack([frame.pixels, frame.alpha])
+                if self._encoder.keeps_alpha
+                else frame.over_white()
             )
         layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
         stored = self._orientation.stored(pixels)
-        colours = self._colours
+        colours = self._encoder.colours
         picture = self._converted(VideoFrame.from_numpy_buffer(stored, layout))
         picture.colorspace, picture.color_range = colours.matrix, colours.range
         picture.color_primaries, picture.color_trc = colours.primaries, colours.transfer
@@ -220,9 +194,9 @@ class ClipWriter:
 
     def _converted(self, picture: VideoFrame) -> VideoFrame:
         """An RGB frame in the pixel format and with the matrix and range of the output."""
-        matrix = self._colours.swscale_matrix(self._height)
-        code_range = self._colours.swscale_range
-        for pix_fmt in self._conversions:
+        matrix = self._encoder.colours.swscale_matrix(self._height)
+        code_range = self._encoder.colours.swscale_range
+        for pix_fmt in self._encoder.conversions:
             picture = picture.reformat(
                 format=pix_fmt,
                 src_colorspace=matrix,
@@ -233,100 +207,29 @@ class ClipWriter:
             )
         return picture
 
-    @property
-    def _conversions(self) -> tuple[str, ...]:
-        # To full range swscale rounds colour down, which tints; with four more bits it hardly can.
-        is_full = self._colours.swscale_range == ColorRange.JPEG
-        if is_full and self._pix_fmt in ("yuv420p", "yuv422p", "yuv444p"):
-            return f"{self._pix_fmt}12le", self._pix_fmt
-        return (self._pix_fmt,)
-
-    @property
-    def _keeps_alpha(self) -> bool:
-        return _has_alpha(self._pix_fmt)
-
-    def _available_codec(self, name: str) -> str:
-        """`name`, or its software twin where the hardware it needs is not there."""
+    def _add_pictures(self) -> VideoStream:
+        info, encoder = self._info, self._encoder
         try:
-            codec = Codec(name, "w")
-        except UnknownCodecError as error:
-            raise UsageError(f"there is no encoder {name}: try {_SUGGESTED}") from error
-        if codec.type != "video":
-            raise UsageError(f"{name} does not encode pictures: try {_SUGGESTED}")
-        if not name.endswith(_HARDWARE) or _encodes(name):
-            return codec.name
-        substitute = _SOFTWARE.get(name.partition("_")[0], "libx264")
-        self.notes.append(f"{name} finds no hardware here; {substitute} encodes instead.")
-        return substitute
-
-    def _pixel_format(self, asked: str | None) -> str:
-        available = [item.name for item in Codec(self._codec, "w").video_formats or ()]
-        if asked is not None:
-            if available and asked not in available:
-                raise UsageError(
-                    f"{self._codec} has no pixel format {asked}: it has {', '.join(available)}"
-                )
-            return asked
-        if self._info.has_alpha:
-            if alpha := [name for name in available if _has_alpha(name)]:
-                return alpha[0]
-            self.notes.append(
-                f"{self._codec} can't hold transparency, so what is transparent turns white; "
-                "a .webm keeps it."
-            )
-        opaque = [name for name in available if not _has_alpha(name)]
-        is_odd = self._width % 2 or self._height % 2
-        # VP9 and AV1 cut a padded frame to any size; H.264 and H.265 can't halve an odd one.
-        if is_odd and "yuv444p" in opaque and not self._codec.startswith("libvpx"):
-            self.notes.append(
-                f"{self._codec} can keep {self._width}x{self._height} only as 4:4:4, which some "
-                "phones don't play; --codec libvpx-vp9 keeps it as 4:2:0."
-            )
-            return "yuv444p"
-        return "yuv420p" if "yuv420p" in opaque or not opaque else opaque[0]
-
-    def _written_colours(self, colours: Colours) -> Colours:
-        """The tags to write: those of the source where the new pixel format can mean them."""
-        is_rgb = VideoFormat(self._pix_fmt, self._width, self._height).is_rgb
-        # Code point 0 says that there is no matrix, which is true of RGB alone.
-        matrix = colours.matrix
-        if is_rgb:
-            matrix = 0
-        elif not colours.is_matrix_known:
-            matrix = 1 if self._height >= 720 else 6
-        limited_only = self._codec.startswith("prores")
-        return Colours(
-            range=1 if limited_only else colours.range,
-            primaries=colours.primaries,
-            transfer=colours.transfer,
-            matrix=matrix,
-        )
-
-    def _add_pictures(self, options: EncoderOptions) -> VideoStream:
-        info = self._info
-        # SVT-AV1 talks on stderr unless the environment tells it not to.
-        os.environ.setdefault("SVT_LOG", "1")
-        try:
-            stream: Any = self._container.add_stream(self._codec, rate=info.frame_rate)
+            stream: Any = self._container.add_stream(encoder.name, rate=info.frame_rate)
         except ValueError as error:
             raise UsageError(
-                f"{self._container.format.name} can't hold {self._codec}: "
+                f"{self._container.format.name} can't hold {encoder.name}: "
                 "leave out the codec or choose another suffix"
             ) from error
         context = stream.codec_context
         context.width, context.height = self._width, self._height
-        context.pix_fmt = self._pix_fmt
+        context.pix_fmt = encoder.pix_fmt
         context.time_base = info.time_base
         context.flags |= Flags.frame_duration
-        context.options = _encoder_options(self._codec, options)
+        context.options = dict(encoder.options)
         if info.sample_aspect_ratio is not None:
             context.sample_aspect_ratio = info.sample_aspect_ratio
-        context.color_range = self._colours.range
-        context.colorspace = self._colours.matrix
-        context.color_primaries = self._colours.primaries
-        context.color_trc = self._colours.transfer
+        context.color_range = encoder.colours.range
+        context.colorspace = encoder.colours.matrix
+        context.color_primaries = encoder.colours.primaries
+        context.color_trc = encoder.colours.transfer
         if (
-            self._codec.startswith(("libx265", "hevc"))
+            encoder.name.startswith(("libx265", "hevc"))
             and self._container.format.name != "matroska"
         ):
             context.codec_tag = "hvc1"  # Apple's players open no other.
@@ -360,39 +263,6 @@ def _create(path: Path, format_name: str, like: ClipInfo) -> OutputContainer:
         # Sound may begin before zero, with samples to drop; nothing else is shifted for it.
         options = {"avoid_negative_ts": "disabled"}
     return av.open(f"file:{path}", "w", format=format_name, container_options=options)
-
-
-def _encoder_options(codec: str, asked: EncoderOptions) -> dict[str, str]:
-    known = {option.name for option in CodecContext.create(codec, "w").supported_options.private}
-    options = dict(_DEFAULT_OPTIONS.get(codec, {}))
-    for label, value, names in (
-        ("--crf", asked.crf, _QUALITY_NAMES),
-        ("--preset", asked.preset, _SPEED_NAMES),
-    ):
-        if value is None:
-            continue
-        name = next((name for name in names if name in known), None)
-        if name is None:
-            raise UsageError(f"{codec} has no {label}: leave it out")
-        options[name] = f"{value:g}" if isinstance(value, float) else str(value)
-    return options
-
-
-def _encodes(codec: str) -> bool:
-    """Whether a hardware encoder opens and takes a frame on this machine."""
-    try:
-        context: Any = CodecContext.create(codec, "w")
-        context.width, context.height, context.pix_fmt = 256, 256, "yuv420p"
-        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
-        context.encode(VideoFrame(256, 256, "yuv420p"))
-    except (av.error.FFmpegError, ValueError, RuntimeError) as error:
-        _log.debug("%s does not open: %s", codec, error)
-        return False
-    return True
-
-
-def _has_alpha(pix_fmt: str) -> bool:
-    return any(part.is_alpha for part in VideoFormat(pix_fmt, 16, 16).components)
 
 
 @contextmanager
