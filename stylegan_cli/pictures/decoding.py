@@ -148,7 +148,10 @@ def _animation(image: Image.Image, kind: str, limits: Limits, keep_colours: bool
             raise
         pixels, alpha, in_srgb = _eight_bit(image, icc, keep_colours)
         frames.append(Frame(pixels, alpha, float(image.info.get("duration", 0))))
-    if any(frame.alpha is not None for frame in frames):
+    if kind != "PNG" and all(frame.alpha is None or frame.alpha.min() == 255 for frame in frames):
+        # GIF and WebP also use clear pixels for what does not change.
+        frames = [replace(frame, alpha=None) for frame in frames]
+    elif any(frame.alpha is not None for frame in frames):
         frames = [replace(frame, alpha=_alpha_or_opaque(frame)) for frame in frames]
     loop = image.info.get("loop", None if kind == "GIF" else 0)
     picture = Picture(
@@ -229,7 +232,6 @@ def _eight_bit(
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         image = image.convert("LA" if image.mode == "LA" else "RGBA")
         alpha = np.asarray(image.getchannel("A"))
-        alpha = None if alpha.min() == 255 else alpha
         image = image.convert("L" if image.mode == "LA" else "RGB")
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")

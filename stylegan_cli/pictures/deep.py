@@ -95,9 +95,8 @@ def _split(pixels: Pixels) -> Planes | None:
         return None
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
-    opaque = alpha is None or alpha.min() == 65535
-    return np.ascontiguousarray(pixels[..., :3]), None if opaque else np.ascontiguousarray(alpha)
+    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2] == 4 else None
+    return np.ascontiguousarray(pixels[..., :3]), alpha
 
 
 def _whole(stream: BinaryIO, size: int = -1) -> bytes:

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.formats import FORMATS, PictureFormat
+from stylegan_cli.pictures.gif import encode_gif, gif_frame
 from stylegan_cli.pictures.metadata import with_srgb, without_place, xmp_without_place
 from stylegan_cli.pictures.picture import Picture, Pixels, change_depth, over_white
 from stylegan_cli.pictures.profiles import (
@@ -171,7 +172,10 @@ def _encode_eight(
         text.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
         options["pnginfo"] = text
     if kind.name == "GIF":
-        images = [_gif_frame(image) for image in images]
+        images = [gif_frame(image) for image in images]
+        if picture.frames:
+            ends_ms = np.cumsum([frame.duration_ms for frame in picture.frames])
+            return encode_gif(images, ends_ms.tolist(), picture.loop)
     if len(images) > 1:
         options |= _animation_options(images, picture, kind)
     elif kind.name == "HEIF":
@@ -204,34 +208,12 @@ def _animation_options(
     if kind.name == "WEBP" and picture.alpha is not None:
         # Whole frames: libwebp loses the alpha when it crops every frame to its opaque part.
         options |= {"kmin": 1, "kmax": 1}
-    if kind.name == "GIF":
-        options["disposal"] = 2 if picture.alpha is not None else 1
     if kind.name == "PNG":
         options |= {
             "disposal": PngImagePlugin.Disposal.OP_NONE,
             "blend": PngImagePlugin.Blend.OP_SOURCE,
         }
     return options
-
-
-def _gif_frame(image: Image.Image) -> Image.Image:
-    """A frame in 256 colours of its own; the last one is clear where alpha is below a half."""
-    if image.mode != "RGBA":
-        return _in_colours(image, 256)
-    clear = np.asarray(image.getchannel("A")) < 128
-    frame = _in_colours(image.convert("RGB"), 255)
-    indices = np.asarray(frame).copy()
-    indices[clear] = 255
-    result = Image.fromarray(indices, "P")
-    palette = frame.getpalette() or []
-    result.putpalette(palette + [0] * (768 - len(palette)))
-    result.info["transparency"] = 255
-    return result
-
-
-def _in_colours(image: Image.Image, count: int) -> Image.Image:
-    """An RGB image with a palette of its own, dithered where it has more colours than that."""
-    return image.quantize(palette=image.quantize(count), dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def _encode_deep(
