@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.interruption import stop_between_steps
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.layers import map_colours
 from stylegan_cli.networks.look_encoder import LookEncoder
 from stylegan_cli.paired_data import Batch, Domains, DrawConfig, PairedLooks, seed_worker
 from stylegan_cli.pictures import contact_sheet, find_pictures
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = (
     *("loss", "residue", "toned", "gradient", "lr", "seconds"),
-    *("val_psnr", "val_linear_psnr", "val_toned_psnr"),
+    *("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain"),
 )
 VALIDATION_STEPS = 16  # batches of looks that no training step draws
 
@@ -45,12 +46,12 @@ class PretrainConfig:
 
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 36000.0
-    looks: int = 6
-    pictures: int = 4
-    targets: int = 2
-    size: int = 160  # px
-    lr: float = 5e-4
-    warmup: int = 500
+    looks: int = 12
+    pictures: int = 3
+    targets: int = 1
+    size: int = 128  # px
+    lr: float = 7e-4
+    warmup: int = 100
     decay_from: float = 0.6
     ema: float = 0.998
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
@@ -167,6 +168,17 @@ class Pretraining:
         with self.ema.averaged(), self._autocast():
             return self.base(batch)  # type: ignore[no-any-return]
 
+    @torch.no_grad()
+    def standardise(self, batches: Sequence[Mapping[str, Tensor]]) -> None:
+        """Tell the encoder's head what usual sets look like, before the first step."""
+        encoder = self.base.encoder
+        rows = []
+        for batch in batches:
+            looks, pictures = batch["references"].shape[:2]
+            moments = encoder.features(_signed(batch["references"])).view(looks, pictures, -1)
+            rows.append(encoder.head.describe(moments.mean(1), batch["statistics"]))
+        encoder.head.standardise(torch.cat(rows))
+
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs, and what rebuilds the networks."""
         return {
@@ -214,6 +226,8 @@ def pretrain(
         run.load_state_dict(state)
     train, kept = _split_domains(domains)
     validation = list(_validation_batches(kept, config, run.device))
+    if run.step == 0 and init is None:
+        run.standardise(validation)
     save_config(run_dir, asdict(config))
     started = time.monotonic()
     with Metrics(run_dir, COLUMNS, run.step) as metrics, stop_between_steps() as stop:
@@ -294,19 +308,24 @@ def _validation_batches(
 
 
 def _validate(run: Pretraining, batches: list[dict[str, Tensor]]) -> dict[str, float]:
-    """PSNR in dB on looks and pictures never trained on, beside the linear map's."""
-    from stylegan_cli.networks.layers import map_colours
+    """PSNR in dB on looks and pictures never trained on, beside the linear map's.
 
-    totals = np.zeros(3)
+    val_residue_gain: dB by which the residue betters the toned image, where looks have lines or glow
+    (the mean of the upper half).
+    """
+    rows = []
     for batch in batches:
         result, toned = run.paint(batch)
         truth, photos = _signed(batch["truths"]), _signed(batch["photos"])
         targets = batch["photos"].shape[1]
         matrix, offset = (batch[k].repeat_interleave(targets, 0) for k in ("matrix", "offset"))
         linear = map_colours(photos, matrix, offset)
-        totals += [_psnr(image, truth) for image in (result, linear, toned)]
+        rows.append(torch.stack([_psnr(image, truth) for image in (result, linear, toned)]))
+    table = torch.cat(rows, dim=1)
+    gains = (table[0] - table[2]).sort().values
     names = ("val_psnr", "val_linear_psnr", "val_toned_psnr")
-    return dict(zip(names, totals / len(batches), strict=True))
+    means = dict(zip(names, table.mean(1).tolist(), strict=True))
+    return {**means, "val_residue_gain": gains[len(gains) // 2 :].mean().item()}
 
 
 def _write_samples(run: Pretraining, batch: dict[str, Tensor], run_dir: Path) -> None:
@@ -338,10 +357,10 @@ def _signed(pixels: Tensor) -> Tensor:
     return pixels.flatten(0, -4).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _psnr(image: Tensor, truth: Tensor) -> float:
-    """Mean over pictures, dB; both in [-1, 1]."""
+def _psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """Of each picture, dB, (N,); both in [-1, 1]."""
     error = ((image.clamp(-1, 1) - truth) / 2).square().mean(dim=(1, 2, 3))
-    return float((-10 * torch.log10(error.clamp(min=1e-10))).mean())
+    return -10 * torch.log10(error.clamp(min=1e-10))
 
 
 def _use_bf16(precision: str, device: torch.device) -> bool:

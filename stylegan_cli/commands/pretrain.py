@@ -18,11 +18,11 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/base"),
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time limit.")] = None,
     time_limit: Annotated[str, typer.Option(help="Like 90s, 30m or 10h.")] = "10h",
-    size: Annotated[int, typer.Option(help="Crops, px; a multiple of 8.")] = 160,
-    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 6,
-    lr_g: Annotated[float, typer.Option(help="Learning rate.")] = 5e-4,
+    size: Annotated[int, typer.Option(help="Crops, px; a multiple of 8.")] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 12,
+    lr_g: Annotated[float, typer.Option(help="Learning rate.")] = 7e-4,
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
-    warmup: Annotated[int, typer.Option(min=0, help="Steps of rising learning rate.")] = 500,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps of rising learning rate.")] = 100,
     decay_from: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the steps after which it falls.")
     ] = 0.6,

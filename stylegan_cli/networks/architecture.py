@@ -63,10 +63,15 @@ def encoder_shapes(config: LookEncoderConfig) -> Shapes:
         shapes |= _conv(f"features.stages.{index}.2", wide, wide, 3)
         wide_in = wide
     head_in = config.moments_dim + config.statistics_dim
-    widths = ((0, head_in, config.hidden), (3, config.hidden, config.hidden))
-    for index, rows, columns in (*widths, (5, config.hidden, config.code_dim)):
-        shapes |= {f"head.{index}.weight": (columns, rows), f"head.{index}.bias": (columns,)}
-    norm = {"head.1.weight": (config.hidden,), "head.1.bias": (config.hidden,)}
+    shapes |= {"head.centre": (head_in,), "head.scale": (head_in,)}
+    for index, rows, columns in (
+        (0, head_in, config.hidden),
+        (3, config.hidden, config.hidden),
+        (5, config.hidden, config.code_dim),
+    ):
+        shapes[f"head.layers.{index}.weight"] = (columns, rows)
+        shapes[f"head.layers.{index}.bias"] = (columns,)
+    norm = {f"head.layers.1.{part}": (config.hidden,) for part in ("weight", "bias")}
     return shapes | norm
 
 

@@ -55,7 +55,7 @@ class ResidueNetwork(nn.Module):
         self.up_one = layer(two, one, 3, dim)
         self.finish = layer(one, one, 3, dim)
         self.leave = nn.Conv2d(one, 12, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
+        nn.init.normal_(self.leave.weight, std=0.02)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
     def forward(self, toned: Tensor, image: Tensor, condition: Tensor) -> Tensor:

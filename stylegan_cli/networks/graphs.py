@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.generator import FoldedGenerator
-from stylegan_cli.networks.look_encoder import LookEncoder, spread_moments
+from stylegan_cli.networks.look_encoder import LookEncoder
 
 
 def export_graphs(generator: GeneratorConfig, encoder: LookEncoderConfig) -> dict[str, bytes]:
@@ -63,7 +63,7 @@ class _Head(nn.Module):
         self.head = encoder.head
 
     def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
-        return self.head(torch.cat([spread_moments(moments), statistics], dim=1))  # type: ignore[no-any-return]
+        return self.head(moments, statistics)  # type: ignore[no-any-return]
 
 
 def _export(
@@ -76,8 +76,8 @@ def _export(
 
     with torch.no_grad():
         # Zeros would be optimised away, and the weights to come are none.
-        for parameter in network.parameters():
-            parameter.normal_(std=0.1)
+        for tensor in network.state_dict().values():
+            tensor.normal_(std=0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's talk about its own future
         program = torch.onnx.export(
@@ -91,7 +91,7 @@ def _export(
         )
     assert program is not None
     graph = program.model_proto
-    ours = {name for name, _ in network.named_parameters()}
+    ours = set(network.state_dict())
     for tensor in graph.graph.initializer:
         if tensor.name in ours:
             tensor.ClearField("raw_data")

@@ -23,8 +23,8 @@ class ModulatedConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2)
         self.film = nn.Linear(condition_dim, 2 * channels_out)
-        # Near zero: the network starts as a plain one and the condition grows into it.
-        nn.init.normal_(self.film.weight, std=0.02)
+        # A code has entries of about 1: a look must matter from the first step on.
+        nn.init.normal_(self.film.weight, std=1 / condition_dim**0.5)
         nn.init.zeros_(self.film.bias)
         nn.init.kaiming_normal_(self.conv.weight, a=LEAK, nonlinearity="leaky_relu")
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]

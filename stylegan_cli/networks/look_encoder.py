@@ -7,6 +7,8 @@ from torch.nn import functional
 from stylegan_cli.networks.architecture import LookEncoderConfig
 from stylegan_cli.networks.layers import LEAK
 
+LIMIT = 6.0  # standard deviations; an odd folder must not throw the code far out
+
 
 class LookFeatures(nn.Module):
     """Moments of convolutional features at four scales, one row per picture."""
@@ -23,6 +25,10 @@ class LookFeatures(nn.Module):
             )
             for index, wide in enumerate(config.channels)
         )
+        for stage in self.stages:
+            for conv in (stage[0], stage[2]):  # type: ignore[index]
+                nn.init.kaiming_normal_(conv.weight, a=LEAK, nonlinearity="leaky_relu")
+                nn.init.zeros_(conv.bias)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """pictures: (N, 3, H, W) in [-1, 1], H and W even. Returns (N, moments_dim)."""
@@ -36,21 +42,55 @@ class LookFeatures(nn.Module):
         return torch.cat([*first, *second], dim=1)
 
 
-class LookEncoder(nn.Module):
-    """Moments pooled over the set, beside its colour statistics, through a small MLP."""
+class LookHead(nn.Module):
+    """Pooled moments and colour statistics → style code."""
 
     def __init__(self, config: LookEncoderConfig) -> None:
         super().__init__()
-        self.config = config
-        self.features = LookFeatures(config)
-        self.head = nn.Sequential(
-            nn.Linear(config.moments_dim + config.statistics_dim, config.hidden),
+        dim = config.moments_dim + config.statistics_dim
+        # Measured once on random looks: unlike features must be heard alike.
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.layers = nn.Sequential(
+            nn.Linear(dim, config.hidden),
             nn.LayerNorm(config.hidden),
             nn.SiLU(),
             nn.Linear(config.hidden, config.hidden),
             nn.SiLU(),
             nn.Linear(config.hidden, config.code_dim),
         )
+        nn.init.normal_(self.layers[5].weight, std=2.9 / config.hidden**0.5)  # codes of about 1
+
+    def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
+        """moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim)."""
+        described = self.describe(moments, statistics)
+        standard = ((described - self.centre) * self.scale).clamp(-LIMIT, LIMIT)
+        return self.layers(standard)  # type: ignore[no-any-return]
+
+    def describe(self, moments: Tensor, statistics: Tensor) -> Tensor:
+        """Means in units of their spread, and the logarithm of the spread, beside the statistics.
+
+        Free of the features' own scale, which nothing holds during training.
+        """
+        first, second = moments.chunk(2, dim=1)
+        spread = (second - first.square()).clamp(min=1e-8).sqrt()
+        return torch.cat([first / spread, spread.log(), statistics], dim=1)
+
+    @torch.no_grad()
+    def standardise(self, described: Tensor) -> None:
+        """Give every feature mean 0 and deviation 1 over `described` (N, dim), rows of `describe`."""
+        self.centre.copy_(described.mean(0))
+        self.scale.copy_(1 / described.std(0).clamp(min=1e-3))
+
+
+class LookEncoder(nn.Module):
+    """Features of each picture, pooled over the set by the caller, then the head."""
+
+    def __init__(self, config: LookEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = LookFeatures(config)
+        self.head = LookHead(config)
 
     def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
         """Style code of a set.
@@ -58,11 +98,4 @@ class LookEncoder(nn.Module):
         moments: (B, moments_dim), rows of LookFeatures averaged over the set.
         statistics: (B, statistics_dim), from colour.look_statistics. Returns (B, code_dim).
         """
-        return self.head(torch.cat([spread_moments(moments), statistics], dim=1))  # type: ignore[no-any-return]
-
-
-def spread_moments(moments: Tensor) -> Tensor:
-    """First and second moments (B, moments_dim) → means and standard deviations, same shape."""
-    first, second = moments.chunk(2, dim=1)
-    spread = (second - first.square()).clamp(min=1e-6).sqrt()
-    return torch.cat([first, spread], dim=1)
+        return self.head(moments, statistics)  # type: ignore[no-any-return]
