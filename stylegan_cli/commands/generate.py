@@ -43,8 +43,8 @@ def generate(
 ) -> None:
     """Draw several versions of a photo, as different as the creator's own pictures are.
 
-    Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and grid.jpg. One seed gives
-    the same picture every time.
+    Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and STEM_STYLE_grid.jpg with
+    all of them. One seed gives the same picture every time.
     """
     from stylegan_cli.batches import ending_of, write_variations
     from stylegan_cli.pictures import Picture

@@ -75,7 +75,7 @@ def stylize(
         Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")
     ] = "auto",
     max_pixels: Annotated[
-        float, typer.Option(metavar="MP", help="Refuse larger pictures; in million pixels.")
+        float, typer.Option(min=0, metavar="MP", help="Refuse larger pictures; in million pixels.")
     ] = 250,
     allow_truncated: Annotated[
         bool, typer.Option("--allow-truncated", help="Use what is there of files cut short.")
