@@ -1,0 +1,67 @@
+"""What a run of `influ train` can be told."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stylegan_cli.errors import ConfigError
+from stylegan_cli.losses import GanKind
+
+_NOT_NEGATIVE = (
+    *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor"),
+    *("lambda_cycle", "lambda_identity", "r1_weight", "pool", "sample_every", "save_every"),
+)
+_POSITIVE = ("time_limit_s", "batch", "lr_g", "lr_code", "lr_d", "z_dim", "validate_every")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """A refinement run; travels in the run folder and in every checkpoint."""
+
+    steps: int | None = None  # fixed from the time limit where not given
+    time_limit_s: float = 1800.0
+    size: int = 160  # px, side of a crop
+    short_sides: tuple[int, int] = (224, 320)  # px that pictures are brought to before cropping
+    batch: int = 4
+    lr_g: float = 1e-3  # of the low-rank deltas
+    lr_code: float = 1e-3
+    lr_d: float = 4e-4
+    warmup: int = 20
+    decay_from: float = 0.6
+    gan: GanKind = "hinge"
+    penalty: Literal["none", "r1"] = "none"
+    r1_weight: float = 1.0
+    r1_every: int = 8
+    lambda_pixels: float = 1.0
+    lambda_features: float = 1.0
+    lambda_content: float = 4.0
+    lambda_anchor: float = 5.0
+    lambda_cycle: float = 0.0
+    lambda_identity: float = 0.0
+    face_weight: float = 2.0  # how much more a place in a face counts in the content loss
+    z_dim: int = 8
+    ema: float = 0.995
+    pool: int = 50
+    augment: Literal["auto", "on", "off"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = 0
+    sample_every: int = 250
+    save_every: int = 250
+    validate_every: int = 125
+
+    def __post_init__(self) -> None:
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in _POSITIVE:
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)}")
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps must be at least 1, got {self.steps}")
+        if self.size % 8 or self.size < 64:
+            raise ConfigError(f"size must be a multiple of 8 from 64 on, got {self.size}")
+        if not self.size <= self.short_sides[0] <= self.short_sides[1]:
+            raise ConfigError(
+                f"short_sides must rise and not be below size ({self.size}), got {self.short_sides}"
+            )
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"ema must be from 0 to below 1, got {self.ema}")

@@ -1,0 +1,318 @@
+"""The painter and its critics: what they are, and one step function for each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from stylegan_cli.data import HistoryPool, PictureSet, augment, same_treatment
+from stylegan_cli.ema import Ema
+from stylegan_cli.losses import (
+    anchor_loss,
+    cycle_loss,
+    discriminator_gan_loss,
+    generator_gan_loss,
+    identity_loss,
+    r1_penalty,
+    self_similarity_loss,
+)
+from stylegan_cli.networks.discriminator import Discriminator
+from stylegan_cli.networks.frozen_features import FrozenFeatures
+from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.low_rank import CreatorParameters
+from stylegan_cli.randomness import derive_seed, numpy_generator, torch_generator
+from stylegan_cli.schedules import learning_rate
+from stylegan_cli.training.config import TrainingConfig
+
+CRITIC_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
+CONTENT_STAGES = (2, 3)
+SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
+NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
+GREY = 0.15  # a colour map with singular values further apart has lost a hue
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A creator's closed forms on the device: the colour map before, the calibration after.
+
+    matrix (1, 3, 3), offset (1, 3): u @ matrix + offset on unit colours, likewise calibration.
+    table: (1, 3, K, K, K) calibration as a table, in [-1, 1]; None where it is linear.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+    code: Tensor  # (code_dim,) of the instant style
+    table: Tensor | None = None
+
+    def calibrate(self, toned: Tensor) -> Tensor:
+        """What is left of the colour error after the network's per-pixel part, removed."""
+        if self.table is None:
+            return toned
+        # grid_sample wants the last axis of the table first: x picks the innermost index.
+        places = toned.permute(0, 2, 3, 1).flip(-1)[:, None].float()
+        table = self.table.expand(len(toned), -1, -1, -1, -1)
+        return functional.grid_sample(table, places, align_corners=True, padding_mode="border")[:, :, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step shows: one creator, photos and that creator's pictures at one scale."""
+
+    step: int
+    creator: int
+    content: Tensor  # (B, 3, S, S) in [-1, 1]
+    faces: Tensor  # (B, 1, S, S), 1 in faces
+    reals: Tensor  # (B, 3, S, S)
+    short_side: Tensor  # (1,) px of the whole picture
+
+
+class Refinement:
+    """One run: the frozen base, what each creator trains, the critics and their optimisers."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        looks: Sequence[Look],
+        content_code: Tensor,
+        features: FrozenFeatures,
+        small_folders: Sequence[bool],
+        config: TrainingConfig,
+    ) -> None:
+        """looks: one per creator. content_code: (code_dim,). small_folders: which to augment."""
+        self.config = config
+        self.device = looks[0].matrix.device
+        self.generator = generator.requires_grad_(False)
+        self.weights = dict(generator.named_parameters())
+        self.looks = looks
+        self.features = features
+        self._augmented = [config.augment == "on" or (config.augment == "auto" and small) for small in small_folders]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(config.seed, 0, "networks"))
+            self.creators = nn.ModuleList(CreatorParameters(x.code, self.weights) for x in looks)
+            self.creators.append(CreatorParameters(content_code, {}))  # the way back: a code alone
+            self.critic = Discriminator(len(looks), [features.channels[i] for i in CRITIC_STAGES])
+        self.creators.to(self.device)
+        self.critic.to(self.device, memory_format=torch.channels_last)
+        codes = [creator.code for creator in self.creators]
+        deltas = [p for n, p in self.creators.named_parameters() if not n.endswith("code")]
+        self.painter_optimizer = torch.optim.Adam(
+            [{"params": deltas, "base_lr": config.lr_g}, {"params": codes, "base_lr": config.lr_code}],
+            betas=(0.5, 0.99),
+        )
+        self.critic_optimizer = torch.optim.Adam(
+            [{"params": list(self.critic.parameters()), "base_lr": config.lr_d}], betas=(0.5, 0.99)
+        )
+        self.ema = Ema(self.creators, config.ema)
+        self.pools = [HistoryPool(config.pool, config.seed + index) for index in range(len(looks))]
+        self.step = 0
+        self.total_steps = config.steps
+        self._bf16 = uses_bf16(config.precision, self.device)
+
+    def paint(self, batch: Batch) -> Tensor:
+        """The creator's present look on the content, (B, 3, S, S), not clipped."""
+        creator: CreatorParameters = self.creators[batch.creator]  # type: ignore[assignment]
+        weights = creator.merge(self.weights)
+        return self._paint(weights, self.looks[batch.creator], creator.code, batch.content, batch)
+
+    @torch.no_grad()
+    def paint_instant(self, batch: Batch) -> Tensor:
+        """The instant style on the content: where refinement began."""
+        look = self.looks[batch.creator]
+        return self._paint(self.weights, look, look.code, batch.content, batch)
+
+    def paint_back(self, fake: Tensor, batch: Batch) -> Tensor:
+        """The content's own look on a fake, by the exchanged colour map."""
+        content: CreatorParameters = self.creators[-1]  # type: ignore[assignment]
+        back = exchanged(self.looks[batch.creator])
+        return self._paint(self.weights, back, content.code, fake, batch)
+
+    def paint_again(self, batch: Batch) -> Tensor:
+        """The creator's look on the creator's own pictures, whose colours are right already."""
+        creator: CreatorParameters = self.creators[batch.creator]  # type: ignore[assignment]
+        unchanged = Look(torch.eye(3, device=self.device)[None], torch.zeros(1, 3, device=self.device), creator.code)
+        return self._paint(creator.merge(self.weights), unchanged, creator.code, batch.reals, batch)
+
+    def look_at(self, images: Tensor, stages: Sequence[int] = CRITIC_STAGES) -> list[Tensor]:
+        """Frozen features of images at the critic's stages."""
+        found = self.features(images)
+        return [found[index] for index in stages]
+
+    def augment(self, images: Tensor, batch: Batch, purpose: str) -> Tensor:
+        """Differentiable augmentation where the creator's folder is small."""
+        if not self._augmented[batch.creator]:
+            return images
+        return augment(images, self.config.seed, batch.step, purpose)
+
+    def autocast(self) -> torch.autocast:
+        """bf16 for the networks, where the run uses it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
+
+    def improve(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One update at the learning rate of the present step."""
+        config = self.config
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(
+                self.step, self.total_steps, group["base_lr"], config.warmup, config.decay_from
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs beside its config and the styles it started from."""
+        return {
+            "creators": self.creators.state_dict(),
+            "critic": self.critic.state_dict(),
+            "painter_optimizer": self.painter_optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "ema": self.ema.state_dict(),
+            "pools": [pool.state_dict() for pool in self.pools],
+            "total_steps": self.total_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was saved."""
+        self.creators.load_state_dict(state["creators"])
+        self.critic.load_state_dict(state["critic"])
+        self.painter_optimizer.load_state_dict(state["painter_optimizer"])
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.ema.load_state_dict(state["ema"])
+        for pool, kept in zip(self.pools, state["pools"], strict=True):
+            pool.load_state_dict(kept)
+        self.step, self.total_steps = state["step"], state["total_steps"]
+
+    def _paint(
+        self, weights: Mapping[str, Tensor], look: Look, code: Tensor, image: Tensor, batch: Batch
+    ) -> Tensor:
+        arguments = (image, look.matrix, look.offset, code[None], batch.short_side)
+        result, toned = functional_call(self.generator, dict(weights), arguments)
+        # The calibration acts on the per-pixel part; the residue comes on top of it.
+        return (look.calibrate(toned) + (result - toned)).float()
+
+
+def draw_batch(
+    content: PictureSet, creators: Sequence[PictureSet], step: int, config: TrainingConfig
+) -> Batch:
+    """The batch of `step`: the creators take turns, everything else depends on (seed, step)."""
+    rng = numpy_generator(config.seed, step, "batch")
+    short_side = float(rng.uniform(*config.short_sides))
+    creator = step % len(creators)
+    photos, faces = content.crops(rng, config.batch, config.size, short_side)
+    reals, _ = creators[creator].crops(rng, config.batch, config.size, short_side)
+    return Batch(step, creator, photos, faces, reals, torch.tensor([short_side]))
+
+
+def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Tensor]]:
+    """Move one creator's code and deltas; returns the fakes and the terms of the loss."""
+    config = run.config
+    run.critic.requires_grad_(False)  # the painter must not train its judge
+    with run.autocast():
+        fake, anchor = run.paint(batch), run.paint_instant(batch)
+        shown, before = same_treatment((fake, batch.content), config.seed, batch.step)
+        features = run.look_at(shown)
+        with torch.no_grad():
+            content_features = run.look_at(before)
+        pixels, projected = run.critic(run.augment(shown, batch, "fakes"), features, batch.creator)
+    terms = {
+        "gan_pixels": config.lambda_pixels * generator_gan_loss(config.gan, pixels),
+        "gan_features": config.lambda_features * generator_gan_loss(config.gan, projected),
+        "content": config.lambda_content
+        * content_loss(features, content_features, batch.faces, config.face_weight),
+        "anchor": config.lambda_anchor * anchor_loss(fake, anchor),
+        **_round_trip_terms(batch, fake, run),
+    }
+    run.improve(run.painter_optimizer, torch.stack(list(terms.values())).sum())
+    return fake.detach(), {name: term.detach() for name, term in terms.items()}
+
+
+def discriminator_step(batch: Batch, fakes: Tensor, run: Refinement) -> dict[str, Tensor]:
+    """Teach the critics to tell the creator's pictures from fakes of now and before."""
+    config = run.config
+    run.critic.requires_grad_(True)
+    reals, fakes = same_treatment((batch.reals, fakes), config.seed, batch.step)
+    with run.autocast():
+        with torch.no_grad():
+            features = run.look_at(torch.cat([reals, fakes]))
+        real_features, fake_features = zip(*(part.chunk(2) for part in features), strict=True)
+        scores = [
+            run.critic(run.augment(images, batch, name), seen, batch.creator)
+            for images, seen, name in (
+                (reals, real_features, "critic reals"),
+                (fakes, fake_features, "critic fakes"),
+            )
+        ]
+    (real_pixels, real_projected), (fake_pixels, fake_projected) = scores
+    terms = {
+        "critic_pixels": discriminator_gan_loss(config.gan, real_pixels, fake_pixels),
+        "critic_features": discriminator_gan_loss(config.gan, real_projected, fake_projected),
+    }
+    if config.penalty == "r1" and batch.step % config.r1_every == 0:
+        # Every few steps, so much stronger: lazy regularisation (Karras et al. 2020, section 4).
+        watched = reals.detach().requires_grad_()
+        slope = r1_penalty([run.critic.pixels(watched, batch.creator)], watched)
+        terms["r1"] = config.r1_weight * config.r1_every * slope
+    run.improve(run.critic_optimizer, torch.stack(list(terms.values())).sum())
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def content_loss(
+    result: Sequence[Tensor], content: Sequence[Tensor], faces: Tensor, face_weight: float
+) -> Tensor:
+    """Self-similarity at the content stages, faces counting `1 + face_weight` times.
+
+    result, content: features at CRITIC_STAGES. faces: (B, 1, S, S).
+    """
+    losses = []
+    for stage in CONTENT_STAGES:
+        index = CRITIC_STAGES.index(stage)
+        places = functional.interpolate(faces, result[index].shape[2:], mode="area")[:, 0]
+        losses.append(self_similarity_loss(result[index], content[index], 1 + face_weight * places))
+    return torch.stack(losses).mean()
+
+
+def exchanged(look: Look) -> Look:
+    """The look whose colour map leads back to the content; hues that are lost stay lost."""
+    matrix = look.matrix[0].cpu().double().numpy() if not look.matrix.is_meta else np.eye(3)
+    offset = look.offset[0].cpu().double().numpy() if not look.offset.is_meta else np.zeros(3)
+    inverse = np.linalg.pinv(matrix, rcond=GREY)
+    back = [torch.tensor(part, dtype=torch.float32, device=look.matrix.device)[None] for part in (inverse, -offset @ inverse)]
+    return Look(back[0], back[1], look.code)
+
+
+def keeps_colour(look: Look) -> bool:
+    """Whether the colour map is of full rank, so that hues can be asked back."""
+    if look.matrix.is_meta:
+        return True
+    values = np.linalg.svd(look.matrix[0].cpu().numpy(), compute_uv=False)
+    return bool(values[-1] > GREY * values[0])
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """bf16 where it is asked for, or where the processor has instructions for it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _round_trip_terms(batch: Batch, fake: Tensor, run: Refinement) -> dict[str, Tensor]:
+    """Cycle and identity, where they have a weight."""
+    config, terms = run.config, {}
+    if config.lambda_cycle:
+        generator = torch_generator(config.seed, batch.step, "cycle noise")
+        noise = torch.randn(fake.shape, generator=generator).to(fake.device)
+        with run.autocast():
+            cycled = run.paint_back(fake + NOISE * noise, batch)
+        hue = keeps_colour(run.looks[batch.creator])
+        terms["cycle"] = config.lambda_cycle * cycle_loss(cycled, batch.content, hue)
+    if config.lambda_identity:
+        with run.autocast():
+            repainted = run.paint_again(batch)
+        terms["identity"] = config.lambda_identity * identity_loss(repainted, batch.reals)
+    return terms
