@@ -1,4 +1,4 @@
-"""Random looks → base: the generator learns to reproduce a look that the encoder read from other pictures."""
+"""Random looks → base: the generator reproduces a look that the encoder read elsewhere."""
 
 import logging
 import time
@@ -93,7 +93,7 @@ class Base(nn.Module):
         self.encoder = LookEncoder(encoder)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Results and toned images for a batch of PairedLooks on the device, (L * B, 3, S, S) each."""
+        """Results and toned images for a batch of PairedLooks, (L * B, 3, S, S) each."""
         looks, pictures = batch["references"].shape[:2]
         moments = self.encoder.features(_signed(batch["references"]))
         code = self.encoder(moments.view(looks, pictures, -1).mean(1), batch["statistics"])
@@ -135,7 +135,7 @@ class Pretraining:
     def __init__(self, base: Base, config: PretrainConfig, device: str) -> None:
         self.config = config
         self.device = torch.device(device)
-        self.base = base.to(self.device, memory_format=torch.channels_last)
+        self.base = base.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(base.parameters(), lr=config.lr, betas=(0.9, 0.99))
         self.ema = Ema(base, config.ema)
         self.step = 0
@@ -310,8 +310,8 @@ def _validation_batches(
 def _validate(run: Pretraining, batches: list[dict[str, Tensor]]) -> dict[str, float]:
     """PSNR in dB on looks and pictures never trained on, beside the linear map's.
 
-    val_residue_gain: dB by which the residue betters the toned image, where looks have lines or glow
-    (the mean of the upper half).
+    val_residue_gain: dB by which the residue betters the toned image, the mean of the upper half,
+    where looks have lines or glow.
     """
     rows = []
     for batch in batches:
@@ -369,4 +369,4 @@ def _use_bf16(precision: str, device: torch.device) -> bool:
         return precision == "bf16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

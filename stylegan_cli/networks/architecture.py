@@ -1,6 +1,6 @@
-"""What it takes to rebuild the networks, readable without torch: configs and the shape of every tensor."""
+"""What it takes to rebuild the networks, without torch: configs and the shape of every tensor."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stylegan_cli.errors import ConfigError

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 # Without normalisation plain ReLUs die within the first thousand steps, and stay dead.
 LEAK = 0.2
 

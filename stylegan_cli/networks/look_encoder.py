@@ -45,6 +45,9 @@ class LookFeatures(nn.Module):
 class LookHead(nn.Module):
     """Pooled moments and colour statistics → style code."""
 
+    centre: Tensor
+    scale: Tensor
+
     def __init__(self, config: LookEncoderConfig) -> None:
         super().__init__()
         dim = config.moments_dim + config.statistics_dim
@@ -59,7 +62,8 @@ class LookHead(nn.Module):
             nn.SiLU(),
             nn.Linear(config.hidden, config.code_dim),
         )
-        nn.init.normal_(self.layers[5].weight, std=2.9 / config.hidden**0.5)  # codes of about 1
+        last: nn.Linear = self.layers[5]  # type: ignore[assignment]
+        nn.init.normal_(last.weight, std=2.9 / config.hidden**0.5)  # codes of about 1
 
     def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
         """moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim)."""
@@ -78,7 +82,7 @@ class LookHead(nn.Module):
 
     @torch.no_grad()
     def standardise(self, described: Tensor) -> None:
-        """Give every feature mean 0 and deviation 1 over `described` (N, dim), rows of `describe`."""
+        """Give every feature mean 0 and deviation 1 over `described` (N, dim)."""
         self.centre.copy_(described.mean(0))
         self.scale.copy_(1 / described.std(0).clamp(min=1e-3))
 

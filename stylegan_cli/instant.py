@@ -1,0 +1,278 @@
+"""Pictures → style in one forward pass: look encoder, colour map, calibration, variety."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stylegan_cli.backends import Backend, Painter
+from stylegan_cli.colour import (
+    lattice,
+    linear_map,
+    look_statistics,
+    sample_colours,
+)
+from stylegan_cli.devices import resolve_threads
+from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.networks.folding import fold_style
+from stylegan_cli.pictures import find_pictures, read_rgb, to_unit
+from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.rendering import enlarge_residue, fit_affine, run_painter
+from stylegan_cli.resources import starter_dir
+from stylegan_cli.style_file import Base, Mode, Style, StyleInfo
+
+log = logging.getLogger(__name__)
+
+ENCODER_SHORT_SIDE = 256  # px; the scale at which the look encoder was trained to read
+ENCODER_LONG_SIDE = 384  # px; longer pictures are cut to their middle
+SET_COLOURS = 24_000
+CALIBRATION_PICTURES = 24
+PHOTOGRAPHIC_SIZE, DRAWN_SIZE = 384, 512  # px, short side of the working copy
+
+# Calibration is trusted with many pictures, and less the further it wants to move colours: a base
+# errs by a few percent, two unlike sets of people by more.
+TRUSTED_PICTURES = 20
+TRUSTED_SHIFT = 0.04  # root mean square, unit colours
+
+QUIET_RESIDUE = 0.004  # root mean square, unit: below it the table alone is the look
+PHOTOGRAPHIC_PSNR = 33.0  # dB of a residue brought up twofold against the residue itself
+
+VARIETY_RANK = 4
+VARIETY_SHRINK = 0.7
+FEWEST_FOR_VARIETY = 5
+MOST_FOR_VARIETY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LookSet:
+    """A creator's pictures as the look encoder meets them.
+
+    moments: (N, moments_dim), one row per picture. colours: (M, 3) unit, an equal share of each.
+    """
+
+    moments: np.ndarray
+    colours: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return len(self.moments)
+
+    def colours_of(self, index: int) -> np.ndarray:
+        """The share of one picture, (M / N, 3)."""
+        return np.array_split(self.colours, self.count)[index]
+
+
+def make_style(
+    name: str,
+    pictures: Sequence[Path],
+    base: Base,
+    backend: Backend,
+    *,
+    content: Sequence[Path] | None = None,
+    licence: str = "",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Style:
+    """The style of `pictures`, read in one forward pass.
+
+    content: photos the creator might have started from; the base's own statistics and the starter
+    photos where None. Raises DataError where no picture can be read.
+    """
+    creator = read_set(pictures, backend, on_progress)
+    if content is None:
+        before = to_unit(base.content_colours)
+        photos = _read_all(starter_photos()[:CALIBRATION_PICTURES])
+    else:
+        photos = _read_all(content)
+        before = sample_colours(photos, SET_COLOURS, numpy_generator(0, 0, "content colours"))
+    matrix, offset = linear_map(before, creator.colours)
+    code = _code(backend, creator.moments.mean(0), creator.colours, before, creator.count)
+    folded = fold_style(
+        base.generator_tensors, base.generator, matrix, offset, code, ENCODER_SHORT_SIDE
+    )
+    painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
+    mode = _choose_mode(painted)
+    info = StyleInfo(
+        name=name,
+        display_name=name,
+        pictures=creator.count,
+        licence=licence,
+        working_size=DRAWN_SIZE if mode == "drawn" else PHOTOGRAPHIC_SIZE,
+        mode=mode,
+    )
+    return Style(
+        info=info,
+        base_hash=base.hash,
+        matrix=matrix,
+        offset=offset,
+        code=code,
+        calibration=_calibrate(painted, creator),
+        spread=_variety(base, backend, creator, before),
+    )
+
+
+def read_set(
+    pictures: Sequence[Path],
+    backend: Backend,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> LookSet:
+    """Read a creator's pictures; unreadable ones are named in the log and left out.
+
+    Raises DataError where none is left.
+    """
+    arrays = _read_all(pictures, on_progress)
+    moments = np.concatenate([backend.moments(_encoder_input(array)) for array in arrays])
+    rng = numpy_generator(0, 0, "creator colours")
+    share = -(-SET_COLOURS // len(arrays))
+    colours = np.concatenate([sample_colours([array], share, rng) for array in arrays])
+    return LookSet(moments, colours)
+
+
+def pictures_in(place: Path) -> list[Path]:
+    """The pictures of a folder and the folders in it; or the one picture that `place` is.
+
+    Raises DataError where there are none.
+    """
+    if place.is_file():
+        return [place]
+    found = find_pictures(place, recursive=True)
+    if not found:
+        raise DataError(f"{place} holds no pictures; name a folder of photos or paintings")
+    return found
+
+
+def starter_photos() -> list[Path]:
+    """The shipped CC0 photos, in their fixed order."""
+    return sorted(starter_dir().glob("*.jpg"))
+
+
+def measure_prior_spread(base: Base, backend: Backend) -> np.ndarray:
+    """The encoder's own noise: how codes of single photos without any look spread, as a root.
+
+    Returns (rank, code_dim): directions scaled by their standard deviation.
+    """
+    photos = read_set(starter_photos()[:MOST_FOR_VARIETY], backend)
+    codes = _single_codes(backend, photos, to_unit(base.content_colours))
+    _, scale, directions = np.linalg.svd(codes - codes.mean(0), full_matrices=False)
+    root = directions * (scale / np.sqrt(len(codes)))[:, None]
+    return np.asarray(root[: 2 * VARIETY_RANK], np.float32)
+
+
+def _read_all(
+    paths: Sequence[Path], on_progress: Callable[[int, int], None] | None = None
+) -> list[np.ndarray]:
+    def read(path: Path) -> np.ndarray | None:
+        try:
+            return read_rgb(path, ENCODER_SHORT_SIDE)
+        except PictureError as error:
+            log.warning("%s", error)
+            return None
+
+    arrays = []
+    with ThreadPoolExecutor(resolve_threads()) as pool:
+        for done, array in enumerate(pool.map(read, paths), start=1):
+            if array is not None:
+                arrays.append(array)
+            if on_progress:
+                on_progress(done, len(paths))
+    if not arrays:
+        raise DataError("none of the pictures can be read; name a folder of photos or paintings")
+    return arrays
+
+
+def _encoder_input(picture: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) → (1, 3, H', W') float32 in [-1, 1], sides cut to multiples of 16."""
+    height, width = (max(16, min(side, ENCODER_LONG_SIDE) // 16 * 16) for side in picture.shape[:2])
+    if min(picture.shape[:2]) < 16:
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    middle = to_unit(picture[top : top + height, left : left + width])
+    return np.ascontiguousarray(middle.transpose(2, 0, 1)[None] * 2 - 1)
+
+
+def _code(
+    backend: Backend, moments: np.ndarray, after: np.ndarray, before: np.ndarray, count: int
+) -> np.ndarray:
+    statistics = look_statistics(after, before, count)
+    code: np.ndarray = backend.code(moments[None], statistics[None])[0]
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class _Painted:
+    """A photo and what the network makes of it, all (H, W, 3) unit."""
+
+    photo: np.ndarray
+    toned: np.ndarray
+    residue: np.ndarray
+
+
+def _paint_photos(painter: Painter, photos: Sequence[np.ndarray]) -> list[_Painted]:
+    units = [to_unit(photo) for photo in photos]
+    return [_Painted(unit, *run_painter(painter, unit)) for unit in units]
+
+
+def _calibrate(painted: Sequence[_Painted], creator: LookSet) -> np.ndarray:
+    """A (2, 2, 2, 3) table for the per-pixel part that moves the results' colours to the creator's.
+
+    Linear, and shrunk toward doing nothing where there is little to trust.
+    """
+    rng = numpy_generator(0, 0, "calibration")
+    results = [np.clip(p.toned + p.residue, 0, 1).reshape(-1, 3) for p in painted]
+    share = -(-SET_COLOURS // len(results))
+    after = np.concatenate([r[rng.integers(0, len(r), share)] for r in results])
+    matrix, offset = linear_map(after, creator.colours)
+    shift = after @ matrix + offset - after
+    moved = float(np.sqrt(np.mean(shift**2)))
+    trust = creator.count / (creator.count + TRUSTED_PICTURES) / (1 + (moved / TRUSTED_SHIFT) ** 2)
+    corners = lattice(2)
+    table: np.ndarray = corners + trust * (corners @ matrix + offset - corners)
+    log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
+    return table.reshape(2, 2, 2, 3).astype(np.float32)
+
+
+def _choose_mode(painted: Sequence[_Painted]) -> Mode:
+    """How the residue behaves: hardly there, following the picture, or drawn."""
+    energy = np.sqrt(np.mean([np.mean(p.residue**2) for p in painted]))
+    if energy < QUIET_RESIDUE:
+        return "colour"
+    errors = []
+    for p in painted:
+        height, width = p.photo.shape[:2]
+        half = (max(1, width // 2), max(1, height // 2))
+        small = [cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (p.photo, p.residue)]
+        rebuilt = enlarge_residue(fit_affine(*small), p.photo)
+        errors.append(np.mean((rebuilt - p.residue) ** 2))
+    psnr = -10 * np.log10(max(1e-10, float(np.mean(errors))))
+    log.info("residue of %.3f, rebuilt from half the size at %.1f dB", energy, psnr)
+    return "photographic" if psnr >= PHOTOGRAPHIC_PSNR else "drawn"
+
+
+def _variety(base: Base, backend: Backend, creator: LookSet, before: np.ndarray) -> np.ndarray:
+    """Root of the spread of the creator's single pictures, less the encoder's own noise.
+
+    Returns (rank, code_dim). A creator of few pictures gets a share of the base's prior.
+    """
+    if creator.count < FEWEST_FOR_VARIETY:
+        return VARIETY_SHRINK * base.prior_spread[:VARIETY_RANK]
+    codes = _single_codes(backend, creator, before)
+    noise = base.prior_spread.T @ base.prior_spread
+    spread = np.cov(codes.T) - noise
+    values, vectors = np.linalg.eigh(spread)
+    kept = np.argsort(values)[::-1][:VARIETY_RANK]
+    root = vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0))
+    return np.asarray(VARIETY_SHRINK * root.T, np.float32)
+
+
+def _single_codes(backend: Backend, pictures: LookSet, before: np.ndarray) -> np.ndarray:
+    """The code of each picture by itself, (N, code_dim), for MOST_FOR_VARIETY at most."""
+    return np.stack(
+        [
+            _code(backend, pictures.moments[i], pictures.colours_of(i), before, pictures.count)
+            for i in range(min(pictures.count, MOST_FOR_VARIETY))
+        ]
+    )

@@ -1,0 +1,118 @@
+"""Load a style once, repaint many pictures."""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli.backends import Backend, Painter, open_backend
+from stylegan_cli.devices import resolve_device
+from stylegan_cli.errors import UsageError
+from stylegan_cli.instant import make_style
+from stylegan_cli.networks.folding import fold_style, merge_deltas
+from stylegan_cli.pictures import Picture, from_unit, to_unit
+from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.rendering import bake_table, look_up, render, run_painter, working_copy
+from stylegan_cli.style_file import Base, Style, find_style, read_model, shipped_model
+
+SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
+
+
+class Stylizer:
+    """One style on one base, ready to repaint."""
+
+    def __init__(self, base: Base, style: Style, backend: Backend, strength: float = 1.0) -> None:
+        if not 0 <= strength <= 1:
+            raise UsageError(f"--strength must be from 0 to 1, got {strength}")
+        self.base, self.style, self.backend, self.strength = base, style, backend, strength
+        self._painter_at = lru_cache(SCALES_IN_HAND)(self._fold_painter)
+
+    @property
+    def name(self) -> str:
+        """The style's name."""
+        return self.style.name
+
+    def repaint(self, picture: Picture) -> Picture:
+        """The picture in the style: same size, depth, alpha and metadata."""
+        return picture.map_pixels(self.paint)
+
+    def paint(self, pixels: np.ndarray) -> np.ndarray:
+        """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
+        if self.strength == 0:
+            return pixels.copy()
+        styled = self._paint_unit(pixels)
+        if self.strength < 1:
+            styled = to_unit(pixels) + self.strength * (styled - to_unit(pixels))
+        return from_unit(styled, pixels.dtype)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """The look's per-pixel part, (33, 33, 33, 3) unit."""
+        return bake_table(self._fold(256), self.style.calibration)
+
+    def _paint_unit(self, pixels: np.ndarray) -> np.ndarray:
+        info = self.style.info
+        if info.mode == "colour":
+            return look_up(pixels, self.table)
+        working = working_copy(pixels, info.working_size)
+        toned, residue = run_painter(self._painter_at(min(working.shape[:2])), working)
+        # The table ends at black and white; what the network tones beyond them goes to the residue.
+        residue = residue + toned - np.clip(toned, 0, 1)
+        follows = info.mode == "photographic"
+        return render(pixels, self.table, residue, working, follows_picture=follows)
+
+    def _fold_painter(self, short_side: int) -> Painter:
+        return self.backend.painter(self._fold(short_side))
+
+    def _fold(self, short_side: float) -> dict[str, np.ndarray]:
+        style = self.style
+        return fold_style(
+            self._tensors,
+            self.base.generator,
+            style.matrix,
+            style.offset,
+            style.code,
+            max(16.0, float(short_side)),
+        )
+
+    @cached_property
+    def _tensors(self) -> dict[str, np.ndarray]:
+        return merge_deltas(self.base.generator_tensors, self.style.deltas)
+
+
+def open_stylizer(
+    name: str | None = None,
+    *,
+    model: Path | None = None,
+    references: Sequence[Path] = (),
+    device: str = "auto",
+    backend: str = "auto",
+    threads: int | None = None,
+    strength: float = 1.0,
+    seed: int | None = None,
+) -> Stylizer:
+    """A stylizer for the style `name` (the default creator's where None) or for `references`.
+
+    model: a model or style file instead of the user's and the shipped styles.
+    seed: draw a personal variation from the noise vector; None is the creator's own look.
+    Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError.
+    """
+    place = resolve_device(device, needs_torch=backend == "torch")
+    if references:
+        base = read_model(model or shipped_model()).base
+        runner = open_backend(base, backend, place, threads)
+        style = make_style("reference", list(references), base, runner)
+    else:
+        base, style = find_style(name, model)
+        runner = open_backend(base, backend, place, threads)
+    if seed is not None:
+        style = vary(style, seed)
+    return Stylizer(base, style, runner, strength)
+
+
+def vary(style: Style, seed: int) -> Style:
+    """A personal variation: the code moved along the creator's own variety, z ~ N(0, I)."""
+    z = numpy_generator(seed, 0, "z").standard_normal(len(style.spread)).astype(np.float32)
+    return dataclasses.replace(style, code=style.code + z @ style.spread)
