@@ -82,7 +82,12 @@ def _read_heif(stream: BinaryIO) -> Planes | None:
 
 
 def _decoded(data: bytes) -> Planes | None:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    # Of a damaged file OpenCV tells the terminal; Pillow's reader, which comes next, tells us.
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if pixels is None or pixels.dtype != np.uint16:
         return None
     if pixels.ndim == 3:

@@ -121,7 +121,7 @@ def _kind(path: Path) -> str | None:
 
 def _why_unreadable(name: str, stream: BinaryIO, error: BaseException) -> str:
     """One sentence that says what is wrong with a file, and what to do."""
-    said = str(error)
+    said = " ".join(str(error).split())
     if isinstance(error, Image.DecompressionBombError):
         return (
             f"{name} declares far more pixels than the limit allows: "
