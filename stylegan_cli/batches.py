@@ -195,6 +195,9 @@ def _run(job: Job, paint: Callable[[Picture], Picture], options: FileOptions) ->
         )
     except InfluError as error:
         return Outcome(job, Status.FAILED, time.monotonic() - started_s, error)
+    except OSError as error:
+        failure = PictureError(f"{job.source} can't be done: {error.strerror or error}")
+        return Outcome(job, Status.FAILED, time.monotonic() - started_s, failure)
     except MemoryError:
         too_big = PictureError(f"{job.source} does not fit into memory: use a smaller picture")
         return Outcome(job, Status.FAILED, time.monotonic() - started_s, too_big)

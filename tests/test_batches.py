@@ -260,6 +260,17 @@ def test_streams_carry_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(again.pixels, 255 - scene())
 
 
+def test_a_name_too_long_for_the_disk_fails_alone(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.png")
+    jobs = [
+        Job(tmp_path / "a.png", tmp_path / ("x" * 300 + ".png")),
+        Job(tmp_path / "a.png", tmp_path / ("α" * 120 + ".png")),
+    ]
+    long, fitting = run_batch(jobs, negative, FileOptions())
+    assert "too long" in str(long.error)
+    assert fitting.error is None
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     put_all(tmp_path, "a.png")
     put(tmp_path / "out", b"a file where the folder should be")

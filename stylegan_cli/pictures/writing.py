@@ -82,7 +82,7 @@ def write_whole(target: Path, data: bytes, *, overwrite: bool = False) -> None:
     Raises PictureError, and OutputExistsError for a file that is there already.
     """
     check_target(target, overwrite=overwrite)
-    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    draft = target.with_name(f".influ-{secrets.token_hex(8)}.part")
     try:
         with draft.open("xb") as stream:
             stream.write(data)
