@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.json"
 METRICS_NAME = "metrics.csv"
+EVENTS_NAME = "tensorboard"
 
 # What torch.load raises for a file that is torn, empty or something else.
 _UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError)
@@ -139,7 +140,7 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 def _event_writer(folder: Path, resumed_step: int) -> "SummaryWriter":
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_step + 1)
+    return SummaryWriter(str(folder / EVENTS_NAME), purge_step=resumed_step + 1)
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Folders of pictures → two unpaired sets → random crops; what reals and fakes undergo alike."""
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -118,6 +120,15 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
     return tuple(find_pictures(folder)) if folder.is_dir() else ()
 
 
+def median_short_side(paths: Sequence[Path]) -> int:
+    """Px, from the headers of up to 32 pictures; 256 where none can be read."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // 32)]:
+        with contextlib.suppress(OSError, SyntaxError), Image.open(path) as file:
+            sides.append(min(file.size))
+    return int(np.median(sides)) if sides else 256
+
+
 class PictureSet:
     """Decoded pictures, ready to be cropped at any scale up to the one they were read at."""
 
@@ -175,7 +186,7 @@ class PictureSet:
         return to_tensor(images), torch.from_numpy(faces)[:, None]
 
     def wholes(self, count: int, short_side: int) -> list[Tensor]:
-        """The first `count` pictures, whole, each (1, 3, H, W), sides cut to multiples of 8."""
+        """The first `count` pictures, whole, each (1, 3, H, W), sides brought to multiples of 8."""
         results = []
         for pixels in self.pictures[:count]:
             scale = short_side / min(pixels.shape[:2])

@@ -1,5 +1,6 @@
 """Pictures → style in one forward pass: look encoder, colour map, calibration, variety."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stylegan_cli.backends import Backend, Painter
+from stylegan_cli.backends import Backend, Painter, open_backend
 from stylegan_cli.colour import (
     lattice,
     linear_map,
@@ -18,7 +19,7 @@ from stylegan_cli.colour import (
 )
 from stylegan_cli.devices import resolve_threads
 from stylegan_cli.errors import DataError, PictureError
-from stylegan_cli.networks.folding import fold_style
+from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import find_pictures, read_rgb, to_unit
 from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.rendering import enlarge_residue, fit_affine, run_painter
@@ -75,12 +76,14 @@ def make_style(
     *,
     content: Sequence[Path] | None = None,
     licence: str = "",
+    variety: int = VARIETY_RANK,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
     """The style of `pictures`, read in one forward pass.
 
     content: photos the creator might have started from; the base's own statistics and the starter
-    photos where None. Raises DataError where no picture can be read.
+    photos where None. variety: directions of the creator's variety, at most.
+    Raises DataError where no picture can be read.
     """
     creator = read_set(pictures, backend, on_progress)
     if content is None:
@@ -111,7 +114,7 @@ def make_style(
         offset=offset,
         code=code,
         calibration=_calibrate(painted, creator),
-        spread=_variety(base, backend, creator, before),
+        spread=_variety(base, backend, creator, before, variety),
     )
 
 
@@ -252,18 +255,35 @@ def _choose_mode(painted: Sequence[_Painted]) -> Mode:
     return "photographic" if psnr >= PHOTOGRAPHIC_PSNR else "drawn"
 
 
-def _variety(base: Base, backend: Backend, creator: LookSet, before: np.ndarray) -> np.ndarray:
+def with_mode_of_residue(style: Style, base: Base) -> Style:
+    """`style` with the mode that its residue asks for by now: refined looks may draw."""
+    folded = fold_style(
+        merge_deltas(base.generator_tensors, style.deltas),
+        base.generator,
+        style.matrix,
+        style.offset,
+        style.code,
+        ENCODER_SHORT_SIDE,
+    )
+    photos = _read_all(starter_photos()[:CALIBRATION_PICTURES:3])
+    mode = _choose_mode(_paint_photos(open_backend(base).painter(folded), photos))
+    return dataclasses.replace(style, info=dataclasses.replace(style.info, mode=mode))
+
+
+def _variety(
+    base: Base, backend: Backend, creator: LookSet, before: np.ndarray, rank: int
+) -> np.ndarray:
     """Root of the spread of the creator's single pictures, less the encoder's own noise.
 
     Returns (rank, code_dim). A creator of few pictures gets a share of the base's prior.
     """
     if creator.count < FEWEST_FOR_VARIETY:
-        return VARIETY_SHRINK * base.prior_spread[:VARIETY_RANK]
+        return VARIETY_SHRINK * base.prior_spread[:rank]
     codes = _single_codes(backend, creator, before)
     noise = base.prior_spread.T @ base.prior_spread
     spread = np.cov(codes.T) - noise
     values, vectors = np.linalg.eigh(spread)
-    kept = np.argsort(values)[::-1][:VARIETY_RANK]
+    kept = np.argsort(values)[::-1][:rank]
     root = vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0))
     return np.asarray(VARIETY_SHRINK * root.T, np.float32)
 

@@ -5,7 +5,6 @@ The base stays frozen, so every other creator's output stays as it was, bit for 
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -55,20 +54,3 @@ class CreatorParameters(nn.Module):
         """The generator's weights with this creator's deltas added, differentiably."""
         added = {n: weights[n] + delta() for n, delta in zip(self.names, self.deltas, strict=True)}
         return {**weights, **added}
-
-    def delta_arrays(self) -> dict[str, np.ndarray]:
-        """`NAME.down` (rank, rest) and `NAME.up` (channels_out, rank), for the style file."""
-        arrays = {}
-        for name, delta in zip(self.names, self.deltas, strict=True):
-            for part in ("down", "up"):
-                tensor: Tensor = getattr(delta, part)
-                arrays[f"{name}.{part}"] = tensor.detach().cpu().numpy().astype(np.float16)
-        return arrays
-
-    @torch.no_grad()
-    def load_delta_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Continue from deltas of a style file; KeyError or RuntimeError where they don't fit."""
-        for name, delta in zip(self.names, self.deltas, strict=True):
-            for part in ("down", "up"):
-                tensor: Tensor = getattr(delta, part)
-                tensor.copy_(torch.from_numpy(arrays[f"{name}.{part}"].astype(np.float32)))

@@ -17,10 +17,14 @@ _POSITIVE = ("time_limit_s", "batch", "lr_g", "lr_code", "lr_d", "z_dim", "valid
 class TrainingConfig:
     """A refinement run; travels in the run folder and in every checkpoint."""
 
+    init: str = "base"  # base, linear, none, or the path of a model
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 1800.0
     size: int = 160  # px, side of a crop
-    short_sides: tuple[int, int] = (224, 320)  # px that pictures are brought to before cropping
+    working_size: int | None = (
+        None  # px, short side that pictures are brought to; by their own size
+    )
+    scales: tuple[float, float] = (0.85, 1.15)  # of the working size, drawn for every step
     batch: int = 4
     lr_g: float = 1e-3  # of the low-rank deltas
     lr_code: float = 1e-3
@@ -38,7 +42,7 @@ class TrainingConfig:
     lambda_cycle: float = 0.0
     lambda_identity: float = 0.0
     face_weight: float = 2.0  # how much more a place in a face counts in the content loss
-    z_dim: int = 8
+    z_dim: int = 4  # directions of the creator's variety
     ema: float = 0.995
     pool: int = 50
     augment: Literal["auto", "on", "off"] = "auto"
@@ -59,9 +63,11 @@ class TrainingConfig:
             raise ConfigError(f"steps must be at least 1, got {self.steps}")
         if self.size % 8 or self.size < 64:
             raise ConfigError(f"size must be a multiple of 8 from 64 on, got {self.size}")
-        if not self.size <= self.short_sides[0] <= self.short_sides[1]:
+        if not 0 < self.scales[0] <= self.scales[1]:
+            raise ConfigError(f"scales must be above 0 and rise, got {self.scales}")
+        if self.working_size is not None and self.working_size * self.scales[0] < self.size:
             raise ConfigError(
-                f"short_sides must rise and not be below size ({self.size}), got {self.short_sides}"
+                f"working_size {self.working_size} leaves less than a crop of {self.size} px"
             )
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema must be from 0 to below 1, got {self.ema}")

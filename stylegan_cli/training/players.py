@@ -33,6 +33,7 @@ CRITIC_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
 CONTENT_STAGES = (2, 3)
 SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
+WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
 
@@ -50,13 +51,18 @@ class Look:
     table: Tensor | None = None
 
     def calibrate(self, toned: Tensor) -> Tensor:
-        """What is left of the colour error after the network's per-pixel part, removed."""
+        """What is left of the colour error after the network's per-pixel part, removed.
+
+        toned: (B, 3, H, W), clipped to [-1, 1] by this.
+        """
         if self.table is None:
-            return toned
+            return toned.clamp(-1, 1)
         # grid_sample wants the last axis of the table first: x picks the innermost index.
         places = toned.permute(0, 2, 3, 1).flip(-1)[:, None].float()
         table = self.table.expand(len(toned), -1, -1, -1, -1)
-        return functional.grid_sample(table, places, align_corners=True, padding_mode="border")[:, :, 0]
+        return functional.grid_sample(table, places, align_corners=True, padding_mode="border")[
+            :, :, 0
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +92,60 @@ class Refinement:
         """looks: one per creator. content_code: (code_dim,). small_folders: which to augment."""
         self.config = config
         self.device = looks[0].matrix.device
-        self.generator = generator.requires_grad_(False)
+        # A base that was trained stays as it is; a fresh one has everything to learn.
+        self.trains_base = config.init in ("linear", "none")
+        self.generator = generator.requires_grad_(self.trains_base)
         self.weights = dict(generator.named_parameters())
+        self.start_weights = {name: value.detach().clone() for name, value in self.weights.items()}
+        self.anchor_weight = 0.0 if config.init == "none" else config.lambda_anchor
         self.looks = looks
         self.features = features
-        self._augmented = [config.augment == "on" or (config.augment == "auto" and small) for small in small_folders]
+        self._augmented = [
+            config.augment == "on" or (config.augment == "auto" and small)
+            for small in small_folders
+        ]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(config.seed, 0, "networks"))
-            self.creators = nn.ModuleList(CreatorParameters(x.code, self.weights) for x in looks)
+            drawn = {} if self.trains_base else self.weights
+            self.creators = nn.ModuleList(CreatorParameters(x.code, drawn) for x in looks)
             self.creators.append(CreatorParameters(content_code, {}))  # the way back: a code alone
             self.critic = Discriminator(len(looks), [features.channels[i] for i in CRITIC_STAGES])
-        self.creators.to(self.device)
-        self.critic.to(self.device, memory_format=torch.channels_last)
+        self.painter = nn.ModuleDict({"creators": self.creators, "generator": self.generator})
+        self.painter.to(self.device)
+        self.critic.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         codes = [creator.code for creator in self.creators]
-        deltas = [p for n, p in self.creators.named_parameters() if not n.endswith("code")]
+        rest = [
+            p
+            for n, p in self.painter.named_parameters()
+            if p.requires_grad and not n.endswith(".code")
+        ]
         self.painter_optimizer = torch.optim.Adam(
-            [{"params": deltas, "base_lr": config.lr_g}, {"params": codes, "base_lr": config.lr_code}],
+            [
+                {"params": rest, "base_lr": config.lr_g},
+                {"params": codes, "base_lr": config.lr_code},
+            ],
             betas=(0.5, 0.99),
         )
         self.critic_optimizer = torch.optim.Adam(
             [{"params": list(self.critic.parameters()), "base_lr": config.lr_d}], betas=(0.5, 0.99)
         )
-        self.ema = Ema(self.creators, config.ema)
+        self.ema = Ema(self.painter, config.ema)
         self.pools = [HistoryPool(config.pool, config.seed + index) for index in range(len(looks))]
         self.step = 0
         self.total_steps = config.steps
         self._bf16 = uses_bf16(config.precision, self.device)
+
+    @torch.no_grad()
+    def paint_photo(self, creator: int, photo: Tensor, short_side: float) -> Tensor:
+        """The creator's averaged look on one photo (1, 3, H, W), sides multiples of 8."""
+        with self.ema.averaged(), self.autocast():
+            return self.paint(self._lone_batch(creator, photo, short_side))
+
+    @torch.no_grad()
+    def paint_start(self, creator: int, photo: Tensor, short_side: float) -> Tensor:
+        """The instant style on one photo (1, 3, H, W), sides multiples of 8."""
+        with self.autocast():
+            return self.paint_instant(self._lone_batch(creator, photo, short_side))
 
     def paint(self, batch: Batch) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
@@ -123,7 +157,7 @@ class Refinement:
     def paint_instant(self, batch: Batch) -> Tensor:
         """The instant style on the content: where refinement began."""
         look = self.looks[batch.creator]
-        return self._paint(self.weights, look, look.code, batch.content, batch)
+        return self._paint(self.start_weights, look, look.code, batch.content, batch)
 
     def paint_back(self, fake: Tensor, batch: Batch) -> Tensor:
         """The content's own look on a fake, by the exchanged colour map."""
@@ -134,7 +168,11 @@ class Refinement:
     def paint_again(self, batch: Batch) -> Tensor:
         """The creator's look on the creator's own pictures, whose colours are right already."""
         creator: CreatorParameters = self.creators[batch.creator]  # type: ignore[assignment]
-        unchanged = Look(torch.eye(3, device=self.device)[None], torch.zeros(1, 3, device=self.device), creator.code)
+        unchanged = Look(
+            torch.eye(3, device=self.device)[None],
+            torch.zeros(1, 3, device=self.device),
+            creator.code,
+        )
         return self._paint(creator.merge(self.weights), unchanged, creator.code, batch.reals, batch)
 
     def look_at(self, images: Tensor, stages: Sequence[int] = CRITIC_STAGES) -> list[Tensor]:
@@ -150,7 +188,8 @@ class Refinement:
 
     def autocast(self) -> torch.autocast:
         """bf16 for the networks, where the run uses it."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
+        kind = "cuda" if self.device.type == "cuda" else "cpu"
+        return torch.autocast(kind, torch.bfloat16, enabled=self._bf16)
 
     def improve(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         """One update at the learning rate of the present step."""
@@ -163,10 +202,19 @@ class Refinement:
         loss.backward()
         optimizer.step()
 
+    def delta_arrays(self, creator: int, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """The deltas among `tensors` (by the painter's names), named as in the style file."""
+        names = self.creators[creator].names
+        return {
+            f"{name}.{part}": tensors[f"creators.{creator}.deltas.{index}.{part}"].cpu().numpy()
+            for index, name in enumerate(names)  # type: ignore[arg-type]
+            for part in ("down", "up")
+        }
+
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs beside its config and the styles it started from."""
         return {
-            "creators": self.creators.state_dict(),
+            "painter": _trained(self.painter),
             "critic": self.critic.state_dict(),
             "painter_optimizer": self.painter_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
@@ -177,7 +225,7 @@ class Refinement:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was saved."""
-        self.creators.load_state_dict(state["creators"])
+        self.painter.load_state_dict(state["painter"], strict=False)
         self.critic.load_state_dict(state["critic"])
         self.painter_optimizer.load_state_dict(state["painter_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
@@ -186,25 +234,33 @@ class Refinement:
             pool.load_state_dict(kept)
         self.step, self.total_steps = state["step"], state["total_steps"]
 
+    def _lone_batch(self, creator: int, photo: Tensor, short_side: float) -> Batch:
+        size = torch.tensor([float(short_side)]).to(self.device)
+        return Batch(0, creator, photo, photo[:, :1], photo, size)
+
     def _paint(
         self, weights: Mapping[str, Tensor], look: Look, code: Tensor, image: Tensor, batch: Batch
     ) -> Tensor:
         arguments = (image, look.matrix, look.offset, code[None], batch.short_side)
         result, toned = functional_call(self.generator, dict(weights), arguments)
-        # The calibration acts on the per-pixel part; the residue comes on top of it.
-        return (look.calibrate(toned) + (result - toned)).float()
+        # The calibration acts on the per-pixel part, which ends at black and white; the residue and
+        # what is toned beyond them come on top of it.
+        painted: Tensor = look.calibrate(toned) + result - toned.clamp(-1, 1)
+        return painted.float()
 
 
 def draw_batch(
-    content: PictureSet, creators: Sequence[PictureSet], step: int, config: TrainingConfig
+    content: PictureSet, creators: Sequence[PictureSet], working_size: int, run: Refinement
 ) -> Batch:
-    """The batch of `step`: the creators take turns, everything else depends on (seed, step)."""
+    """The batch of the present step: creators take turns, the rest depends on (seed, step)."""
+    config, step = run.config, run.step
     rng = numpy_generator(config.seed, step, "batch")
-    short_side = float(rng.uniform(*config.short_sides))
+    short_side = max(config.size, working_size * float(rng.uniform(*config.scales)))
     creator = step % len(creators)
     photos, faces = content.crops(rng, config.batch, config.size, short_side)
     reals, _ = creators[creator].crops(rng, config.batch, config.size, short_side)
-    return Batch(step, creator, photos, faces, reals, torch.tensor([short_side]))
+    tensors = (photos, faces, reals, torch.tensor([short_side]))
+    return Batch(step, creator, *(tensor.to(run.device) for tensor in tensors))
 
 
 def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Tensor]]:
@@ -223,7 +279,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "gan_features": config.lambda_features * generator_gan_loss(config.gan, projected),
         "content": config.lambda_content
         * content_loss(features, content_features, batch.faces, config.face_weight),
-        "anchor": config.lambda_anchor * anchor_loss(fake, anchor),
+        "anchor": run.anchor_weight * anchor_loss(fake, anchor),
         **_round_trip_terms(batch, fake, run),
     }
     run.improve(run.painter_optimizer, torch.stack(list(terms.values())).sum())
@@ -280,7 +336,10 @@ def exchanged(look: Look) -> Look:
     matrix = look.matrix[0].cpu().double().numpy() if not look.matrix.is_meta else np.eye(3)
     offset = look.offset[0].cpu().double().numpy() if not look.offset.is_meta else np.zeros(3)
     inverse = np.linalg.pinv(matrix, rcond=GREY)
-    back = [torch.tensor(part, dtype=torch.float32, device=look.matrix.device)[None] for part in (inverse, -offset @ inverse)]
+    back = [
+        torch.tensor(part, dtype=torch.float32, device=look.matrix.device)[None]
+        for part in (inverse, -offset @ inverse)
+    ]
     return Look(back[0], back[1], look.code)
 
 
@@ -297,13 +356,21 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _trained(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters that learn; the others come from the file that the run started from."""
+    return {
+        name: value.detach() for name, value in module.named_parameters() if value.requires_grad
+    }
 
 
 def _round_trip_terms(batch: Batch, fake: Tensor, run: Refinement) -> dict[str, Tensor]:
     """Cycle and identity, where they have a weight."""
-    config, terms = run.config, {}
+    config = run.config
+    terms: dict[str, Tensor] = {}
     if config.lambda_cycle:
         generator = torch_generator(config.seed, batch.step, "cycle noise")
         noise = torch.randn(fake.shape, generator=generator).to(fake.device)

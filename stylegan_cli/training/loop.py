@@ -1,0 +1,370 @@
+"""One run of refinement: from a start to the best of each creator, whatever stops it in between."""
+
+import dataclasses
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylegan_cli.checkpoints import (
+    CONFIG_NAME,
+    EVENTS_NAME,
+    METRICS_NAME,
+    Metrics,
+    load_latest_checkpoint,
+    save_checkpoint,
+    save_config,
+)
+from stylegan_cli.config import to_mapping
+from stylegan_cli.data import (
+    Box,
+    PictureSet,
+    TrainingData,
+    median_short_side,
+    to_pixels,
+)
+from stylegan_cli.errors import TrainingError
+from stylegan_cli.faces import detect_faces
+from stylegan_cli.instant import with_mode_of_residue
+from stylegan_cli.interruption import stop_between_steps
+from stylegan_cli.networks.frozen_features import load_features
+from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.schedules import TIMED_STEPS, is_due, steps_for
+from stylegan_cli.style_file import Base, Model, Style, read_model, write_model
+from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.judge import Figures, Judge
+from stylegan_cli.training.players import (
+    SMALL_FOLDER,
+    Refinement,
+    discriminator_step,
+    draw_batch,
+    generator_step,
+)
+from stylegan_cli.training.starting import load_generator, look_of, make_start
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]  # done, total
+
+START_NAME = "start.safetensors"
+BEST_NAME = "best.safetensors"
+SAMPLES_NAME = "samples"
+RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME)
+LOSSES = (
+    *("gan_pixels", "gan_features", "content", "anchor", "cycle", "identity"),
+    *("critic_pixels", "critic_features", "r1", "seconds"),
+)
+FIGURES = ("patches", "features", "change", "score")
+LOG_EVERY = 10
+SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 384  # px
+JUDGED_PHOTOS, JUDGED_PICTURES, SHEET_PHOTOS = 8, 24, 4
+MOST_PICTURES = 400  # of each side, kept in memory
+CLEARLY = 0.005  # of the score: less is noise
+
+
+@dataclass(slots=True)
+class Best:
+    """The best state of one creator so far, of all creators where they share a fresh base."""
+
+    score: float  # of the instant style: 1
+    step: int
+    tensors: dict[str, Tensor]  # averaged, by the painter's names; none: the instant style
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has come to."""
+
+    model: Model  # the base and each creator's best
+    steps: int
+    total_steps: int | None
+    stopped: bool  # before its end, by the user
+
+
+class Run:
+    """Everything that one call of `train` works with: data, players, judges, the best so far."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        data: TrainingData,
+        config: TrainingConfig,
+        device: str,
+        on_progress: Progress,
+    ) -> None:
+        self.folder, self.config = run_dir, config
+        self.place = torch.device(device)
+        if not (run_dir / START_NAME).exists():
+            write_model(make_start(data, config, on_progress), run_dir / START_NAME)
+        # Read back: files keep half precision, and a resumed run must begin where this one did.
+        self.start = read_model(run_dir / START_NAME)
+        *self.styles, content_style = self.start.styles
+        self.working_sizes = [_working_size(data, c.pictures, config) for c in data.creators]
+        self._read_pictures(data, on_progress)
+        features = load_features("lite0").to(self.place)
+        self.players = Refinement(
+            load_generator(self.start.base, self.place),
+            [look_of(style, self.place) for style in self.styles],
+            look_of(content_style, self.place).code,
+            features,
+            [len(creator) < SMALL_FOLDER for creator in self.creators],
+            config,
+        )
+        self.judges = [
+            Judge(held, photos, features)
+            for held, photos in zip(self.held_out, self.judged_photos, strict=True)
+        ]
+        self.instant = self._measure()
+        self.best = [Best(1.0, 0, {}) for _ in self._groups()]
+        self.elapsed_s = 0.0  # of training, over all calls
+        self._here_s = 0.0  # of this call
+        self._last_s = time.monotonic()
+        self._durations_s: list[float] = []
+        self._chosen: dict[tuple[int, int], Style] = {}  # by creator and step
+
+    def _read_pictures(self, data: TrainingData, on_progress: Progress) -> None:
+        largest = round(max(self.working_sizes) * self.config.scales[1])
+        photos = data.content[:MOST_PICTURES]
+        self.content = PictureSet(photos, largest, on_progress, _face_boxes)
+        held = PictureSet(data.held_out_content[:JUDGED_PHOTOS], largest)
+        self.creators, self.held_out, self.judged_photos = [], [], []
+        for creator, size in zip(data.creators, self.working_sizes, strict=True):
+            side = round(size * self.config.scales[1])
+            self.creators.append(PictureSet(creator.pictures[:MOST_PICTURES], side, on_progress))
+            judging = PictureSet(creator.held_out[:JUDGED_PICTURES], size)
+            self.held_out.append([x.to(self.place) for x in judging.wholes(JUDGED_PICTURES, size)])
+            self.judged_photos.append([x.to(self.place) for x in held.wholes(JUDGED_PHOTOS, size)])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all figures that the run measures."""
+        return (*LOSSES, *(f"{s.name}/{figure}" for s in self.styles for figure in FIGURES))
+
+    def step(self) -> dict[str, float]:
+        """One update of each player; returns the terms of their losses.
+
+        Raises TrainingError where one is no longer a number.
+        """
+        started, players = time.monotonic(), self.players
+        size = self.working_sizes[players.step % len(self.creators)]
+        batch = draw_batch(self.content, self.creators, size, players)
+        fakes, painter_terms = generator_step(batch, players)
+        shown = players.pools[batch.creator].swap(fakes, players.step)
+        critic_terms = discriminator_step(batch, shown, players)
+        players.ema.update(players.step)
+        players.step += 1
+        values = {name: term.item() for name, term in (painter_terms | critic_terms).items()}
+        if not np.isfinite(list(values.values())).all():
+            raise TrainingError(
+                f"a loss is no number after {players.step} steps; go back to the last checkpoint "
+                "with --resume, or begin again with lower learning rates (--lr-g, --lr-d)"
+            )
+        self._count_time(time.monotonic() - started)
+        return {**values, "seconds": self.elapsed_s}
+
+    def is_over(self) -> bool:
+        """Whether the last step is done, or the time is up on a machine that got slower."""
+        total = self.players.total_steps
+        late = self.config.steps is None and self._here_s > self.config.time_limit_s
+        return late or (total is not None and self.players.step >= total)
+
+    def _count_time(self, duration_s: float) -> None:
+        self._durations_s.append(duration_s)
+        if self.players.total_steps is None and len(self._durations_s) == TIMED_STEPS:
+            # The median: the first step also builds what the later ones use.
+            typical_s = float(np.median(self._durations_s))
+            self.players.total_steps = steps_for(self.config.time_limit_s, TIMED_STEPS * typical_s)
+        now = time.monotonic()
+        self.elapsed_s += now - self._last_s
+        self._here_s += now - self._last_s
+        self._last_s = now
+
+    def judge(self) -> dict[str, float]:
+        """Measure the averaged look of each creator and keep what is better than before."""
+        figures = self._measure()
+        scores = [now.score(then) for now, then in zip(figures, self.instant, strict=True)]
+        average = self.players.ema.state_dict()
+        for best, members in zip(self.best, self._groups(), strict=True):
+            score = float(np.mean([scores[index] for index in members]))
+            if score < best.score - CLEARLY:
+                mine = ("generator.", *(f"creators.{index}." for index in members))
+                best.score, best.step = score, self.players.step
+                best.tensors = {n: v.clone() for n, v in average.items() if n.startswith(mine)}
+        rows = zip(self.styles, figures, scores, strict=True)
+        return {
+            f"{style.name}/{name}": value
+            for style, now, score in rows
+            for name, value in (*dataclasses.asdict(now).items(), ("score", score))
+        }
+
+    def best_model(self) -> Model:
+        """The base and each creator at its best: the instant style of one that never gained."""
+        base = self.start.base
+        styles = list(self.styles)
+        for best, members in zip(self.best, self._groups(), strict=True):
+            if not best.tensors:
+                continue
+            base = _with_weights(base, best.tensors)
+            for index in members:
+                styles[index] = self._refined(index, best)
+        styles = [dataclasses.replace(style, base_hash=base.hash) for style in styles]
+        return Model(base=base, styles=tuple(styles), info={"steps": self.players.step})
+
+    def write_sheet(self) -> None:
+        """A sheet per creator: their pictures, photos, the instant style and the present one."""
+        folder = self.folder / SAMPLES_NAME
+        folder.mkdir(exist_ok=True)
+        for index, style in enumerate(self.styles):
+            photos = self.judged_photos[index][:SHEET_PHOTOS]
+            size = self.working_sizes[index]
+            rows = [self.held_out[index][:SHEET_PHOTOS], photos]
+            rows.append([self.players.paint_start(index, photo, size) for photo in photos])
+            rows.append([self.players.paint_photo(index, photo, size) for photo in photos])
+            sheet = contact_sheet(
+                [[to_pixels(picture)[0] for picture in row] for row in rows],
+                row_labels=(style.name, "photo", "instant", f"{self.players.step} steps"),
+            )
+            Image.fromarray(sheet).save(folder / f"{style.name}-{self.players.step:06d}.jpg")
+
+    def save(self) -> None:
+        """Checkpoint, and the best so far as a model file."""
+        best = [dataclasses.asdict(item) for item in self.best]
+        state = {**self.players.state_dict(), "best": best, "elapsed_s": self.elapsed_s}
+        save_checkpoint(self.folder, self.players.step, state)
+        write_model(self.best_model(), self.folder / BEST_NAME, overwrite=True)
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was saved."""
+        self.players.load_state_dict(state)
+        self.best = [Best(**item) for item in state["best"]]
+        self.elapsed_s = state["elapsed_s"]
+
+    def _measure(self) -> list[Figures]:
+        return [
+            judge.measure(
+                [
+                    self.players.paint_photo(index, photo, self.working_sizes[index])
+                    for photo in self.judged_photos[index]
+                ]
+            )
+            for index, judge in enumerate(self.judges)
+        ]
+
+    def _groups(self) -> list[list[int]]:
+        """Creators whose best is chosen together: each alone, unless they share a fresh base."""
+        indices = list(range(len(self.styles)))
+        return [indices] if self.players.trains_base else [[index] for index in indices]
+
+    def _refined(self, index: int, best: Best) -> Style:
+        """A creator's style at its best, made once."""
+        if (index, best.step) in self._chosen:
+            return self._chosen[index, best.step]
+        style = self.styles[index]
+        deltas = self.players.delta_arrays(index, best.tensors)
+        code = best.tensors[f"creators.{index}.code"].cpu().numpy()
+        info = dataclasses.replace(
+            style.info,
+            refined=True,
+            working_size=self.working_sizes[index],
+            metrics={"score": round(best.score, 4), "steps": best.step},
+        )
+        refined = dataclasses.replace(style, info=info, code=code, deltas=deltas)
+        base = _with_weights(self.start.base, best.tensors)
+        self._chosen[index, best.step] = with_mode_of_residue(refined, base)
+        return self._chosen[index, best.step]
+
+
+def open_run(
+    run_dir: Path,
+    data: TrainingData,
+    config: TrainingConfig,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    on_progress: Progress = lambda done, total: None,
+) -> Run:
+    """Read the pictures, make the instant styles; with `resume`, go to the newest checkpoint.
+
+    Raises DataError where pictures are missing, StyleFileError where the base can't be read.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run = Run(run_dir, data, config, device, on_progress)
+    if resume and (state := load_latest_checkpoint(run_dir)):
+        run.resume(state)
+    save_config(run_dir, to_mapping(config))
+    return run
+
+
+def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcome:
+    """Refine each creator until the run is over or the user asks to stop.
+
+    The number of steps is fixed once, from the time limit and the time of the first ones. Raises
+    TrainingError where a loss is no longer a number.
+    """
+    config = run.config
+    with (
+        Metrics(run.folder, run.columns, run.players.step) as metrics,
+        stop_between_steps() as stop,
+    ):
+        last = run.is_over()
+        while not last:
+            values = run.step()
+            step, last = run.players.step, run.is_over() or stop.requested
+            if is_due(step, LOG_EVERY) or last:
+                metrics.write(step, values)
+            if is_due(step, config.validate_every) or last:
+                metrics.write(step, run.judge())
+            if is_due(step, config.sample_every) or last:
+                run.write_sheet()
+            if is_due(step, config.save_every) or last:
+                run.save()
+            on_progress(step, run.players.total_steps or 0)
+    return Outcome(run.best_model(), run.players.step, run.players.total_steps, not run.is_over())
+
+
+def clear_run(run_dir: Path) -> None:
+    """Remove what a run wrote into its folder, and nothing else."""
+    for folder in (SAMPLES_NAME, EVENTS_NAME):
+        shutil.rmtree(run_dir / folder, ignore_errors=True)
+    for path in (*run_dir.glob("checkpoint-*.pt"), *(run_dir / name for name in RUN_FILES)):
+        path.unlink(missing_ok=True)
+
+
+def best_of_run(run_dir: Path) -> Model:
+    """The best of a run so far. Raises TrainingError where the folder holds none."""
+    path = run_dir / BEST_NAME
+    if not path.exists():
+        raise TrainingError(f"{run_dir} holds no {BEST_NAME}; name the folder of a training run")
+    return read_model(path)
+
+
+def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:
+    """Px: as large as both sides have detail for, within what training has time for."""
+    if config.working_size is not None:
+        return config.working_size
+    own = min(median_short_side(pictures), median_short_side(data.content))
+    return min(LARGEST_WORKING_SIZE, max(SMALLEST_WORKING_SIZE, own // 8 * 8))
+
+
+def _face_boxes(pixels: np.ndarray) -> list[Box]:
+    height, width = pixels.shape[:2]
+    boxes = [face.box for face in detect_faces(pixels)]
+    return [(x / width, y / height, (x + w) / width, (y + h) / height) for x, y, w, h in boxes]
+
+
+def _with_weights(base: Base, tensors: Mapping[str, Tensor]) -> Base:
+    """The base with the generator's weights among `tensors`, rounded as in its file."""
+    learnt = {
+        name: value.cpu().numpy().astype(np.float16).astype(np.float32)
+        for name, value in tensors.items()
+        if name.startswith("generator.")
+    }
+    return dataclasses.replace(base, tensors={**base.tensors, **learnt}) if learnt else base
