@@ -5,7 +5,6 @@
 
 import functools
 import importlib
-import importlib.util
 import inspect
 import os
 import signal
@@ -42,14 +41,6 @@ STYLES_COMMANDS = {
     "add": "styles:add",
     "remove": "styles:remove",
 }
-
-
-def _here(rows: dict[str, str]) -> dict[str, str]:
-    found = importlib.util.find_spec
-    return {n: r for n, r in rows.items() if found("stylegan_cli.commands." + r.split(":")[0])}
-
-
-COMMANDS, STYLES_COMMANDS = _here(COMMANDS), _here(STYLES_COMMANDS)
 
 # Every command takes these, whether or not its function knows of them.
 SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -155,12 +146,11 @@ def build_app() -> typer.Typer:
     app.callback()(_about)
     for name, place in COMMANDS.items():
         app.command(name)(load_command(place))
-    if STYLES_COMMANDS:
-        styles = typer.Typer(**settings)
-        styles.callback(invoke_without_command=True)(_list_unless_told_otherwise())
-        for name, place in STYLES_COMMANDS.items():
-            styles.command(name)(load_command(place))
-        app.add_typer(styles, name="styles")
+    styles = typer.Typer(**settings)
+    styles.callback(invoke_without_command=True)(_list_unless_told_otherwise())
+    for name, place in STYLES_COMMANDS.items():
+        styles.command(name)(load_command(place))
+    app.add_typer(styles, name="styles")
     return app
 
 
