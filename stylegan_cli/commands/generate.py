@@ -11,7 +11,9 @@ from stylegan_cli.commands.stylize import DEFAULT_STYLE
 
 
 def generate(
-    photo: Annotated[Path, typer.Argument(show_default=False, help="The picture to vary.")],
+    photo: Annotated[
+        Path, typer.Argument(metavar="PHOTO", show_default=False, help="The picture to vary.")
+    ],
     style: Annotated[
         str | None,
         typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),

@@ -60,7 +60,7 @@ def list_styles(
 
 
 def add(
-    name: Annotated[str, typer.Argument(help="What to call the style.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the style.")],
     folder: Annotated[
         Path,
         typer.Argument(metavar="DIR", exists=True, help="The creator's pictures, or one picture."),
@@ -134,7 +134,9 @@ def add(
 
 
 def remove(
-    name: Annotated[str, typer.Argument(help="The style to remove; only your own can be.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The style to remove; only your own can be.")
+    ],
 ) -> None:
     """Remove one of your own styles."""
     from stylegan_cli.errors import StyleNotFoundError
