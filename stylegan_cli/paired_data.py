@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from stylegan_cli.colour import LUMA, linear_map, look_statistics
-from stylegan_cli.looks import Look, draw_look
+from stylegan_cli.looks import Look, describe, draw_look
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.randomness import numpy_generator
 
@@ -94,7 +94,8 @@ class PairedLooks(Dataset[Batch]):
         """The batch of `step`, with L looks, K pictures and B targets per look, S px crops.
 
         references (L, K, S, S, 3) uint8: what the encoder reads; statistics (L, STATISTICS_DIM);
-        matrix (L, 3, 3), offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
+        description, described
+        (L, DESCRIPTION_DIM): see looks.describe; matrix (L, 3, 3), offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
         short_side (L, B) px.
         """
         rng = numpy_generator(self._config.seed, step, self._purpose)
@@ -120,6 +121,7 @@ class PairedLooks(Dataset[Batch]):
             self._styled_crop(look, creator[k % len(creator)], ENCODER_SHORT_SIDE, rng)
             for k in range(config.pictures)
         ]
+        description, described = describe(look)
         sides = [_draw_short_side(rng) for _ in targets]
         pairs = [
             self._styled_crop(look, index, side, rng)
@@ -128,6 +130,8 @@ class PairedLooks(Dataset[Batch]):
         return {
             "references": np.stack([_recompress(styled, rng) for _, styled, _ in shown]),
             "statistics": look_statistics(after, before, len(creator)),
+            "description": description,
+            "described": described,
             "matrix": matrix,
             "offset": offset,
             "photos": np.stack([photo for photo, _, _ in pairs]),

@@ -23,6 +23,7 @@ from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.ema import Ema
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.interruption import stop_between_steps
+from stylegan_cli.looks import DESCRIPTION_DIM, presence_mask
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.layers import map_colours
@@ -34,7 +35,7 @@ from stylegan_cli.schedules import TIMED_STEPS, is_due, learning_rate, steps_for
 log = logging.getLogger(__name__)
 
 COLUMNS = (
-    *("loss", "residue", "toned", "gradient", "lr", "seconds"),
+    *("loss", "residue", "toned", "gradient", "told", "lr", "seconds"),
     *("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain"),
 )
 VALIDATION_STEPS = 16  # batches of looks that no training step draws
@@ -56,6 +57,7 @@ class PretrainConfig:
     ema: float = 0.998
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
+    told_weight: float = 0.2  # of the loss on what the code tells of the look's layers
     coarse_weight: float = 0.5
     clip_norm: float = 0.5
     precision: str = "auto"
@@ -91,12 +93,15 @@ class Base(nn.Module):
         super().__init__()
         self.generator = Generator(generator)
         self.encoder = LookEncoder(encoder)
+        # Only for training: a code that can tell what a look is made of is soon of use to paint it.
+        self.teller = nn.Linear(encoder.code_dim, DESCRIPTION_DIM)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Results and toned images for a batch of PairedLooks, (L * B, 3, S, S) each."""
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Results, toned images (L * B, 3, S, S) and descriptions for a batch of PairedLooks."""
         looks, pictures = batch["references"].shape[:2]
         moments = self.encoder.features(_signed(batch["references"]))
         code = self.encoder(moments.view(looks, pictures, -1).mean(1), batch["statistics"])
+        told = self.teller(code)
         targets = batch["photos"].shape[1]
         matrix, offset, code = (
             values.repeat_interleave(targets, 0)
@@ -104,7 +109,7 @@ class Base(nn.Module):
         )
         short_side = batch["short_side"].flatten()
         result, toned = self.generator(_signed(batch["photos"]), matrix, offset, code, short_side)
-        return result.float(), toned.float()
+        return result.float(), toned.float(), told.float()
 
 
 def default_base() -> Base:
@@ -129,6 +134,17 @@ def pair_losses(
     }
 
 
+def description_loss(told: Tensor, description: Tensor, described: Tensor) -> Tensor:
+    """Cross entropy of presences and L1 of the numbers that count; all (L, DESCRIPTION_DIM)."""
+    presence = torch.from_numpy(presence_mask()).to(told.device)
+    entropy = functional.binary_cross_entropy_with_logits(
+        told[:, presence], description[:, presence]
+    )
+    numbers = described[:, ~presence]
+    errors = (told[:, ~presence] - description[:, ~presence]).abs() * numbers
+    return entropy + errors.sum() / numbers.sum().clamp(min=1)
+
+
 class Pretraining:
     """One run: what is trained, and one step of it."""
 
@@ -150,8 +166,11 @@ class Pretraining:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
-            result, toned = self.base(batch)
+            result, toned, told = self.base(batch)
         terms = pair_losses(result, toned, _signed(batch["truths"]), self.config)
+        terms["told"] = self.config.told_weight * description_loss(
+            told, batch["description"], batch["described"]
+        )
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -166,7 +185,8 @@ class Pretraining:
     def paint(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Results and toned images with the averaged weights."""
         with self.ema.averaged(), self._autocast():
-            return self.base(batch)  # type: ignore[no-any-return]
+            result, toned, _ = self.base(batch)
+        return result, toned
 
     @torch.no_grad()
     def standardise(self, batches: Sequence[Mapping[str, Tensor]]) -> None:

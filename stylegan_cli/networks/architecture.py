@@ -7,6 +7,9 @@ from stylegan_cli.errors import ConfigError
 
 Shapes = dict[str, tuple[int, ...]]
 
+# Plain ReLUs of a network without normalisation die within a thousand steps, and stay dead.
+LEAK = 0.2
+GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
 STRIDE = 8  # the generator halves a picture three times
 
 
@@ -77,15 +80,17 @@ def encoder_shapes(config: LookEncoderConfig) -> Shapes:
 
 def folded_shapes(config: GeneratorConfig) -> Shapes:
     """Name and shape of every tensor of a FoldedGenerator."""
-    plain = {n: shape for n, shape in generator_shapes(config).items() if ".film." not in n}
-    return plain | _conv("map", 3, 3, 1)
+    shapes = generator_shapes(config)
+    weights = {n: shape for n, shape in shapes.items() if n.endswith(".conv.weight")}
+    biases = {n.removesuffix("weight") + "bias": shape[:1] for n, shape in weights.items()}
+    return weights | biases | _conv("map", 3, 3, 1)
 
 
 def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     wide = config.colour_channels
     for name, channels in (("enter", 6), ("middle", wide)):
         yield from _modulated(f"colour.{name}", channels, wide, 1, config.code_dim).items()
-    yield from _conv("colour.leave", wide, 3, 1).items()
+    yield from _gated("colour.leave", wide, 3, 1, config.code_dim).items()
 
 
 def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -98,15 +103,22 @@ def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, .
         yield from _modulated(
             f"residue.{name}", channels_in, channels_out, 3, config.code_dim + 1
         ).items()
-    yield from _conv("residue.leave", one, 12, 3).items()
+    yield from _gated("residue.leave", one, 12, 3, config.code_dim + 1).items()
 
 
 def _modulated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
-    film = {
-        f"{name}.film.weight": (2 * channels_out, condition),
-        f"{name}.film.bias": (2 * channels_out,),
+    return {
+        f"{name}.conv.weight": (channels_out, channels_in, size, size),
+        f"{name}.style.weight": (channels_in + channels_out, condition),
+        f"{name}.style.bias": (channels_in + channels_out,),
     }
-    return _conv(f"{name}.conv", channels_in, channels_out, size) | film
+
+
+def _gated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
+    return _conv(f"{name}.conv", channels_in, channels_out, size) | {
+        f"{name}.gate.weight": (2 * channels_out, condition),
+        f"{name}.gate.bias": (2 * channels_out,),
+    }
 
 
 def _conv(name: str, channels_in: int, channels_out: int, size: int) -> Shapes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stylegan_cli.networks.architecture import GeneratorConfig
+from stylegan_cli.networks.architecture import GAIN, LEAK, GeneratorConfig
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -42,11 +42,15 @@ def fold_style(
     if len(code) != config.code_dim:
         raise ValueError(f"expected a code of {config.code_dim} numbers, got {len(code)}")
     size = np.log(short_side / 256)
-    conditions = {"colour.": code, "residue.": np.append(code, size)}
-    folded = {name: value for name, value in tensors.items() if ".film." not in name}
-    for name in folded:
+    conditions = {"colour": code, "residue": np.append(code, size)}
+    folded: dict[str, np.ndarray] = {}
+    for name in tensors:
         if name.endswith(".conv.weight"):
-            _fold_layer(folded, tensors, name, conditions[name.split(".")[0] + "."])
+            layer = name.removesuffix(".conv.weight")
+            condition = conditions[layer.partition(".")[0]]
+            fold = _fold_modulated if f"{layer}.style.weight" in tensors else _fold_gated
+            weight, bias = fold(tensors, layer, condition)
+            folded |= {f"{layer}.conv.weight": weight, f"{layer}.conv.bias": bias}
     # On [-1, 1] the map u @ matrix + offset is x @ matrix + (1 @ matrix + 2 offset - 1).
     folded["map.weight"] = matrix.T[:, :, None, None]
     folded["map.bias"] = matrix.sum(axis=0) + 2 * offset - 1
@@ -62,19 +66,32 @@ def apply_colour(folded: Tensors, colours: np.ndarray) -> np.ndarray:
     mapped = _pointwise(image, folded, "map")
     features = np.concatenate([image, mapped], axis=1)
     for name in ("colour.enter.conv", "colour.middle.conv"):
-        features = _silu(_pointwise(features, folded, name))
-    toned: np.ndarray = (mapped + _pointwise(features, folded, "colour.leave") + 1) / 2
+        features = _pointwise(features, folded, name)
+        features = np.where(features > 0, features, LEAK * features)
+    toned: np.ndarray = (mapped + _pointwise(features, folded, "colour.leave.conv") + 1) / 2
     return toned
 
 
-def _fold_layer(
-    folded: dict[str, np.ndarray], tensors: Tensors, weight: str, condition: np.ndarray
-) -> None:
-    layer, bias = weight.removesuffix(".conv.weight"), weight.removesuffix("weight") + "bias"
-    film = tensors[f"{layer}.film.weight"] @ condition + tensors[f"{layer}.film.bias"]
-    scale, shift = np.split(film, 2)
-    folded[weight] = folded[weight] * (1 + scale)[:, None, None, None]
-    folded[bias] = folded[bias] * (1 + scale) + shift
+def _fold_modulated(
+    tensors: Tensors, layer: str, condition: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a layers.ModulatedConv at one condition (Karras et al. 2020, eq. 3)."""
+    weight = tensors[f"{layer}.conv.weight"]
+    style = tensors[f"{layer}.style.weight"] @ condition + tensors[f"{layer}.style.bias"]
+    scale, shift = np.split(style, [weight.shape[1]])
+    scaled = weight * (1 + scale)[None, :, None, None]
+    energy = np.square(scaled).sum(axis=(1, 2, 3), keepdims=True)
+    return GAIN * scaled / np.sqrt(energy + 1e-8), shift
+
+
+def _fold_gated(
+    tensors: Tensors, layer: str, condition: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a layers.GatedConv at one condition."""
+    gate = tensors[f"{layer}.gate.weight"] @ condition + tensors[f"{layer}.gate.bias"]
+    scale, shift = np.split(gate, 2)
+    weight, bias = (tensors[f"{layer}.conv.{part}"] for part in ("weight", "bias"))
+    return weight * (1 + scale)[:, None, None, None], bias * (1 + scale) + shift
 
 
 def _pointwise(features: np.ndarray, weights: Tensors, name: str) -> np.ndarray:
@@ -83,8 +100,3 @@ def _pointwise(features: np.ndarray, weights: Tensors, name: str) -> np.ndarray:
     )
     return result
 
-
-def _silu(values: np.ndarray) -> np.ndarray:
-    # Clipped: exp overflows in float32 beyond 88, where the sigmoid is 0 anyway.
-    result: np.ndarray = values / (1 + np.exp(-np.clip(values, -60, 60)))
-    return result

@@ -7,6 +7,7 @@ from torch.nn import functional
 from stylegan_cli.networks.architecture import GeneratorConfig
 from stylegan_cli.networks.layers import (
     FoldedConv,
+    GatedConv,
     ModulatedConv,
     ResidualBlock,
     activate,
@@ -18,32 +19,40 @@ from stylegan_cli.networks.layers import (
 class ColourNetwork(nn.Module):
     """What a look does to each pixel by itself, on top of the linear colour map.
 
-    `layer` is ModulatedConv to train, or FoldedConv once a style is folded into the weights.
+    `layer` and `last` are the styled ones to train, FoldedConv once a style is folded in.
     """
 
-    def __init__(self, config: GeneratorConfig, layer: type[nn.Module] = ModulatedConv) -> None:
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        layer: type[nn.Module] = ModulatedConv,
+        last: type[nn.Module] = GatedConv,
+    ) -> None:
         super().__init__()
         wide = config.colour_channels
         self.enter = layer(6, wide, 1, config.code_dim)
         self.middle = layer(wide, wide, 1, config.code_dim)
-        self.leave = nn.Conv2d(wide, 3, 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        self.leave = last(wide, 3, 1, config.code_dim)
 
     def forward(self, image: Tensor, mapped: Tensor, code: Tensor) -> Tensor:
         """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (B, code_dim). Returns toned."""
-        features = functional.silu(self.enter(torch.cat([image, mapped], 1), code))
-        features = functional.silu(self.middle(features, code))
-        return mapped + self.leave(features)  # type: ignore[no-any-return]
+        features = activate(self.enter(torch.cat([image, mapped], 1), code))
+        features = activate(self.middle(features, code))
+        return mapped + self.leave(features, code)  # type: ignore[no-any-return]
 
 
 class ResidueNetwork(nn.Module):
     """What a look does in space: glow, lines, strokes. A small U-Net without normalisation.
 
-    `layer` as in ColourNetwork.
+    `layer` and `last` as in ColourNetwork.
     """
 
-    def __init__(self, config: GeneratorConfig, layer: type[nn.Module] = ModulatedConv) -> None:
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        layer: type[nn.Module] = ModulatedConv,
+        last: type[nn.Module] = GatedConv,
+    ) -> None:
         super().__init__()
         one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
         dim = config.code_dim + 1
@@ -54,9 +63,7 @@ class ResidueNetwork(nn.Module):
         self.up_two = layer(four, two, 3, dim)
         self.up_one = layer(two, one, 3, dim)
         self.finish = layer(one, one, 3, dim)
-        self.leave = nn.Conv2d(one, 12, 3, padding=1)
-        nn.init.normal_(self.leave.weight, std=0.02)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        self.leave = last(one, 12, 3, dim)
 
     def forward(self, toned: Tensor, image: Tensor, condition: Tensor) -> Tensor:
         """The residue to add to `toned`.
@@ -73,7 +80,7 @@ class ResidueNetwork(nn.Module):
         features = activate(self.up_two(_double(features), condition) + quarter)
         features = activate(self.up_one(_double(features), condition) + half)
         features = activate(self.finish(features, condition))
-        return functional.pixel_shuffle(self.leave(features), 2)
+        return functional.pixel_shuffle(self.leave(features, condition), 2)
 
 
 class Generator(nn.Module):
@@ -105,8 +112,8 @@ class FoldedGenerator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.map = nn.Conv2d(3, 3, 1)
-        self.colour = ColourNetwork(config, FoldedConv)
-        self.residue = ResidueNetwork(config, FoldedConv)
+        self.colour = ColourNetwork(config, FoldedConv, FoldedConv)
+        self.residue = ResidueNetwork(config, FoldedConv, FoldedConv)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns (toned, residue)."""

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Without normalisation plain ReLUs die within the first thousand steps, and stay dead.
-LEAK = 0.2
+from stylegan_cli.networks.architecture import GAIN, LEAK
+
+HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
 
 
 def activate(features: Tensor) -> Tensor:
@@ -14,28 +15,55 @@ def activate(features: Tensor) -> Tensor:
 
 
 class ModulatedConv(nn.Module):
-    """Convolution followed by feature-wise scale and shift (FiLM, Perez et al. 2018)."""
+    """Convolution whose input channels a style weighs, at constant output variance.
+
+    Weight modulation and demodulation (Karras et al. 2020, eq. 1 and 3), and a styled bias. The
+    variance stays put however the style weighs, which a chain of plain scales does not.
+    """
 
     def __init__(
         self, channels_in: int, channels_out: int, size: int, condition_dim: int, stride: int = 1
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2)
-        self.film = nn.Linear(condition_dim, 2 * channels_out)
-        # A code has entries of about 1: a look must matter from the first step on.
-        nn.init.normal_(self.film.weight, std=1 / condition_dim**0.5)
-        nn.init.zeros_(self.film.bias)
-        nn.init.kaiming_normal_(self.conv.weight, a=LEAK, nonlinearity="leaky_relu")
-        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        self.conv = nn.Conv2d(channels_in, channels_out, size, stride, size // 2, bias=False)
+        self.style = nn.Linear(condition_dim, channels_in + channels_out)
+        self._split = (channels_in, channels_out)
+        nn.init.normal_(self.conv.weight, std=1 / (channels_in * size**2) ** 0.5)
+        nn.init.normal_(self.style.weight, std=0.3 / condition_dim**0.5)
+        nn.init.zeros_(self.style.bias)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C_in, H, W); condition: (B, condition_dim). Returns (B, C_out, H', W')."""
-        scale, shift = self.film(condition)[..., None, None].chunk(2, dim=1)
+        scale, shift = self.style(condition).float().split(self._split, dim=1)
+        scale = 1 + scale
+        energy = self.conv.weight.square().sum(dim=(2, 3)).float()
+        norm = GAIN * torch.rsqrt(scale.square() @ energy.T + 1e-8)
+        # Scaling what goes in and what comes out is scaling the weights, for a whole batch at once.
+        plain = self.conv(features * scale[..., None, None].to(features.dtype))
+        outer = norm[..., None, None].to(plain.dtype)
+        return torch.addcmul(shift[..., None, None].to(plain.dtype), plain, outer)
+
+
+class GatedConv(nn.Module):
+    """Last convolution of a network: a style scales and shifts its output (FiLM, Perez et al. 2018)."""
+
+    def __init__(self, channels_in: int, channels_out: int, size: int, condition_dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, size, padding=size // 2)
+        self.gate = nn.Linear(condition_dim, 2 * channels_out)
+        nn.init.normal_(self.conv.weight, std=0.02)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.gate.weight, std=0.02)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """features: (B, C_in, H, W); condition: (B, condition_dim). Returns (B, C_out, H, W)."""
+        scale, shift = self.gate(condition)[..., None, None].chunk(2, dim=1)
         return torch.addcmul(shift, self.conv(features), 1 + scale)
 
 
 class FoldedConv(nn.Module):
-    """The twin of ModulatedConv after its style has been folded into the weights."""
+    """The twin of ModulatedConv and GatedConv after a style has been folded into the weights."""
 
     def __init__(
         self, channels_in: int, channels_out: int, size: int, condition_dim: int, stride: int = 1
@@ -55,13 +83,11 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = layer(channels, channels, 3, condition_dim)
         self.second = layer(channels, channels, 3, condition_dim)
-        with torch.no_grad():  # no normalisation: keep the sum of many blocks tame at the start
-            self.second.conv.weight.mul_(0.2)  # type: ignore[operator,union-attr]
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C, H, W); condition: (B, condition_dim). Returns (B, C, H, W)."""
         inner = activate(self.first(features, condition))
-        return features + self.second(inner, condition)  # type: ignore[no-any-return]
+        return (features + self.second(inner, condition)) * HALF_POWER  # type: ignore[no-any-return]
 
 
 def map_colours(image: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:

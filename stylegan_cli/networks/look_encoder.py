@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import LookEncoderConfig
-from stylegan_cli.networks.layers import LEAK
+from stylegan_cli.networks.architecture import LEAK, LookEncoderConfig
 
 LIMIT = 6.0  # standard deviations; an odd folder must not throw the code far out
 
