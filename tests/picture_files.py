@@ -51,7 +51,11 @@ def put(path: Path, data: bytes) -> Path:
 
 
 # Colorants (XYZ at D50) as in the profiles that phones and cameras write.
-DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+DISPLAY_P3 = (
+    (0.51512, 0.24120, -0.00105),
+    (0.29198, 0.69225, 0.04189),
+    (0.15710, 0.06657, 0.78407),
+)
 ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
@@ -84,7 +88,10 @@ def rgb_profile(colorants: tuple[tuple[float, ...], ...], curve: tuple[float, ..
         tone = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(curve[0] * 256))
     else:
         tone = b"para\0\0\0\0" + struct.pack(">HH", 3, 0) + _fixed(*curve)
-    tags = {name + b"XYZ": b"XYZ \0\0\0\0" + _fixed(*xyz) for name, xyz in zip((b"r", b"g", b"b"), colorants, strict=True)}
+    tags = {
+        name + b"XYZ": b"XYZ \0\0\0\0" + _fixed(*xyz)
+        for name, xyz in zip((b"r", b"g", b"b"), colorants, strict=True)
+    }
     tags |= {name + b"TRC": tone for name in (b"r", b"g", b"b")}
     return _profile(b"mntr", b"RGB ", b"XYZ ", tags)
 

@@ -1,4 +1,4 @@
-"""A look's layers as numbers: what the look encoder is asked to tell, beside its use to the generator."""
+"""A look's layers as numbers: what the look encoder is asked to tell besides its code."""
 
 import dataclasses
 from functools import cache

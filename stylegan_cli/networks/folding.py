@@ -99,4 +99,3 @@ def _pointwise(features: np.ndarray, weights: Tensors, name: str) -> np.ndarray:
         features @ weights[f"{name}.weight"][:, :, 0, 0].T + weights[f"{name}.bias"]
     )
     return result
-

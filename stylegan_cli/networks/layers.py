@@ -45,7 +45,7 @@ class ModulatedConv(nn.Module):
 
 
 class GatedConv(nn.Module):
-    """Last convolution of a network: a style scales and shifts its output (FiLM, Perez et al. 2018)."""
+    """Last convolution of a network: a style scales and shifts it (FiLM, Perez et al. 2018)."""
 
     def __init__(self, channels_in: int, channels_out: int, size: int, condition_dim: int) -> None:
         super().__init__()
