@@ -95,7 +95,8 @@ class PairedLooks(Dataset[Batch]):
 
         references (L, K, S, S, 3) uint8: what the encoder reads; statistics (L, STATISTICS_DIM);
         description, described (L, DESCRIPTION_DIM): see looks.describe; matrix (L, 3, 3),
-        offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8; short_side (L, B) px.
+        offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
+        short_side (L, B) px.
         """
         rng = numpy_generator(self._config.seed, step, self._purpose)
         items = [self._draw(draw_look(rng), rng) for _ in range(self._config.looks)]
