@@ -79,11 +79,7 @@ def base_from_state(state: Mapping[str, Any], content_colours: np.ndarray) -> Ba
         generator=generator,
         encoder=encoder,
         # As they will be read back: files keep half precision.
-        tensors={
-            name: weight.numpy().astype(np.float16).astype(np.float32)
-            for name, weight in weights.items()
-            if not name.startswith("teller.")
-        },
+        tensors={n: w.numpy().astype(np.float16).astype(np.float32) for n, w in weights.items()},
         graphs=export_graphs(generator, encoder),
         content_colours=content_colours,
         prior_spread=np.zeros((0, generator.code_dim), np.float32),

@@ -121,7 +121,6 @@ class PairedLooks(Dataset[Batch]):
             self._styled_crop(look, creator[k % len(creator)], ENCODER_SHORT_SIDE, rng)
             for k in range(config.pictures)
         ]
-        description, described = describe(look)
         sides = [_draw_short_side(rng) for _ in targets]
         pairs = [
             self._styled_crop(look, index, side, rng)
@@ -130,8 +129,7 @@ class PairedLooks(Dataset[Batch]):
         return {
             "references": np.stack([_recompress(styled, rng) for _, styled, _ in shown]),
             "statistics": look_statistics(after, before, len(creator)),
-            "description": description,
-            "described": described,
+            "description": describe(look),
             "matrix": matrix,
             "offset": offset,
             "photos": np.stack([photo for photo, _, _ in pairs]),

@@ -23,13 +23,14 @@ from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.ema import Ema
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.interruption import stop_between_steps
-from stylegan_cli.looks import DESCRIPTION_DIM, presence_mask
+from stylegan_cli.looks import DESCRIPTION_DIM
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.layers import map_colours
 from stylegan_cli.networks.look_encoder import LookEncoder
 from stylegan_cli.paired_data import Batch, Domains, DrawConfig, PairedLooks, seed_worker
 from stylegan_cli.pictures import contact_sheet, find_pictures
+from stylegan_cli.randomness import torch_generator
 from stylegan_cli.schedules import TIMED_STEPS, is_due, learning_rate, steps_for
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ COLUMNS = (
     *("loss", "residue", "toned", "gradient", "told", "lr", "seconds"),
     *("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain"),
 )
-VALIDATION_STEPS = 16  # batches of looks that no training step draws
+TOLD_SCALE = 2.0  # of a description inside a code
+VALIDATION_STEPS = 12  # batches of looks that no training step draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +59,11 @@ class PretrainConfig:
     ema: float = 0.998
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
-    told_weight: float = 0.2  # of the loss on what the code tells of the look's layers
+    told_weight: float = 0.3  # of the loss on what the code tells of the look's layers
+    prompted: float = 0.5  # share of looks painted from their true description, at first
+    prompted_until: float = 0.7  # share of the steps after which none is
     coarse_weight: float = 0.5
-    clip_norm: float = 0.5
+    clip_norm: float = 1.0
     precision: str = "auto"
     workers: int = 1
     seed: int = 0
@@ -93,15 +97,18 @@ class Base(nn.Module):
         super().__init__()
         self.generator = Generator(generator)
         self.encoder = LookEncoder(encoder)
-        # Only for training: a code that can tell what a look is made of is soon of use to paint it.
-        self.teller = nn.Linear(encoder.code_dim, DESCRIPTION_DIM)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Results, toned images (L * B, 3, S, S) and descriptions for a batch of PairedLooks."""
+    def forward(
+        self, batch: Mapping[str, Tensor], prompted: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Results, toned images (L * B, 3, S, S) and codes (L, code_dim) for a batch of PairedLooks.
+
+        prompted: (L,) True for looks whose true description takes the place of what the code tells.
+        """
         looks, pictures = batch["references"].shape[:2]
         moments = self.encoder.features(_signed(batch["references"]))
-        code = self.encoder(moments.view(looks, pictures, -1).mean(1), batch["statistics"])
-        told = self.teller(code)
+        read = self.encoder(moments.view(looks, pictures, -1).mean(1), batch["statistics"]).float()
+        code = read if prompted is None else _prompt(read, batch["description"], prompted)
         targets = batch["photos"].shape[1]
         matrix, offset, code = (
             values.repeat_interleave(targets, 0)
@@ -109,7 +116,12 @@ class Base(nn.Module):
         )
         short_side = batch["short_side"].flatten()
         result, toned = self.generator(_signed(batch["photos"]), matrix, offset, code, short_side)
-        return result.float(), toned.float(), told.float()
+        return result.float(), toned.float(), read
+
+
+def _prompt(code: Tensor, description: Tensor, prompted: Tensor) -> Tensor:
+    told = torch.where(prompted[:, None], TOLD_SCALE * description, code[:, :DESCRIPTION_DIM])
+    return torch.cat([told, code[:, DESCRIPTION_DIM:]], dim=1)
 
 
 def default_base() -> Base:
@@ -134,15 +146,13 @@ def pair_losses(
     }
 
 
-def description_loss(told: Tensor, description: Tensor, described: Tensor) -> Tensor:
-    """Cross entropy of presences and L1 of the numbers that count; all (L, DESCRIPTION_DIM)."""
-    presence = torch.from_numpy(presence_mask()).to(told.device)
-    entropy = functional.binary_cross_entropy_with_logits(
-        told[:, presence], description[:, presence]
-    )
-    numbers = described[:, ~presence]
-    errors = (told[:, ~presence] - description[:, ~presence]).abs() * numbers
-    return entropy + errors.sum() / numbers.sum().clamp(min=1)
+def description_loss(code: Tensor, description: Tensor) -> Tensor:
+    """Squared error of the first entries of a code as a description of the look's layers.
+
+    code: (L, code_dim); description: (L, DESCRIPTION_DIM). Where a set does not show a layer's
+    numbers, the best answer is their mean, and the generator learns to paint cautiously.
+    """
+    return functional.mse_loss(code[:, :DESCRIPTION_DIM], TOLD_SCALE * description)
 
 
 class Pretraining:
@@ -166,11 +176,9 @@ class Pretraining:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
-            result, toned, told = self.base(batch)
+            result, toned, code = self.base(batch, self._draw_prompted(len(batch["matrix"])))
         terms = pair_losses(result, toned, _signed(batch["truths"]), self.config)
-        terms["told"] = self.config.told_weight * description_loss(
-            told, batch["description"], batch["described"]
-        )
+        terms["told"] = self.config.told_weight * description_loss(code, batch["description"])
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -180,6 +188,13 @@ class Pretraining:
         self.step += 1
         values = {name: term.item() for name, term in terms.items()}
         return {"loss": loss.item(), "lr": rate, **values}
+
+    def _draw_prompted(self, looks: int) -> Tensor:
+        """Which looks are prompted: a share that falls to none, for the code must do in the end."""
+        end = self.config.prompted_until * (self.total_steps or np.inf)
+        share = self.config.prompted * max(0.0, 1 - self.step / end)
+        generator = torch_generator(self.config.seed, self.step, "prompted looks")
+        return (torch.rand(looks, generator=generator) < share).to(self.device)
 
     @torch.no_grad()
     def paint(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -25,21 +25,14 @@ DESCRIPTION_DIM = sum(1 + len(names) for names in _NUMBERS.values())
 _DRAWS = 1500  # looks over which each number is brought to mean 0 and deviation 1
 
 
-def describe(look: Look) -> tuple[np.ndarray, np.ndarray]:
-    """Presence (0 or 1) and standardised numbers of each kind of layer, and which of them count.
+def describe(look: Look) -> np.ndarray:
+    """Presence (0 or 1) and standardised numbers of each kind of layer, (DESCRIPTION_DIM,) float32.
 
-    Returns two (DESCRIPTION_DIM,) float32 arrays: values, and 1 where a value means something: a
-    presence always, a number only where its layer is present.
+    The numbers of a layer that is absent are 0, the mean.
     """
     values, counted = _raw(look)
     centre, scale = _usual()
-    return ((values - centre) / scale * counted).astype(np.float32), counted
-
-
-def presence_mask() -> np.ndarray:
-    """True where a description tells presence, (DESCRIPTION_DIM,)."""
-    parts = [[True] + [False] * len(_NUMBERS[layer]) for layer in LAYERS]
-    return np.concatenate(parts)
+    return np.asarray((values - centre) / scale * counted, np.float32)
 
 
 def _raw(look: Look) -> tuple[np.ndarray, np.ndarray]:
@@ -63,5 +56,5 @@ def _usual() -> tuple[np.ndarray, np.ndarray]:
     total = np.maximum(counted.sum(0), 1)
     centre = (values * counted).sum(0) / total
     scale = np.sqrt(((values - centre) ** 2 * counted).sum(0) / total)
-    told = presence_mask()
+    told = np.concatenate([[True] + [False] * len(_NUMBERS[layer]) for layer in LAYERS])
     return np.where(told, 0, centre), np.where(told, 1, np.maximum(scale, 1e-3))
