@@ -1,5 +1,6 @@
 """The command line: what is registered, how errors become exit codes, how quickly it starts."""
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from conftest import Influ
 from typer.testing import CliRunner
 
 from stylegan_cli import __version__, cli, errors
+from stylegan_cli.commands import common
 
 HEAVY = ("torch", "torchvision", "timm", "cv2", "numpy", "scipy", "onnxruntime", "av", "PIL")
 
@@ -153,3 +155,22 @@ def test_a_reader_that_leaves_causes_no_traceback(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_result_reads_well_and_parses(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {
+        "file": Path("a.jpg"),
+        "mean_error": 0.123456,
+        "creators": [{"name": "toon"}, {"name": "film"}],
+        "notes": [],
+    }
+    common.emit(result, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "file        a.jpg",
+        "mean error  0.1235",
+        "creators    name toon",
+        "            name film",
+        "notes       -",
+    ]
+    common.emit(result, as_json=True)
+    assert json.loads(capsys.readouterr().out) == result | {"file": "a.jpg"}

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Annotated
 
 import typer
@@ -106,7 +107,9 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Outside a terminal nobody watches, and the bar would leave an empty line.
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=None)
 
         def on_progress(done: int, total: int) -> None:
@@ -122,7 +125,11 @@ def emit(result: Mapping[str, object], as_json: bool) -> None:
         return
     width = max((len(name) for name in result), default=0)
     for name, value in result.items():
-        sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {_readable(value)}\n")
+        lines = [_readable(value)]
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            lines = [_readable(item) for item in value]
+        for heading, line in zip_longest([name.replace("_", " ")], lines, fillvalue=""):
+            sys.stdout.write(f"{heading:<{width}}  {line}\n")
 
 
 def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
