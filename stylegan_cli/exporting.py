@@ -33,13 +33,15 @@ CONTENT_COLOURS = 32_768
 def export_model(
     source: str, content: Sequence[Path] | None = None, added: Sequence[Path] = ()
 ) -> Model:
-    """The model of a run's folder or of a style's name, with the style files `added`.
+    """The model of a run's folder, a style's name or a model file, with the style files `added`.
 
     A name gives its base with that one creator; a refinement run its base and the run's creators.
     Raises TrainingError for a folder that is no run, StyleNotFoundError for an unknown name.
     """
     run_dir = Path(source)
-    if not run_dir.is_dir():
+    if run_dir.is_file():
+        model = read_model(run_dir)
+    elif not run_dir.is_dir():
         base, style = find_style(source)
         model = Model(base=base, styles=(style,))
     elif styles := sorted(run_dir.glob(f"*{SUFFIX}")):

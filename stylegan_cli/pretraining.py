@@ -101,7 +101,7 @@ class Base(nn.Module):
     def forward(
         self, batch: Mapping[str, Tensor], prompted: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Results, toned images (L * B, 3, S, S) and codes (L, code_dim) for a batch of PairedLooks.
+        """Results and toned images (L * B, 3, S, S) and codes (L, code_dim) for a batch.
 
         prompted: (L,) True for looks whose true description takes the place of what the code tells.
         """

@@ -10,7 +10,8 @@ from stylegan_cli.commands.common import Json, Overwrite, emit
 
 def export(
     source: Annotated[
-        str, typer.Argument(metavar="RUN|NAME", help="Folder of a run, or a style's name.")
+        str,
+        typer.Argument(metavar="RUN|NAME|MODEL", help="Folder of a run, style's name, or model."),
     ],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="Model to write; .safetensors.")
