@@ -19,18 +19,19 @@ else:
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """The contents of a TOML file.
+    """The contents of a TOML file; settings at the top may be spelt with dashes, as options are.
 
     Raises ConfigError when it can't be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"can't read the config file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no TOML file: it is not UTF-8 text") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from error
+    return {key.replace("-", "_"): value for key, value in settings.items()}
 
 
 def from_mapping(cls: type[Config], values: Mapping[str, Any]) -> Config:

@@ -83,6 +83,12 @@ def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
     console.quiet = quiet
 
 
+def is_typed(context: typer.Context, parameter: str) -> bool:
+    """Whether the user gave this option, rather than leaving it at its default."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def say_error(sentence: str) -> None:
     """One sentence on stderr, even when the console is quiet."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(

@@ -5,10 +5,20 @@ from typing import Annotated
 
 import typer
 
-from stylegan_cli.commands.common import Device, Json, Overwrite, Seed, console, emit, progress
+from stylegan_cli.commands.common import (
+    Device,
+    Json,
+    Overwrite,
+    Seed,
+    console,
+    emit,
+    is_typed,
+    progress,
+)
 
 
 def pretrain(
+    context: typer.Context,
     content: Annotated[
         list[Path],
         typer.Option(
@@ -46,7 +56,7 @@ def pretrain(
 ) -> None:
     """Make a base: one network that reads a look from pictures and paints it on others."""
     from stylegan_cli.checkpoints import has_checkpoint
-    from stylegan_cli.config import from_mapping, load_toml
+    from stylegan_cli.config import from_mapping, load_toml, to_mapping
     from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
     from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain
@@ -67,14 +77,19 @@ def pretrain(
         "sample_every": sample_every,
         "save_every": save_every,
     }
-    config = from_mapping(PretrainConfig, options | (load_toml(config_file) if config_file else {}))
+    # What is typed goes before the file, and the file before defaults.
+    spelt = {"looks": "batch", "lr": "lr_g", "time_limit_s": "time_limit"}
+    typed = {k: v for k, v in options.items() if is_typed(context, spelt.get(k, k))}
+    settings = load_toml(config_file) if config_file else {}
+    config = from_mapping(PretrainConfig, options | settings | typed)
     device = resolve_device(device, needs_torch=True)
     if has_checkpoint(out) and not (resume or overwrite):
         raise OutputExistsError(f"{out} holds a run already; add --resume or --overwrite")
     domains = pictures_by_domain(content)
     counts = {name: len(paths) for name, paths in domains.items()}
     if dry_run:
-        emit({"run": str(out), "pictures": counts, "device": device}, as_json)
+        plan = {"run": str(out), "pictures": counts, "device": device}
+        emit(plan | {"settings": to_mapping(config)}, as_json)
         return
     tensors = None
     if init is not None:
