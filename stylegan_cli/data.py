@@ -197,7 +197,8 @@ class PictureSet:
 
 def to_tensor(images: np.ndarray) -> Tensor:
     """(N, H, W, 3) uint8 → (N, 3, H, W) float in [-1, 1], channels last in memory."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    # A copy: pictures may be read-only, and torch wants to be able to write.
+    tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
     return (tensor.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 

@@ -17,7 +17,7 @@ from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.players import Look
 
 MOST_CONTENT = 200  # photos that the closed forms are measured on
-_LAST_LAYERS = ("residue.leave.weight", "residue.leave.bias")
+_LAST_LAYERS = ("colour.leave.", "residue.leave.")
 
 
 def make_start(
@@ -81,8 +81,9 @@ def _chosen_base(config: TrainingConfig) -> Base:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, 0, "fresh network"))
         weights = Generator(base.generator).state_dict()
-    for name in _LAST_LAYERS:  # begins as the closed form alone
-        weights[name].zero_()
+    for name, weight in weights.items():
+        if name.startswith(_LAST_LAYERS):  # begins as the closed form alone
+            weight.zero_()
     tensors = {f"generator.{name}": value.numpy() for name, value in weights.items()}
     return dataclasses.replace(base, tensors={**base.tensors, **tensors})
 

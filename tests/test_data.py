@@ -1,0 +1,194 @@
+"""Promises of data.py."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylegan_cli.data import (
+    HistoryPool,
+    PictureSet,
+    augment,
+    find_training_data,
+    hold_out,
+    median_short_side,
+    same_treatment,
+    to_pixels,
+    to_tensor,
+)
+from stylegan_cli.errors import DataError
+
+Folder = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Make a folder with pictures, each of one colour."""
+
+    def make(name: str, count: int = 3, size: tuple[int, int] = (40, 48)) -> Path:
+        place = tmp_path / name
+        place.mkdir(parents=True)
+        for index in range(count):
+            pixels = np.full((*size, 3), 40 * index % 256, np.uint8)
+            Image.fromarray(pixels).save(place / f"{index}.png")
+        return place
+
+    return make
+
+
+def test_a_flat_folder_is_one_creator_named_after_it(folder: Folder) -> None:
+    data = find_training_data(folder("faces", 12), starter=folder("starter", 4))
+    (creator,) = data.creators
+    assert creator.name == "faces"
+    assert (len(creator.pictures), len(creator.held_out)) == (11, 1)
+    assert {path.parent.name for path in data.content} == {"starter"}
+
+
+def test_what_prep_writes_keeps_its_split(folder: Folder, tmp_path: Path) -> None:
+    for part, count in (("content", 5), ("anna", 4), ("ben", 3)):
+        folder(f"data/train/{part}", count)
+        folder(f"data/val/{part}", 2)
+    data = find_training_data(tmp_path / "data")
+    assert [creator.name for creator in data.creators] == ["anna", "ben"]
+    assert [len(creator.pictures) for creator in data.creators] == [4, 3]
+    assert {len(creator.held_out) for creator in data.creators} == {2}
+    assert len(data.content) == 5
+    assert {path.parent.parent.name for path in data.held_out_content} == {"val"}
+
+
+def test_content_beside_a_folder_per_creator(folder: Folder, tmp_path: Path) -> None:
+    folder("data/content", 10)
+    folder("data/anna", 10)
+    data = find_training_data(tmp_path / "data", starter=folder("starter"))
+    assert [creator.name for creator in data.creators] == ["anna"]
+    assert {path.parent.name for path in data.content + data.held_out_content} == {"content"}
+    assert not set(data.content) & set(data.held_out_content)
+
+
+def test_cyclegan_folders_are_understood(folder: Folder, tmp_path: Path) -> None:
+    for part in ("trainA", "trainB", "testA", "testB"):
+        folder(f"monet/{part}")
+    data = find_training_data(tmp_path / "monet")
+    assert data.creators[0].name == "monet"
+    assert {path.parent.name for path in data.creators[0].held_out} == {"testB"}
+    assert {path.parent.name for path in data.content} == {"trainA"}
+
+
+def test_other_photos_can_be_named(folder: Folder, tmp_path: Path) -> None:
+    folder("data/content")
+    folder("data/anna")
+    data = find_training_data(tmp_path / "data", content=folder("mine"))
+    assert {path.parent.name for path in data.content} == {"mine"}
+
+
+def test_what_is_missing_is_said(folder: Folder, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no folder"):
+        find_training_data(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no pictures of a creator"):
+        find_training_data(tmp_path / "empty", starter=folder("starter"))
+    with pytest.raises(DataError, match="--content"):
+        find_training_data(folder("faces"))
+    with pytest.raises(DataError, match="no pictures"):
+        find_training_data(tmp_path / "faces", content=tmp_path / "empty")
+
+
+def test_a_tenth_is_held_out_and_never_everything(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.jpg" for index in range(40)]
+    learned, held = hold_out(paths)
+    assert (len(learned), len(held)) == (36, 4)
+    assert set(learned) | set(held) == set(paths)
+    assert hold_out(list(reversed(paths))) == (learned, held)
+    assert [len(part) for part in hold_out(paths[:2])] == [1, 1]
+    assert hold_out(paths[:1]) == ((paths[0],), (paths[0],))
+
+
+def test_crops_depend_on_the_draw_alone_and_know_where_faces_are(folder: Folder) -> None:
+    place = folder("faces", 2, (64, 64))
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:, 32:] = 255
+    for path in place.iterdir():
+        Image.fromarray(pixels).save(path)
+    pictures = PictureSet(sorted(place.iterdir()), 64, boxes_of=lambda _: [(0.5, 0.0, 1.0, 1.0)])
+    draws = [pictures.crops(np.random.default_rng(1), 6, 32, 64) for _ in range(2)]
+    torch.testing.assert_close(draws[0], draws[1], rtol=0, atol=0)
+    images, faces = draws[0]
+    assert images.shape == (6, 3, 32, 32)
+    # The box covers exactly the white half, mirrored or not.
+    torch.testing.assert_close(faces, (images[:, :1] > 0).float())
+
+
+def test_a_picture_that_can_not_be_read_is_left_out_by_name(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = folder("faces", 2)
+    (place / "broken.png").write_bytes(b"no picture")
+    assert len(PictureSet(sorted(place.iterdir()), 32)) == 2
+    assert "broken.png" in caplog.text
+    with pytest.raises(DataError, match="could be read"):
+        PictureSet([place / "broken.png"], 32)
+
+
+def test_whole_pictures_fit_the_network(folder: Folder) -> None:
+    pictures = PictureSet(sorted(folder("faces", 3, (50, 77)).iterdir()), 64)
+    wholes = pictures.wholes(2, 40)
+    assert [tuple(picture.shape) for picture in wholes] == [(1, 3, 40, 56)] * 2
+    assert median_short_side(sorted((folder("b", 3, (50, 77))).iterdir())) == 50
+
+
+def test_every_pixel_value_survives_the_round_trip() -> None:
+    values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    assert np.array_equal(to_pixels(to_tensor(values)), values)
+
+
+def test_the_pool_shows_fakes_of_before_and_comes_back_as_it_was() -> None:
+    pools = [HistoryPool(4, seed=0), HistoryPool(4, seed=0)]
+    shown = [pools[0].swap(torch.full((2, 3, 4, 4), step / 100), step) for step in range(20)]
+    values = torch.stack(shown)[:, :, 0, 0, 0] * 100
+    age = torch.arange(20)[:, None] - values
+    assert (age > 1).any()
+    assert (age < 0.5).any()
+    pools[1].load_state_dict(pools[0].state_dict())
+    fresh = torch.zeros(2, 3, 4, 4)
+    torch.testing.assert_close(pools[0].swap(fresh, 20), pools[1].swap(fresh, 20), rtol=0, atol=0)
+
+
+def test_a_pool_of_nothing_shows_every_fake_once() -> None:
+    fakes = torch.rand(2, 3, 4, 4)
+    pool = HistoryPool(0, seed=0)
+    assert all(torch.equal(pool.swap(fakes, step), fakes) for step in range(5))
+
+
+def test_treatment_is_the_same_for_all_and_lets_gradients_through() -> None:
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    fake = image.clone().requires_grad_()
+    sides = set()
+    for step in range(6):
+        first, second = same_treatment((image, fake), 0, step)
+        torch.testing.assert_close(first, second)
+        sides.add(first.shape[-1])
+    assert len(sides) > 1
+    second.sum().backward()
+    assert fake.grad is not None
+    assert fake.grad.abs().mean() > 0.5
+
+
+def test_treatment_leaves_what_compression_leaves() -> None:
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    (treated,) = same_treatment((noise,), 0, 0)
+    levels = (treated + 1) * 127.5
+    torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
+
+
+def test_augmentation_moves_dims_and_covers_but_stays_differentiable() -> None:
+    image = torch.zeros(4, 3, 32, 32, requires_grad=True)
+    first, again = (augment(image + 0.5, 0, step=3, purpose="fakes") for _ in range(2))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert (first == 0).float().mean() > 0.02
+    assert len({round(float(v), 3) for v in first.detach().amax(dim=(1, 2, 3))}) == 4
+    first.sum().backward()
+    assert image.grad is not None
+    assert not torch.equal(first, augment(image + 0.5, 0, step=4, purpose="fakes"))

@@ -1,0 +1,376 @@
+"""Promises of training/: refinement on a small but real model and small pictures."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from model_files import small_model
+from PIL import Image
+from torch import Tensor
+
+from stylegan_cli.checkpoints import load_latest_checkpoint, read_metrics
+from stylegan_cli.data import TrainingData, find_training_data
+from stylegan_cli.errors import ConfigError, TrainingError
+from stylegan_cli.networks.folding import merge_deltas
+from stylegan_cli.networks.frozen_features import load_features
+from stylegan_cli.networks.generator import Generator
+from stylegan_cli.style_file import Model, write_model
+from stylegan_cli.training import TrainingConfig, best_of_run, clear_run, open_run, refine
+from stylegan_cli.training.judge import Figures, Judge
+from stylegan_cli.training.players import (
+    Batch,
+    Look,
+    Refinement,
+    discriminator_step,
+    exchanged,
+    generator_step,
+    keeps_colour,
+)
+from stylegan_cli.training.starting import load_generator, look_of
+
+SETTINGS: dict[str, Any] = {
+    "size": 64,
+    "working_size": 80,
+    "batch": 2,
+    "precision": "fp32",
+    "steps": 4,
+    "validate_every": 2,
+    "save_every": 2,
+    "sample_every": 4,
+    "pool": 3,
+}
+
+
+def _picture(rng: np.random.Generator, hatched: bool) -> np.ndarray:
+    rows, columns = np.mgrid[0:80, 0:96] / 96
+    pixels = np.stack([rows, columns, 1 - rows], -1) * rng.uniform(0.5, 1, 3)
+    if hatched:
+        pixels = np.repeat(
+            np.where((np.arange(96) % 4 < 2)[None, :, None], 0.2, pixels.mean(-1, keepdims=True)),
+            3,
+            2,
+        )
+    noisy = pixels + rng.normal(0, 0.02, pixels.shape)
+    return (noisy.clip(0, 1) * 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    """Photos, and two creators: one hatches, one does nothing."""
+    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for name in ("content", "hatcher", "nobody"):
+        (root / name).mkdir()
+        for index in range(4):
+            Image.fromarray(_picture(rng, name == "hatcher")).save(root / name / f"{index}.png")
+    return find_training_data(root)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    write_model(dataclasses.replace(small_model(), styles=()), path)
+    return path
+
+
+def _config(base: Path, **changes: Any) -> TrainingConfig:
+    return TrainingConfig(**(SETTINGS | {"init": str(base)} | changes))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, data: TrainingData, base: Path) -> Path:
+    """The folder of a run that went through without a stop."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    refine(open_run(folder, data, _config(base)))
+    return folder
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, Mapping):
+        return first.keys() == second.keys() and all(_same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(_same, first, second))
+    return bool(first == second)
+
+
+def _learnt(folder: Path) -> dict[str, Any]:
+    state = load_latest_checkpoint(folder)
+    assert state is not None
+    return {name: value for name, value in state.items() if name != "elapsed_s"}
+
+
+def test_resumed_run_equals_uninterrupted_run(
+    finished: Path, tmp_path: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(tmp_path, data, _config(base))
+    for _ in range(2):
+        run.step()
+    run.judge()
+    run.save()
+    run.step()  # lost: the process is killed after its checkpoint
+    refine(open_run(tmp_path, data, _config(base), resume=True))
+    assert _learnt(tmp_path)["step"] == 4
+    assert _same(_learnt(tmp_path), _learnt(finished))
+    curves = [read_metrics(folder / "metrics.csv")[-2] for folder in (tmp_path, finished)]
+    assert curves[0]["content"] == curves[1]["content"]
+
+
+def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert {"config.json", "metrics.csv", "tensorboard", "samples", "best.safetensors"} <= names
+    assert {"checkpoint-00000002.pt", "checkpoint-00000004.pt"} <= names
+    assert [path.suffix for path in (finished / "samples").iterdir()] == [".jpg"] * 2
+    rows = read_metrics(finished / "metrics.csv")
+    assert float(rows[-1]["hatcher/score"]) > 0
+    clear_run(finished.parent / "nothing")  # no folder, no complaint
+
+
+def test_it_never_ends_worse_than_it_began(tmp_path: Path, data: TrainingData, base: Path) -> None:
+    run = open_run(tmp_path, data, _config(base))
+    with torch.no_grad():
+        for creator in run.players.creators:
+            creator.code.add_(30)  # a painter gone mad
+    run.players.ema.update(10**6)
+    for _ in range(300):
+        run.players.ema.update(10**6)
+    run.judge()
+    for style, start in zip(run.best_model().styles, run.styles, strict=True):
+        assert not style.info.refined
+        np.testing.assert_array_equal(style.code, start.code)
+        assert not style.deltas
+
+
+def test_the_best_is_kept_when_later_states_are_worse(
+    tmp_path: Path, data: TrainingData, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run(tmp_path, data, _config(base))
+    start = run.instant[0]
+    better = dataclasses.replace(start, patches=start.patches / 2)
+    for measured in (better, start):
+        run.step()
+        monkeypatch.setattr(run, "_measure", lambda now=measured: [now, run.instant[1]])
+        run.judge()
+    assert [best.step for best in run.best] == [1, 0]
+    hatcher, nobody = run.best_model().styles
+    assert (hatcher.info.refined, nobody.info.refined) == (True, False)
+    assert hatcher.info.metrics["steps"] == 1
+    assert hatcher.deltas
+
+
+def test_the_style_file_paints_what_training_painted(
+    tmp_path: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(tmp_path, data, _config(base, lr_g=0.02))
+    for _ in range(4):
+        run.step()
+    run.best[0].score = 9.0  # whatever it is, take it
+    run.judge()
+    run.save()
+    model = best_of_run(tmp_path)
+    style = model.style("hatcher")
+    assert style.info.refined
+    photo = run.judged_photos[0][0]
+    weights = merge_deltas(model.base.generator_tensors, style.deltas)
+    merged = dataclasses.replace(
+        model.base, tensors={f"generator.{n}": v for n, v in weights.items()}
+    )
+    look = look_of(style, torch.device("cpu"))
+    with torch.no_grad():
+        result, toned = load_generator(merged, torch.device("cpu"))(
+            photo, look.matrix, look.offset, look.code[None], torch.tensor([80.0])
+        )
+        painted = look.calibrate(toned) + result - toned.clamp(-1, 1)
+    expected = run.players.paint_photo(0, photo, 80)
+    torch.testing.assert_close(painted, expected, atol=2e-2, rtol=0)  # the file is fp16
+    assert (expected - run.players.paint_start(0, photo, 80)).abs().max() > 1e-3
+
+
+def test_refining_one_creator_leaves_the_base_and_the_others_alone(
+    tmp_path: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(tmp_path, data, _config(base))
+    before = {name: value.clone() for name, value in run.players.generator.state_dict().items()}
+    nobody = {n: v.clone() for n, v in run.players.creators[1].state_dict().items()}
+    run.step()  # the first creator's turn
+    assert _same(dict(run.players.generator.state_dict()), before)
+    assert _same(dict(run.players.creators[1].state_dict()), nobody)
+    assert run.best_model().base.hash == small_model().base.hash
+
+
+@pytest.mark.parametrize("init", ["linear", "none"])
+def test_a_fresh_network_begins_at_the_closed_form_and_learns(
+    tmp_path: Path, data: TrainingData, base: Path, init: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylegan_cli.training.starting.shipped_model", lambda: base)
+    run = open_run(tmp_path, data, _config(base, init=init, gan="lsgan"))
+    photo = run.judged_photos[1][0]
+    if init == "none":
+        torch.testing.assert_close(run.players.paint_start(1, photo, 80), photo, atol=1e-5, rtol=0)
+    run.step()
+    assert run.players.trains_base
+    run.best[0].score = 9.0
+    run.judge()
+    model = run.best_model()
+    assert model.base.hash != run.start.base.hash
+    assert {style.base_hash for style in model.styles} == {model.base.hash}
+
+
+def test_the_number_of_steps_comes_from_the_time_limit_once(
+    tmp_path: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(tmp_path, data, _config(base, steps=None, time_limit_s=100.0))
+    run._durations_s = [0.5] * 19
+    run.players.step = 19
+    run._count_time(0.5)
+    assert run.players.total_steps == 180
+    run._count_time(50.0)
+    assert run.players.total_steps == 180
+    assert not run.is_over()
+    run._here_s = 101.0
+    assert run.is_over()
+
+
+def test_a_stop_is_saved_and_told(tmp_path: Path, data: TrainingData, base: Path) -> None:
+    run = open_run(tmp_path, data, _config(base, steps=1000, validate_every=1000, sample_every=0))
+
+    def stop_soon() -> None:
+        while run.players.step < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop_soon)
+    thread.start()
+    outcome = refine(run)
+    thread.join()
+    assert outcome.stopped
+    assert 2 <= outcome.steps < 1000
+    assert _learnt(tmp_path)["step"] == outcome.steps
+
+
+def test_a_loss_that_is_no_number_stops_with_a_remedy(
+    tmp_path: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(tmp_path, data, _config(base))
+    with torch.no_grad():
+        run.players.creators[0].code.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="--lr-g"):
+        refine(run)
+
+
+def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
+    meta = torch.device("meta")
+    look = Look(
+        torch.empty(1, 3, 3, device=meta),
+        torch.empty(1, 3, device=meta),
+        torch.empty(8, device=meta),
+        torch.empty(1, 3, 2, 2, 2, device=meta),
+    )
+    generator = Generator(small_model().base.generator).to(meta)
+    players = Refinement(
+        generator,
+        [look],
+        torch.empty(8, device=meta),
+        load_features("lite0").to(meta),
+        [True],
+        config,
+    )
+    images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
+    return players, Batch(0, 0, *images, torch.empty(1, device=meta))
+
+
+def test_one_step_runs_on_the_meta_device() -> None:
+    config = TrainingConfig(**SETTINGS, lambda_cycle=1.0, lambda_identity=1.0, penalty="r1")
+    players, batch = _meta_players(config)
+    fakes, painter_terms = generator_step(batch, players)
+    critic_terms = discriminator_step(batch, players.pools[0].swap(fakes, 0), players)
+    assert {"cycle", "identity", "r1"} <= (painter_terms | critic_terms).keys()
+    assert {term.device.type for term in (painter_terms | critic_terms).values()} == {"meta"}
+
+
+def _look(matrix: list[list[float]]) -> Look:
+    return Look(torch.tensor([matrix]), torch.tensor([[0.1, 0.0, -0.1]]), torch.zeros(2))
+
+
+def test_the_exchanged_colour_map_leads_back() -> None:
+    look = _look([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]])
+    back, colours = exchanged(look), torch.rand(5, 3)
+    there = colours @ look.matrix[0] + look.offset[0]
+    torch.testing.assert_close(there @ back.matrix[0] + back.offset[0], colours)
+    assert keeps_colour(look)
+
+
+def test_the_way_back_from_grey_stays_grey_and_tame() -> None:
+    grey = _look([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]])
+    assert not keeps_colour(grey)
+    assert exchanged(grey).matrix.abs().max() < 3
+
+
+def test_noise_on_the_fake_barely_changes_the_way_back(
+    tmp_path: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(tmp_path, data, _config(base, lambda_cycle=3.0, lambda_identity=1.0))
+    assert {"cycle", "identity"} <= run.step().keys()
+    players, photo = run.players, run.judged_photos[1][0][..., :64, :64]
+    batch = Batch(0, 1, photo, photo[:, :1], photo, torch.tensor([80.0]))
+    with torch.no_grad():
+        fake = players.paint(batch)
+        noise = torch.randn(fake.shape, generator=torch.Generator().manual_seed(0)) * 2 / 127.5
+        change = players.paint_back(fake + noise, batch) - players.paint_back(fake, batch)
+    assert change.abs().mean() < 0.03
+
+
+def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
+    rng = np.random.default_rng(0)
+
+    def tensors(hatched: bool, count: int) -> list[Tensor]:
+        pixels = [torch.from_numpy(_picture(rng, hatched)) for _ in range(count)]
+        return [x.permute(2, 0, 1)[None].float() / 127.5 - 1 for x in pixels]
+
+    photos, hatched = tensors(False, 3), tensors(True, 6)
+    judge = Judge(hatched[:3], photos, load_features("lite0"))
+    untouched, alike = judge.measure(photos), judge.measure(hatched[3:])
+    assert alike.patches < untouched.patches
+    assert alike.features < untouched.features
+    assert untouched.change == pytest.approx(0, abs=1e-6)
+    assert alike.change > 0.05
+    assert judge.measure(photos) == untouched
+
+
+def test_a_score_weighs_closeness_against_change() -> None:
+    start = Figures(patches=0.2, features=0.5, change=0.02)
+    assert start.score(start) == 1
+    assert Figures(0.1, 0.25, 0.02).score(start) == pytest.approx(0.5)
+    assert Figures(0.1, 0.25, 0.9).score(start) > 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": 100},
+        {"ema": 1.0},
+        {"lr_g": 0.0},
+        {"steps": 0},
+        {"scales": (1.2, 0.8)},
+        {"lambda_cycle": -1.0},
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        TrainingConfig(**wrong)
+
+
+def test_a_run_and_its_model_are_what_they_say(finished: Path) -> None:
+    model = best_of_run(finished)
+    assert isinstance(model, Model)
+    assert [style.name for style in model.styles] == ["hatcher", "nobody"]
+    with pytest.raises(TrainingError, match=r"best\.safetensors"):
+        best_of_run(finished.parent)
