@@ -45,11 +45,14 @@ MOST_METADATA = 1 << 20  # bytes of JSON that are read at most
 MOST_CREATORS = 1000
 MOST_GRAPH = 4 << 20  # bytes
 MOST_SPREAD = 64  # rows
+MOST_TABLE = 65  # points per channel of a calibration
+MOST_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
 STYLES_FOLDER_VARIABLE = "INFLU_STYLES"
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 _CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "spread")
 _GRAPHS = ("generator", "features", "head")
+_STORED = {"f": ("F16", "F32"), "u1": ("U8",)}
 
 Tensors = Mapping[str, np.ndarray]
 Mode = Literal["colour", "photographic", "drawn"]
@@ -170,7 +173,7 @@ class FoundStyle:
 
 def check_name(name: str) -> None:
     """Raises UsageError for a name that could not be a file's."""
-    if not _NAME.fullmatch(name) or name.endswith("."):
+    if not _NAME.fullmatch(name) or name.endswith(".") or len(name.encode()) > MOST_NAME:
         raise UsageError(
             f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most"
         )
@@ -181,6 +184,8 @@ def read_model(path: Path) -> Model:
     with _opened(path) as file:
         document = _document(file, path, "model")
         base = _read_base(file, document, path)
+        if document.get("base_hash") != base.hash:
+            raise StyleFileError(f"the weights inside {path} are damaged; get the file again")
         styles = tuple(
             _read_style(file, entry, f"creators/{index}/", base.hash, base, path)
             for index, entry in enumerate(_creators(document, path))
@@ -197,7 +202,7 @@ def read_style(path: Path, base: Base) -> Style:
                 f"{path} was made on the base {document.get('base_hash')}, not on {base.hash}; "
                 "name the model it belongs to with --model, or make the style again"
             )
-        return _read_style(file, document["creator"], "creator/", base.hash, base, path)
+        return _read_style(file, document.get("creator"), "creator/", base.hash, base, path)
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -262,7 +267,6 @@ def register(style: Style, *, overwrite: bool = False) -> Path:
     Raises OutputExistsError where the user has one of that name already.
     """
     path = user_style_path(style.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_style(style, path, overwrite=overwrite)
     return path
 
@@ -277,12 +281,12 @@ def list_styles(model: Path | None = None) -> list[FoundStyle]:
     """Every style that can be used by name: the user's own, then the model's."""
     path = model or shipped_model()
     entries = _creators(read_info(path), path) if path.exists() else []
-    theirs = {entry["name"]: _info(entry, path) for entry in entries}
+    theirs = {info.name: info for info in (_info(entry, path) for entry in entries)}
     found = []
     for file in sorted(user_styles_dir().glob(f"*{SUFFIX}")):
         try:
-            info = _info(read_info(file)["creator"], file)
-        except (StyleFileError, KeyError):
+            info = _info(read_info(file).get("creator"), file)
+        except StyleFileError:
             continue  # not a style: reading it by name says what is wrong with it
         found.append(FoundStyle(file.stem, file, "yours", info, file.stem in theirs))
     own = {style.name for style in found}
@@ -340,7 +344,7 @@ def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
         raise StyleFileError(f"{path} is a safetensors file, but not one that influ wrote")
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StyleFileError(f"the description inside {path} is damaged: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("format_version"), int):
         raise StyleFileError(f"the description inside {path} is damaged: no format_version")
@@ -354,7 +358,7 @@ def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
     return document
 
 
-def _creators(document: Mapping[str, Any], path: Path) -> list[Mapping[str, Any]]:
+def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
     creators = document.get("creators", [])
     if not isinstance(creators, list) or len(creators) > MOST_CREATORS:
         raise StyleFileError(f"the list of creators inside {path} is damaged")
@@ -365,7 +369,7 @@ def _read_base(file: Any, document: Mapping[str, Any], path: Path) -> Base:
     try:
         generator = from_mapping(GeneratorConfig, document["generator"])
         encoder = from_mapping(LookEncoderConfig, document["encoder"])
-    except (ConfigError, KeyError, TypeError) as error:
+    except (ConfigError, KeyError, TypeError, AttributeError) as error:
         raise StyleFileError(f"the architecture inside {path} is damaged: {error}") from error
     shapes = {f"generator.{n}": s for n, s in generator_shapes(generator).items()}
     shapes |= {f"encoder.{n}": s for n, s in encoder_shapes(encoder).items()}
@@ -374,20 +378,23 @@ def _read_base(file: Any, document: Mapping[str, Any], path: Path) -> Base:
         for name, shape in shapes.items()
     }
     graphs = {
-        name: _tensor(file, f"graph/{name}", path, most=MOST_GRAPH).tobytes() for name in _GRAPHS
+        name: _tensor(file, f"graph/{name}", path, most=MOST_GRAPH, kind="u1").tobytes()
+        for name in _GRAPHS
     }
     return Base(
         generator=generator,
         encoder=encoder,
         tensors=tensors,
         graphs=graphs,
-        content_colours=_tensor(file, "content_colours", path, shape=(None, 3), most=1 << 22),
+        content_colours=_tensor(
+            file, "content_colours", path, shape=(None, 3), most=1 << 22, kind="u1"
+        ),
         prior_spread=_tensor(file, "prior_spread", path, shape=(None, generator.code_dim)),
     )
 
 
 def _read_style(
-    file: Any, entry: Mapping[str, Any], prefix: str, base_hash: str, base: Base, path: Path
+    file: Any, entry: Any, prefix: str, base_hash: str, base: Base, path: Path
 ) -> Style:
     dim = base.generator.code_dim
     shapes: dict[str, tuple[int | None, ...]] = {
@@ -403,19 +410,41 @@ def _read_style(
         for name, shape in shapes.items()
         if name in present or name != "calibration"
     }
+    if len(parts["spread"]) > MOST_SPREAD:
+        raise StyleFileError(f"'spread' in {path} has more than {MOST_SPREAD} rows")
+    if "calibration" in parts:
+        _check_table(parts["calibration"], path)
+    deltas = _read_deltas(file, prefix, present - set(_CREATOR_TENSORS), base, path)
+    return Style(info=_info(entry, path), base_hash=base_hash, deltas=deltas, **parts)
+
+
+def _read_deltas(
+    file: Any, prefix: str, names: set[str], base: Base, path: Path
+) -> dict[str, np.ndarray]:
+    """Pairs of `up` and `down` that fit a tensor of the base and each other."""
     known = generator_shapes(base.generator)
-    deltas = {}
-    for name in present - set(_CREATOR_TENSORS):
-        target, part = name.removeprefix("deltas.").rsplit(".", 1)
-        if target not in known or part not in ("up", "down"):
+    deltas: dict[str, np.ndarray] = {}
+    for name in sorted(names):
+        target, _, part = name.removeprefix("deltas.").rpartition(".")
+        other = {"up": "down", "down": "up"}.get(part)
+        if target not in known or f"deltas.{target}.{other}" not in names:
             raise StyleFileError(f"{path} holds '{name}', which its base does not know")
         rows = known[target][0] if part == "up" else None
         columns = None if part == "up" else int(np.prod(known[target][1:]))
         deltas[f"{target}.{part}"] = _tensor(file, prefix + name, path, shape=(rows, columns))
-    return Style(info=_info(entry, path), base_hash=base_hash, deltas=deltas, **parts)
+    for key, up in deltas.items():
+        if key.endswith(".up") and up.shape[1] != len(deltas[key.removesuffix("up") + "down"]):
+            raise StyleFileError(f"the ranks of '{key}' and its other half in {path} differ")
+    return deltas
 
 
-def _info(entry: Mapping[str, Any], path: Path) -> StyleInfo:
+def _check_table(table: np.ndarray, path: Path) -> None:
+    size = len(table)
+    if table.shape != (size, size, size, 3) or not 2 <= size <= MOST_TABLE:
+        raise StyleFileError(f"'calibration' in {path} has the shape {table.shape}, not a table's")
+
+
+def _info(entry: Any, path: Path) -> StyleInfo:
     try:
         return from_mapping(StyleInfo, entry)
     except (UsageError, TypeError, AttributeError) as error:
@@ -431,10 +460,12 @@ def _tensor(
     *,
     shape: tuple[int | None, ...] | None = None,
     most: int = 1 << 24,
+    kind: str = "f",
 ) -> np.ndarray:
     """One tensor, checked against what is expected before anything is allocated."""
     try:
-        have = file.get_slice(name).get_shape()
+        told = file.get_slice(name)
+        have, stored_as = told.get_shape(), told.get_dtype()
     except SafetensorError as error:
         raise StyleFileError(f"{path} lacks '{name}'; it is damaged or incomplete") from error
     fits = shape is None or (
@@ -443,8 +474,10 @@ def _tensor(
     )
     if not fits or int(np.prod(have)) > most:
         raise StyleFileError(f"'{name}' in {path} has the shape {have}, expected {shape}")
+    if stored_as not in _STORED[kind]:
+        raise StyleFileError(f"'{name}' in {path} is stored as {stored_as}, which is not expected")
     value: np.ndarray = file.get_tensor(name)
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
+    if kind == "f" and not np.isfinite(value).all():
         raise StyleFileError(f"'{name}' in {path} holds values that are no numbers")
     return value
 
@@ -472,6 +505,17 @@ def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite:
     versioned = {"format_version": FORMAT_VERSION, "library_version": __version__, **document}
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     data = save(contiguous, metadata={METADATA_KEY: json.dumps(versioned, ensure_ascii=False)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, data)
+    except OSError as error:
+        raise StyleFileError(
+            f"can't write {path}: {error.strerror}; choose another place or make room"
+        ) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Give `path` new bytes: all of them or none."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     temporary = Path(name)
     try:
@@ -481,8 +525,6 @@ def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
-        raise StyleFileError(f"can't write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

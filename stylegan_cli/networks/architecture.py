@@ -10,6 +10,7 @@ Shapes = dict[str, tuple[int, ...]]
 # Plain ReLUs of a network without normalisation die within a thousand steps, and stay dead.
 LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
+MOST_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
 
 
@@ -30,6 +31,8 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
+        if self.blocks > MOST_BLOCKS:
+            raise ConfigError(f"blocks must be at most {MOST_BLOCKS}, got {self.blocks}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
