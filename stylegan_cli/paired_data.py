@@ -34,10 +34,11 @@ Domains = Mapping[str, Sequence[Path]]
 class DrawConfig:
     """How much one training step draws."""
 
-    looks: int = 6  # per step
-    pictures: int = 4  # that the encoder reads, per look
-    targets: int = 2  # that the generator paints, per look
-    size: int = 160  # px, of every crop
+    looks: int = 12  # per step, to read and paint
+    readings: int = 0  # more looks per step, only to read
+    pictures: int = 3  # that the encoder reads, per look
+    targets: int = 1  # that the generator paints, per look
+    size: int = 128  # px, of every crop
     seed: int = 0
 
 
@@ -91,27 +92,32 @@ class PairedLooks(Dataset[Batch]):
         return PicturePool(self._domains)
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of `step`, with L looks, K pictures and B targets per look, S px crops.
+        """The batch of `step`: L looks to read and paint, R more to read; S px crops.
 
-        references (L, K, S, S, 3) uint8: what the encoder reads; statistics (L, STATISTICS_DIM);
-        description, described (L, DESCRIPTION_DIM): see looks.describe; matrix (L, 3, 3),
-        offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
+        references (L + R, K, S, S, 3) uint8: K pictures of each for the encoder to read;
+        statistics (L + R, STATISTICS_DIM); description (L + R, DESCRIPTION_DIM): see looks.describe;
+        matrix (L, 3, 3), offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
         short_side (L, B) px.
         """
-        rng = numpy_generator(self._config.seed, step, self._purpose)
-        items = [self._draw(draw_look(rng), rng) for _ in range(self._config.looks)]
-        return {name: np.stack([item[name] for item in items]) for name in items[0]}
+        config = self._config
+        rng = numpy_generator(config.seed, step, self._purpose)
+        painted = [self._draw(draw_look(rng), config.targets, rng) for _ in range(config.looks)]
+        read = [self._draw(draw_look(rng), 0, rng) for _ in range(config.readings)]
+        return {
+            name: np.stack([item[name] for item in (*painted, *read) if name in item])
+            for name in painted[0]
+        }
 
-    def _draw(self, look: Look, rng: np.random.Generator) -> Batch:
+    def _draw(self, look: Look, target_count: int, rng: np.random.Generator) -> Batch:
         config, pool = self._config, self._pool
         content = pool.draw_set(rng)
         creator = content if rng.random() < 0.5 else pool.draw_set(rng)
-        targets = np.resize(content, config.targets)  # repeats where there are too few
+        targets = np.resize(content, target_count)  # repeats where there are too few
         creator = np.setdiff1d(creator, targets)
         if len(creator) == 0:
             creator = targets
         creator = rng.permutation(creator)[: _log_uniform(rng, MOST_PICTURES)]
-        others = content[config.targets :]
+        others = content[target_count:]
         content = others[: 4 * _log_uniform(rng, MOST_PICTURES)] if len(others) else targets
         before = _unit(pool.bank[content].reshape(-1, 3))
         before = before[rng.integers(0, len(before), COLOURS_PER_SET)]
@@ -121,15 +127,15 @@ class PairedLooks(Dataset[Batch]):
             self._styled_crop(look, creator[k % len(creator)], ENCODER_SHORT_SIDE, rng)
             for k in range(config.pictures)
         ]
-        sides = [_draw_short_side(rng) for _ in targets]
-        pairs = [
-            self._styled_crop(look, index, side, rng)
-            for index, side in zip(targets, sides, strict=True)
-        ]
-        return {
+        read = {
             "references": np.stack([_recompress(styled, rng) for _, styled, _ in shown]),
             "statistics": look_statistics(after, before, len(creator)),
             "description": describe(look),
+        }
+        if not target_count:
+            return read
+        pairs = [self._styled_crop(look, index, _draw_short_side(rng), rng) for index in targets]
+        return read | {
             "matrix": matrix,
             "offset": offset,
             "photos": np.stack([photo for photo, _, _ in pairs]),

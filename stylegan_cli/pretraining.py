@@ -50,6 +50,7 @@ class PretrainConfig:
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 36000.0
     looks: int = 12
+    readings: int = 12
     pictures: int = 3
     targets: int = 1
     size: int = 128  # px
@@ -59,9 +60,9 @@ class PretrainConfig:
     ema: float = 0.998
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
-    told_weight: float = 0.3  # of the loss on what the code tells of the look's layers
+    told_weight: float = 1.0  # of the loss on what the code tells of the look's layers
     prompted: float = 0.5  # share of looks painted from their true description, at first
-    prompted_until: float = 0.7  # share of the steps after which none is
+    prompted_until: float = 0.6  # share of the steps after which none is
     coarse_weight: float = 0.5
     clip_norm: float = 1.0
     precision: str = "auto"
@@ -83,6 +84,7 @@ class PretrainConfig:
         """The part of the config that decides what is drawn."""
         return DrawConfig(
             looks=self.looks,
+            readings=self.readings,
             pictures=self.pictures,
             targets=self.targets,
             size=self.size,
@@ -101,14 +103,17 @@ class Base(nn.Module):
     def forward(
         self, batch: Mapping[str, Tensor], prompted: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Results and toned images (L * B, 3, S, S) and codes (L, code_dim) for a batch.
+        """Results and toned images (L * B, 3, S, S) and codes (L + R, code_dim) for a batch.
 
         prompted: (L,) True for looks whose true description takes the place of what the code tells.
         """
         looks, pictures = batch["references"].shape[:2]
         moments = self.encoder.features(_signed(batch["references"]))
         read = self.encoder(moments.view(looks, pictures, -1).mean(1), batch["statistics"]).float()
-        code = read if prompted is None else _prompt(read, batch["description"], prompted)
+        painted = len(batch["photos"])  # the other looks are only read
+        code = read[:painted]
+        if prompted is not None:
+            code = _prompt(code, batch["description"][:painted], prompted)
         targets = batch["photos"].shape[1]
         matrix, offset, code = (
             values.repeat_interleave(targets, 0)
