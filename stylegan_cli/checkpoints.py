@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 CONFIG_NAME = "config.json"
 METRICS_NAME = "metrics.csv"
 EVENTS_NAME = "tensorboard"
+BEST_NAME = "best.safetensors"  # of refinement: the base and each creator at its best
 
 # What torch.load raises for a file that is torn, empty or something else.
 _UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.checkpoints import load_config, load_latest_checkpoint
+from stylegan_cli.checkpoints import BEST_NAME, load_config, load_latest_checkpoint
 from stylegan_cli.colour import sample_colours
 from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import TrainingError
@@ -17,15 +17,7 @@ from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfi
 from stylegan_cli.networks.graphs import export_graphs
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.randomness import numpy_generator
-from stylegan_cli.style_file import (
-    SUFFIX,
-    Base,
-    Model,
-    find_style,
-    read_model,
-    read_style,
-    shipped_model,
-)
+from stylegan_cli.style_file import Base, Model, find_style, read_model, read_style
 
 CONTENT_COLOURS = 32_768
 
@@ -44,9 +36,8 @@ def export_model(
     elif not run_dir.is_dir():
         base, style = find_style(source)
         model = Model(base=base, styles=(style,))
-    elif styles := sorted(run_dir.glob(f"*{SUFFIX}")):
-        base = read_model(shipped_model()).base
-        model = Model(base=base, styles=tuple(read_style(path, base) for path in styles))
+    elif (run_dir / BEST_NAME).is_file():
+        model = read_model(run_dir / BEST_NAME)
     else:
         model = model_from_pretraining(run_dir, content)
     more = tuple(read_style(path, model.base) for path in added)

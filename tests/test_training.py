@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,14 +17,18 @@ from model_files import small_model
 from PIL import Image
 from torch import Tensor
 
-from stylegan_cli.checkpoints import load_latest_checkpoint, read_metrics
+from stylegan_cli.checkpoints import (
+    BEST_NAME,
+    load_latest_checkpoint,
+    read_metrics,
+)
 from stylegan_cli.data import TrainingData, find_training_data
 from stylegan_cli.errors import ConfigError, TrainingError
 from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
-from stylegan_cli.style_file import Model, write_model
-from stylegan_cli.training import TrainingConfig, best_of_run, clear_run, open_run, refine
+from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
+from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
 from stylegan_cli.training.players import (
     Batch,
@@ -92,6 +97,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data: TrainingData, base:
     return folder
 
 
+@pytest.fixture
+def folder(tmp_path: Path, finished: Path) -> Path:
+    """A run's folder in which the instant styles are made already."""
+    shutil.copy(finished / "start.safetensors", tmp_path)
+    return tmp_path
+
+
 def _same(first: Any, second: Any) -> bool:
     if isinstance(first, Tensor):
         return torch.equal(first, second)
@@ -109,18 +121,18 @@ def _learnt(folder: Path) -> dict[str, Any]:
 
 
 def test_resumed_run_equals_uninterrupted_run(
-    finished: Path, tmp_path: Path, data: TrainingData, base: Path
+    finished: Path, folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(tmp_path, data, _config(base))
+    run = open_run(folder, data, _config(base))
     for _ in range(2):
         run.step()
     run.judge()
     run.save()
     run.step()  # lost: the process is killed after its checkpoint
-    refine(open_run(tmp_path, data, _config(base), resume=True))
-    assert _learnt(tmp_path)["step"] == 4
-    assert _same(_learnt(tmp_path), _learnt(finished))
-    curves = [read_metrics(folder / "metrics.csv")[-2] for folder in (tmp_path, finished)]
+    refine(open_run(folder, data, _config(base), resume=True))
+    assert _learnt(folder)["step"] == 4
+    assert _same(_learnt(folder), _learnt(finished))
+    curves = [read_metrics(folder / "metrics.csv")[-2] for folder in (folder, finished)]
     assert curves[0]["content"] == curves[1]["content"]
 
 
@@ -134,8 +146,8 @@ def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
     clear_run(finished.parent / "nothing")  # no folder, no complaint
 
 
-def test_it_never_ends_worse_than_it_began(tmp_path: Path, data: TrainingData, base: Path) -> None:
-    run = open_run(tmp_path, data, _config(base))
+def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, base: Path) -> None:
+    run = open_run(folder, data, _config(base))
     with torch.no_grad():
         for creator in run.players.creators:
             creator.code.add_(30)  # a painter gone mad
@@ -150,9 +162,9 @@ def test_it_never_ends_worse_than_it_began(tmp_path: Path, data: TrainingData, b
 
 
 def test_the_best_is_kept_when_later_states_are_worse(
-    tmp_path: Path, data: TrainingData, base: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, data: TrainingData, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = open_run(tmp_path, data, _config(base))
+    run = open_run(folder, data, _config(base))
     start = run.instant[0]
     better = dataclasses.replace(start, patches=start.patches / 2)
     for measured in (better, start):
@@ -167,15 +179,15 @@ def test_the_best_is_kept_when_later_states_are_worse(
 
 
 def test_the_style_file_paints_what_training_painted(
-    tmp_path: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(tmp_path, data, _config(base, lr_g=0.02))
+    run = open_run(folder, data, _config(base, lr_g=0.02))
     for _ in range(4):
         run.step()
     run.best[0].score = 9.0  # whatever it is, take it
     run.judge()
     run.save()
-    model = best_of_run(tmp_path)
+    model = read_model(folder / BEST_NAME)
     style = model.style("hatcher")
     assert style.info.refined
     photo = run.judged_photos[0][0]
@@ -195,9 +207,9 @@ def test_the_style_file_paints_what_training_painted(
 
 
 def test_refining_one_creator_leaves_the_base_and_the_others_alone(
-    tmp_path: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(tmp_path, data, _config(base))
+    run = open_run(folder, data, _config(base))
     before = {name: value.clone() for name, value in run.players.generator.state_dict().items()}
     nobody = {n: v.clone() for n, v in run.players.creators[1].state_dict().items()}
     run.step()  # the first creator's turn
@@ -210,7 +222,9 @@ def test_refining_one_creator_leaves_the_base_and_the_others_alone(
 def test_a_fresh_network_begins_at_the_closed_form_and_learns(
     tmp_path: Path, data: TrainingData, base: Path, init: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylegan_cli.training.starting.shipped_model", lambda: base)
+    (tmp_path / "weights").mkdir()
+    shutil.copy(base, tmp_path / "weights" / SHIPPED_MODEL)
+    monkeypatch.setattr("stylegan_cli.style_file.weights_dir", lambda: tmp_path / "weights")
     run = open_run(tmp_path, data, _config(base, init=init, gan="lsgan"))
     photo = run.judged_photos[1][0]
     if init == "none":
@@ -225,9 +239,9 @@ def test_a_fresh_network_begins_at_the_closed_form_and_learns(
 
 
 def test_the_number_of_steps_comes_from_the_time_limit_once(
-    tmp_path: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(tmp_path, data, _config(base, steps=None, time_limit_s=100.0))
+    run = open_run(folder, data, _config(base, steps=None, time_limit_s=100.0))
     run._durations_s = [0.5] * 19
     run.players.step = 19
     run._count_time(0.5)
@@ -239,8 +253,8 @@ def test_the_number_of_steps_comes_from_the_time_limit_once(
     assert run.is_over()
 
 
-def test_a_stop_is_saved_and_told(tmp_path: Path, data: TrainingData, base: Path) -> None:
-    run = open_run(tmp_path, data, _config(base, steps=1000, validate_every=1000, sample_every=0))
+def test_a_stop_is_saved_and_told(folder: Path, data: TrainingData, base: Path) -> None:
+    run = open_run(folder, data, _config(base, steps=1000, validate_every=1000, sample_every=0))
 
     def stop_soon() -> None:
         while run.players.step < 2:
@@ -253,13 +267,13 @@ def test_a_stop_is_saved_and_told(tmp_path: Path, data: TrainingData, base: Path
     thread.join()
     assert outcome.stopped
     assert 2 <= outcome.steps < 1000
-    assert _learnt(tmp_path)["step"] == outcome.steps
+    assert _learnt(folder)["step"] == outcome.steps
 
 
 def test_a_loss_that_is_no_number_stops_with_a_remedy(
-    tmp_path: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(tmp_path, data, _config(base))
+    run = open_run(folder, data, _config(base))
     with torch.no_grad():
         run.players.creators[0].code.fill_(float("nan"))
     with pytest.raises(TrainingError, match="--lr-g"):
@@ -315,9 +329,9 @@ def test_the_way_back_from_grey_stays_grey_and_tame() -> None:
 
 
 def test_noise_on_the_fake_barely_changes_the_way_back(
-    tmp_path: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(tmp_path, data, _config(base, lambda_cycle=3.0, lambda_identity=1.0))
+    run = open_run(folder, data, _config(base, lambda_cycle=3.0, lambda_identity=1.0))
     assert {"cycle", "identity"} <= run.step().keys()
     players, photo = run.players, run.judged_photos[1][0][..., :64, :64]
     batch = Batch(0, 1, photo, photo[:, :1], photo, torch.tensor([80.0]))
@@ -366,11 +380,3 @@ def test_a_score_weighs_closeness_against_change() -> None:
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         TrainingConfig(**wrong)
-
-
-def test_a_run_and_its_model_are_what_they_say(finished: Path) -> None:
-    model = best_of_run(finished)
-    assert isinstance(model, Model)
-    assert [style.name for style in model.styles] == ["hatcher", "nobody"]
-    with pytest.raises(TrainingError, match=r"best\.safetensors"):
-        best_of_run(finished.parent)

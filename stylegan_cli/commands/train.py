@@ -261,8 +261,8 @@ def _plan(
 
 def _registered(outcome: "Outcome", run_dir: Path, overwrite: bool) -> dict[str, Any]:
     """Put each style into the user's folder; returns what to say of it."""
+    from stylegan_cli.checkpoints import BEST_NAME
     from stylegan_cli.style_file import free_name, read_model, register, shipped_model
-    from stylegan_cli.training import BEST_NAME
 
     result: dict[str, Any] = {"run": str(run_dir), "steps": outcome.steps}
     for style in outcome.model.styles:

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylegan_cli.checkpoints import (
+    BEST_NAME,
     CONFIG_NAME,
     EVENTS_NAME,
     METRICS_NAME,
@@ -55,7 +56,6 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]  # done, total
 
 START_NAME = "start.safetensors"
-BEST_NAME = "best.safetensors"
 SAMPLES_NAME = "samples"
 RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME)
 LOSSES = (
@@ -103,7 +103,9 @@ class Run:
         self.folder, self.config = run_dir, config
         self.place = torch.device(device)
         if not (run_dir / START_NAME).exists():
-            write_model(make_start(data, config, on_progress), run_dir / START_NAME)
+            start = make_start(data, config, on_progress)
+            run_dir.mkdir(parents=True, exist_ok=True)
+            write_model(start, run_dir / START_NAME)
         # Read back: files keep half precision, and a resumed run must begin where this one did.
         self.start = read_model(run_dir / START_NAME)
         *self.styles, content_style = self.start.styles
@@ -295,7 +297,6 @@ def open_run(
 
     Raises DataError where pictures are missing, StyleFileError where the base can't be read.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
     run = Run(run_dir, data, config, device, on_progress)
     if resume and (state := load_latest_checkpoint(run_dir)):
         run.resume(state)
@@ -336,14 +337,6 @@ def clear_run(run_dir: Path) -> None:
         shutil.rmtree(run_dir / folder, ignore_errors=True)
     for path in (*run_dir.glob("checkpoint-*.pt"), *(run_dir / name for name in RUN_FILES)):
         path.unlink(missing_ok=True)
-
-
-def best_of_run(run_dir: Path) -> Model:
-    """The best of a run so far. Raises TrainingError where the folder holds none."""
-    path = run_dir / BEST_NAME
-    if not path.exists():
-        raise TrainingError(f"{run_dir} holds no {BEST_NAME}; name the folder of a training run")
-    return read_model(path)
 
 
 def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:

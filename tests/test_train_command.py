@@ -1,0 +1,145 @@
+"""Promises of `influ train`, on a small but real base in the place of the shipped one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from model_files import small_model
+from PIL import Image
+from typer.testing import CliRunner
+
+from stylegan_cli.cli import build_app
+from stylegan_cli.style_file import SHIPPED_MODEL, read_model, user_style_path, write_model
+
+SMALL = """
+working_size = 80
+precision = "fp32"
+validate_every = 2
+save_every = 2
+"""
+ONE = ("--steps", "2", "--size", "64", "--batch", "1", "--config", "small.toml")
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / SHIPPED_MODEL
+    write_model(small_model(), path)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder of a user who has a folder of faces and a few photos."""
+    rng = np.random.default_rng(0)
+    for name in ("faces", "photos"):
+        (tmp_path / name).mkdir()
+        for index in range(3):
+            pixels = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((96, 80)).save(tmp_path / name / f"{index}.png")
+    (tmp_path / "small.toml").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stylegan_cli.style_file.weights_dir", lambda: shipped.parent)
+    return tmp_path
+
+
+def _influ(*arguments: str) -> Result:
+    return CliRunner().invoke(build_app(), arguments)
+
+
+def _train(*more: str) -> Result:
+    return _influ("train", "--data", "faces", "--content", "photos", *ONE, *more)
+
+
+def _told(result: Result) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def test_a_folder_of_faces_becomes_a_style_that_stylize_knows(place: Path) -> None:
+    result = _train("--json")
+    assert result.exit_code == 0, result.output
+    assert _told(result) == {
+        "run": "runs/faces",
+        "steps": 2,
+        "styles": ["faces"],
+        "next": "influ stylize photo.jpg --style faces",
+    }
+    shutil.copy(place / "photos/0.png", place / "photo.png")
+    assert _influ("stylize", "photo.png", "--style", "faces").exit_code == 0
+    assert (place / "photo_faces.png").exists()
+    assert _influ("export", "runs/faces", "-o", "faces.safetensors").exit_code == 0
+    assert [style.name for style in read_model(place / "faces.safetensors").styles] == ["faces"]
+
+
+def test_a_second_run_replaces_nothing_unless_told(place: Path) -> None:
+    user_style_path("faces").parent.mkdir(parents=True)
+    user_style_path("faces").write_bytes(b"mine")
+    (place / "runs/faces").mkdir(parents=True)
+    (place / "runs/faces/notes.txt").write_text("mine")
+    result = _train("--json")
+    assert result.exit_code == 0, result.output
+    assert _told(result)["run"] == "runs/faces-2"
+    assert _told(result)["styles"] == ["faces-2"]
+    assert "faces-2" in result.stderr
+    assert user_style_path("faces").read_bytes() == b"mine"
+    refused = _train("--out", "runs/faces-2")
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    again = _train("--overwrite", "--json", "--name", "faces")
+    assert again.exit_code == 0, again.output
+    assert user_style_path("faces").read_bytes() != b"mine"
+    assert (place / "runs/faces/notes.txt").read_text() == "mine"
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(place: Path) -> None:
+    before = sorted(place.rglob("*"))
+    told = _told(_train("--dry-run", "--json", "--gan", "lsgan", "--seed", "7"))
+    assert told["creators"] == {"faces": 2}
+    assert told["held_out"] == {"faces": 1}
+    assert (told["settings"]["gan"], told["settings"]["seed"]) == ("lsgan", 7)
+    assert told["settings"]["working_size"] == 80
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_finished_run_can_be_resumed_and_keeps_its_settings(place: Path) -> None:
+    assert _train().exit_code == 0
+    other = _train("--resume", "--seed", "3")
+    assert other.exit_code == 2
+    assert "seed 0" in other.stderr
+    again = _train("--resume", "--json")
+    assert again.exit_code == 0, again.output
+    assert _told(again)["steps"] == 2
+    assert _told(again)["styles"] == ["faces-2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--device", "cuda:0"), "CUDA"),
+        (("--time-limit", "soon"), "no duration"),
+        (("--resume",), "no run to resume"),
+        (("--ema", "2"), "ema"),
+        (("--name", "../up"), "can't be a style's name"),
+        (("--init", "nowhere.safetensors"), "nowhere.safetensors"),
+    ],
+)
+def test_wrong_use_is_said_and_nothing_is_left_behind(
+    place: Path, options: tuple[str, ...], said: str
+) -> None:
+    result = _train(*options)
+    assert result.exit_code in (1, 2), result.output
+    assert said in " ".join(result.stderr.split())
+    assert not user_style_path("faces").exists()
+    assert not (place / "runs").exists()
+
+
+def test_a_model_of_ones_own_is_used_with_its_file(place: Path) -> None:
+    result = _train("--init", "linear", "--json", "--precision", "fp32")
+    assert result.exit_code == 0, result.output
+    assert not user_style_path("faces").exists()
+    shutil.copy(place / "photos/0.png", place / "photo.jpg")
+    assert _influ(*_told(result)["next"].split()[1:]).exit_code == 0
