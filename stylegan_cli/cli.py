@@ -6,6 +6,7 @@
 import functools
 import importlib
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -181,4 +182,5 @@ def main() -> None:
     """Run `influ` with the arguments of this process."""
     # A service manager or a closing shell stops us as politely as Ctrl-C does.
     signal.signal(signal.SIGTERM, _stop)
+    logging.captureWarnings(True)
     build_app()()

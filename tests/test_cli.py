@@ -174,3 +174,17 @@ def test_a_result_reads_well_and_parses(capsys: pytest.CaptureFixture[str]) -> N
     ]
     common.emit(result, as_json=True)
     assert json.loads(capsys.readouterr().out) == result | {"file": "a.jpg"}
+
+
+@pytest.mark.parametrize(("options", "seen"), [([], False), (["-v"], True), (["-q"], False)])
+def test_what_libraries_warn_of_takes_a_v_to_see(options: list[str], seen: bool) -> None:
+    script = (
+        "import sys, warnings\nfrom stylegan_cli import cli\n"
+        "def warn() -> None:\n    warnings.warn('the moon is full')\n"
+        "sys.modules['stylegan_cli.commands.warn'] = sys.modules['__main__']\n"
+        f"cli.COMMANDS['warn'] = 'warn:warn'\nsys.argv[1:] = ['warn', *{options}]\ncli.main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ("the moon is full" in result.stderr) == seen

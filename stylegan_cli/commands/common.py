@@ -76,10 +76,12 @@ def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
     handler = RichHandler(
         console=Console(stderr=True), show_time=debug, show_path=debug, markup=False
     )
-    logger = logging.getLogger("stylegan_cli")
-    logger.handlers = [handler]
-    logger.propagate = False
-    logger.setLevel(max(level, logging.DEBUG))
+    # What libraries warn of is for developers: it takes a -v to see it.
+    for name, least in (("stylegan_cli", level), ("py.warnings", level + 10)):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(max(least, logging.DEBUG))
     console.quiet = quiet
 
 
@@ -144,7 +146,7 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(_readable(value) for value in row))
     Console(highlight=False).print(table)
