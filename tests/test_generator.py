@@ -206,6 +206,4 @@ def test_an_odd_folder_does_not_throw_the_code_out() -> None:
     statistics = torch.full((1, 7), 1e4)
     moments = torch.ones(1, ENCODER.moments_dim) * 2
     with torch.no_grad():
-        torch.testing.assert_close(
-            encoder(moments, statistics), encoder(moments, statistics * 1e6)
-        )
+        torch.testing.assert_close(encoder(moments, statistics), encoder(moments, statistics * 1e6))

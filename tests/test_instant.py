@@ -1,0 +1,186 @@
+"""Promises of instant.py and previews.py."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from model_files import small_model
+from PIL import Image
+
+from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.errors import DataError
+from stylegan_cli.instant import (
+    make_style,
+    measure_prior_spread,
+    pictures_in,
+    read_set,
+    starter_photos,
+    with_mode_of_residue,
+)
+from stylegan_cli.pictures import read_rgb
+from stylegan_cli.previews import preview_path, write_preview
+from stylegan_cli.style_file import Base, Style
+from stylegan_cli.stylizer import Stylizer
+
+
+def quiet_base() -> Base:
+    """The small base with a residue of nothing, as that of a colour look."""
+    tensors = dict(small_model().base.tensors)
+    for name in tensors:
+        if name.startswith("generator.residue.leave"):
+            tensors[name] = np.zeros_like(tensors[name])
+    return dataclasses.replace(small_model().base, tensors=tensors)
+
+
+@pytest.fixture(scope="module")
+def backend() -> Backend:
+    return open_backend(small_model().base)
+
+
+@pytest.fixture(scope="module")
+def creator(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Twenty-five warm, dim pictures."""
+    folder = tmp_path_factory.mktemp("creator")
+    paths = []
+    for index, path in enumerate(starter_photos()[40:65]):
+        pixels = read_rgb(path, 96) * np.array([0.9, 0.6, 0.35]) + [20, 5, 10]
+        paths.append(folder / f"{index:02d}.png")
+        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def content() -> list[Path]:
+    return starter_photos()[:8]
+
+
+@pytest.fixture(scope="module")
+def style(creator: list[Path], content: list[Path], backend: Backend) -> Style:
+    return make_style("warm", creator, small_model().base, backend, content=content)
+
+
+def mean_colour(style: Style, base: Base, backend: Backend, photos: list[Path]) -> np.ndarray:
+    stylizer = Stylizer(base, style, backend)
+    painted = [stylizer.paint(read_rgb(path, 128)).reshape(-1, 3) for path in photos]
+    return np.concatenate(painted).mean(0) / 255
+
+
+def test_a_style_tells_what_it_was_made_of(style: Style, creator: list[Path]) -> None:
+    assert (style.name, style.info.pictures, style.info.refined) == ("warm", len(creator), False)
+    assert style.base_hash == small_model().base.hash
+    for part in (style.matrix, style.offset, style.code, style.spread, style.calibration):
+        assert part is not None
+        assert np.isfinite(part).all()
+
+
+def test_the_same_pictures_make_the_same_style(
+    style: Style, creator: list[Path], content: list[Path], backend: Backend
+) -> None:
+    again = make_style("warm", creator, small_model().base, backend, content=content)
+    for name in ("matrix", "offset", "code", "spread", "calibration"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(style, name))
+    assert again.info == style.info
+
+
+def test_calibration_moves_results_toward_the_creator_s_colours(
+    creator: list[Path], content: list[Path]
+) -> None:
+    base = quiet_base()
+    # The map alone meets the creator's colours; the error to make up for is the network's.
+    tensors = dict(base.tensors)
+    for part in ("conv.weight", "gate.weight", "gate.bias"):
+        name = f"generator.colour.leave.{part}"
+        tensors[name] = np.zeros_like(tensors[name])
+    tensors["generator.colour.leave.conv.bias"] = np.array([0.06, -0.06, 0.08], np.float32)
+    base = dataclasses.replace(base, tensors=tensors)
+    backend = open_backend(base)
+    style = make_style("warm", creator, base, backend, content=content)
+    bare = dataclasses.replace(style, calibration=None)
+    wanted = np.mean([read_rgb(path).reshape(-1, 3).mean(0) for path in creator], axis=0) / 255
+    before, after = (
+        np.abs(mean_colour(s, base, backend, content) - wanted).mean() for s in (bare, style)
+    )
+    assert after < 0.8 * before
+
+
+def test_calibration_of_one_picture_is_hardly_trusted(
+    creator: list[Path], content: list[Path], backend: Backend, style: Style
+) -> None:
+    single = make_style("one", creator[:1], small_model().base, backend, content=content)
+    corners = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), -1)
+    moved = [np.abs(s.calibration - corners).mean() for s in (single, style)]  # type: ignore[operator]
+    assert single.info.pictures == 1
+    assert moved[0] < moved[1]
+
+
+def test_unreadable_pictures_are_left_out(
+    creator: list[Path], backend: Backend, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    calls = []
+    found = read_set([broken, *creator[:3]], backend, lambda done, total: calls.append(done))
+    wanted = read_set(creator[:3], backend)
+    assert found.count == 3
+    assert calls == [1, 2, 3, 4]
+    np.testing.assert_array_equal(found.moments, wanted.moments)
+    with pytest.raises(DataError, match="none of the pictures"):
+        read_set([broken], backend)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 3), (40, 900)])
+def test_odd_pictures_can_be_read(size: tuple[int, int], backend: Backend, tmp_path: Path) -> None:
+    path = tmp_path / "odd.png"
+    Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(path)
+    assert np.isfinite(read_set([path], backend).moments).all()
+
+
+def test_pictures_count_alike_whatever_their_size(backend: Backend, tmp_path: Path) -> None:
+    paths = []
+    for value, side in ((0, 16), (255, 200)):
+        paths.append(tmp_path / f"{side}.png")
+        Image.fromarray(np.full((side, side, 3), value, np.uint8)).save(paths[-1])
+    colours = read_set(paths, backend).colours
+    assert colours.mean() == pytest.approx(0.5)
+
+
+def test_a_folder_is_searched_to_its_depth_and_a_picture_is_itself(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    with pytest.raises(DataError, match="holds no pictures"):
+        pictures_in(tmp_path)
+    path = deep / "x.png"
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    assert pictures_in(tmp_path) == pictures_in(path) == [path]
+
+
+def test_a_look_without_a_residue_is_told_from_one_with(style: Style) -> None:
+    base = quiet_base()
+    assert with_mode_of_residue(style, base).info.mode == "colour"
+    loud = with_mode_of_residue(style, small_model().base).info.mode
+    assert loud in ("photographic", "drawn")
+    assert loud == style.info.mode
+
+
+def test_a_single_picture_borrows_its_variety_from_the_base(
+    creator: list[Path], content: list[Path], backend: Backend
+) -> None:
+    base = small_model().base
+    few = make_style("few", creator[:2], base, backend, content=content)
+    np.testing.assert_allclose(few.spread, 0.7 * base.prior_spread, atol=1e-6)
+
+
+def test_the_prior_spread_is_that_of_plain_photos(backend: Backend) -> None:
+    spread = measure_prior_spread(small_model().base, backend)
+    assert spread.shape[1] == small_model().base.generator.code_dim
+    lengths = np.linalg.norm(spread, axis=1)
+    assert (np.diff(lengths) <= 1e-6).all()
+    assert lengths[0] > 0
+
+
+def test_a_preview_lies_beside_its_style(style: Style, backend: Backend, tmp_path: Path) -> None:
+    path = write_preview(small_model().base, style, backend, tmp_path / "warm.safetensors")
+    assert path == preview_path(tmp_path / "warm.safetensors") == tmp_path / "warm.preview.jpg"
+    sheet = read_rgb(path)
+    assert sheet.shape[1] > sheet.shape[0] > 200

@@ -1,0 +1,154 @@
+"""Promises of stylizer.py."""
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from model_files import small_model, write_small_model
+from picture_files import scene
+
+from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.errors import StyleNotFoundError, UsageError
+from stylegan_cli.pictures import Picture, change_depth
+from stylegan_cli.style_file import Mode, Style
+from stylegan_cli.stylizer import Stylizer, open_stylizer, vary
+
+DEPTHS = [np.uint8, np.uint16, np.float32]
+MODES: list[Mode] = ["colour", "photographic", "drawn"]
+
+
+@pytest.fixture(scope="module")
+def backend() -> Backend:
+    return open_backend(small_model().base)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+def style_of(mode: Mode = "photographic") -> Style:
+    style = small_model().styles[0]
+    return dataclasses.replace(style, info=dataclasses.replace(style.info, mode=mode))
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("mode", MODES)
+def test_strength_0_is_the_input_pixel_for_pixel(
+    backend: Backend, mode: Mode, depth: type[np.generic]
+) -> None:
+    pixels = change_depth(scene(50, 70), depth)
+    result = Stylizer(small_model().base, style_of(mode), backend, 0).paint(pixels)
+    np.testing.assert_array_equal(result, pixels)
+    assert not np.shares_memory(result, pixels)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (150, 97), (64, 64)])
+def test_any_picture_keeps_size_and_depth(
+    backend: Backend, mode: Mode, depth: type[np.generic], size: tuple[int, int]
+) -> None:
+    pixels = change_depth(np.resize(scene(60, 80), (*size, 3)), depth)
+    before = pixels.copy()
+    result = Stylizer(small_model().base, style_of(mode), backend).paint(pixels)
+    assert (result.shape, result.dtype) == (pixels.shape, pixels.dtype)
+    assert np.abs(result.astype(float) - pixels).max() > 0
+    assert not np.isnan(result.astype(float)).any()
+    np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_depths_are_painted_alike(backend: Backend, mode: Mode) -> None:
+    stylizer = Stylizer(small_model().base, style_of(mode), backend)
+    results = [stylizer.paint(change_depth(scene(100, 140), depth)) for depth in DEPTHS]
+    eight = [change_depth(result, np.uint8).astype(int) for result in results]
+    assert np.abs(eight[0] - eight[1]).mean() < 1
+    assert np.abs(eight[1] - eight[2]).max() <= 1
+
+
+def test_strength_leads_from_the_photo_to_the_look(backend: Backend) -> None:
+    pixels = change_depth(scene(), np.float32)
+    full, half = (
+        Stylizer(small_model().base, style_of(), backend, strength).paint(pixels)
+        for strength in (1.0, 0.5)
+    )
+    np.testing.assert_allclose(half, (full + pixels) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_strength_out_of_range_is_wrong_use(backend: Backend, strength: float) -> None:
+    with pytest.raises(UsageError, match="--strength"):
+        Stylizer(small_model().base, style_of(), backend, strength)
+
+
+def test_one_seed_is_one_variation() -> None:
+    style = small_model().styles[0]
+    codes = [vary(style, seed).code for seed in (1, 1, 2, 3)]
+    np.testing.assert_array_equal(codes[0], codes[1])
+    assert min(np.abs(codes[0] - codes[2]).max(), np.abs(codes[2] - codes[3]).max()) > 0.01
+    # All variations are among the creator's directions.
+    moved = np.stack([vary(style, seed).code - style.code for seed in range(6)])
+    assert np.linalg.matrix_rank(moved, tol=1e-4) == len(style.spread)
+
+
+def test_variations_of_a_seed_are_painted_alike(model: Path) -> None:
+    painted = [open_stylizer("toon", model=model, seed=s).paint(scene()) for s in (1, 1, 2, None)]
+    np.testing.assert_array_equal(painted[0], painted[1])
+    assert not np.array_equal(painted[0], painted[2])
+    assert not np.array_equal(painted[0], painted[3])
+
+
+def test_one_stylizer_serves_many_threads(backend: Backend) -> None:
+    pictures = [np.roll(scene(60 + 8 * (k % 5), 80), 11 * k, axis=1) for k in range(12)]
+    alone = Stylizer(small_model().base, style_of(), backend)
+    wanted = [alone.paint(picture) for picture in pictures]
+    shared = Stylizer(small_model().base, style_of(), backend)
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in zip(pool.map(shared.paint, pictures), wanted, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_deltas_reach_the_picture(backend: Backend) -> None:
+    name = "residue.leave.conv.weight"
+    shape = small_model().base.generator_tensors[name].shape
+    deltas = {
+        f"{name}.up": np.ones((shape[0], 1), np.float32),
+        f"{name}.down": np.ones((1, shape[1] * 9), np.float32),
+    }
+    refined = dataclasses.replace(style_of(), deltas=deltas)
+    plain, changed = (
+        Stylizer(small_model().base, style, backend).paint(scene())
+        for style in (style_of(), refined)
+    )
+    assert np.abs(plain.astype(int) - changed).mean() > 2
+
+
+def test_repainting_keeps_alpha_and_metadata(backend: Backend) -> None:
+    alpha = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) % 256
+    picture = Picture(pixels=scene(), alpha=alpha.astype(np.uint8), exif=b"Exif", icc=b"icc")
+    result = Stylizer(small_model().base, style_of(), backend).repaint(picture)
+    np.testing.assert_array_equal(result.alpha, picture.alpha)
+    assert (result.exif, result.icc) == (picture.exif, picture.icc)
+    assert not np.array_equal(result.pixels, picture.pixels)
+
+
+def test_both_backends_give_the_same_picture(model: Path) -> None:
+    results = [
+        open_stylizer("toon", model=model, backend=name, device="cpu").paint(scene(90, 130))
+        for name in ("onnx", "torch")
+    ]
+    assert np.abs(results[0].astype(int) - results[1]).max() <= 1
+
+
+def test_references_make_a_style_on_the_spot(model: Path, photo: Path) -> None:
+    stylizer = open_stylizer(model=model, references=[photo])
+    assert stylizer.style.info.pictures == 1
+    assert stylizer.paint(scene()).shape == scene().shape
+
+
+def test_an_unknown_style_names_those_there_are(model: Path) -> None:
+    with pytest.raises(StyleNotFoundError, match="creatorA, toon"):
+        open_stylizer("nobody", model=model)
