@@ -3,6 +3,7 @@
 Numpy and OpenCV in worker processes; every item depends on (seed, step) alone.
 """
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,7 +96,7 @@ class PairedLooks(Dataset[Batch]):
         """The batch of `step`: L looks to read and paint, R more to read; S px crops.
 
         references (L + R, K, S, S, 3) uint8: K pictures of each for the encoder to read;
-        statistics (L + R, STATISTICS_DIM); description (L + R, DESCRIPTION_DIM): see looks.describe;
+        statistics (L + R, STATISTICS_DIM); description (L + R, DESCRIPTION_DIM), see looks;
         matrix (L, 3, 3), offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
         short_side (L, B) px.
         """
@@ -185,6 +186,8 @@ class PairedLooks(Dataset[Batch]):
 def seed_worker(worker: int) -> None:
     """One OpenCV thread per worker process: the cores belong to the training."""
     cv2.setNumThreads(1)
+    # A terminal sends Ctrl-C to every process: the training alone decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _crop(

@@ -235,7 +235,8 @@ class Pretraining:
         self.base.load_state_dict(state["base"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.total_steps = state["step"], state["total_steps"]
+        self.step = state["step"]
+        self.total_steps = self.config.steps or state["total_steps"]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
@@ -260,14 +261,19 @@ def pretrain(
     torch.manual_seed(config.seed)
     run = Pretraining(default_base(), config, device)
     if init is not None:
-        run.base.load_state_dict({name: torch.from_numpy(value) for name, value in init.items()})
+        _load(run.base, init)
         run.ema = Ema(run.base, config.ema)
     if resume and (state := load_latest_checkpoint(run_dir)):
         run.load_state_dict(state)
+    if run.total_steps is not None and run.step >= run.total_steps:
+        return True
     train, kept = _split_domains(domains)
     validation = list(_validation_batches(kept, config, run.device))
     if run.step == 0 and init is None:
         run.standardise(validation)
+    if not resume:
+        for old in run_dir.glob("checkpoint-*.pt"):
+            old.unlink()  # or the newest of another run would be taken for this one's
     save_config(run_dir, asdict(config))
     started = time.monotonic()
     with Metrics(run_dir, COLUMNS, run.step) as metrics, stop_between_steps() as stop:
@@ -293,6 +299,16 @@ def pretrain(
             if last:
                 break
     return not stop.requested
+
+
+def _load(base: Base, tensors: Mapping[str, np.ndarray]) -> None:
+    """Raises TrainingError where the tensors are of another architecture."""
+    try:
+        base.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    except RuntimeError as error:
+        raise TrainingError(
+            "the model to start from has another architecture; leave --init out"
+        ) from error
 
 
 def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:
