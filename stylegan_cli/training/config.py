@@ -26,7 +26,7 @@ class TrainingConfig:
     )
     scales: tuple[float, float] = (0.85, 1.15)  # of the working size, drawn for every step
     batch: int = 4
-    lr_g: float = 1e-3  # of the low-rank deltas
+    lr_g: float = 3e-4  # of the low-rank deltas
     lr_code: float = 1e-3
     lr_d: float = 4e-4
     warmup: int = 20
