@@ -281,7 +281,7 @@ def pretrain(
             values = run.run_step(batch)
             if not np.isfinite(values["loss"]):
                 raise TrainingError(
-                    f"the loss is not a number at step {run.step}; resume with a lower --lr"
+                    f"the loss is not a number at step {run.step}; resume with a lower --lr-g"
                 )
             elapsed_s = time.monotonic() - started
             if run.total_steps is None and run.step >= TIMED_STEPS:

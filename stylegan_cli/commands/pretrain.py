@@ -55,7 +55,7 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Make a base: one network that reads a look from pictures and paints it on others."""
-    from stylegan_cli.checkpoints import has_checkpoint
+    from stylegan_cli.checkpoints import has_checkpoint, load_config
     from stylegan_cli.config import from_mapping, load_toml, to_mapping
     from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
@@ -77,11 +77,12 @@ def pretrain(
         "sample_every": sample_every,
         "save_every": save_every,
     }
-    # What is typed goes before the file, and the file before defaults.
+    # What is typed goes before the file, that before what a resumed run had, that before defaults.
     spelt = {"looks": "batch", "lr": "lr_g", "time_limit_s": "time_limit"}
     typed = {k: v for k, v in options.items() if is_typed(context, spelt.get(k, k))}
     settings = load_toml(config_file) if config_file else {}
-    config = from_mapping(PretrainConfig, options | settings | typed)
+    before = load_config(out) if resume and has_checkpoint(out) else {}
+    config = from_mapping(PretrainConfig, options | before | settings | typed)
     device = resolve_device(device, needs_torch=True)
     if has_checkpoint(out) and not (resume or overwrite):
         raise OutputExistsError(f"{out} holds a run already; add --resume or --overwrite")

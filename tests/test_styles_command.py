@@ -1,0 +1,204 @@
+"""Promises of `influ styles`, `influ export` and `influ info`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Influ
+from model_files import small_model, write_small_model
+
+from stylegan_cli import style_file
+from stylegan_cli.checkpoints import BEST_NAME
+from stylegan_cli.commands.export import export
+from stylegan_cli.commands.info import info
+from stylegan_cli.commands.styles import add, list_styles, remove
+from stylegan_cli.errors import (
+    DataError,
+    OutputExistsError,
+    StyleFileError,
+    StyleNotFoundError,
+    TrainingError,
+    UsageError,
+)
+from stylegan_cli.instant import starter_photos
+from stylegan_cli.style_file import find_style, read_model, read_style
+
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_model(tmp_path_factory.mktemp("model") / style_file.SHIPPED_MODEL)
+
+
+@pytest.fixture
+def shipped(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(style_file, "weights_dir", lambda: model.parent)
+    return model
+
+
+@pytest.fixture(autouse=True)
+def styles_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INFLU_STYLES", str(tmp_path / "styles"))
+    return tmp_path / "styles"
+
+
+@pytest.fixture
+def creator(tmp_path: Path) -> Path:
+    """A folder of three pictures, and a file that is none."""
+    folder = tmp_path / "creator"
+    folder.mkdir()
+    for path in starter_photos()[:3]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_a_style_is_made_listed_and_removed(
+    influ: Influ, creator: Path, model: Path, styles_dir: Path
+) -> None:
+    made = influ("styles", "add", "anna", creator, "--model", model, "--licence", "CC0", "--json")
+    assert made.returncode == 0, made.stderr
+    record = json.loads(made.stdout)
+    assert (record["style"], record["pictures"]) == ("anna", 3)
+    assert "broken.jpg" in made.stderr
+    assert Path(record["file"]) == styles_dir / "anna.safetensors"
+    assert Path(record["preview"]).read_bytes()[:2] == b"\xff\xd8"
+    listed = json.loads(influ("styles", "list", "--model", model, "--json").stdout)["styles"]
+    assert (listed[0]["name"], listed[0]["origin"]) == ("anna", "yours")
+    assert influ("styles", "remove", "anna").returncode == 0
+    assert list(styles_dir.iterdir()) == []
+    again = influ("styles", "remove", "anna")
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+
+
+def test_a_style_file_registers_nothing(
+    creator: Path, shipped: Path, styles_dir: Path, tmp_path: Path, capsys: Printed
+) -> None:
+    out = tmp_path / "anna.safetensors"
+    add("anna", creator, out=out, licence="with consent", as_json=True)
+    assert json.loads(capsys.readouterr().out)["use"] == f"--model {out}"
+    assert not styles_dir.exists()
+    style = read_style(out, small_model().base)
+    assert (style.name, style.info.licence, style.info.pictures) == ("anna", "with consent", 3)
+
+
+def test_a_taken_name_is_refused_before_any_work(
+    creator: Path, shipped: Path, styles_dir: Path, capsys: Printed
+) -> None:
+    styles_dir.mkdir()
+    taken = styles_dir / "anna.safetensors"
+    taken.write_bytes(b"mine")
+    for picture in creator.iterdir():
+        picture.unlink()  # were there any work, it would fail at the pictures
+    with pytest.raises(OutputExistsError, match="--overwrite") as refused:
+        add("anna", creator)
+    assert refused.value.exit_code == 2
+    assert taken.read_bytes() == b"mine"
+    with pytest.raises(DataError, match="holds no pictures"):
+        add("anna", creator, overwrite=True)
+
+
+def test_overwriting_replaces_the_style(creator: Path, shipped: Path, capsys: Printed) -> None:
+    add("anna", creator, licence="first")
+    add("anna", creator / starter_photos()[0].name, licence="second", overwrite=True)
+    style = find_style("anna")[1]
+    assert (style.info.licence, style.info.pictures) == ("second", 1)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".x", ""])
+def test_a_name_that_could_be_no_file_is_refused(
+    name: str, creator: Path, shipped: Path, tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match="name"):
+        add(name, creator)
+    with pytest.raises(UsageError, match="name"):
+        remove(name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_name_is_checked_before_a_file_is_made_too(
+    creator: Path, shipped: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="name"):
+        add("../x", creator, out=tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_shipped_style_can_not_be_removed(shipped: Path) -> None:
+    before = shipped.read_bytes()
+    with pytest.raises(StyleNotFoundError, match="you have no style 'toon'"):
+        remove("toon")
+    assert shipped.read_bytes() == before
+
+
+def test_the_listing_says_what_stands_before_what(
+    creator: Path, shipped: Path, capsys: Printed
+) -> None:
+    add("toon", creator)
+    capsys.readouterr()
+    list_styles(as_json=True)
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["styles"]}
+    assert (rows["toon"]["origin"], rows["toon"]["shadows"]) == ("yours", True)
+    assert (rows["creatorA"]["origin"], rows["creatorA"]["shadows"]) == ("shipped", False)
+    list_styles()
+    assert "creatorA" in capsys.readouterr().out
+
+
+def test_a_style_is_exported_with_its_base(
+    creator: Path, shipped: Path, tmp_path: Path, capsys: Printed
+) -> None:
+    more = tmp_path / "more.safetensors"
+    add("more", creator, out=more)
+    capsys.readouterr()
+    out = tmp_path / "out.safetensors"
+    export("toon", out, add=[more], as_json=True)
+    record = json.loads(capsys.readouterr().out)
+    assert record["styles"] == ["toon", "more"]
+    assert record["bytes"] == out.stat().st_size
+    found = read_model(out)
+    assert found.base.hash == small_model().base.hash == record["base"]
+    before = out.read_bytes()
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        export("creatorA", out)
+    assert out.read_bytes() == before
+    export("creatorA", out, overwrite=True)
+    assert [style.name for style in read_model(out).styles] == ["creatorA"]
+
+
+def test_a_run_is_exported_at_its_best(model: Path, tmp_path: Path, capsys: Printed) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / BEST_NAME).write_bytes(model.read_bytes())
+    export(str(run), tmp_path / "out.safetensors")
+    found = read_model(tmp_path / "out.safetensors")
+    assert [style.name for style in found.styles] == ["creatorA", "toon"]
+
+
+def test_what_can_not_be_exported_is_said(shipped: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.onnx"):
+        export("toon", tmp_path / "out.onnx")
+    with pytest.raises(StyleNotFoundError, match="nobody"):
+        export("nobody", tmp_path / "out.safetensors")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TrainingError, match="holds no checkpoint"):
+        export(str(tmp_path / "empty"), tmp_path / "out.safetensors")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_info_describes_models_and_styles(
+    influ: Influ, creator: Path, shipped: Path, tmp_path: Path, capsys: Printed
+) -> None:
+    info(as_json=True)
+    record = json.loads(capsys.readouterr().out)
+    assert (record["kind"], record["base_hash"]) == ("model", small_model().base.hash)
+    assert [creator["name"] for creator in record["creators"]] == ["creatorA", "toon"]
+    add("anna", creator, out=tmp_path / "anna.safetensors", licence="CC0")
+    capsys.readouterr()
+    shown = influ("info", tmp_path / "anna.safetensors")
+    assert shown.returncode == 0, shown.stderr
+    assert "CC0" in shown.stdout
+    assert small_model().base.hash in shown.stdout
+    with pytest.raises(StyleFileError, match="not a file"):
+        info(tmp_path / "lost.safetensors")
