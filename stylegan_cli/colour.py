@@ -58,6 +58,17 @@ def transfer_table(
     return table
 
 
+def colour_distance(first: Colours, second: Colours, directions: int = 24) -> float:
+    """Sliced Wasserstein-1 distance of two sets of colours (Rabin et al. 2011), in unit colour."""
+    shares = np.linspace(1, 99, 99)
+    distances = []
+    for seed in range(directions):
+        axis = _random_rotation(seed)[:, 0]
+        quantiles = [np.percentile(colours @ axis, shares) for colours in (first, second)]
+        distances.append(np.abs(quantiles[0] - quantiles[1]).mean())
+    return float(np.mean(distances))
+
+
 def apply_table(colours: Colours, table: np.ndarray) -> Colours:
     """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
     top = len(table) - 1

@@ -12,14 +12,17 @@ import numpy as np
 
 from stylegan_cli.backends import Backend, Painter, open_backend
 from stylegan_cli.colour import (
+    apply_table,
+    colour_distance,
     lattice,
     linear_map,
     look_statistics,
     sample_colours,
+    transfer_table,
 )
 from stylegan_cli.devices import resolve_threads
 from stylegan_cli.errors import DataError, PictureError
-from stylegan_cli.networks.folding import fold_style, merge_deltas
+from stylegan_cli.networks.folding import apply_colour, fold_style, merge_deltas
 from stylegan_cli.pictures import find_pictures, read_rgb, to_unit
 from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.rendering import enlarge_residue, fit_affine, run_painter
@@ -35,9 +38,10 @@ CALIBRATION_PICTURES = 24
 PHOTOGRAPHIC_SIZE, DRAWN_SIZE = 384, 512  # px, short side of the working copy
 
 # Calibration is trusted with many pictures, and less the further it wants to move colours: a base
-# errs by a few percent, two unlike sets of people by more.
+# errs by a few percent, two unlike sets of people by a tenth and more.
 TRUSTED_PICTURES = 20
-TRUSTED_SHIFT = 0.04  # root mean square, unit colours
+CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
+TRUSTED_SHIFT = 0.12  # root mean square, unit colours
 
 QUIET_RESIDUE = 0.004  # root mean square, unit: below it the table alone is the look
 PHOTOGRAPHIC_PSNR = 33.0  # dB of a residue brought up twofold against the residue itself
@@ -99,6 +103,9 @@ def make_style(
     )
     painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
     mode = _choose_mode(painted)
+    # Without a residue the per-pixel part is all, and every content colour can be asked.
+    quiet = mode == "colour"
+    results = np.clip(apply_colour(folded, before), 0, 1) if quiet else _colours_of(painted)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -113,7 +120,7 @@ def make_style(
         matrix=matrix,
         offset=offset,
         code=code,
-        calibration=_calibrate(painted, creator),
+        calibration=_calibrate(results, creator),
         spread=_variety(base, backend, creator, before, variety),
     )
 
@@ -219,23 +226,41 @@ def _paint_photos(painter: Painter, photos: Sequence[np.ndarray]) -> list[_Paint
     return [_Painted(unit, *run_painter(painter, unit)) for unit in units]
 
 
-def _calibrate(painted: Sequence[_Painted], creator: LookSet) -> np.ndarray:
-    """A (2, 2, 2, 3) table for the per-pixel part that moves the results' colours to the creator's.
+def _calibrate(results: np.ndarray, creator: LookSet) -> np.ndarray:
+    """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
 
-    Linear, and shrunk toward doing nothing where there is little to trust.
+    results: (N, 3) unit colours of what the network makes of the content. The linear map, or a
+    table of the whole distribution where that is closer on pixels kept aside; shrunk toward doing
+    nothing where there is little to trust.
     """
     rng = numpy_generator(0, 0, "calibration")
+    results, target = rng.permutation(results), rng.permutation(creator.colours)
+    fitted, kept = results[::2], results[1::2]
+    matrix, offset = linear_map(fitted, target[::2])
+    linear = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
+    table = transfer_table(fitted, target[::2], size=CALIBRATION_POINTS)
+    chosen = min(
+        (linear, table),
+        key=lambda t: colour_distance(apply_table(kept, t), target[1::2]),
+    )
+    moved = float(np.sqrt(np.mean((apply_table(kept, chosen) - kept) ** 2)))
+    trust = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** 2) / (1 + (moved / TRUSTED_SHIFT) ** 2)
+    points = len(chosen)
+    nothing = lattice(points).reshape(chosen.shape)
+    calibration: np.ndarray = nothing + trust * (chosen - nothing)
+    log.info(
+        "calibration of %d points moves colours by %.3f and is trusted to %.0f %%",
+        *(points, moved, 100 * trust),
+    )
+    return calibration.astype(np.float32)
+
+
+def _colours_of(painted: Sequence[_Painted]) -> np.ndarray:
+    """SET_COLOURS unit colours of painted photos, an equal share of each."""
+    rng = numpy_generator(0, 0, "painted colours")
     results = [np.clip(p.toned + p.residue, 0, 1).reshape(-1, 3) for p in painted]
     share = -(-SET_COLOURS // len(results))
-    after = np.concatenate([r[rng.integers(0, len(r), share)] for r in results])
-    matrix, offset = linear_map(after, creator.colours)
-    shift = after @ matrix + offset - after
-    moved = float(np.sqrt(np.mean(shift**2)))
-    trust = creator.count / (creator.count + TRUSTED_PICTURES) / (1 + (moved / TRUSTED_SHIFT) ** 2)
-    corners = lattice(2)
-    table: np.ndarray = corners + trust * (corners @ matrix + offset - corners)
-    log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
-    return table.reshape(2, 2, 2, 3).astype(np.float32)
+    return np.concatenate([r[rng.integers(0, len(r), share)] for r in results])
 
 
 def _choose_mode(painted: Sequence[_Painted]) -> Mode:
