@@ -268,6 +268,8 @@ def test_a_stop_is_saved_and_told(folder: Path, data: TrainingData, base: Path) 
     assert outcome.stopped
     assert 2 <= outcome.steps < 1000
     assert _learnt(folder)["step"] == outcome.steps
+    # Not judged: a resumed run judges where an uninterrupted one does.
+    assert all(row["hatcher/score"] == "" for row in read_metrics(folder / "metrics.csv"))
 
 
 def test_a_loss_that_is_no_number_stops_with_a_remedy(

@@ -315,19 +315,21 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
         Metrics(run.folder, run.columns, run.players.step) as metrics,
         stop_between_steps() as stop,
     ):
-        last = run.is_over()
-        while not last:
+        while not (run.is_over() or stop.requested):
             values = run.step()
-            step, last = run.players.step, run.is_over() or stop.requested
-            if is_due(step, LOG_EVERY) or last:
+            step, over = run.players.step, run.is_over()
+            if is_due(step, LOG_EVERY) or over:
                 metrics.write(step, values)
-            if is_due(step, config.validate_every) or last:
+            # Not at a stop: a resumed run is judged where an uninterrupted one is.
+            if is_due(step, config.validate_every) or over:
                 metrics.write(step, run.judge())
-            if is_due(step, config.sample_every) or last:
+            if is_due(step, config.sample_every) or over:
                 run.write_sheet()
-            if is_due(step, config.save_every) or last:
+            if is_due(step, config.save_every) or over:
                 run.save()
             on_progress(step, run.players.total_steps or 0)
+        if stop.requested:
+            run.save()
     return Outcome(run.best_model(), run.players.step, run.players.total_steps, not run.is_over())
 
 
