@@ -42,7 +42,7 @@ def train(
     size: Annotated[int | None, typer.Option(show_default="160", help="Crops, px.")] = None,
     batch: Annotated[int | None, typer.Option(show_default="4", help="Crops per step.")] = None,
     lr_g: Annotated[
-        float | None, typer.Option(show_default="0.0003", help="Learning rate of the painter.")
+        float | None, typer.Option(show_default="0.0002", help="Learning rate of the painter.")
     ] = None,
     lr_d: Annotated[
         float | None, typer.Option(show_default="0.0004", help="Learning rate of the critics.")

@@ -16,15 +16,18 @@ NUMBERS_PER_CREATOR = 84_000  # 168 kB as fp16, so that a refined style stays be
 class LowRankDelta(nn.Module):
     """`up @ down`, shaped like one convolution's weight (Hu et al. 2021, eq. 3); zero at the start.
 
-    rank: as many as `numbers` allow, at least 1 and at most full rank.
+    weight: the one it is added to. Its rank is as high as `numbers` allow, at least 1.
     """
 
-    def __init__(self, shape: torch.Size, numbers: int) -> None:
+    def __init__(self, weight: Tensor, numbers: int) -> None:
         super().__init__()
+        shape = weight.shape
         rows, columns = shape[0], shape[1:].numel()
         rank = max(1, min(rows, numbers // (rows + columns)))
         self.shape = shape
-        self.down = nn.Parameter(torch.randn(rank, columns) * columns**-0.5)
+        # As large as the weight's entries, so that a step moves every layer by a like share.
+        size = 1.0 if weight.is_meta else float(weight.detach().square().mean().sqrt())
+        self.down = nn.Parameter(torch.randn(rank, columns) * size)
         self.up = nn.Parameter(torch.zeros(rows, rank))
 
     def forward(self) -> Tensor:
@@ -48,7 +51,7 @@ class CreatorParameters(nn.Module):
             if name.startswith("residue.") and weight.ndim == 4
         ]
         share = numbers // max(1, len(self.names))
-        self.deltas = nn.ModuleList(LowRankDelta(weights[name].shape, share) for name in self.names)
+        self.deltas = nn.ModuleList(LowRankDelta(weights[name], share) for name in self.names)
 
     def merge(self, weights: Weights) -> dict[str, Tensor]:
         """The generator's weights with this creator's deltas added, differentiably."""
