@@ -39,7 +39,7 @@ COLUMNS = (
     *("loss", "residue", "toned", "gradient", "told", "lr", "seconds"),
     *("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain"),
 )
-TOLD_SCALE = 2.0  # of a description inside a code
+SURE = 3.0  # the logit, inside a code, of a layer that is surely there
 VALIDATION_STEPS = 12  # batches of looks that no training step draws
 
 
@@ -125,7 +125,8 @@ class Base(nn.Module):
 
 
 def _prompt(code: Tensor, description: Tensor, prompted: Tensor) -> Tensor:
-    told = torch.where(prompted[:, None], TOLD_SCALE * description, code[:, :DESCRIPTION_DIM])
+    truth = SURE * (2 * description - 1)
+    told = torch.where(prompted[:, None], truth, code[:, :DESCRIPTION_DIM])
     return torch.cat([told, code[:, DESCRIPTION_DIM:]], dim=1)
 
 
@@ -152,12 +153,12 @@ def pair_losses(
 
 
 def description_loss(code: Tensor, description: Tensor) -> Tensor:
-    """Squared error of the first entries of a code as a description of the look's layers.
+    """Cross entropy of the first entries of a code, as logits, with the layers a look has.
 
-    code: (L, code_dim); description: (L, DESCRIPTION_DIM). Where a set does not show a layer's
-    numbers, the best answer is their mean, and the generator learns to paint cautiously.
+    code: (L, code_dim); description: (L, DESCRIPTION_DIM) of 0 and 1.
     """
-    return functional.mse_loss(code[:, :DESCRIPTION_DIM], TOLD_SCALE * description)
+    logits = code[:, :DESCRIPTION_DIM]
+    return functional.binary_cross_entropy_with_logits(logits, description)
 
 
 class Pretraining:
