@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -28,6 +29,24 @@ Device = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw depends on it.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")]
+
+DEFAULT_STYLE = "creatorA"
+
+Style = Annotated[
+    str | None,
+    typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),
+]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PICTURE", help="Instead of a style, a picture with the look; repeatable."
+    ),
+]
+ModelFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
+]
+Strength = Annotated[float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")]
+Backend = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")]
 
 Threads = Annotated[
     int | None,

@@ -2,25 +2,31 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from stylegan_cli.commands.common import Device, Json, Overwrite, Seed, console, emit, progress
-from stylegan_cli.commands.stylize import DEFAULT_STYLE
+from stylegan_cli.commands.common import (
+    Backend,
+    Device,
+    Json,
+    ModelFile,
+    Overwrite,
+    Seed,
+    Strength,
+    Style,
+    console,
+    emit,
+    progress,
+)
 
 
 def generate(
     photo: Annotated[
         Path, typer.Argument(metavar="PHOTO", show_default=False, help="The picture to vary.")
     ],
-    style: Annotated[
-        str | None,
-        typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
-    ] = None,
+    style: Style = None,
+    model: ModelFile = None,
     count: Annotated[int, typer.Option(min=1, max=999, help="How many variations.")] = 9,
     seed: Seed = 0,
     out: Annotated[
@@ -33,12 +39,8 @@ def generate(
             help="Folder for the pictures and their grid.",
         ),
     ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")
-    ] = 1.0,
-    backend: Annotated[
-        Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")
-    ] = "auto",
+    strength: Strength = 1.0,
+    backend: Backend = "auto",
     overwrite: Overwrite = False,
     device: Device = "auto",
     as_json: Json = False,

@@ -3,13 +3,23 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from stylegan_cli.commands.common import Device, Json, console, emit, progress, say_error
-
-DEFAULT_STYLE = "creatorA"
+from stylegan_cli.commands.common import (
+    Backend,
+    Device,
+    Json,
+    ModelFile,
+    References,
+    Strength,
+    Style,
+    console,
+    emit,
+    progress,
+    say_error,
+)
 
 
 def stylize(
@@ -21,19 +31,9 @@ def stylize(
             help="Pictures, folders of pictures, or - for standard input.",
         ),
     ],
-    style: Annotated[
-        str | None,
-        typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),
-    ] = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PICTURE", help="Instead of a style, a picture with the look; repeatable."
-        ),
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
-    ] = None,
+    style: Style = None,
+    reference: References = None,
+    model: ModelFile = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -43,9 +43,7 @@ def stylize(
             help="File for one result (picture suffix), folder for many, or - for standard output.",
         ),
     ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")
-    ] = 1.0,
+    strength: Strength = 1.0,
     recursive: Annotated[
         bool,
         typer.Option("--recursive", "-r", help="Folders with the folders inside, mirrored in -o."),
@@ -71,9 +69,7 @@ def stylize(
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF and HEIC.")
     ] = 95,
-    backend: Annotated[
-        Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")
-    ] = "auto",
+    backend: Backend = "auto",
     max_pixels: Annotated[
         float, typer.Option(min=0, metavar="MP", help="Refuse larger pictures; in million pixels.")
     ] = 250,

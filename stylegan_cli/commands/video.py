@@ -7,8 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from stylegan_cli.commands.common import Device, Json, Overwrite, console, emit, progress
-from stylegan_cli.commands.stylize import DEFAULT_STYLE
+from stylegan_cli.commands.common import (
+    DEFAULT_STYLE,
+    Backend,
+    Device,
+    Json,
+    ModelFile,
+    Overwrite,
+    References,
+    Strength,
+    Style,
+    console,
+    emit,
+    progress,
+)
 
 
 def video(
@@ -22,22 +34,10 @@ def video(
             help="File to write (.mp4, .mov, .mkv, .webm), or a folder for it.",
         ),
     ] = None,
-    style: Annotated[
-        str | None,
-        typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),
-    ] = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PICTURE", help="Instead of a style, a picture with the look; repeatable."
-        ),
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
-    ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")
-    ] = 1.0,
+    style: Style = None,
+    reference: References = None,
+    model: ModelFile = None,
+    strength: Strength = 1.0,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="Begin here: 12.5, 90s, 1m.")
     ] = None,
@@ -79,9 +79,7 @@ def video(
         typer.Option(help="HDR clips: refuse them, or bring them to ordinary range."),
     ] = "error",
     overwrite: Overwrite = False,
-    backend: Annotated[
-        Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")
-    ] = "auto",
+    backend: Backend = "auto",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import torch
+    from torch import library
 
 # The operators whose shapes torchvision registers unconditionally; schemas as in its C++ half.
 _DECLARED = (
@@ -21,7 +21,7 @@ _DECLARED = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 # torch forgets a declaration as soon as its Library is collected.
-_kept_alive: list["torch.library.Library"] = []
+_kept_alive: list["library.Library"] = []
 
 
 def import_torchvision() -> ModuleType:
@@ -34,12 +34,12 @@ def import_torchvision() -> ModuleType:
     except RuntimeError as error:
         if "torchvision::" not in str(error) or _kept_alive:
             raise
-    import torch
+    from torch import library
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    operators = library.Library("torchvision", "FRAGMENT")
     for schema in _DECLARED:
-        library.define(schema)
-    _kept_alive.append(library)
+        operators.define(schema)
+    _kept_alive.append(operators)
     return importlib.import_module("torchvision")
