@@ -220,8 +220,9 @@ def _recompress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.7:
         return picture
     quality = int(rng.integers(60, 96))
-    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    # OpenCV takes BGR for granted, and chroma is what JPEG halves.
+    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
 
 
 def _log_uniform(rng: np.random.Generator, most: int) -> int:
