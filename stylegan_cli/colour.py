@@ -84,6 +84,21 @@ def apply_table(colours: Colours, table: np.ndarray) -> Colours:
     return result
 
 
+def with_luma_of(styled: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """`photo`'s colours with the luma of `styled`; (H, W, 3) unit each, float32.
+
+    Luminance-only transfer (Gatys et al. 2016, "Preserving color in neural artistic style
+    transfer", section 4) on ITU-R BT.601 luma. Where no such colour exists, what stands out of grey
+    is reduced and the luma kept.
+    """
+    luma = np.clip(styled @ LUMA, 0, 1)[..., None]
+    chroma = photo - (photo @ LUMA)[..., None]
+    room = np.where(chroma > 0, 1 - luma, luma)
+    share = np.min(room / np.maximum(np.abs(chroma), 1e-6), axis=-1, keepdims=True)
+    result: np.ndarray = np.clip(luma + np.minimum(share, 1) * chroma, 0, 1)
+    return result.astype(np.float32)
+
+
 def look_statistics(creator: Colours, content: Colours, picture_count: int) -> np.ndarray:
     """What the look encoder is told about the colours of a creator's set beside the content's.
 

@@ -81,15 +81,17 @@ def make_style(
     content: Sequence[Path] | None = None,
     licence: str = "",
     variety: int = VARIETY_RANK,
+    need_all: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
     """The style of `pictures`, read in one forward pass.
 
     content: photos the creator might have started from; the base's own statistics and the starter
     photos where None. variety: directions of the creator's variety, at most.
-    Raises DataError where no picture can be read.
+    need_all: stop at a picture that can't be read instead of leaving it out.
+    Raises DataError where no picture can be read, PictureError where all are needed.
     """
-    creator = read_set(pictures, backend, on_progress)
+    creator = read_set(pictures, backend, on_progress, need_all=need_all)
     if content is None:
         before = to_unit(base.content_colours)
         photos = _read_all(starter_photos()[:CALIBRATION_PICTURES])
@@ -129,12 +131,14 @@ def read_set(
     pictures: Sequence[Path],
     backend: Backend,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    need_all: bool = False,
 ) -> LookSet:
     """Read a creator's pictures; unreadable ones are named in the log and left out.
 
-    Raises DataError where none is left.
+    Raises DataError where none is left, PictureError for the first one where all are needed.
     """
-    arrays = _read_all(pictures, on_progress)
+    arrays = _read_all(pictures, on_progress, need_all)
     moments = np.concatenate([backend.moments(_encoder_input(array)) for array in arrays])
     rng = numpy_generator(0, 0, "creator colours")
     share = -(-SET_COLOURS // len(arrays))
@@ -173,12 +177,16 @@ def measure_prior_spread(base: Base, backend: Backend) -> np.ndarray:
 
 
 def _read_all(
-    paths: Sequence[Path], on_progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path],
+    on_progress: Callable[[int, int], None] | None = None,
+    need_all: bool = False,
 ) -> list[np.ndarray]:
     def read(path: Path) -> np.ndarray | None:
         try:
             return read_rgb(path, ENCODER_SHORT_SIDE)
         except PictureError as error:
+            if need_all:
+                raise
             log.warning("%s", error)
             return None
 

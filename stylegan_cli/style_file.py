@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +70,7 @@ class StyleInfo:
     mode: Mode = "photographic"
     refined: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
+    model: str = ""  # file name of the model it was made on, where that is not the shipped one
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -103,8 +104,7 @@ class Style:
 
     def renamed(self, name: str) -> "Style":
         """The same look under another name."""
-        info = dataclasses.replace(self.info, name=name, display_name=name)
-        return dataclasses.replace(self, info=info)
+        return _with_info(self, name=name, display_name=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +169,7 @@ class FoundStyle:
     origin: Literal["yours", "shipped", "model"]
     info: StyleInfo
     shadows: bool = False  # a shipped style has the same name
+    fits: bool = True  # it was made on the base of the model that is asked
 
 
 def check_name(name: str) -> None:
@@ -198,10 +199,7 @@ def read_style(path: Path, base: Base) -> Style:
     with _opened(path) as file:
         document = _document(file, path, "style")
         if document.get("base_hash") != base.hash:
-            raise StyleFileError(
-                f"{path} was made on the base {document.get('base_hash')}, not on {base.hash}; "
-                "name the model it belongs to with --model, or make the style again"
-            )
+            raise _other_base(document, base, path)
         return _read_style(file, document.get("creator"), "creator/", base.hash, base, path)
 
 
@@ -271,6 +269,13 @@ def register(style: Style, *, overwrite: bool = False) -> Path:
     return path
 
 
+def with_model(style: Style, model: Path) -> Style:
+    """`style` remembering the name of `model`, where that has another base than the shipped one."""
+    shipped = weights_dir() / SHIPPED_MODEL
+    same = shipped.exists() and read_info(shipped).get("base_hash") == style.base_hash
+    return style if same else _with_info(style, model=model.name)
+
+
 def free_name(name: str) -> str:
     """`name`, or NAME-2, NAME-3, … where the user has styles of that name already."""
     candidates = (name if n == 1 else f"{name}-{n}" for n in range(1, 10_000))
@@ -280,51 +285,83 @@ def free_name(name: str) -> str:
 def list_styles(model: Path | None = None) -> list[FoundStyle]:
     """Every style that can be used by name: the user's own, then the model's."""
     path = model or shipped_model()
-    entries = _creators(read_info(path), path) if path.exists() else []
+    document = read_info(path) if path.exists() else {}
+    entries = _creators(document, path)
     theirs = {info.name: info for info in (_info(entry, path) for entry in entries)}
     found = []
     for file in sorted(user_styles_dir().glob(f"*{SUFFIX}")):
         try:
-            info = _info(read_info(file).get("creator"), file)
+            own = read_info(file)
+            info = _info(own.get("creator"), file)
         except StyleFileError:
             continue  # not a style: reading it by name says what is wrong with it
-        found.append(FoundStyle(file.stem, file, "yours", info, file.stem in theirs))
-    own = {style.name for style in found}
+        fits = own.get("base_hash") == document.get("base_hash")
+        found.append(FoundStyle(file.stem, file, "yours", info, file.stem in theirs, fits))
+    names = {style.name for style in found}
     origin: Literal["model", "shipped"] = "model" if model else "shipped"
-    return found + [FoundStyle(n, path, origin, i) for n, i in theirs.items() if n not in own]
+    return found + [FoundStyle(n, path, origin, i) for n, i in theirs.items() if n not in names]
 
 
 def find_style(name: str | None, model: Path | None = None) -> tuple[Base, Style]:
     """The style called `name` and its base.
 
-    Looked for in `model` (a model or a style file), else among the user's own, else the shipped.
-    A style file, or a model of one creator, needs no name. Raises StyleNotFoundError.
+    Looked for among the creators of `model`, then among the user's own made on its base. Without
+    a model: among the user's own, then the shipped. A style file, or a model of one creator, needs
+    no name. Raises StyleNotFoundError, and StyleFileError for a style of another base.
     """
-    if model is not None and not model.exists():
+    base, styles = find_styles([name], model)
+    return base, styles[0]
+
+
+def find_styles(names: Sequence[str | None], model: Path | None = None) -> tuple[Base, list[Style]]:
+    """Several styles of one base, each found as by `find_style`."""
+    if model is None:
+        shipped = read_model(shipped_model())
+        return shipped.base, [_own_or_shipped(name or DEFAULT_STYLE, shipped) for name in names]
+    if not model.exists():
         raise StyleNotFoundError(f"there is no file {model}; name a model or style file")
-    if model is not None and read_info(model).get("kind") == "style":
+    if read_info(model).get("kind") == "style":
         base = read_model(shipped_model()).base
         style = read_style(model, base)
-        if name not in (None, style.name):
-            raise StyleNotFoundError(f"{model} holds the style '{style.name}', not '{name}'")
-        return base, style
-    if model is not None:
-        read = read_model(model)
-        if name is None and len(read.styles) == 1:
-            return read.base, read.styles[0]
-        return read.base, read.style(name or DEFAULT_STYLE)
-    name = name or DEFAULT_STYLE
+        for name in names:
+            if name not in (None, style.name):
+                raise StyleNotFoundError(f"{model} holds the style '{style.name}', not '{name}'")
+        return base, [style for _ in names]
+    read = read_model(model)
+    return read.base, [_in_model_or_own(name, read) for name in names]
+
+
+def _own_or_shipped(name: str, shipped: Model) -> Style:
     own = user_style_path(name)
-    shipped = read_model(shipped_model())
     if own.exists():
-        return shipped.base, read_style(own, shipped.base)
+        return read_style(own, shipped.base)
     if all(style.name != name for style in shipped.styles):
         known = ", ".join(style.name for style in list_styles()) or "none"
         raise StyleNotFoundError(
             f"there is no style '{name}'; there are: {known}. "
             f"Make one with: influ styles add {name} FOLDER"
         )
-    return shipped.base, shipped.style(name)
+    return shipped.style(name)
+
+
+def _in_model_or_own(name: str | None, model: Model) -> Style:
+    if name is None and len(model.styles) == 1:
+        return model.styles[0]
+    name = name or DEFAULT_STYLE
+    has_it = any(style.name == name for style in model.styles)
+    own = user_style_path(name)
+    return read_style(own, model.base) if not has_it and own.exists() else model.style(name)
+
+
+def _other_base(document: Mapping[str, Any], base: Base, path: Path) -> StyleFileError:
+    """What to say of a style that was made on another base than `base`."""
+    made_on = _info(document.get("creator"), path).model
+    told = f"the model {made_on}" if made_on else "another version of the shipped model"
+    remedy = f"add --model {made_on}" if made_on else "make it again from its pictures"
+    return StyleFileError(
+        f"{path} was made on {told} (base {document.get('base_hash')}), not on the base "
+        f"{base.hash}; {remedy}"
+    )
 
 
 def _opened(path: Path) -> Any:
@@ -527,6 +564,10 @@ def _replace(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _with_info(style: Style, **changes: Any) -> Style:
+    return dataclasses.replace(style, info=dataclasses.replace(style.info, **changes))
 
 
 def _under(tensors: Tensors, prefix: str) -> dict[str, np.ndarray]:

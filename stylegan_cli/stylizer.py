@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_cli.backends import Backend, Painter, open_backend
+from stylegan_cli.colour import with_luma_of
 from stylegan_cli.devices import resolve_device
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
+from stylegan_cli.mixing import find_look
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import Picture, from_unit, to_unit
 from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.rendering import bake_table, look_up, render, run_painter, working_copy
-from stylegan_cli.style_file import Base, Style, find_style, read_model, shipped_model
+from stylegan_cli.style_file import Base, Style, read_model, shipped_model
 
 SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
 
@@ -23,10 +25,19 @@ SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
 class Stylizer:
     """One style on one base, ready to repaint."""
 
-    def __init__(self, base: Base, style: Style, backend: Backend, strength: float = 1.0) -> None:
+    def __init__(
+        self,
+        base: Base,
+        style: Style,
+        backend: Backend,
+        strength: float = 1.0,
+        *,
+        preserve_colour: bool = False,
+    ) -> None:
         if not 0 <= strength <= 1:
             raise UsageError(f"--strength must be from 0 to 1, got {strength}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
+        self.preserve_colour = preserve_colour
         self._painter_at = lru_cache(SCALES_IN_HAND)(self._fold_painter)
 
     @property
@@ -43,6 +54,8 @@ class Stylizer:
         if self.strength == 0:
             return pixels.copy()
         styled = self._paint_unit(pixels)
+        if self.preserve_colour:
+            styled = with_luma_of(styled, to_unit(pixels))
         if self.strength < 1:
             styled = to_unit(pixels) + self.strength * (styled - to_unit(pixels))
         return from_unit(styled, pixels.dtype)
@@ -92,24 +105,28 @@ def open_stylizer(
     threads: int | None = None,
     strength: float = 1.0,
     seed: int | None = None,
+    preserve_colour: bool = False,
 ) -> Stylizer:
     """A stylizer for the style `name` (the default creator's where None) or for `references`.
 
+    name: a style's name, or a mix as in `mixing.parse_mix`.
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own look.
-    Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError.
+    preserve_colour: keep the picture's own colours, and take luma and texture from the look.
+    Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
+    of the references can't be read: without it the look would be another one.
     """
     place = resolve_device(device, needs_torch=backend == "torch")
     if references:
         base = read_model(model or shipped_model()).base
         runner = open_backend(base, backend, place, threads)
-        style = make_style("reference", list(references), base, runner)
+        style = make_style("reference", list(references), base, runner, need_all=True)
     else:
-        base, style = find_style(name, model)
+        base, style = find_look(name, model)
         runner = open_backend(base, backend, place, threads)
     if seed is not None:
         style = vary(style, seed)
-    return Stylizer(base, style, runner, strength)
+    return Stylizer(base, style, runner, strength, preserve_colour=preserve_colour)
 
 
 def vary(style: Style, seed: int) -> Style:

@@ -19,6 +19,7 @@ from stylegan_cli.errors import OutputExistsError, StyleFileError, StyleNotFound
 from stylegan_cli.style_file import (
     METADATA_KEY,
     Base,
+    Model,
     Style,
     find_style,
     free_name,
@@ -387,6 +388,33 @@ def test_a_style_file_and_a_model_of_one_creator_need_no_name(
     single = tmp_path / "single.safetensors"
     write_model(dataclasses.replace(small_model(), styles=(full_style(),)), single)
     assert find_style(None, single)[1].name == "full"
+
+
+def test_a_style_of_another_model_is_found_with_that_model_alone(
+    shipped: Path, tmp_path: Path
+) -> None:
+    other_base = dataclasses.replace(
+        small_model().base,
+        tensors={name: value * 0.5 for name, value in small_model().base.tensors.items()},
+    )
+    other = tmp_path / "other.safetensors"
+    write_model(Model(base=other_base), other)
+    style = dataclasses.replace(full_style(), base_hash=other_base.hash)
+    register(style_file.with_model(style, other))
+    register(style_file.with_model(full_style(), shipped).renamed("at-home"))
+    with pytest.raises(StyleFileError, match=r"add --model other\.safetensors") as refused:
+        find_style("full")
+    assert other_base.hash in str(refused.value)
+    base, found = find_style("full", other)
+    assert (base.hash, found.info.model) == (other_base.hash, "other.safetensors")
+    assert find_style("at-home")[1].info.model == ""
+    assert {style.name: style.fits for style in list_styles()}["full"] is False
+    assert {style.name: style.fits for style in list_styles(other)} == {
+        "full": True,
+        "at-home": False,
+    }
+    with pytest.raises(StyleFileError, match="another version of the shipped model"):
+        find_style("at-home", other)
 
 
 def test_a_missing_package_file_says_what_to_do(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
+from conftest import Influ
 from model_files import small_model, write_small_model
 from picture_files import (
     DISPLAY_P3,
@@ -201,7 +202,7 @@ def test_a_reference_picture_is_a_style_of_its_own(work: Path, model: Path) -> N
     assert np.abs(result.pixels.astype(int) - scene()).mean() > 5
     with pytest.raises(UsageError, match="exclude each other"):
         stylize([work / "a.png"], reference=[work / "look.jpg"], style="toon", model=model)
-    with pytest.raises(InfluError, match="none of the pictures"):
+    with pytest.raises(InfluError, match=r"lost\.jpg does not exist"):
         stylize([work / "a.png"], reference=[work / "lost.jpg"], model=model)
 
 
@@ -267,3 +268,34 @@ def test_a_style_that_is_not_there_is_named(work: Path, model: Path) -> None:
         stylize([work / "a.png"], style="nobody", model=model)
     with pytest.raises(InfluError, match="no file"):
         stylize([work / "a.png"], model=work / "lost.safetensors")
+
+
+def test_mixes_variations_and_the_photos_own_colours_are_one_option_each(
+    work: Path, model: Path
+) -> None:
+    photo = put(work / "a.png", saved(scene(), "PNG"))
+    looks = {
+        "toon": {},
+        "mix": {"style": "toon:3,creatorA:1"},
+        "seed": {"seed": 4},
+        "own": {"preserve_colour": True},
+    }
+    painted = []
+    for name, options in looks.items():
+        stylize([photo], out=work / f"{name}.png", model=model, **({"style": "toon"} | options))
+        painted.append(read_picture(work / f"{name}.png").pixels.tobytes())
+    assert len(set(painted)) == len(looks)
+    stylize([photo], style="toon:3,creatorA:1", model=model)
+    assert (work / "a_toon-75-creatorA-25.png").is_file()
+
+
+def test_an_unreadable_reference_among_several_is_an_error_and_nothing_is_painted(
+    influ: Influ, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    call = ("stylize", photo, "--reference", photo, "--reference", broken, "--model", model)
+    done = influ(*call, "-o", "out.png")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "broken.jpg" in done.stderr
+    assert not (tmp_path / "out.png").exists()

@@ -10,7 +10,8 @@ from model_files import small_model, write_small_model
 from picture_files import scene
 
 from stylegan_cli.backends import Backend, open_backend
-from stylegan_cli.errors import StyleNotFoundError, UsageError
+from stylegan_cli.colour import LUMA
+from stylegan_cli.errors import PictureError, StyleNotFoundError, UsageError
 from stylegan_cli.pictures import Picture, change_depth
 from stylegan_cli.style_file import Mode, Style
 from stylegan_cli.stylizer import Stylizer, open_stylizer, vary
@@ -147,6 +148,45 @@ def test_references_make_a_style_on_the_spot(model: Path, photo: Path) -> None:
     stylizer = open_stylizer(model=model, references=[photo])
     assert stylizer.style.info.pictures == 1
     assert stylizer.paint(scene()).shape == scene().shape
+
+
+def test_a_reference_that_can_not_be_read_stops_everything(
+    model: Path, photo: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=r"broken\.jpg"):
+        open_stylizer(model=model, references=[photo, broken])
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("mode", MODES)
+def test_preserved_colours_are_the_photos_under_the_light_of_the_look(
+    backend: Backend, mode: Mode, depth: type[np.generic]
+) -> None:
+    pixels = change_depth(scene(100, 140), depth)
+    base, style = small_model().base, style_of(mode)
+    look, kept = (
+        change_depth(
+            Stylizer(base, style, backend, preserve_colour=preserve).paint(pixels), np.float32
+        )
+        for preserve in (False, True)
+    )
+    photo = change_depth(pixels, np.float32)
+    np.testing.assert_allclose(kept @ LUMA, look @ LUMA, atol=0.004)
+    stands_out, photos_own = (unit - (unit @ LUMA)[..., None] for unit in (kept, photo))
+    # Towards grey at most, where the light leaves no room; the hue is the photo's.
+    assert (np.sum(stands_out * photos_own, -1) >= -1e-3).all()
+    free = (kept.max(-1) < 0.98) & (kept.min(-1) > 0.02)
+    assert free.mean() > 0.3
+    np.testing.assert_allclose(stands_out[free], photos_own[free], atol=0.006)
+
+
+def test_strength_0_is_the_input_whatever_else_is_asked(model: Path) -> None:
+    stylizer = open_stylizer(
+        "toon:1,creatorA:1", model=model, strength=0, seed=3, preserve_colour=True
+    )
+    np.testing.assert_array_equal(stylizer.paint(scene()), scene())
 
 
 def test_an_unknown_style_names_those_there_are(model: Path) -> None:

@@ -34,7 +34,12 @@ DEFAULT_STYLE = "creatorA"
 
 Style = Annotated[
     str | None,
-    typer.Option("--style", "-s", show_default=DEFAULT_STYLE, help="Whose look, by name."),
+    typer.Option(
+        "--style",
+        "-s",
+        show_default=DEFAULT_STYLE,
+        help="Whose look, by name, or a mix like toon:0.7,vangogh:0.3.",
+    ),
 ]
 References = Annotated[
     list[Path] | None,
@@ -46,6 +51,20 @@ ModelFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
 ]
 Strength = Annotated[float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")]
+Variation = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        show_default="the look itself",
+        help="A personal variation of the look, as `influ generate` draws it for this seed.",
+    ),
+]
+PreserveColour = Annotated[
+    bool,
+    typer.Option(
+        "--preserve-color", help="Keep the photo's own colours; take light and texture only."
+    ),
+]
 Backend = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")]
 
 Threads = Annotated[

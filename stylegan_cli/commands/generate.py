@@ -12,6 +12,7 @@ from stylegan_cli.commands.common import (
     Json,
     ModelFile,
     Overwrite,
+    PreserveColour,
     Seed,
     Strength,
     Style,
@@ -40,6 +41,7 @@ def generate(
         ),
     ] = None,
     strength: Strength = 1.0,
+    preserve_colour: PreserveColour = False,
     backend: Backend = "auto",
     overwrite: Overwrite = False,
     device: Device = "auto",
@@ -51,6 +53,7 @@ def generate(
     all of them. One seed gives the same picture every time.
     """
     from stylegan_cli.batches import ending_of, write_variations
+    from stylegan_cli.mixing import name_of
     from stylegan_cli.pictures import Picture
     from stylegan_cli.style_file import find_style
     from stylegan_cli.stylizer import open_stylizer
@@ -61,7 +64,13 @@ def generate(
 
     def paint(picture: Picture, seed: int) -> Picture:
         stylizer = open_stylizer(
-            style, model=model, device=device, backend=backend, strength=strength, seed=seed
+            style,
+            model=model,
+            device=device,
+            backend=backend,
+            strength=strength,
+            seed=seed,
+            preserve_colour=preserve_colour,
         )
         return stylizer.repaint(picture)
 
@@ -70,7 +79,7 @@ def generate(
             photo,
             paint,
             range(seed, seed + count),
-            ending=ending_of(style),
+            ending=ending_of(name_of(style)),
             folder=out,
             overwrite=overwrite,
             on_progress=on_progress,

@@ -1,7 +1,7 @@
 """`influ styles`: what can be used by name; make a style from a folder, take one away."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from stylegan_cli.commands.common import (
     emit_table,
     progress,
 )
+
+if TYPE_CHECKING:
+    from stylegan_cli.style_file import FoundStyle
 
 
 def list_styles(
@@ -36,6 +39,7 @@ def list_styles(
                 "refined": style.info.refined,
                 "mode": style.info.mode,
                 "shadows": style.shadows,
+                "fits": style.fits,
             }
             for style in found
         ]
@@ -49,7 +53,7 @@ def list_styles(
         [
             (
                 style.name,
-                "yours, instead of the shipped one" if style.shadows else style.origin,
+                _origin(style),
                 style.info.pictures,
                 f"{style.info.mode}, {'refined' if style.info.refined else 'instant'}",
                 style.path,
@@ -57,6 +61,13 @@ def list_styles(
             for style in found
         ],
     )
+
+
+def _origin(style: "FoundStyle") -> str:
+    if not style.fits:
+        needed = style.info.model or "an earlier shipped model"
+        return f"{style.origin}, for {needed} alone"
+    return "yours, instead of the shipped one" if style.shadows else style.origin
 
 
 def add(
@@ -98,6 +109,7 @@ def add(
         register,
         shipped_model,
         user_style_path,
+        with_model,
         write_style,
     )
 
@@ -114,6 +126,8 @@ def add(
         style = make_style(
             name, pictures, base, backend, content=photos, licence=licence, on_progress=on_progress
         )
+    if model:
+        style = with_model(style, model)
     if out:
         write_style(style, out, overwrite=overwrite)
     else:

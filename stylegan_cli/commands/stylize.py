@@ -12,9 +12,11 @@ from stylegan_cli.commands.common import (
     Device,
     Json,
     ModelFile,
+    PreserveColour,
     References,
     Strength,
     Style,
+    Variation,
     console,
     emit,
     progress,
@@ -44,6 +46,8 @@ def stylize(
         ),
     ] = None,
     strength: Strength = 1.0,
+    seed: Variation = None,
+    preserve_colour: PreserveColour = False,
     recursive: Annotated[
         bool,
         typer.Option("--recursive", "-r", help="Folders with the folders inside, mirrored in -o."),
@@ -134,6 +138,8 @@ def stylize(
         device=device,
         backend=backend,
         strength=strength,
+        seed=seed,
+        preserve_colour=preserve_colour,
     )
     if style is None and not reference:
         console.print(f"No --style given, using {stylizer.name}.")

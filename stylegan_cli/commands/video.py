@@ -14,9 +14,11 @@ from stylegan_cli.commands.common import (
     Json,
     ModelFile,
     Overwrite,
+    PreserveColour,
     References,
     Strength,
     Style,
+    Variation,
     console,
     emit,
     progress,
@@ -38,6 +40,8 @@ def video(
     reference: References = None,
     model: ModelFile = None,
     strength: Strength = 1.0,
+    seed: Variation = None,
+    preserve_colour: PreserveColour = False,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="Begin here: 12.5, 90s, 1m.")
     ] = None,
@@ -91,6 +95,7 @@ def video(
     from stylegan_cli.batches import ending_of
     from stylegan_cli.containers import EncoderOptions
     from stylegan_cli.errors import PartialFailureError, UsageError
+    from stylegan_cli.mixing import name_of
     from stylegan_cli.stylizer import open_stylizer
     from stylegan_cli.video import VideoConfig, part_of, stylize_clip, target_of
 
@@ -110,7 +115,7 @@ def video(
     if style is None and not reference:
         style = DEFAULT_STYLE
         console.print(f"No --style given, using {style}.")
-    target = target_of(clip, out, ending_of(style if style is not None else "reference"))
+    target = target_of(clip, out, ending_of("reference" if reference else name_of(style)))
     stylizer = open_stylizer(
         style,
         model=model,
@@ -118,6 +123,8 @@ def video(
         device=device,
         backend=backend,
         strength=strength,
+        seed=seed,
+        preserve_colour=preserve_colour,
     )
     started_s = time.monotonic()
     with progress(f"painting in the look of {stylizer.name}") as on_progress:
