@@ -21,9 +21,10 @@ from stylegan_cli.randomness import numpy_generator
 ENCODER_SHORT_SIDE = 256  # px; the scale at which the look encoder reads every picture
 LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
 MOST_PICTURES = 250  # in one set
-COLOURS_PER_SET = 4096
+COLOURS_PER_SET = 2048
 COLOURS_PER_PICTURE = 256
 TILE = 64  # px; a mosaic of such crops stands for a whole set
+MOST_TILES = 36
 TILE_MARGIN = 8  # px of each tile that its neighbours may have coloured
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
 
@@ -150,7 +151,7 @@ class PairedLooks(Dataset[Batch]):
             colours = _unit(self._pool.bank[creator].reshape(-1, 3))
             colours = colours[rng.integers(0, len(colours), COLOURS_PER_SET)]
             return look(colours[:, None], ENCODER_SHORT_SIDE)[:, 0]
-        shown = creator[:64]
+        shown = creator[:MOST_TILES]
         # A set of few pictures is shown by several crops of each, or its mosaic would be too small.
         tiles = [shown[k % len(shown)] for k in range(max(16, len(shown)))]
         columns = int(np.ceil(np.sqrt(len(tiles))))
@@ -186,8 +187,9 @@ class PairedLooks(Dataset[Batch]):
 def seed_worker(worker: int) -> None:
     """One OpenCV thread per worker process: the cores belong to the training."""
     cv2.setNumThreads(1)
-    # A terminal sends Ctrl-C to every process: the training alone decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a stop of the whole process group reach every process: the training alone decides.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
 
 
 def _crop(

@@ -234,7 +234,10 @@ def test_the_command_checks_first(tmp_path: Path) -> None:
     assert "--resume" in refused.output
 
 
-def test_ctrl_c_at_a_terminal_saves_a_run_that_can_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_of_every_process_saves_a_run_that_can_go_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     content = tmp_path / "content"
     content.mkdir()
     for path in starter_photos()[:12]:
@@ -252,7 +255,7 @@ def test_ctrl_c_at_a_terminal_saves_a_run_that_can_go_on(tmp_path: Path) -> None
     while not list(run.glob("checkpoint-*.pt")) and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+    os.killpg(process.pid, number)  # as a terminal does on Ctrl-C: to the workers as well
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "--resume" in said

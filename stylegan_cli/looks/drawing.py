@@ -43,8 +43,8 @@ class Look:
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """Draw a random look: a third colour alone, a sixth with glow or blur, half drawn by hand."""
-    kind = rng.choice(["colour", "optical", "drawn"], p=[0.35, 0.15, 0.5])
+    """Draw a random look: a quarter colour alone, an eighth with glow, the rest drawn by hand."""
+    kind = rng.choice(["colour", "optical", "drawn"], p=[0.25, 0.12, 0.63])
     if kind == "colour":
         layers = _colours(rng)
     elif kind == "optical":
