@@ -1,5 +1,12 @@
+import hashlib
 import io
+import json
+import os
+import subprocess
 import sys
+import threading
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +22,16 @@ from stylegan_cli.batches import (
     Job,
     Naming,
     Outcome,
+    Planner,
     Status,
+    claimed,
     ending_of,
+    open_log,
     plan_batch,
     raise_for,
     run_batch,
     summary,
+    watch_folders,
     write_variations,
 )
 from stylegan_cli.errors import (
@@ -30,6 +41,7 @@ from stylegan_cli.errors import (
     PictureError,
     UsageError,
 )
+from stylegan_cli.interruption import StopRequest
 from stylegan_cli.pictures import Picture, read_picture
 
 
@@ -277,6 +289,272 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (outcome,) = run_batch(jobs_for(tmp_path, "a.png"), negative, FileOptions())
     assert "out" in str(outcome.error)
     assert (tmp_path / "out").read_bytes().startswith(b"a file")
+
+
+# Several at a time
+
+
+def test_a_picture_is_read_while_another_is_painted(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.png", "b.png")
+    both = threading.Barrier(2)
+
+    def together(picture: Picture) -> Picture:
+        both.wait(timeout=20)
+        return negative(picture)
+
+    outcomes = run_batch(jobs_for(tmp_path, "a.png", "b.png"), together, FileOptions(), workers=2)
+    raise_for(outcomes)
+    assert [outcome.job.source.name for outcome in outcomes] == ["a.png", "b.png"]
+
+
+def test_pixels_in_hand_are_limited_and_a_larger_picture_is_alone(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(9)]
+    put_all(tmp_path, *names)
+    put(tmp_path / "4.png", saved(scene(480, 640), "PNG"))
+    lock, in_hand, most = threading.Lock(), 0, {}
+
+    def count(picture: Picture) -> Picture:
+        nonlocal in_hand
+        with lock:
+            in_hand += picture.pixels[..., 0].size
+            most[picture.size] = max(most.get(picture.size, 0), in_hand)
+        time.sleep(0.01)
+        with lock:
+            in_hand -= picture.pixels[..., 0].size
+        return picture
+
+    limit = 2 * 48 * 64
+    raise_for(
+        run_batch(
+            jobs_for(tmp_path, *names), count, FileOptions(), workers=5, most_pixels_in_hand=limit
+        )
+    )
+    assert most == {(48, 64): limit, (480, 640): 480 * 640}
+
+
+def test_a_stop_drops_what_is_in_hand_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.png", "b.png", "c.png")
+    stop = StopRequest()
+
+    def interrupted(picture: Picture) -> Picture:
+        stop.requested = True
+        return picture
+
+    outcomes = run_batch(
+        jobs_for(tmp_path, "a.png", "b.png", "c.png"), interrupted, FileOptions(), stop=stop
+    )
+    assert outcomes == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_library_throws_stops_one_picture_alone(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.png", "b.jpg")
+
+    def picky(picture: Picture) -> Picture:
+        if picture.source_format == "PNG":
+            raise ZeroDivisionError("inside a library")
+        return picture
+
+    bad, good = run_batch(jobs_for(tmp_path, "a.png", "b.jpg"), picky, FileOptions())
+    assert good.status is Status.DONE
+    assert "a.png can't be done (ZeroDivisionError: inside a library)" in str(bad.error)
+    assert bad.error is not None
+    assert bad.error.__cause__ is None  # its frames would hold the picture
+
+
+SHORT_OF_MEMORY = """
+import resource, sys, threading, time
+from pathlib import Path
+import numpy as np
+from stylegan_cli.batches import FileOptions, Job, run_batch
+
+folder, share = Path(sys.argv[1]), int(sys.argv[2])
+both = threading.Barrier(2)
+tries = []
+
+def hungry(picture):
+    tries.append(picture)
+    if len(tries) <= 2:
+        both.wait(timeout=20)
+    filled = np.ones(share, np.uint8)
+    time.sleep(0.3)
+    return picture
+
+jobs = [Job(folder / name, folder / "out" / name) for name in ("a.png", "b.png", "c.png")]
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+limit = used + (600 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for outcome in run_batch(jobs, hungry, FileOptions(), workers=2):
+    print(outcome.job.source.name, outcome.status.value, outcome.error)
+print("tried again" if len(tries) > 3 else "never short")
+"""
+
+
+@pytest.mark.parametrize(
+    ("share", "status", "reason"),
+    [(300 << 20, "done", "None"), (900 << 20, "failed", "does not fit into memory")],
+)
+def test_without_memory_for_two_at_a_time_each_is_done_alone(
+    tmp_path: Path, share: int, status: str, reason: str
+) -> None:
+    put_all(tmp_path, "a.png", "b.png", "c.png")
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY, tmp_path, str(share)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ | {"MALLOC_ARENA_MAX": "1"},
+    )
+    *lines, last = done.stdout.splitlines()
+    assert last == "tried again"
+    assert [line.split()[:2] for line in lines] == [[f"{n}.png", status] for n in "abc"]
+    assert all(reason in line for line in lines)
+
+
+# Several runs at a time
+
+
+def test_what_another_run_has_in_hand_or_has_just_made_is_left_to_it(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "out").mkdir()
+    jobs = jobs_for(tmp_path, "a.png", "b.png", "c.png")
+
+    def slowly(picture: Picture) -> Picture:
+        put_all(tmp_path, "out/c.png")  # the other run is done with it in the meantime
+        return negative(picture)
+
+    with claimed(jobs[1].target) as is_ours:
+        assert is_ours
+        outcomes = run_batch(jobs, slowly, FileOptions(if_there=IfThere.OVERWRITE))
+    assert [outcome.status.value for outcome in outcomes] == ["done", "taken", "taken"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+def test_a_run_that_is_killed_holds_nothing_up(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from stylegan_cli.batches import claimed\n"
+        "with claimed(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
+    )
+    target = tmp_path / "result.png"
+    holder = subprocess.Popen([sys.executable, "-c", script, target], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"True\n"
+    with claimed(target) as is_ours:
+        assert not is_ours
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert len(list(tmp_path.iterdir())) == 1  # what it left
+    with claimed(target) as is_ours:
+        assert is_ours
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_claims_by_many_at_once_are_never_shared(tmp_path: Path) -> None:
+    lock, holders, most = threading.Lock(), 0, 0
+
+    def contend() -> None:
+        nonlocal holders, most
+        for _ in range(200):
+            with claimed(tmp_path / "result.png") as is_ours:
+                if is_ours:
+                    with lock:
+                        holders += 1
+                        most = max(most, holders)
+                    with lock:
+                        holders -= 1
+
+    threads = [threading.Thread(target=contend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+# The log
+
+
+def test_the_log_has_a_line_for_each_picture(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.png")
+    jobs = jobs_for(tmp_path, "a.png", "lost.png")
+    for _ in range(2):  # a second run adds to it
+        with open_log(tmp_path / "log.jsonl", {"style": "toon", "model": "0123"}) as log:
+            run_batch(jobs, negative, FileOptions(with_hash=True), on_outcome=log.add)
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [record["status"] for record in records] == ["done", "failed", "failed", "failed"]
+    done, lost = records[:2]
+    assert done["sha256"] == hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    assert (done["style"], done["model"], done["error"]) == ("toon", "0123", None)
+    assert done["seconds"] > 0
+    assert "does not exist" in lost["error"]
+    with pytest.raises(UsageError, match="--log"), open_log(tmp_path, {}):
+        pass
+
+
+# Watching
+
+
+def test_a_file_is_painted_once_it_has_stopped_growing(tmp_path: Path) -> None:
+    put_all(tmp_path, "in/a.png")
+    whole, growing = saved(scene(), "PNG"), tmp_path / "in" / "b.png"
+    runs: list[list[str]] = []
+    stop = StopRequest()
+    steps = iter(
+        (
+            lambda: None,
+            lambda: growing.write_bytes(whole[:100]),
+            lambda: growing.write_bytes(whole),
+            lambda: None,
+            lambda: None,
+            lambda: setattr(stop, "requested", True),
+        )
+    )
+
+    def run(jobs: Sequence[Job]) -> list[Outcome]:
+        runs.append([job.source.name for job in jobs])
+        return run_batch(jobs, negative, FileOptions())
+
+    planner = Planner([tmp_path / "in"], Naming(out=tmp_path / "out"))
+    outcomes = watch_folders(planner, run, stop, pause=lambda: next(steps)())
+    assert runs == [["a.png"], ["b.png"]]
+    assert [outcome.status for outcome in outcomes] == [Status.DONE, Status.DONE]
+
+
+def test_a_file_that_failed_is_tried_again_when_it_changes(tmp_path: Path) -> None:
+    put_all(tmp_path, "in/a.png")
+    source = tmp_path / "in" / "a.png"
+    whole = source.read_bytes()
+    source.write_bytes(whole[:100])
+    stop = StopRequest()
+    steps = iter(
+        (
+            lambda: None,
+            lambda: None,
+            lambda: source.write_bytes(whole),
+            lambda: None,
+            lambda: setattr(stop, "requested", True),
+        )
+    )
+    planner = Planner([tmp_path / "in"], Naming(out=tmp_path / "out"))
+    outcomes = watch_folders(
+        planner,
+        lambda jobs: run_batch(jobs, negative, FileOptions()),
+        stop,
+        pause=lambda: next(steps)(),
+    )
+    assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.DONE]
+
+
+def test_a_picture_keeps_its_name_when_others_come_in(tmp_path: Path) -> None:
+    put_all(tmp_path, "in/b.png")
+    planner = Planner([tmp_path / "in"], Naming(out=tmp_path / "out", format="PNG"))
+    first = planner.jobs()
+    put_all(tmp_path, "in/b.jpg")
+    names = {job.source.name: job.target.name for job in planner.jobs()}
+    assert first[0].target.name == names["b.png"] == "b.png"
+    assert names["b.jpg"] == "b_jpg.png"
 
 
 # Variations

@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,68 @@ def test_a_pipe_carries_picture_in_and_picture_out(influ, model) -> None:
     assert result.source_format == "PNG"
     painter = open_stylizer("toon", model=model)
     np.testing.assert_array_equal(result.pixels, painter.paint(scene()))
+
+
+def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = [f"{i:02}.jpg" for i in range(24)]
+    for name in names:
+        put(folder / name, saved(scene(400, 600), "JPEG"))
+    call = [sys.executable, "-m", "stylegan_cli", "stylize", folder, "--model", model]
+    call += ["-s", "toon", "-o", tmp_path / "out", "--log", tmp_path / "log.jsonl", "--json"]
+    runs = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert len(records) == 2 * len(names)
+    done = sorted(Path(r["source"]).name for r in records if r["status"] == "done")
+    assert done == names
+    assert sum(record["done"] for record in told) == len(names)
+    assert sum(record["taken"] for record in told) == len(names)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert {r["model"] for r in records} == {open_stylizer("toon", model=model).base.hash}
+
+
+def test_a_watch_paints_what_comes_in_until_ctrl_c(tmp_path, model) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    call = [sys.executable, "-m", "stylegan_cli", "stylize", folder, "--watch", "-o", "out"]
+    watch = subprocess.Popen(
+        [*call, "--model", model],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watch.stdout is not None
+    for name in ("a.jpg", "b.jpg"):
+        put(folder / name, saved(scene(), "JPEG"))
+        assert watch.stdout.readline() == f"out/{name}\n"
+    watch.send_signal(signal.SIGINT)
+    _, said = watch.communicate(timeout=30)
+    assert watch.returncode == 130
+    assert "stopped: 2 done" in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.jpg"]
+
+
+def test_ctrl_c_ends_a_batch_with_what_is_done(tmp_path, model) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(300):
+        put(tmp_path / "in" / f"{number}.png", saved(scene(300, 400), "PNG"))
+    call = [sys.executable, "-m", "stylegan_cli", "stylize", "in", "-o", "out", "--model", model]
+    batch = subprocess.Popen(
+        call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert batch.stdout is not None
+    batch.stdout.readline()
+    batch.send_signal(signal.SIGINT)
+    results, said = batch.communicate(timeout=30)
+    assert batch.returncode == 130
+    assert "--skip-existing" in said
+    done = len(results.splitlines()) + 1
+    assert done < 300
+    assert len(list((tmp_path / "out").iterdir())) == done  # no draft, no claim, nothing more
 
 
 def test_wrong_use_exits_2_and_nothing_done_exits_1(influ, photo, model) -> None:
@@ -249,6 +312,8 @@ def place_of(path: Path) -> dict[int, object]:
     [
         ({"format": "docx"}, "docx"),
         ({"suffix": "../x"}, "--suffix"),
+        ({"watch": True}, "--watch"),
+        ({"log": Path("nowhere/log.jsonl")}, "--log"),
         ({"device": "tpu"}, "tpu"),
         ({"out": Path("-"), "as_json": True}, "--json"),
     ],

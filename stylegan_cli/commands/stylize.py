@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,23 @@ def stylize(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there already.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            show_default="cores and one more",
+            help="Pictures in hand at a time.",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and paint what comes into the folders.")
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append a line of JSON for each picture."),
+    ] = None,
     suffix: Annotated[
         str | None,
         typer.Option(
@@ -89,22 +107,31 @@ def stylize(
     """Give pictures the look of a creator, at full size, with their metadata.
 
     Nothing is ever written over unless --overwrite says so. A file that can't be used is named and
-    the rest goes on. Exit codes: 0 all done, 3 some failed, 1 none could be done, 2 wrong use.
+    the rest goes on. Exit codes: 0 all done, 3 some failed, 1 none could be done, 2 wrong use, 130
+    interrupted.
     """
     from stylegan_cli.batches import (
         STREAM,
         FileOptions,
         IfThere,
+        Job,
         Naming,
         Outcome,
+        Planner,
         Status,
+        count_outcomes,
+        default_workers,
         ending_of,
+        open_log,
         plan_batch,
         raise_for,
         run_batch,
         summary,
+        watch_folders,
     )
-    from stylegan_cli.errors import InfluError, UsageError
+    from stylegan_cli.devices import resolve_threads
+    from stylegan_cli.errors import InfluError, InterruptedByUserError, UsageError
+    from stylegan_cli.interruption import stop_between_steps
     from stylegan_cli.pictures import require_format
     from stylegan_cli.style_file import list_styles
     from stylegan_cli.stylizer import open_stylizer
@@ -121,7 +148,15 @@ def stylize(
         raise UsageError("a picture is no text for a terminal: add -o FILE, or > FILE")
     if suffix is not None and set(suffix) & set("/\\"):
         raise UsageError("--suffix is a part of a name: put folders into -o")
-    if_there = IfThere.OVERWRITE if overwrite else IfThere.SKIP if skip_existing else IfThere.REFUSE
+    if watch and not all(path.is_dir() for path in inputs):
+        raise UsageError("--watch keeps an eye on folders: name folders only")
+    if_there = (
+        IfThere.OVERWRITE
+        if overwrite
+        else IfThere.SKIP
+        if skip_existing or watch
+        else IfThere.REFUSE
+    )
     options = FileOptions(
         max_pixels=round(max_pixels * 1e6),
         allow_truncated=allow_truncated,
@@ -130,13 +165,17 @@ def stylize(
         quality=quality,
         keep_gps=keep_gps,
         if_there=if_there,
+        with_hash=log is not None,
     )
+    many = len(inputs) > 1 or inputs[0].is_dir()
+    workers = (jobs or default_workers()) if many else 1
     stylizer = open_stylizer(
         style,
         model=model,
         references=reference or (),
         device=device,
         backend=backend,
+        threads=max(1, resolve_threads() // workers),
         strength=strength,
         seed=seed,
         preserve_colour=preserve_colour,
@@ -153,23 +192,47 @@ def stylize(
         format=kind,
         endings_of_results=earlier - {""},
     )
-    jobs = plan_batch(inputs, naming, recursive=recursive)
+    planner = Planner(inputs, naming, recursive=recursive) if watch else None
+    planned = [] if planner is not None else plan_batch(inputs, naming, recursive=recursive)
 
-    def tell(outcome: Outcome) -> None:
-        if outcome.error is not None and len(jobs) > 1:
-            say_error(str(outcome.error))
+    with contextlib.ExitStack() as opened:
+        about = {"style": stylizer.name, "model": stylizer.base.hash}
+        record = None if log is None else opened.enter_context(open_log(log, about))
+        stop = opened.enter_context(stop_between_steps())
+        on_progress = opened.enter_context(progress(f"painting in the look of {stylizer.name}"))
 
-    with progress(f"painting in the look of {stylizer.name}") as on_progress:
-        outcomes = run_batch(
-            jobs, stylizer.repaint, options, on_outcome=tell, on_progress=on_progress
-        )
+        def tell(outcome: Outcome) -> None:
+            if record is not None:
+                record.add(outcome)
+            if outcome.error is not None and many:
+                say_error(str(outcome.error))
+            if outcome.status is Status.DONE and not as_json and not to_stdout:
+                sys.stdout.write(f"{outcome.job.target}\n")
+                sys.stdout.flush()
+
+        def run(batch: Sequence[Job]) -> list[Outcome]:
+            return run_batch(
+                batch,
+                stylizer.repaint,
+                options,
+                workers=workers,
+                stop=stop,
+                on_outcome=tell,
+                on_progress=on_progress,
+            )
+
+        outcomes = run(planned) if planner is None else watch_folders(planner, run, stop)
+    counts = count_outcomes(outcomes)
     if as_json:
         emit({"style": stylizer.name} | summary(outcomes), as_json)
-    elif not to_stdout:
-        for outcome in outcomes:
-            if outcome.status is Status.DONE:
-                sys.stdout.write(f"{outcome.job.target}\n")
-        skipped = sum(outcome.status is Status.SKIPPED for outcome in outcomes)
-        if skipped:
-            console.print(f"{skipped} left out, their results are there already.")
+    elif left := counts[Status.SKIPPED] + counts[Status.TAKEN]:
+        console.print(
+            f"{left} left out, their results are there already or in another run's hands."
+        )
+    if stop.requested and (watch or len(outcomes) < len(planned)):
+        ends = (
+            ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none done"
+        )
+        hint = "" if watch else "; run it again with --skip-existing for the rest"
+        raise InterruptedByUserError(f"stopped: {ends}{hint}")
     raise_for(outcomes)

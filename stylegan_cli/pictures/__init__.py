@@ -17,7 +17,7 @@ from stylegan_cli.pictures.picture import (
     over_white,
     to_unit,
 )
-from stylegan_cli.pictures.reading import MAX_PIXELS, read_picture, read_rgb
+from stylegan_cli.pictures.reading import MAX_PIXELS, count_pixels, read_picture, read_rgb
 from stylegan_cli.pictures.resizing import (
     resize,
     resize_short_side,
@@ -38,6 +38,7 @@ __all__ = [
     "change_depth",
     "check_target",
     "contact_sheet",
+    "count_pixels",
     "encode_picture",
     "find_pictures",
     "format_of",

@@ -1,6 +1,7 @@
 """Picture files decoded: upright, in sRGB, with all their bits, within limits."""
 
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -111,6 +112,19 @@ def decode(
     picture = Picture(pixels, alpha, icc=icc, source_format=kind, in_srgb=in_srgb)
     with _pillow_held(limits):
         return _upright_with_metadata(picture, image)
+
+
+def declared_pixels(stream: BinaryIO) -> int:
+    """Height x width x frames as the header of an open file has them.
+
+    Raises one of DECODE_ERRORS.
+    """
+    decoders = (*_DECODERS, "HEIF") if _heif_registered(stream) else _DECODERS
+    with _pillow_held(Limits("the file", sys.maxsize, False)):
+        image = Image.open(stream, formats=decoders)
+        moving = FORMATS[_STANDS_FOR.get(image.format or "", image.format or "PNG")].animation
+        frames: int = getattr(image, "n_frames", 1) if moving else 1
+        return image.height * image.width * frames
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures.decoding import DECODE_ERRORS, Limits, decode
+from stylegan_cli.pictures.decoding import DECODE_ERRORS, Limits, declared_pixels, decode
 from stylegan_cli.pictures.picture import Picture, change_depth, over_white
 from stylegan_cli.pictures.resizing import resize_short_side
 
@@ -65,6 +65,16 @@ def read_rgb(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8]
     if short_side is not None:
         pixels = resize_short_side(pixels, short_side)
     return change_depth(pixels, np.uint8)
+
+
+def count_pixels(path: Path) -> int:
+    """Pixels of a picture file by its header, all frames together; 0 where it does not say."""
+    try:
+        _, stream = _opened(path)
+        with stream:
+            return declared_pixels(stream)
+    except (PictureError, *DECODE_ERRORS):
+        return 0
 
 
 def _opened(source: Source) -> tuple[str, BinaryIO]:

@@ -1,0 +1,39 @@
+"""Many pictures in one call: which go in, what each result is called, what became of it."""
+
+from stylegan_cli.batches.claims import claimed
+from stylegan_cli.batches.outcomes import (
+    BatchLog,
+    Outcome,
+    Status,
+    count_outcomes,
+    open_log,
+    raise_for,
+    summary,
+)
+from stylegan_cli.batches.planning import STREAM, Job, Naming, Planner, ending_of, plan_batch
+from stylegan_cli.batches.running import FileOptions, IfThere, default_workers, run_batch
+from stylegan_cli.batches.variations import write_variations
+from stylegan_cli.batches.watching import watch_folders
+
+__all__ = [
+    "STREAM",
+    "BatchLog",
+    "FileOptions",
+    "IfThere",
+    "Job",
+    "Naming",
+    "Outcome",
+    "Planner",
+    "Status",
+    "claimed",
+    "count_outcomes",
+    "default_workers",
+    "ending_of",
+    "open_log",
+    "plan_batch",
+    "raise_for",
+    "run_batch",
+    "summary",
+    "watch_folders",
+    "write_variations",
+]

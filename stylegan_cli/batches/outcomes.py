@@ -1,0 +1,120 @@
+"""What became of each picture, and of all of them."""
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from stylegan_cli.batches.planning import Job
+from stylegan_cli.errors import (
+    DataError,
+    InfluError,
+    OutputExistsError,
+    PartialFailureError,
+    UsageError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """What became of one picture."""
+
+    DONE = "done"
+    SKIPPED = "skipped"  # its result is there already
+    TAKEN = "taken"  # another run is at it, or has just made it
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one job; `error` is set when it failed, `sha256` when it was asked for."""
+
+    job: Job
+    status: Status
+    seconds: float = 0.0
+    error: InfluError | None = None
+    sha256: str | None = None
+
+    def record(self) -> dict[str, object]:
+        """The outcome as a JSON object."""
+        return {
+            "source": str(self.job.source),
+            "target": str(self.job.target),
+            "status": self.status.value,
+            "seconds": round(self.seconds, 3),
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """How many pictures came to each end."""
+    counts = {status.value: 0 for status in Status}
+    for outcome in outcomes:
+        counts[outcome.status.value] += 1
+    return counts
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """The outcomes as one JSON object: counts, then a record for each file."""
+    files = [outcome.record() for outcome in outcomes]
+    return count_outcomes(outcomes) | {"files": files}
+
+
+def raise_for(outcomes: Sequence[Outcome]) -> None:
+    """The error a batch ends with: none, that of its only picture, all of them, or some.
+
+    Raises that error; DataError when every picture of many failed; PartialFailureError for some.
+    """
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if not errors:
+        return
+    if len(outcomes) == 1:
+        raise errors[0]
+    if len(errors) == len(outcomes):
+        if all(isinstance(error, OutputExistsError) for error in errors):
+            raise OutputExistsError(f"all {len(errors)} results are there already: use --overwrite")
+        raise DataError(
+            f"none of the {len(errors)} pictures could be styled: the lines above say why"
+        )
+    raise PartialFailureError(
+        f"{len(errors)} of {len(outcomes)} pictures failed: the lines above say why"
+    )
+
+
+class BatchLog:
+    """A file that gets one line of JSON for each picture, as soon as it is through."""
+
+    def __init__(self, descriptor: int, about: Mapping[str, object]) -> None:
+        self._descriptor, self._about = descriptor, about
+
+    def add(self, outcome: Outcome) -> None:
+        """Append the record of one picture, whole: several runs may share the file."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        record = {"time": now, **outcome.record(), "sha256": outcome.sha256, **self._about}
+        line = json.dumps(record, ensure_ascii=False) + "\n"
+        try:
+            os.write(self._descriptor, line.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            logger.warning("%s is missing in the log: %s", outcome.job.source, error.strerror)
+
+
+@contextmanager
+def open_log(path: Path, about: Mapping[str, object]) -> Iterator[BatchLog]:
+    """The log at `path`, appended to; about: what every line says besides its picture.
+
+    Raises UsageError where it can't be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise UsageError(f"--log {path} can't be written: {error.strerror}") from error
+    try:
+        yield BatchLog(descriptor, about)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,196 @@
+"""Which pictures go into a batch, and what each result is called."""
+
+import logging
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from stylegan_cli.errors import DataError, UsageError
+from stylegan_cli.pictures import FORMATS, find_pictures, format_of
+
+logger = logging.getLogger(__name__)
+
+STREAM: Final = Path("-")
+"""Standard input or output, as a name on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture to read and the file its result goes to; `STREAM` for either is a pipe."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """How results are named.
+
+    out: a file (picture suffix, one input), a folder, `STREAM`, or None for beside the input.
+    ending: goes between stem and suffix.
+    format: of every result; without it the input's own, or PNG where there is no telling.
+    endings_of_results: endings that mark a file beside its input as an earlier result.
+    """
+
+    out: Path | None = None
+    ending: str = ""
+    format: str | None = None
+    endings_of_results: Collection[str] = ()
+
+    def out_is_file(self) -> bool:
+        """Whether `out` names the one result rather than a folder for results."""
+        return self.out is not None and format_of(self.out) is not None and not self.out.is_dir()
+
+
+def ending_of(name: str) -> str:
+    """What marks a result of the style called `name`: "_toon", fit for a file name."""
+    return "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
+
+
+def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = False) -> list[Job]:
+    """The jobs for these files, folders and `STREAM`; see Planner.
+
+    Raises UsageError for a call that makes no sense, DataError when there is nothing to do.
+    """
+    jobs = Planner(inputs, naming, recursive=recursive).jobs()
+    if not jobs:
+        names = ", ".join(str(folder) for folder in inputs)
+        hint = "" if recursive else "; --recursive looks into the folders inside it"
+        raise DataError(f"there is no picture in {names}{hint}")
+    for given in inputs:
+        if given.is_dir() and not any(given in job.source.parents for job in jobs):
+            logger.warning("there is no picture in %s", given)
+    return jobs
+
+
+class Planner:
+    """Gives each picture of some files, folders and `STREAM` a target of its own, and keeps to it.
+
+    A folder stands for its own pictures, with `recursive` for its whole tree, which is mirrored in
+    the output folder. Earlier results are no inputs: neither what lies in an output folder inside
+    an input folder, nor what lies beside its source under a result's name. A file that is named is
+    taken as it is, whatever it is called; it may turn out to be no picture when it is read.
+
+    Raises UsageError for a call that makes no sense.
+    """
+
+    def __init__(self, inputs: Sequence[Path], naming: Naming, *, recursive: bool = False) -> None:
+        many = len(inputs) > 1 or inputs[0].is_dir()
+        if naming.out_is_file() and many:
+            raise UsageError(f"{naming.out} is one file: name a folder for the results of many")
+        if naming.out_is_file() and naming.format not in (None, format_of(naming.out or Path())):
+            raise UsageError(f"{naming.out} is no name for {naming.format}: change -o or --format")
+        if naming.out == STREAM and many:
+            raise UsageError("standard output takes one picture: name a folder with -o for many")
+        if list(inputs).count(STREAM) > 1:
+            raise UsageError("standard input can be read only once")
+        self._inputs, self._naming, self._recursive = inputs, naming, recursive
+        self._target_of: dict[str, Path] = {}
+        self._taken: set[str] = set()
+
+    def jobs(self) -> list[Job]:
+        """The jobs for what is there now; a picture that was there before keeps its target."""
+        jobs = [
+            Job(source, self._target(source, inside))
+            for source, inside in _expanded(self._inputs, self._naming, self._recursive)
+        ]
+        _refuse_inputs_as_targets(jobs)
+        return jobs
+
+    def _target(self, source: Path, inside: Path) -> Path:
+        key = _identity(source)
+        if key not in self._target_of:
+            target = _target(source, inside, self._naming)
+            if target != STREAM:
+                target = _told_apart(target, source, self._taken)
+                self._taken.add(_identity(target))
+            self._target_of[key] = target
+        return self._target_of[key]
+
+
+def _expanded(
+    inputs: Iterable[Path], naming: Naming, recursive: bool
+) -> Iterator[tuple[Path, Path]]:
+    """Every picture once, with its place inside the folder it was found in."""
+    seen: set[str] = set()
+    for given in inputs:
+        for source in _in_folder(given, naming, recursive) if given.is_dir() else [given]:
+            if _identity(source) not in seen:
+                seen.add(_identity(source))
+                yield source, source.relative_to(given).parent if given.is_dir() else Path()
+
+
+def _in_folder(folder: Path, naming: Naming, recursive: bool) -> list[Path]:
+    found = find_pictures(folder, recursive)
+    if naming.out is None:
+        sources = {(path.parent, path.stem) for path in found}
+        endings = naming.endings_of_results
+        return [path for path in found if not _is_result(path, endings, sources)]
+    out, here = naming.out.resolve(), folder.resolve()
+    if out == here or here not in out.parents:
+        return found
+    return [path for path in found if out not in path.resolve().parents]
+
+
+def _is_result(path: Path, endings: Collection[str], sources: Collection[tuple[Path, str]]) -> bool:
+    """Whether a picture was written beside its source by an earlier call: photo_toon.jpg."""
+    for ending in endings:
+        match = re.fullmatch(rf"(.+){re.escape(ending)}(_[a-z0-9]+)?(-\d+)?", path.stem)
+        if match is not None and (path.parent, match.group(1)) in sources:
+            return True
+    return False
+
+
+def _target(source: Path, inside: Path, naming: Naming) -> Path:
+    if naming.out == STREAM or (naming.out is None and source == STREAM):
+        return STREAM
+    if naming.out is not None and naming.out_is_file():
+        return naming.out
+    if naming.format is not None:
+        suffix = (
+            source.suffix
+            if format_of(source) == naming.format
+            else FORMATS[naming.format].suffixes[0]
+        )
+    else:
+        suffix = source.suffix if format_of(source) is not None else ".png"
+    stem = "stdin" if source == STREAM else source.stem if format_of(source) else source.name
+    folder = source.parent if naming.out is None else naming.out / inside
+    return folder / f"{stem}{naming.ending}{suffix}"
+
+
+def _told_apart(target: Path, source: Path, taken: Collection[str]) -> Path:
+    """A target that no other job has: photo.png, photo_jpg.png, photo_jpg-2.png."""
+    if _identity(target) not in taken:
+        return target
+    kind = source.suffix.lower().removeprefix(".")
+    stem = target.stem if source.suffix == target.suffix else f"{target.stem}_{kind}"
+    names = [stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3))]
+    candidates = (target.with_name(name + target.suffix) for name in names)
+    return next(path for path in candidates if _identity(path) not in taken)
+
+
+def _identity(path: Path) -> str:
+    # Some file systems take photo.JPG and photo.jpg for one file.
+    return str(path.parent.resolve() / path.name).casefold()
+
+
+def _refuse_inputs_as_targets(jobs: Iterable[Job]) -> None:
+    jobs = list(jobs)
+    inputs = {_file_number(job.source) for job in jobs if job.source != STREAM} - {None}
+    for job in jobs:
+        if job.target != STREAM and _file_number(job.target) in inputs:
+            raise UsageError(
+                f"{job.target} would be written over an input: choose another -o or add --suffix"
+            )
+
+
+def _file_number(path: Path) -> tuple[int, int] | None:
+    """What makes two names the same file, links and all; None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
