@@ -92,12 +92,9 @@ class Metrics:
     """
 
     def __init__(self, folder: Path, columns: Sequence[str], resumed_step: int = 0) -> None:
-        self._path = folder / METRICS_NAME
+        self._folder, self._path = folder, folder / METRICS_NAME
         self._columns = ("step", *columns)
-        self._rewrite_until(resumed_step)
-        self._file = self._path.open("a", newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._file, self._columns)
-        self._events = _event_writer(folder, resumed_step)
+        self._open(resumed_step)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row for `step`. Raises ValueError for a name that is no column."""
@@ -106,6 +103,11 @@ class Metrics:
         for name, value in values.items():
             if math.isfinite(value):
                 self._events.add_scalar(name, value, step)
+
+    def rewind(self, step: int) -> None:
+        """Drop the rows of steps after `step`, which are about to be done again."""
+        self.close()
+        self._open(step)
 
     def close(self) -> None:
         """Write out what is buffered."""
@@ -122,6 +124,12 @@ class Metrics:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _open(self, last_step: int) -> None:
+        self._rewrite_until(last_step)
+        self._file = self._path.open("a", newline="", encoding="utf-8")
+        self._rows = csv.DictWriter(self._file, self._columns)
+        self._events = _event_writer(self._folder, last_step)
 
     def _rewrite_until(self, last_step: int) -> None:
         rows = read_metrics(self._path) if self._path.exists() else []

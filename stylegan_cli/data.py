@@ -24,7 +24,8 @@ Progress = Callable[[int, int], None]
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
 
 CONTENT_NAME = "content"
-HELD_OUT_SHARE = 0.1
+HELD_OUT_SHARE, MOST_HELD_OUT_SHARE = 0.1, 0.25
+FEWEST_HELD_OUT = 5  # fewer judge badly, where the folder can spare them
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,16 @@ def find_training_data(
 def hold_out(
     pictures: Sequence[Path], own: Sequence[Path] = ()
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """(learned from, held out): a tenth, at least one, in hash order; `own` where it was set apart.
+    """(learned from, held out), in hash order; `own` where it was set apart.
 
-    A single picture is on both sides: there is nothing else to judge by.
+    A tenth is held out, or five where they are at most a quarter, and at least one. A single
+    picture is on both sides: there is nothing else to judge by.
     """
     if own or len(pictures) < 2:
         return tuple(pictures), tuple(own) or tuple(pictures)
     ordered = sorted(pictures, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
-    count = max(1, round(len(ordered) * HELD_OUT_SHARE))
+    spared = min(FEWEST_HELD_OUT, int(len(ordered) * MOST_HELD_OUT_SHARE))
+    count = max(1, spared, round(len(ordered) * HELD_OUT_SHARE))
     return tuple(sorted(ordered[count:])), tuple(sorted(ordered[:count]))
 
 

@@ -43,7 +43,7 @@ def test_a_flat_folder_is_one_creator_named_after_it(folder: Folder) -> None:
     data = find_training_data(folder("faces", 12), starter=folder("starter", 4))
     (creator,) = data.creators
     assert creator.name == "faces"
-    assert (len(creator.pictures), len(creator.held_out)) == (11, 1)
+    assert (len(creator.pictures), len(creator.held_out)) == (9, 3)
     assert {path.parent.name for path in data.content} == {"starter"}
 
 
@@ -96,10 +96,19 @@ def test_what_is_missing_is_said(folder: Folder, tmp_path: Path) -> None:
         find_training_data(tmp_path / "faces", content=tmp_path / "empty")
 
 
-def test_a_tenth_is_held_out_and_never_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "held_out"), [(3, 1), (12, 3), (20, 5), (40, 5), (80, 8)])
+def test_a_tenth_is_held_out_or_five_where_there_are_enough(
+    tmp_path: Path, count: int, held_out: int
+) -> None:
+    _, held = hold_out([tmp_path / f"{index}.jpg" for index in range(count)])
+    assert len(held) == held_out
+
+
+def test_what_is_held_out_depends_on_the_names_alone_and_is_never_everything(
+    tmp_path: Path,
+) -> None:
     paths = [tmp_path / f"{index}.jpg" for index in range(40)]
     learned, held = hold_out(paths)
-    assert (len(learned), len(held)) == (36, 4)
     assert set(learned) | set(held) == set(paths)
     assert hold_out(list(reversed(paths))) == (learned, held)
     assert [len(part) for part in hold_out(paths[:2])] == [1, 1]

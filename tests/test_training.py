@@ -30,6 +30,7 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
+from stylegan_cli.training.loop import Run
 from stylegan_cli.training.players import (
     Batch,
     Look,
@@ -132,13 +133,14 @@ def test_resumed_run_equals_uninterrupted_run(
     refine(open_run(folder, data, _config(base), resume=True))
     assert _learnt(folder)["step"] == 4
     assert _same(_learnt(folder), _learnt(finished))
-    curves = [read_metrics(folder / "metrics.csv")[-2] for folder in (folder, finished)]
+    curves = [read_metrics(folder / "metrics.csv")[-1] for folder in (folder, finished)]
     assert curves[0]["content"] == curves[1]["content"]
 
 
 def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     assert {"config.json", "metrics.csv", "tensorboard", "samples", "best.safetensors"} <= names
+    assert not list(finished.glob("checkpoint-00000000.pt"))  # two are kept
     assert {"checkpoint-00000002.pt", "checkpoint-00000004.pt"} <= names
     assert [path.suffix for path in (finished / "samples").iterdir()] == [".jpg"] * 2
     rows = read_metrics(finished / "metrics.csv")
@@ -169,13 +171,35 @@ def test_the_best_is_kept_when_later_states_are_worse(
     better = dataclasses.replace(start, patches=start.patches / 2)
     for measured in (better, start):
         run.step()
-        monkeypatch.setattr(run, "_measure", lambda now=measured: [now, run.instant[1]])
+        monkeypatch.setattr(run.judges[0], "measure", lambda painted, now=measured: now)
         run.judge()
     assert [best.step for best in run.best] == [1, 0]
     hatcher, nobody = run.best_model().styles
     assert (hatcher.info.refined, nobody.info.refined) == (True, False)
     assert hatcher.info.metrics["steps"] == 1
     assert hatcher.deltas
+
+
+def test_a_creator_without_a_gain_gives_its_turns_away_and_then_the_run_ends(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(folder, data, _config(base, steps=100, patience=2, validate_every=1))
+    run.best[0].score = -9.0  # nothing the first creator does is a gain
+    run.best[1].stale = -3
+    steps, learning = [], []
+
+    def note(done: int, total: int) -> None:
+        steps.append(done)
+        learning.append(list(run.learning))
+
+    outcome = refine(run, note)
+    assert learning[:3] == [[0, 1], [1], [1]]
+    assert learning[-1] == []
+    assert not outcome.stopped
+    assert outcome.steps == steps[-1] < 100
+    resumed = open_run(folder, data, _config(base, steps=100, patience=2), resume=True)
+    assert resumed.is_over()
+    assert not open_run(folder, data, _config(base, steps=100, patience=0), resume=True).is_over()
 
 
 def test_the_style_file_paints_what_training_painted(
@@ -272,14 +296,99 @@ def test_a_stop_is_saved_and_told(folder: Path, data: TrainingData, base: Path) 
     assert all(row["hatcher/score"] == "" for row in read_metrics(folder / "metrics.csv"))
 
 
-def test_a_loss_that_is_no_number_stops_with_a_remedy(
+def test_after_a_loss_that_is_no_number_it_goes_back_and_on_slower(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(folder, data, _config(base))
-    with torch.no_grad():
-        run.players.creators[0].code.fill_(float("nan"))
+    run = open_run(folder, data, _config(base, steps=6))
+    poisoned = []
+
+    def poison(done: int, total: int) -> None:
+        if done == 3 and not poisoned:
+            poisoned.append(done)
+            with torch.no_grad():
+                run.players.creators[1].code.fill_(float("nan"))
+
+    outcome = refine(run, poison)
+    (note,) = outcome.notes
+    assert (note.step, note.problem) == (4, "not a number")
+    assert "went back to step 2" in note.sentence
+    assert "--lr-g" in note.sentence
+    assert outcome.steps == 6
+    assert run.players.pace == 0.5
+    assert run.players.is_finite()
+    state = load_latest_checkpoint(folder)
+    assert state is not None
+    assert state["pace"] == 0.5
+    steps = [int(row["step"]) for row in read_metrics(folder / "metrics.csv")]
+    assert steps == sorted(set(steps))
+
+
+def test_a_run_that_can_not_be_helped_stops_with_a_remedy(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    run = open_run(folder, data, _config(base, lr_code=1e38, warmup=0))
     with pytest.raises(TrainingError, match="--lr-g"):
         refine(run)
+    assert len(run.doctor.notes) == 3
+    assert not read_model(folder / BEST_NAME).styles[0].info.refined
+
+
+@pytest.fixture
+def patient(folder: Path, data: TrainingData, base: Path) -> Run:
+    return open_run(folder, data, _config(base, lr_d=0.01, warmup=0))
+
+
+def _repaint(run: Run, matrix: Tensor, offset: float) -> None:
+    """Give the first creator another colour map than its instant style had."""
+    look = run.players.looks[0]
+    moved = torch.full_like(look.offset, offset)
+    run.players.looks[0] = dataclasses.replace(  # type: ignore[index]
+        look, matrix=matrix[None], offset=moved, table=None
+    )
+
+
+def test_inverted_colours_are_named_once_and_never_the_best(patient: Run) -> None:
+    _repaint(patient, -torch.eye(3), 1.0)
+    patient.best[0].score = 99.0  # any figure would win
+    patient.judge()
+    patient.judge()
+    (note,) = patient.doctor.notes
+    assert (note.creator, note.problem) == ("hatcher", "inverted colours")
+    assert "--lr-g" in note.sentence
+    assert patient.best[0].step == 0
+    assert not patient.best[0].tensors
+
+
+def test_flat_pictures_are_named(patient: Run) -> None:
+    _repaint(patient, 0.02 * torch.eye(3), 0.5)
+    with torch.no_grad():
+        for name, weight in patient.players.weights.items():
+            if ".leave." in name:
+                weight.zero_()
+    patient.judge()
+    assert [note.problem for note in patient.doctor.notes] == ["flat pictures"]
+
+
+def test_an_ignored_z_is_named(patient: Run) -> None:
+    with torch.no_grad():
+        for name, weight in patient.players.weights.items():
+            if ".style." in name or "gate" in name:
+                weight.zero_()
+    patient.judge()
+    assert {note.problem for note in patient.doctor.notes} == {"ignored z"}
+
+
+def test_a_critic_that_has_won_is_named(patient: Run) -> None:
+    players = patient.players
+    reals = torch.sign(torch.randn(2, 3, 64, 64))
+    batch = Batch(0, 0, reals, reals[:, :1], reals, torch.tensor([80.0]))
+    for step in range(80):
+        terms = discriminator_step(batch, torch.zeros_like(reals), players)
+        patient.doctor.watch(step, 0, {name: float(term) for name, term in terms.items()})
+        if patient.doctor.notes:
+            break
+    assert [note.problem for note in patient.doctor.notes] == ["a critic has won"]
+    assert "--lr-d" in patient.doctor.notes[0].sentence
 
 
 def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
@@ -352,20 +461,28 @@ def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
         return [x.permute(2, 0, 1)[None].float() / 127.5 - 1 for x in pixels]
 
     photos, hatched = tensors(False, 3), tensors(True, 6)
-    judge = Judge(hatched[:3], photos, load_features("lite0"))
+    judge = Judge(hatched[:3], photos, load_features("lite0"), load_features("lite1"))
     untouched, alike = judge.measure(photos), judge.measure(hatched[3:])
     assert alike.patches < untouched.patches
-    assert alike.features < untouched.features
+    assert alike.kid < untouched.kid
+    assert alike.kid_lite1 < untouched.kid_lite1
     assert untouched.change == pytest.approx(0, abs=1e-6)
     assert alike.change > 0.05
     assert judge.measure(photos) == untouched
 
 
 def test_a_score_weighs_closeness_against_change() -> None:
-    start = Figures(patches=0.2, features=0.5, change=0.02)
+    start = Figures(patches=0.2, kid=0.5, change=0.02, kid_lite1=0.5)
     assert start.score(start) == 1
-    assert Figures(0.1, 0.25, 0.02).score(start) == pytest.approx(0.5)
-    assert Figures(0.1, 0.25, 0.9).score(start) > 1
+    assert Figures(0.1, 0.25, 0.02, 0.25).score(start) == pytest.approx(0.5)
+    assert Figures(0.1, 0.25, 0.9, 0.25).score(start) > 1
+    reported_only = dataclasses.replace(start, kid_lite1=9.0)
+    assert reported_only.score(start) == 1
+
+
+def test_a_distance_that_chance_makes_is_not_worth_a_doubled_one() -> None:
+    start = Figures(patches=0.2, kid=0.001, change=0.02, kid_lite1=0.0)
+    assert dataclasses.replace(start, kid=-0.001).score(start) > 0.98
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stylegan_cli.training import Outcome, TrainingConfig
 
 # A resumed run keeps its settings; these do not change what is learnt.
-_FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every")
+_FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
 
 
 def train(
@@ -99,6 +99,10 @@ def train(
     save_every: Annotated[
         int | None, typer.Option(show_default="250", help="Steps between checkpoints.")
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(show_default="8", help="Judgings without a gain before it ends; 0: never."),
+    ] = None,
     config_file: Annotated[
         Path | None,
         typer.Option("--config", exists=True, dir_okay=False, help="TOML file with settings."),
@@ -145,6 +149,7 @@ def train(
         "seed": seed,
         "sample_every": sample_every,
         "save_every": save_every,
+        "patience": patience,
     }
     settings = load_toml(config_file) if config_file else {}
     settings |= {key: value for key, value in told.items() if value is not None}

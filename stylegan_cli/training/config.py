@@ -8,7 +8,15 @@ from stylegan_cli.losses import GanKind
 
 _NOT_NEGATIVE = (
     *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor"),
-    *("lambda_cycle", "lambda_identity", "r1_weight", "pool", "sample_every", "save_every"),
+    *(
+        "lambda_cycle",
+        "lambda_identity",
+        "r1_weight",
+        "pool",
+        "sample_every",
+        "save_every",
+        "patience",
+    ),
 )
 _POSITIVE = ("time_limit_s", "batch", "lr_g", "lr_code", "lr_d", "z_dim", "validate_every")
 
@@ -51,6 +59,7 @@ class TrainingConfig:
     sample_every: int = 250
     save_every: int = 250
     validate_every: int = 125
+    patience: int = 8  # judgings without a gain after which a creator is done; 0: never
 
     def __post_init__(self) -> None:
         for name in _NOT_NEGATIVE:

@@ -1,17 +1,23 @@
 """Which state of a creator is best, by pictures that nothing was trained on."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.losses import self_similarity_loss, sliced_wasserstein
+from stylegan_cli.metrics import kid
 from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.randomness import torch_generator
 
-STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
+CONTENT_STAGES = (2, 3)  # of the frozen network: strides 8 and 16
+KID_STAGE = 3
+KID_GRID = 3  # each picture counts as this many squared: whole ones are too few for a distance
+LEAST_KID = 0.1  # what chance makes of like sets this small; a gain below it is not worth more
 PATCH = 7  # px
 PATCHES = 8192  # of each set, at each of two scales
 DIRECTIONS = 128
@@ -23,18 +29,23 @@ CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity beyond that
 class Figures:
     """How close painted pictures come to a creator's, and what they keep of the photos.
 
-    patches: sliced Wasserstein distance of pixel patches. features: the same of frozen features.
-    change: self-similarity loss to the photos. All in their own units, lower is better.
+    patches: sliced Wasserstein distance of pixel patches. kid: kernel distance of Lite0's features.
+    change: self-similarity loss to the photos. kid_lite1: as kid, of a network that is never
+    trained against; it only reports. All in their own units, lower is better.
     """
 
     patches: float
-    features: float
+    kid: float
     change: float
+    kid_lite1: float
 
     def score(self, start: "Figures") -> float:
         """1 for `start`, the instant style; lower is better."""
-        closeness = (self.patches / start.patches + self.features / start.features) / 2
-        return closeness + self._price() - start._price()
+        gains = (
+            (self.patches - start.patches) / start.patches,
+            (self.kid - start.kid) / max(LEAST_KID, start.kid),
+        )
+        return 1 + sum(gains) / 2 + self._price() - start._price()
 
     def _price(self) -> float:
         return CHANGE_PRICE * max(0.0, self.change - FREE_CHANGE)
@@ -44,42 +55,58 @@ class Judge:
     """Measures one creator's painted pictures against held-out ones.
 
     creator: held-out pictures of the creator; photos: held-out content; each (1, 3, H, W).
+    features: Lite0; reporting: Lite1.
     """
 
     def __init__(
-        self, creator: Sequence[Tensor], photos: Sequence[Tensor], features: FrozenFeatures
+        self,
+        creator: Sequence[Tensor],
+        photos: Sequence[Tensor],
+        features: FrozenFeatures,
+        reporting: FrozenFeatures,
     ) -> None:
-        self._features = features
-        self._photos = [self._look(photo) for photo in photos]
+        self._features, self._reporting = features, reporting
+        self._photos = [_look(features, photo) for photo in photos]
         self._patches = _all_patches(creator)
-        seen = [self._look(picture) for picture in creator]
-        self._places = [_places([maps[i] for maps in seen]) for i in range(len(STAGES))]
-        self._spread = [places.std(dim=0) + 1e-3 for places in self._places]
+        self._places = [_places([_look(eyes, x) for x in creator]) for eyes in self._eyes()]
 
     @torch.no_grad()
     def measure(self, painted: Sequence[Tensor]) -> Figures:
         """painted: the photos repainted, in their order, each (1, 3, H, W)."""
-        seen = [self._look(picture) for picture in painted]
+        seen = [[_look(eyes, picture) for picture in painted] for eyes in self._eyes()]
         far = [
-            sliced_wasserstein(theirs, mine, _directions(theirs.shape[1]))
+            sliced_wasserstein(theirs, mine, _directions(theirs))
             for theirs, mine in zip(self._patches, _all_patches(painted), strict=True)
         ]
-        foreign = [
-            sliced_wasserstein(theirs / spread, _places([maps[i] for maps in seen]) / spread,
-                               _directions(theirs.shape[1]))
-            for i, (theirs, spread) in enumerate(zip(self._places, self._spread, strict=True))
-        ]  # fmt: skip
+        foreign, reported = (
+            kid(_places(mine), theirs).value
+            for mine, theirs in zip(seen, self._places, strict=True)
+        )
         changed = [
-            self_similarity_loss(mine[i], photo[i])
-            for mine, photo in zip(seen, self._photos, strict=True)
-            for i in (1, 2)
+            self_similarity_loss(mine[stage], photo[stage])
+            for mine, photo in zip(seen[0], self._photos, strict=True)
+            for stage in CONTENT_STAGES
         ]
-        return Figures(_mean(far), _mean(foreign), _mean(changed))
+        return Figures(_mean(far), foreign, _mean(changed), reported)
 
-    @torch.no_grad()
-    def _look(self, image: Tensor) -> list[Tensor]:
-        found = self._features(image)
-        return [found[index].float() for index in STAGES]
+    def _eyes(self) -> tuple[FrozenFeatures, FrozenFeatures]:
+        return self._features, self._reporting
+
+
+@torch.no_grad()
+def _look(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
+    return [part.float() for part in features(image)]
+
+
+def _places(seen: Sequence[Sequence[Tensor]]) -> np.ndarray:
+    """(N, C) features of the parts of all pictures, each of length sqrt(C) as in FrozenEmbedding.
+
+    seen: the stages of each picture.
+    """
+    means = [functional.adaptive_avg_pool2d(stages[KID_STAGE], KID_GRID) for stages in seen]
+    parts = torch.cat([part[0].flatten(1).T for part in means])
+    found: np.ndarray = (functional.normalize(parts) * math.sqrt(parts.shape[1])).cpu().numpy()
+    return found
 
 
 def _all_patches(pictures: Sequence[Tensor]) -> list[Tensor]:
@@ -100,14 +127,11 @@ def _some_patches(pictures: list[Tensor]) -> Tensor:
     return torch.cat(rows)[:PATCHES]
 
 
-def _places(maps: list[Tensor]) -> Tensor:
-    """(N, C) feature vectors of all places of all pictures."""
-    return torch.cat([part[0].flatten(1).T for part in maps])
-
-
-def _directions(size: int) -> Tensor:
+def _directions(vectors: Tensor) -> Tensor:
+    size = vectors.shape[1]
     generator = torch_generator(0, size, "judge's directions")
-    return functional.normalize(torch.randn(size, DIRECTIONS, generator=generator), dim=0)
+    drawn = torch.randn(size, DIRECTIONS, generator=generator)
+    return functional.normalize(drawn, dim=0).to(vectors.device)
 
 
 def _mean(values: list[Tensor]) -> float:

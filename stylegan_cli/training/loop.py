@@ -41,7 +41,16 @@ from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.schedules import TIMED_STEPS, is_due, steps_for
 from stylegan_cli.style_file import Base, Model, Style, read_model, write_model
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.judge import Figures, Judge
+from stylegan_cli.training.doctor import (
+    SPOILT,
+    Doctor,
+    Impression,
+    NotANumberError,
+    Note,
+    Problem,
+    impression_of,
+)
+from stylegan_cli.training.judge import Judge
 from stylegan_cli.training.players import (
     SMALL_FOLDER,
     Refinement,
@@ -62,12 +71,13 @@ LOSSES = (
     *("gan_pixels", "gan_features", "content", "anchor", "cycle", "identity"),
     *("critic_pixels", "critic_features", "r1", "seconds"),
 )
-FIGURES = ("patches", "features", "change", "score")
+FIGURES = ("patches", "kid", "change", "kid_lite1", "score")
 LOG_EVERY = 10
 SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 384  # px
 JUDGED_PHOTOS, JUDGED_PICTURES, SHEET_PHOTOS = 8, 24, 4
 MOST_PICTURES = 400  # of each side, kept in memory
 CLEARLY = 0.005  # of the score: less is noise
+LEAST_PACE = 1 / 8  # of the learning rates; a run that needs less can't be helped
 
 
 @dataclass(slots=True)
@@ -77,6 +87,7 @@ class Best:
     score: float  # of the instant style: 1
     step: int
     tensors: dict[str, Tensor]  # averaged, by the painter's names; none: the instant style
+    stale: int = 0  # judgings since
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class Outcome:
     steps: int
     total_steps: int | None
     stopped: bool  # before its end, by the user
+    notes: tuple[Note, ...]  # the doctor's
 
 
 class Run:
@@ -111,7 +123,7 @@ class Run:
         *self.styles, content_style = self.start.styles
         self.working_sizes = [_working_size(data, c.pictures, config) for c in data.creators]
         self._read_pictures(data, on_progress)
-        features = load_features("lite0").to(self.place)
+        features, reporting = (load_features(x).to(self.place) for x in ("lite0", "lite1"))
         self.players = Refinement(
             load_generator(self.start.base, self.place),
             [look_of(style, self.place) for style in self.styles],
@@ -121,10 +133,14 @@ class Run:
             config,
         )
         self.judges = [
-            Judge(held, photos, features)
+            Judge(held, photos, features, reporting)
             for held, photos in zip(self.held_out, self.judged_photos, strict=True)
         ]
-        self.instant = self._measure()
+        self._variety = [self._opposite_shifts(style) for style in self.styles]
+        painted = [self._paint(index) for index in range(len(self.styles))]
+        self.instant = [j.measure(own) for j, own in zip(self.judges, painted, strict=True)]
+        impressions = [self._impression(index, own) for index, own in enumerate(painted)]
+        self.doctor = Doctor([s.name for s in self.styles], impressions, config.gan)
         self.best = [Best(1.0, 0, {}) for _ in self._groups()]
         self.elapsed_s = 0.0  # of training, over all calls
         self._here_s = 0.0  # of this call
@@ -150,37 +166,73 @@ class Run:
         """The names of all figures that the run measures."""
         return (*LOSSES, *(f"{s.name}/{figure}" for s in self.styles for figure in FIGURES))
 
+    @property
+    def learning(self) -> list[int]:
+        """The creators that still gain, or whose patience is not used up."""
+        patience = self.config.patience
+        return [
+            index
+            for best, members in zip(self.best, self._groups(), strict=True)
+            if not patience or best.stale < patience
+            for index in members
+        ]
+
     def step(self) -> dict[str, float]:
         """One update of each player; returns the terms of their losses.
 
-        Raises TrainingError where one is no longer a number.
+        Raises NotANumberError where one of them, or what has learnt from them, is no number.
         """
         started, players = time.monotonic(), self.players
-        size = self.working_sizes[players.step % len(self.creators)]
-        batch = draw_batch(self.content, self.creators, size, players)
+        turns = self.learning
+        creator = turns[players.step % len(turns)]
+        size = self.working_sizes[creator]
+        batch = draw_batch(self.content, self.creators[creator], creator, size, players)
         fakes, painter_terms = generator_step(batch, players)
-        shown = players.pools[batch.creator].swap(fakes, players.step)
+        shown = players.pools[creator].swap(fakes, players.step)
         critic_terms = discriminator_step(batch, shown, players)
         players.ema.update(players.step)
         players.step += 1
         values = {name: term.item() for name, term in (painter_terms | critic_terms).items()}
-        if not np.isfinite(list(values.values())).all():
-            raise TrainingError(
-                f"a loss is no number after {players.step} steps; go back to the last checkpoint "
-                "with --resume, or begin again with lower learning rates (--lr-g, --lr-d)"
-            )
+        if not (np.isfinite(list(values.values())).all() and players.is_finite()):
+            raise NotANumberError(f"a loss is no number after {players.step} steps")
+        self.doctor.watch(players.step, creator, values)
         self._count_time(time.monotonic() - started)
         return {**values, "seconds": self.elapsed_s}
 
+    def roll_back(self) -> None:
+        """Go to the last good state, on at half the pace.
+
+        Raises TrainingError where that has been done too often.
+        """
+        lost, pace, elapsed_s = self.players.step, self.players.pace / 2, self.elapsed_s
+        known = self.doctor.state_dict()
+        state = load_latest_checkpoint(self.folder)
+        if pace < LEAST_PACE or state is None:
+            raise TrainingError(
+                f"a loss is no number after {lost} steps, again, at every pace; "
+                "begin again with lower learning rates (--lr-g, --lr-d)"
+            )
+        self.resume(state)
+        self.players.pace, self.elapsed_s = pace, elapsed_s
+        self.doctor.load_state_dict(known)
+        self.doctor.note(
+            lost,
+            Problem.NOT_A_NUMBER,
+            f"a loss was no number; went back to step {self.players.step} and on at "
+            f"{100 * pace:g} % of the learning rates: lower --lr-g and --lr-d next time",
+        )
+        self.save()
+
     def is_over(self) -> bool:
-        """Whether the last step is done, or the time is up on a machine that got slower."""
+        """Whether the last step is done, no creator gains, or a slower machine's time is up."""
         total = self.players.total_steps
         late = self.config.steps is None and self._here_s > self.config.time_limit_s
-        return late or (total is not None and self.players.step >= total)
+        done = total is not None and self.players.step >= total
+        return late or done or not self.learning
 
     def _count_time(self, duration_s: float) -> None:
         self._durations_s.append(duration_s)
-        if self.players.total_steps is None and len(self._durations_s) == TIMED_STEPS:
+        if self.players.total_steps is None and len(self._durations_s) >= TIMED_STEPS:
             # The median: the first step also builds what the later ones use.
             typical_s = float(np.median(self._durations_s))
             self.players.total_steps = steps_for(self.config.time_limit_s, TIMED_STEPS * typical_s)
@@ -190,22 +242,32 @@ class Run:
         self._last_s = now
 
     def judge(self) -> dict[str, float]:
-        """Measure the averaged look of each creator and keep what is better than before."""
-        figures = self._measure()
-        scores = [now.score(then) for now, then in zip(figures, self.instant, strict=True)]
-        average = self.players.ema.state_dict()
+        """Measure the averaged look of each creator that learns; keep what is better than before.
+
+        A state that the doctor calls spoilt is never the best.
+        """
+        step, average = self.players.step, self.players.ema.state_dict()
+        values: dict[str, float] = {}
+        scores: dict[int, float] = {}
+        spoilt = set()
+        for index in self.learning:
+            painted = self._paint(index)
+            now = self.judges[index].measure(painted)
+            scores[index] = now.score(self.instant[index])
+            named = dataclasses.asdict(now) | {"score": scores[index]}
+            values |= {f"{self.styles[index].name}/{name}": x for name, x in named.items()}
+            if self.doctor.examine(step, index, self._impression(index, painted)) & SPOILT:
+                spoilt.add(index)
         for best, members in zip(self.best, self._groups(), strict=True):
+            if members[0] not in scores:
+                continue
             score = float(np.mean([scores[index] for index in members]))
-            if score < best.score - CLEARLY:
+            best.stale += 1
+            if score < best.score - CLEARLY and spoilt.isdisjoint(members):
                 mine = ("generator.", *(f"creators.{index}." for index in members))
-                best.score, best.step = score, self.players.step
+                best.score, best.step, best.stale = score, step, 0
                 best.tensors = {n: v.clone() for n, v in average.items() if n.startswith(mine)}
-        rows = zip(self.styles, figures, scores, strict=True)
-        return {
-            f"{style.name}/{name}": value
-            for style, now, score in rows
-            for name, value in (*dataclasses.asdict(now).items(), ("score", score))
-        }
+        return values
 
     def best_model(self) -> Model:
         """The base and each creator at its best: the instant style of one that never gained."""
@@ -239,7 +301,12 @@ class Run:
     def save(self) -> None:
         """Checkpoint, and the best so far as a model file."""
         best = [dataclasses.asdict(item) for item in self.best]
-        state = {**self.players.state_dict(), "best": best, "elapsed_s": self.elapsed_s}
+        state = {
+            **self.players.state_dict(),
+            "best": best,
+            "elapsed_s": self.elapsed_s,
+            "doctor": self.doctor.state_dict(),
+        }
         save_checkpoint(self.folder, self.players.step, state)
         write_model(self.best_model(), self.folder / BEST_NAME, overwrite=True)
 
@@ -248,17 +315,23 @@ class Run:
         self.players.load_state_dict(state)
         self.best = [Best(**item) for item in state["best"]]
         self.elapsed_s = state["elapsed_s"]
+        self._chosen.clear()
+        self.doctor.load_state_dict(state["doctor"])
 
-    def _measure(self) -> list[Figures]:
-        return [
-            judge.measure(
-                [
-                    self.players.paint_photo(index, photo, self.working_sizes[index])
-                    for photo in self.judged_photos[index]
-                ]
-            )
-            for index, judge in enumerate(self.judges)
-        ]
+    def _paint(self, index: int) -> list[Tensor]:
+        """The judged photos in a creator's averaged look."""
+        size = self.working_sizes[index]
+        return [self.players.paint_photo(index, x, size) for x in self.judged_photos[index]]
+
+    def _impression(self, index: int, painted: list[Tensor]) -> Impression:
+        photo, size = self.judged_photos[index][0], self.working_sizes[index]
+        varied = [self.players.paint_photo(index, photo, size, z) for z in self._variety[index]]
+        return impression_of(painted, varied)
+
+    def _opposite_shifts(self, style: Style) -> list[Tensor]:
+        """Steps along a creator's variety, there and back: all directions at one deviation."""
+        shift = torch.from_numpy(style.spread.sum(0, dtype=np.float32)).to(self.place)
+        return [shift, -shift]
 
     def _groups(self) -> list[list[int]]:
         """Creators whose best is chosen together: each alone, unless they share a fresh base."""
@@ -307,22 +380,30 @@ def open_run(
 def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcome:
     """Refine each creator until the run is over or the user asks to stop.
 
-    The number of steps is fixed once, from the time limit and the time of the first ones. Raises
-    TrainingError where a loss is no longer a number.
+    The number of steps is fixed once, from the time limit and the time of the first ones. Where a
+    loss is no number the run goes back to its last checkpoint and on at half the pace; raises
+    TrainingError where that does not help.
     """
     config = run.config
     with (
         Metrics(run.folder, run.columns, run.players.step) as metrics,
         stop_between_steps() as stop,
     ):
+        if run.players.step == 0:
+            run.save()  # there is always a good state to go back to
         while not (run.is_over() or stop.requested):
-            values = run.step()
+            try:
+                values = run.step()
+            except NotANumberError:
+                run.roll_back()
+                metrics.rewind(run.players.step)
+                continue
             step, over = run.players.step, run.is_over()
-            if is_due(step, LOG_EVERY) or over:
-                metrics.write(step, values)
             # Not at a stop: a resumed run is judged where an uninterrupted one is.
-            if is_due(step, config.validate_every) or over:
-                metrics.write(step, run.judge())
+            figures = run.judge() if is_due(step, config.validate_every) or over else {}
+            over = over or not run.learning  # by now
+            if is_due(step, LOG_EVERY) or figures:
+                metrics.write(step, values | figures)
             if is_due(step, config.sample_every) or over:
                 run.write_sheet()
             if is_due(step, config.save_every) or over:
@@ -330,7 +411,13 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
             on_progress(step, run.players.total_steps or 0)
         if stop.requested:
             run.save()
-    return Outcome(run.best_model(), run.players.step, run.players.total_steps, not run.is_over())
+    return Outcome(
+        run.best_model(),
+        run.players.step,
+        run.players.total_steps,
+        stopped=not run.is_over(),
+        notes=tuple(run.doctor.notes),
+    )
 
 
 def clear_run(run_dir: Path) -> None:

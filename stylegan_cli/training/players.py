@@ -133,13 +133,19 @@ class Refinement:
         self.pools = [HistoryPool(config.pool, config.seed + index) for index in range(len(looks))]
         self.step = 0
         self.total_steps = config.steps
+        self.pace = 1.0  # share of the learning rates: less after a loss was no number
         self._bf16 = uses_bf16(config.precision, self.device)
 
     @torch.no_grad()
-    def paint_photo(self, creator: int, photo: Tensor, short_side: float) -> Tensor:
-        """The creator's averaged look on one photo (1, 3, H, W), sides multiples of 8."""
+    def paint_photo(
+        self, creator: int, photo: Tensor, short_side: float, shift: Tensor | float = 0.0
+    ) -> Tensor:
+        """The creator's averaged look on one photo (1, 3, H, W), sides multiples of 8.
+
+        shift: (code_dim,) added to the code, a step along the creator's variety.
+        """
         with self.ema.averaged(), self.autocast():
-            return self.paint(self._lone_batch(creator, photo, short_side))
+            return self.paint(self._lone_batch(creator, photo, short_side), shift)
 
     @torch.no_grad()
     def paint_start(self, creator: int, photo: Tensor, short_side: float) -> Tensor:
@@ -147,11 +153,11 @@ class Refinement:
         with self.autocast():
             return self.paint_instant(self._lone_batch(creator, photo, short_side))
 
-    def paint(self, batch: Batch) -> Tensor:
+    def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
         creator: CreatorParameters = self.creators[batch.creator]  # type: ignore[assignment]
-        weights = creator.merge(self.weights)
-        return self._paint(weights, self.looks[batch.creator], creator.code, batch.content, batch)
+        weights, code = creator.merge(self.weights), creator.code + shift
+        return self._paint(weights, self.looks[batch.creator], code, batch.content, batch)
 
     @torch.no_grad()
     def paint_instant(self, batch: Batch) -> Tensor:
@@ -195,12 +201,18 @@ class Refinement:
         """One update at the learning rate of the present step."""
         config = self.config
         for group in optimizer.param_groups:
+            rate = self.pace * group["base_lr"]
             group["lr"] = learning_rate(
-                self.step, self.total_steps, group["base_lr"], config.warmup, config.decay_from
+                self.step, self.total_steps, rate, config.warmup, config.decay_from
             )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+
+    def is_finite(self) -> bool:
+        """Whether every parameter that learns is still a number."""
+        learning = [*_trained(self.painter).values(), *_trained(self.critic).values()]
+        return bool(nn.utils.get_total_norm(learning).isfinite())
 
     def delta_arrays(self, creator: int, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """The deltas among `tensors` (by the painter's names), named as in the style file."""
@@ -221,6 +233,7 @@ class Refinement:
             "ema": self.ema.state_dict(),
             "pools": [pool.state_dict() for pool in self.pools],
             "total_steps": self.total_steps,
+            "pace": self.pace,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -233,6 +246,7 @@ class Refinement:
         for pool, kept in zip(self.pools, state["pools"], strict=True):
             pool.load_state_dict(kept)
         self.step, self.total_steps = state["step"], state["total_steps"]
+        self.pace = state["pace"]
 
     def _lone_batch(self, creator: int, photo: Tensor, short_side: float) -> Batch:
         size = torch.tensor([float(short_side)]).to(self.device)
@@ -250,15 +264,14 @@ class Refinement:
 
 
 def draw_batch(
-    content: PictureSet, creators: Sequence[PictureSet], working_size: int, run: Refinement
+    content: PictureSet, pictures: PictureSet, creator: int, working_size: int, run: Refinement
 ) -> Batch:
-    """The batch of the present step: creators take turns, the rest depends on (seed, step)."""
+    """The batch of the present step for one creator; its draws depend on (seed, step) alone."""
     config, step = run.config, run.step
     rng = numpy_generator(config.seed, step, "batch")
     short_side = max(config.size, working_size * float(rng.uniform(*config.scales)))
-    creator = step % len(creators)
     photos, faces = content.crops(rng, config.batch, config.size, short_side)
-    reals, _ = creators[creator].crops(rng, config.batch, config.size, short_side)
+    reals, _ = pictures.crops(rng, config.batch, config.size, short_side)
     tensors = (photos, faces, reals, torch.tensor([short_side]))
     return Batch(step, creator, *(tensor.to(run.device) for tensor in tensors))
 
