@@ -40,6 +40,10 @@ COMMANDS = {
 STYLES_COMMANDS = {
     "list": "styles:list_styles",
     "add": "styles:add",
+    "code": "styles:code",
+    "pack": "styles:pack",
+    "install": "styles:install",
+    "rename": "styles:rename",
     "remove": "styles:remove",
 }
 
@@ -170,7 +174,7 @@ def _list_unless_told_otherwise() -> Command:
     parameters = [context, *signature.parameters.values()]
     styles.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     styles.__annotations__ = {item.name: item.annotation for item in parameters}
-    styles.__doc__ = "Styles you can use: list them, add your own, remove them."
+    styles.__doc__ = "Styles you can use: list them, add your own, hand them on."
     return styles
 
 

@@ -3,6 +3,8 @@
 All functions take unit colours, shape (N, 3), and are numpy only.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -71,17 +73,31 @@ def colour_distance(first: Colours, second: Colours, directions: int = 24) -> fl
 
 def apply_table(colours: Colours, table: np.ndarray) -> Colours:
     """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
-    top = len(table) - 1
-    position = np.clip(colours, 0, 1).astype(np.float32) * top
-    low = np.minimum(position.astype(np.int32), top - 1)
+    points = table.reshape(-1, 3)
+    result: np.ndarray = np.zeros((len(colours), 3), np.float32)
+    for index, share in _corners(colours, len(table)):
+        result += share[:, None] * points[index]
+    return result
+
+
+def table_weights(colours: Colours, size: int) -> np.ndarray:
+    """What `apply_table` makes of each point: (N, size³) float32, rows adding up to 1."""
+    weights = np.zeros((len(colours), size**3), np.float32)
+    rows = np.arange(len(colours))
+    for index, share in _corners(colours, size):
+        weights[rows, index] += share
+    return weights
+
+
+def _corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The eight points of a table around each colour, as index and share, (N,) each."""
+    position = np.clip(colours, 0, 1).astype(np.float32) * (size - 1)
+    low = np.minimum(position.astype(np.int32), size - 2)
     weight = position - low
-    result: np.ndarray = np.zeros_like(position)
     for corner in range(8):
         bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
-        share = np.prod(np.where(bits, weight, 1 - weight), axis=1, keepdims=True)
-        r, g, b = (low + bits).T
-        result += share * table[r, g, b]
-    return result
+        share = np.prod(np.where(bits, weight, 1 - weight), axis=1)
+        yield (low + bits) @ np.array([size * size, size, 1]), share
 
 
 def with_luma_of(styled: np.ndarray, photo: np.ndarray) -> np.ndarray:

@@ -22,6 +22,6 @@ def write_preview(base: Base, style: Style, backend: Backend, style_path: Path) 
     photos = [read_rgb(path, 256) for path in starter_photos()[:PREVIEW_PHOTOS]]
     rows = [photos, [stylizer.paint(photo) for photo in photos]]
     target = preview_path(style_path)
-    sheet = contact_sheet(rows, row_labels=("photo", style.name))
+    sheet = contact_sheet(rows, row_labels=("before", "after"))
     write_picture(Picture(pixels=sheet), target, overwrite=True)
     return target

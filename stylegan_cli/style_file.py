@@ -276,6 +276,33 @@ def with_model(style: Style, model: Path) -> Style:
     return style if same else _with_info(style, model=model.name)
 
 
+def rename_own(old: str, new: str, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Give one of the user's styles another name; its file before and after.
+
+    The base is not needed, so that a style of any model can be renamed. Raises StyleNotFoundError
+    where there is none, OutputExistsError where the new name is taken.
+    """
+    before, after = own_style_path(old), user_style_path(new)
+    with _opened(before) as file:
+        document = _document(file, before, "style")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    info = _info(document.get("creator"), before)
+    named = dataclasses.replace(info, name=new, display_name=new)
+    kept = {key: document[key] for key in ("kind", "base_hash")}
+    if before != after:
+        _write(after, tensors, kept | {"creator": to_mapping(named)}, overwrite)
+        before.unlink()
+    return before, after
+
+
+def own_style_path(name: str) -> Path:
+    """The file of a style that the user has. Raises StyleNotFoundError where there is none."""
+    path = user_style_path(name)
+    if not path.exists():
+        raise StyleNotFoundError(f"you have no style '{name}'; list yours with: influ styles")
+    return path
+
+
 def free_name(name: str) -> str:
     """`name`, or NAME-2, NAME-3, … where the user has styles of that name already."""
     candidates = (name if n == 1 else f"{name}-{n}" for n in range(1, 10_000))

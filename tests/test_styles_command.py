@@ -1,5 +1,6 @@
 """Promises of `influ styles`, `influ export` and `influ info`."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from stylegan_cli import style_file
 from stylegan_cli.checkpoints import BEST_NAME
 from stylegan_cli.commands.export import export
 from stylegan_cli.commands.info import info
-from stylegan_cli.commands.styles import add, list_styles, remove
+from stylegan_cli.commands.styles import add, code, install, list_styles, pack, remove, rename
 from stylegan_cli.errors import (
     DataError,
     OutputExistsError,
@@ -202,3 +203,134 @@ def test_info_describes_models_and_styles(
     assert small_model().base.hash in shown.stdout
     with pytest.raises(StyleFileError, match="not a file"):
         info(tmp_path / "lost.safetensors")
+
+
+def test_a_style_travels_as_one_line_of_text(
+    influ: Influ, creator: Path, shipped: Path, styles_dir: Path, capsys: Printed
+) -> None:
+    add("anna", creator, licence="with consent")
+    capsys.readouterr()
+    code("anna")
+    told = capsys.readouterr()
+    text = told.out.strip()
+    assert told.out == f"{text}\n"
+    code("anna", as_json=True)
+    record = json.loads(capsys.readouterr().out)
+    assert (record["code"], record["characters"]) == (text, len(text))
+    assert record["psnr_db"] >= 40
+    add("pasted", code=text)
+    found = find_style("pasted")[1]
+    assert (found.info.licence, found.info.pictures) == ("with consent", 3)
+    assert (styles_dir / "pasted.preview.jpg").exists()
+    with pytest.raises(StyleFileError, match="typo"):
+        add("typo", code=text[:20] + text[21] + text[20] + text[22:])
+    assert not (styles_dir / "typo.safetensors").exists()
+
+
+def test_a_style_is_made_from_pictures_or_a_code_and_not_from_both(
+    influ: Influ, creator: Path, shipped: Path
+) -> None:
+    for arguments in ((creator, "influ1:AAAA"), (None, None)):
+        with pytest.raises(UsageError, match="give DIR or --code"):
+            add("anna", arguments[0], code=arguments[1])
+    with pytest.raises(UsageError, match="leave out"):
+        add("anna", code="influ1:AAAA", licence="CC0")
+    done = influ("styles", "add", "anna", "--code", "influ1:AAAA")
+    assert (done.returncode, done.stderr.count("typo")) == (1, 1)
+
+
+def test_a_packed_style_is_installed_and_replaces_nothing(
+    creator: Path, shipped: Path, styles_dir: Path, tmp_path: Path, capsys: Printed
+) -> None:
+    add("anna", creator, licence="CC0")
+    capsys.readouterr()
+    packed = tmp_path / "gift.safetensors"
+    pack("anna", packed, as_json=True)
+    record = json.loads(capsys.readouterr().out)
+    assert record["use"] == f"influ styles install {packed}"
+    assert record["bytes"] == packed.stat().st_size < 64_000
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        pack("anna", packed)
+    mine = (styles_dir / "anna.safetensors").read_bytes()
+    with pytest.raises(OutputExistsError, match="--as"):
+        install(packed)
+    assert (styles_dir / "anna.safetensors").read_bytes() == mine
+    install(packed, name="berta")
+    install(packed, overwrite=True)
+    ours, theirs = (find_style(name)[1] for name in ("anna", "berta"))
+    assert (ours.info.licence, theirs.info.licence) == ("CC0", "CC0")
+    assert ours.code.tobytes() == theirs.code.tobytes()
+    assert (styles_dir / "berta.preview.jpg").exists()
+    damaged = bytearray(packed.read_bytes())
+    damaged[-200:] = b"\xff" * 200
+    packed.write_bytes(damaged)
+    before = sorted(styles_dir.iterdir())
+    with pytest.raises(StyleFileError):
+        install(packed, name="carla")
+    with pytest.raises(UsageError, match=r"--model .*influ-base"):
+        install(shipped)
+    assert sorted(styles_dir.iterdir()) == before
+
+
+def test_a_shipped_style_and_a_mix_are_packed_into_the_current_folder(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pack("toon")
+    pack("toon:3,creatorA:1")
+    base = small_model().base
+    assert read_style(Path("toon.safetensors"), base).name == "toon"
+    name = "toon-75-creatorA-25"
+    assert read_style(Path(f"{name}.safetensors"), base).name == name
+
+
+def test_a_style_of_another_base_takes_its_base_along(
+    creator: Path, shipped: Path, tmp_path: Path, capsys: Printed
+) -> None:
+    tensors = {name: value * 0.5 for name, value in small_model().base.tensors.items()}
+    other = tmp_path / "other.safetensors"
+    base = dataclasses.replace(small_model().base, tensors=tensors)
+    style_file.write_model(style_file.Model(base=base), other)
+    add("anna", creator, model=other, as_json=True)
+    use = json.loads(capsys.readouterr().out)["use"]
+    assert use == f"influ stylize photo.jpg --style anna --model {other}"
+    list_styles()
+    assert "other.safetensors" in capsys.readouterr().out.replace("\n", "")
+    with pytest.raises(StyleFileError, match=r"add --model other\.safetensors"):
+        find_style("anna")
+    pack("anna", tmp_path / "gift.safetensors", model=other)
+    assert find_style(None, tmp_path / "gift.safetensors")[1].name == "anna"
+    add("file", creator, model=other, out=tmp_path / "file.safetensors")
+    with pytest.raises(StyleFileError, match=r"add --model other\.safetensors"):
+        install(tmp_path / "file.safetensors")
+    install(tmp_path / "file.safetensors", model=other)
+    assert find_style("file", other)[1].name == "file"
+
+
+def test_a_style_is_renamed_with_its_preview(
+    creator: Path, shipped: Path, styles_dir: Path, capsys: Printed
+) -> None:
+    add("anna", creator, licence="CC0")
+    add("berta", creator)
+    before = find_style("anna")[1]
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        rename("anna", "berta")
+    with pytest.raises(UsageError, match="name"):
+        rename("anna", "../berta")
+    rename("anna", "carla")
+    after = find_style("carla")[1]
+    assert (after.info.display_name, after.info.licence) == ("carla", "CC0")
+    assert after.calibration.tobytes() == before.calibration.tobytes()
+    assert sorted(path.name for path in styles_dir.iterdir()) == [
+        "berta.preview.jpg",
+        "berta.safetensors",
+        "carla.preview.jpg",
+        "carla.safetensors",
+    ]
+    rename("carla", "berta", overwrite=True)
+    assert find_style("berta")[1].info.licence == "CC0"
+    rename("berta", "berta")
+    assert find_style("berta")[1].name == "berta"
+    for name in ("toon", "nobody"):
+        with pytest.raises(StyleNotFoundError, match=f"you have no style '{name}'"):
+            rename(name, "dora")
