@@ -1,89 +1,181 @@
 """Look recovery: the one task where style transfer has a right answer.
 
-    python look_recovery.py prepare --content DIR --out DATA --looks film toon
-    python look_recovery.py measure --content DIR --methods nothing linear table instant
-    python look_recovery.py measure --content DIR --methods refined --model MODEL --minutes 30
-    python look_recovery.py show
+    python look_recovery.py measure --content DIR --methods nothing linear table
+    python look_recovery.py measure --content DIR --methods instant --pictures 1 5 30 200
+    python look_recovery.py measure --content DIR --methods refined paired --minutes 5 30
+    python look_recovery.py table
+    python look_recovery.py plot --out DIR
+    python look_recovery.py crops --content DIR --looks film toon --out DIR
 
-DIR/SET/*.jpg are photos of people. A known look is applied to one part of them only; a method
-learns it from those pictures and the other part, unpaired, and is compared on held-out photos with
-the look applied to them. `prepare` writes such sets as folders for `influ train`; a model of the
-styles trained on them, each named after its look, is what `--methods refined` measures.
+DIR/SET/*.jpg (or DIR/*.jpg) are photos of people. A known look is applied to one part of them only;
+a method learns it from those pictures and the other part, unpaired, and is compared on held-out
+photos with the look applied to them. Nothing is tuned or selected on test photos or on the true
+look. See docs/benchmarks.md.
 
-One cell is one (method, look, number of pictures, minutes, seed, split, content, model). Each is
-appended to the results as soon as it is measured, and what is there is not measured again. Nothing
-is tuned or selected on test photos or on the true look.
+One cell is one (method, look, number of pictures, minutes, seed, split, content, base). Each is
+appended to the results as soon as it is measured, and what is there is not measured again.
 """
 
 import argparse
-import hashlib
+import itertools
 import time
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from looks import KNOWN_LOOKS, LOOKS, UNSEEN_LOOKS
-from methods import METHODS, NEEDS_MODEL, Content, Task, save_pictures
+from looks import LOOKS, UNSEEN_LOOKS
+from methods import METHODS, Content, Files, Task, opened, save_pictures
 from PIL import Image
 from records import append_record, read_records
+from reporting import MEASURES, draw_plots, tables
 from splits import content_hash, load, mismatched_split, split
 
 from stylegan_cli import metrics
+from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.resources import weights_dir
 
-RESULTS = Path(__file__).parent / "results" / "look_recovery.jsonl"
+ROOT = Path(__file__).resolve().parent
+RESULTS = ROOT / "results" / "look_recovery.jsonl"
+RUNS = ROOT.parent / "runs" / "look_recovery"
+MODEL = weights_dir() / "influ-base.safetensors"
 SPLITS = {"people": split, "mismatched": mismatched_split}
 SINGLES = 20  # "one picture" is the mean over this many, taken singly
-SINGLES_STRIDE = (
-    4  # each of them is judged on every fourth photo, in turn, so that all photos count
-)
-MEASURES = {
-    "psnr_db": metrics.psnr,
-    "ssim": metrics.ssim,
-    "ciede2000": metrics.ciede2000,
-    "edge_f_score": metrics.edge_f_score,
-}
-CELL = ("method", "look", "pictures", "minutes", "seed", "split", "content", "model")
+# Each of them is judged on every fourth photo, in turn, so that all photos count.
+SINGLES_STRIDE = 4
+NOT_TO_SHOW = "officials"  # photos of this set are for measuring only
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured at a time.
+
+    pictures: how many a method learns from, 0 where it reads none. minutes, seed: 0 for methods
+    that don't train. content: hash of the photos. model: hash of the base, None where none is used.
+    """
+
+    method: str
+    look: str
+    pictures: int
+    minutes: float
+    seed: int
+    split: str
+    content: str
+    model: str | None
+
+    @classmethod
+    def of(cls, record):
+        """The cell that a record of the results is of."""
+        return cls(**{field.name: record[field.name] for field in fields(cls)})
+
+    @property
+    def run_name(self):
+        """A folder name for what training leaves behind."""
+        parts = [self.look, self.method, f"{self.pictures}p", f"{self.minutes:g}min"]
+        parts += [f"seed{self.seed}", self.split, self.content[:8], (self.model or "")[:8]]
+        return "-".join(filter(None, parts))
+
+
+class Bench:
+    """One content folder with its splits, read as they are needed."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.hash = content_hash(arguments.content)
+        self.paths = {name: divide(arguments.content) for name, divide in SPLITS.items()}
+        self._contents = {}
+        self._creator_of = None
+
+    def content(self, name):
+        """The content photos of a split."""
+        if name not in self._contents:
+            self._contents[name] = Content(self.paths[name][0])
+        return self._contents[name]
+
+    def cells(self):
+        """All cells that were asked for, a look at a time; those that can't be are named."""
+        told = self.arguments
+        names = [name for name in told.methods if METHODS[name].is_installed]
+        left_out = [
+            f"{name} is left out: it needs the package {METHODS[name].package}"
+            for name in told.methods
+            if name not in names
+        ]
+        found = {}
+        axes = (told.looks, told.split, told.pictures, names, told.minutes, told.seeds)
+        for look, part, pictures, name, minutes, seed in itertools.product(*axes):
+            method = METHODS[name]
+            if method.counts and pictures not in method.counts:
+                counts = " or ".join(map(str, method.counts))
+                left_out.append(f"{name} is left out at {pictures} pictures: it reads {counts}")
+                continue
+            shown = min(pictures, len(self.paths[part][1])) if method.reads_pictures else 0
+            base = self.base_hash if method.needs_model else None
+            trained = (minutes, seed) if method.trains else (0, 0)
+            found[Cell(name, look, shown, *trained, part, self.hash, base)] = None
+        print(*dict.fromkeys(left_out), sep="\n", end="\n" if left_out else "")
+        return list(found)  # without repeats, in order
+
+    @property
+    def base_hash(self):
+        """Of the base that learned methods start from."""
+        return opened(self.arguments.model)[0].hash
+
+    def creator(self, look, part):
+        """The creator's pictures, look applied, as files: as many as any cell reads."""
+        if self._creator_of != (look, part):
+            most = max(SINGLES if count == 1 else count for count in self.arguments.pictures)
+            paths = self.paths[part][1][:most]
+            self._creator = Files(LOOKS[look](load(path)) for path in paths)
+            self._creator_of = look, part
+        return self._creator.paths
+
+    def tasks(self, cell):
+        """The tasks of a cell: one, or one for each picture taken singly."""
+        method = METHODS[cell.method]
+        files = self.creator(cell.look, cell.split) if method.reads_pictures else []
+        shown = [files[: cell.pictures]]
+        if cell.pictures == 1:
+            shown = [[file] for file in files[:SINGLES]]
+        run = self.arguments.runs / cell.run_name
+        return [
+            Task(
+                name=cell.look,
+                content=self.content(cell.split),
+                pictures=pictures,
+                model=self.arguments.model if method.needs_model else None,
+                minutes=cell.minutes,
+                seed=cell.seed,
+                run=run / str(number) if len(shown) > 1 else run,
+                truth=LOOKS[cell.look] if method.told_truth else None,
+            )
+            for number, pictures in enumerate(shown)
+        ]
 
 
 def measure(arguments):
     """Measure every cell that is not in the results yet."""
-    content_paths, creator_paths, test_paths = SPLITS[arguments.split](arguments.content)
-    content, test = Content(content_paths), [load(path) for path in test_paths]
-    data_hash = content_hash(arguments.content)
-    done = {cell_key(record) for record in read_records(arguments.results)}
-    for name in arguments.looks:
-        creator = [LOOKS[name](load(path)) for path in creator_paths]
-        truths = [LOOKS[name](photo) for photo in test]
-        for count, method in ((n, m) for n in arguments.pictures for m in arguments.methods):
-            needs_model = method in NEEDS_MODEL
-            cell = {
-                "method": method,
-                "look": name,
-                "pictures": min(count, len(creator)) if method != "nothing" else 0,
-                "minutes": arguments.minutes if method == "refined" else 0,
-                "seed": arguments.seed if method == "refined" else 0,
-                "split": arguments.split,
-                "content": data_hash,
-                "model": file_hash(arguments.model) if needs_model else None,
-            }
-            if cell_key(cell) in done:
-                continue
-            model = arguments.model if needs_model else None
-            tasks = [Task(name, content, shown, model) for shown in shown_pictures(creator, count)]
-            figures, paint = judge(METHODS[method], tasks, test, truths)
-            append_record(arguments.results, cell | {"kind": kind_of(name)} | figures)
-            done.add(cell_key(cell))
-            print(line(cell | figures), flush=True)
+    bench = Bench(arguments)
+    done = set() if arguments.again else {Cell.of(r) for r in read_records(arguments.results)}
+    cells = [cell for cell in bench.cells() if cell not in done]
+    minutes = sum(cell.minutes * (SINGLES if cell.pictures == 1 else 1) for cell in cells)
+    print(f"{len(cells)} cells to measure, {minutes:g} minutes of training", flush=True)
+    if arguments.dry_run:
+        print(*(cell.run_name for cell in cells), sep="\n")
+        return
+    test_paths = bench.paths["people"][2]  # the same in every split
+    test = [load(path) for path in test_paths]
+    for look, group in itertools.groupby(cells, key=lambda cell: cell.look):
+        truths = [LOOKS[look](photo) for photo in test]
+        for cell in group:
+            figures, paint = judge(METHODS[cell.method], bench.tasks(cell), test, truths)
+            kind = "unseen" if look in UNSEEN_LOOKS else "known"
+            append_record(arguments.results, asdict(cell) | {"kind": kind} | figures)
+            print(line(cell, figures), flush=True)
             if arguments.sheets:
-                # Sheets get shown around: only photos whose rights allow it.
-                shown = [k for k, path in enumerate(test_paths) if path.parent.name != "officials"]
+                shown = [k for k, path in enumerate(test_paths) if may_be_shown(path)]
                 rows = [[test[k], truths[k], paint(test[k])] for k in shown[:4]]
-                write_sheet(arguments.sheets, f"{name}-{method}-{count}", rows)
-
-
-def shown_pictures(creator, count):
-    """The sets of pictures that a cell learns from: the first ones, or single ones in turn."""
-    return [creator[:count]] if count > 1 else [[picture] for picture in creator[:SINGLES]]
+                write_sheet(arguments.sheets / f"{cell.run_name}.png", rows)
 
 
 def judge(method, tasks, test, truths):
@@ -92,17 +184,12 @@ def judge(method, tasks, test, truths):
     stride = 1 if len(tasks) == 1 else SINGLES_STRIDE
     for number, task in enumerate(tasks):
         start = time.perf_counter()
-        paint = method(task)
+        paint = method.learn(task)
         seconds.append(time.perf_counter() - start)
         for photo, truth in list(zip(test, truths, strict=True))[number % stride :: stride]:
-            result = paint(photo)
-            rows.append(
-                [measured(result, truth) for measured in MEASURES.values()]
-                + [metrics.invented_edges(result, photo), metrics.invented_edges(truth, photo)]
-            )
-    names = [*MEASURES, "invented_edges", "true_invented_edges"]
-    figures = dict(zip(names, np.mean(rows, axis=0).round(4).tolist(), strict=True))
-    deviation = np.std([row[0] for row in rows], ddof=1)
+            rows.append(figures_of(paint(photo), photo, truth))
+    figures = {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
+    deviation = np.std([row["psnr_db"] for row in rows], ddof=1)
     return figures | {
         "psnr_standard_error": round(float(deviation / np.sqrt(len(rows))), 4),
         "judged": len(rows),
@@ -110,9 +197,22 @@ def judge(method, tasks, test, truths):
     }, paint
 
 
+def figures_of(result, photo, truth):
+    """What is measured of one picture."""
+    return {
+        "psnr_db": metrics.psnr(result, truth),
+        "ssim": metrics.ssim(result, truth),
+        "ciede2000": metrics.ciede2000(result, truth),
+        "edge_f_score": metrics.edge_f_score(result, truth),
+        "invented_edges": metrics.invented_edges(result, photo),
+        "true_invented_edges": metrics.invented_edges(truth, photo),
+    }
+
+
 def prepare(arguments):
     """Write content and creators as folders, the layout that `influ train --data` reads."""
-    content, creator, _ = SPLITS[arguments.split](arguments.content)
+    bench = Bench(arguments)
+    content, creator, _ = bench.paths[arguments.split]
     save_pictures([load(path) for path in content], arguments.out / "content")
     for name in arguments.looks:
         shown = [LOOKS[name](load(path)) for path in creator[: arguments.pictures]]
@@ -120,77 +220,141 @@ def prepare(arguments):
     print(f"{arguments.out}: {len(content)} content photos, {', '.join(arguments.looks)}")
 
 
-def show(arguments):
-    """Print PSNR, and edge F-score below it, per look and method; unseen kinds stand apart."""
-    records = [r for r in read_records(arguments.results) if r["split"] == arguments.split]
-    latest = {(r["look"], r["method"], r["pictures"], r["minutes"]): r for r in records}
-    columns = sorted({key[1:] for key in latest}, key=lambda c: ([*METHODS].index(c[0]), c))
-    titles = [f"{method} {pictures or ''}" for method, pictures, _ in columns]
-    for group in (KNOWN_LOOKS, UNSEEN_LOOKS):
-        print(f"{'dB / edge F':14}" + "".join(f"{title:>18}" for title in titles))
-        for look in group:
-            found = [latest.get((look, *column)) for column in columns]
-            values = [f"{r['psnr_db']:.2f} / {r['edge_f_score']:.2f}" if r else "-" for r in found]
-            print(f"{look:14}" + "".join(f"{value:>18}" for value in values))
-        print()
+def crops(arguments):
+    """Strips of photo, truth and each method's result, pixel for pixel, around a face."""
+    bench = Bench(arguments)
+    test = [path for path in bench.paths["people"][2] if may_be_shown(path)]
+    photos = [at_most(path, arguments.short_side) for path in test[: arguments.photos]]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for look, group in itertools.groupby(bench.cells(), key=lambda cell: cell.look):
+        columns = {"photo": photos, "truth": [LOOKS[look](photo) for photo in photos]}
+        for cell in group:
+            method, task = METHODS[cell.method], bench.tasks(cell)[0]
+            paint = method.reopen(task) or method.learn(task)
+            columns[title(cell)] = [to_bytes(paint(photo)) for photo in photos]
+        places = [face_window(photo, arguments.crop) for photo in photos]
+        rows = [[column[k][place] for column in columns.values()] for k, place in enumerate(places)]
+        path = arguments.out / f"{look}.png"
+        write_sheet(path, rows, tuple(columns), tile=arguments.crop)
+        print(path, flush=True)
 
 
-def cell_key(record):
-    return tuple(record.get(name) for name in CELL)
+def show_table(arguments):
+    """Markdown tables of the results, kinds like those of pre-training and unseen ones apart."""
+    records = read_records(arguments.results)
+    print(tables(records, arguments.measures, arguments.content_hash))
 
 
-def kind_of(look):
-    return "unseen" if look in UNSEEN_LOOKS else "known"
+def plot(arguments):
+    """PSNR against pictures and against minutes, as PNG files."""
+    for path in draw_plots(read_records(arguments.results), arguments.out, arguments.content_hash):
+        print(path)
 
 
-def line(record):
+def line(cell, figures):
     shown = ("psnr_db", "ssim", "edge_f_score", "invented_edges", "seconds_to_learn")
-    figures = " ".join(f"{name} {record[name]:7.3f}" for name in shown)
-    return f"{record['look']:12} {record['method']:8} {record['pictures']:4}  {figures}"
+    values = " ".join(f"{name} {figures[name]:7.3f}" for name in shown)
+    return f"{cell.look:12} {title(cell):28} {cell.split:10} {values}"
 
 
-def file_hash(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+def title(cell):
+    """The method of a cell, with what it was given."""
+    parts = [cell.method]
+    parts += [f"{cell.pictures} pictures"] * bool(cell.pictures)
+    parts += [f"{cell.minutes:g} min"] * bool(cell.minutes)
+    return ", ".join(parts)
 
 
-def write_sheet(folder, name, rows):
-    """Photo, truth and result side by side."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sheet = contact_sheet(rows, column_labels=("photo", "truth", "result"))
-    Image.fromarray(sheet).save(folder / f"{name}.jpg", quality=92)
+def may_be_shown(path):
+    """Whether the rights of a test photo allow a sheet with it to be shown around."""
+    return path.parent.name != NOT_TO_SHOW
+
+
+def at_most(path, short_side):
+    """The photo at its own size, or at `short_side` px where it is larger."""
+    with Image.open(path) as file:
+        own = min(file.size)
+    return load(path, min(own, short_side))
+
+
+def face_window(photo, size):
+    """A square of `size` px around the largest face, or in the middle where none is found."""
+    height, width = photo.shape[:2]
+    x, y = width / 2, height / 2
+    if faces := detect_faces(photo):
+        x, y = faces[0].centre
+    top = int(np.clip(y - size / 2, 0, max(0, height - size)))
+    left = int(np.clip(x - size / 2, 0, max(0, width - size)))
+    return slice(top, top + size), slice(left, left + size)
+
+
+def to_bytes(pixels):
+    """uint8 of uint8 or unit floats."""
+    return pixels if pixels.dtype == np.uint8 else (pixels * 255 + 0.5).astype(np.uint8)
+
+
+def write_sheet(path, rows, labels=("photo", "truth", "result"), tile=256):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(contact_sheet(rows, column_labels=labels, tile=tile)).save(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--split", choices=SPLITS, default="people")
-    common.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
+    results = argparse.ArgumentParser(add_help=False)
+    results.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
     sets = argparse.ArgumentParser(add_help=False)
     sets.add_argument("--content", type=Path, required=True, metavar="DIR")
     sets.add_argument("--looks", nargs="+", choices=LOOKS, default=[*LOOKS], metavar="LOOK")
+    learning = argparse.ArgumentParser(add_help=False)
+    learning.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="has the base")
+    learning.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="trained models")
     commands = parser.add_subparsers(required=True)
 
-    command = commands.add_parser("measure", parents=[common, sets], help=measure.__doc__)
-    command.add_argument("--methods", nargs="+", choices=METHODS, default=["nothing", "linear"])
-    command.add_argument("--pictures", nargs="+", type=int, default=[200], metavar="N")
-    command.add_argument("--model", type=Path, metavar="FILE", help="the base, or refined styles")
-    command.add_argument("--minutes", type=float, default=30, help="what `refined` was given")
-    command.add_argument("--seed", type=int, default=0, help="what `refined` was trained with")
+    command = commands.add_parser(
+        "measure", parents=[results, sets, learning], help=measure.__doc__
+    )
+    add_axes(command, ["nothing", "linear", "table"], [200])
     command.add_argument("--sheets", type=Path, metavar="DIR", help="write pictures to look at")
+    command.add_argument("--again", action="store_true", help="also what the results have already")
+    command.add_argument("--dry-run", action="store_true", help="only name the cells")
     command.set_defaults(run=measure)
 
-    command = commands.add_parser("prepare", parents=[common, sets], help=prepare.__doc__)
+    command = commands.add_parser("prepare", parents=[sets], help=prepare.__doc__)
+    command.add_argument("--split", choices=SPLITS, default="people")
     command.add_argument("--out", type=Path, required=True, metavar="DATA")
     command.add_argument("--pictures", type=int, default=200, metavar="N")
     command.set_defaults(run=prepare)
 
-    command = commands.add_parser("show", parents=[common], help=show.__doc__)
-    command.set_defaults(run=show)
+    command = commands.add_parser("crops", parents=[sets, learning], help=crops.__doc__)
+    add_axes(command, ["linear", "table", "instant"], [200])
+    command.add_argument("--photos", type=int, default=4, metavar="N", help="how many")
+    command.add_argument("--short-side", type=int, default=512, metavar="PX", help="at most")
+    command.add_argument("--crop", type=int, default=320, metavar="PX")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.set_defaults(run=crops)
+
+    command = commands.add_parser("table", parents=[results], help=show_table.__doc__)
+    names = [*MEASURES]
+    command.add_argument("--measures", nargs="+", choices=names, default=names, metavar="NAME")
+    command.add_argument("--content-hash", metavar="HASH", help="of another set than the newest")
+    command.set_defaults(run=show_table)
+
+    command = commands.add_parser("plot", parents=[results], help=plot.__doc__)
+    command.add_argument("--content-hash", metavar="HASH", help="of another set than the newest")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.set_defaults(run=plot)
 
     arguments = parser.parse_args()
-    if NEEDS_MODEL & set(getattr(arguments, "methods", ())) and not arguments.model:
-        parser.error(f"{', '.join(sorted(NEEDS_MODEL))} need --model FILE")
     arguments.run(arguments)
+
+
+def add_axes(command, methods, pictures):
+    """The axes that span the cells."""
+    command.add_argument("--methods", nargs="+", choices=METHODS, default=methods, metavar="METHOD")
+    command.add_argument("--pictures", nargs="+", type=int, default=pictures, metavar="N")
+    command.add_argument("--split", nargs="+", choices=SPLITS, default=["people"], metavar="SPLIT")
+    command.add_argument("--minutes", nargs="+", type=float, default=[30], metavar="M")
+    command.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
 
 
 if __name__ == "__main__":

