@@ -70,11 +70,16 @@ class Stylizer:
         if info.mode == "colour":
             return look_up(pixels, self.table)
         working = working_copy(pixels, info.working_size)
+        follows = info.mode == "photographic"
+        residue = self.residue_of(working)
+        return render(pixels, self.table, residue, working, follows_picture=follows)
+
+    def residue_of(self, working: np.ndarray) -> np.ndarray:
+        """What the look adds in space to the table's colours of a working copy, (h, w, 3) unit."""
         toned, residue = run_painter(self._painter_at(min(working.shape[:2])), working)
         # The table ends at black and white; what the network tones beyond them goes to the residue.
-        residue = residue + toned - np.clip(toned, 0, 1)
-        follows = info.mode == "photographic"
-        return render(pixels, self.table, residue, working, follows_picture=follows)
+        added: np.ndarray = residue + toned - np.clip(toned, 0, 1)
+        return added
 
     def _fold_painter(self, short_side: int) -> Painter:
         return self.backend.painter(self._fold(short_side))

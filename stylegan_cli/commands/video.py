@@ -128,7 +128,7 @@ def video(
     )
     started_s = time.monotonic()
     with progress(f"painting in the look of {stylizer.name}") as on_progress:
-        result = stylize_clip(clip, target, stylizer.paint, config, on_progress)
+        result = stylize_clip(clip, target, stylizer, config, on_progress)
     elapsed_s = time.monotonic() - started_s
     for note in result.notes:
         console.print(note)

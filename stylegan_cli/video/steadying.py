@@ -1,5 +1,7 @@
 """Less flicker: what has not changed in the source should not change in the result."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -10,6 +12,8 @@ from stylegan_cli.containers import is_other_scene, scene_thumbnail
 
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
+Memory = Mapping[str, npt.NDArray[Any]]
+"""What has to be known of the frames before to go on as if nothing had come between."""
 
 # Short side, px, at which movement is measured: enough to follow it, and cheap.
 _FLOW_SIDE = 256
@@ -18,46 +22,104 @@ _FLOW_SIDE = 256
 _TOLERANCE = 8.0
 
 # The most that the past may weigh: more would keep errors for seconds.
-_MOST = 0.9
+MOST_WEIGHT = 0.9
 
 _NOTHING: Any = None  # OpenCV takes it for an array that is not there; its type stubs do not.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """How a frame follows from the one before it.
+
+    flow: (h, w, 2) px, where each pixel came from. trust: (h, w) in [0, 1], how far that holds.
+    """
+
+    flow: Plane
+    trust: Plane
+
+    def carry(self, before: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`before`, (H, W, up to 4) of any size, moved to where it is now."""
+        height, width = before.shape[:2]
+        return _moved(before, _resized_flow(self.flow, width, height))
+
+    def trust_at(self, width: int, height: int) -> Plane:
+        """`trust` brought to another size."""
+        resized = cv2.resize(self.trust, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(resized, np.float32)
+
+
+class Movement:
+    """Follows a clip frame by frame.
+
+    The movement is the optical flow of the source (DIS, Kroeger et al. 2016); it holds where the
+    frame before, moved by it, looks like the frame now.
+    """
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._last: tuple[Pixels, Pixels, Pixels] | None = None
+
+    def follow(self, source: Pixels) -> Step | None:
+        """The step to `source`, (H, W, 3) uint8; None for a first frame and after a cut."""
+        last, self._last = self._last, _views(_small(source))
+        if last is None or last[0].shape != self._last[0].shape:
+            return None
+        small, grey, thumbnail = self._last
+        if is_other_scene(last[2], thumbnail):
+            return None
+        flow = self._flow.calc(grey, last[1], _NOTHING).astype(np.float32)
+        return Step(*_trusted(flow, small, last[0]))
+
+    @property
+    def memory(self) -> Memory:
+        """For `recall`."""
+        return {} if self._last is None else {"source": self._last[0]}
+
+    def recall(self, memory: Memory) -> None:
+        """Go on behind the frame at which `memory` was taken."""
+        self._last = _views(memory["source"]) if "source" in memory else None
 
 
 class Steadier:
     """Blends each result with the one before it, moved along with the source, where that holds.
 
-    strength: 0 (nothing) to 1 (the past weighs nine times the present). The movement is the optical
-    flow of the source (DIS, Kroeger et al. 2016); it holds where the frame before, moved by it,
-    looks like the frame now. A cut starts anew.
+    strength: 0 (nothing) to 1 (the past weighs nine times the present). A cut starts anew.
     """
 
     def __init__(self, strength: float) -> None:
-        self._weight = _MOST * strength
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._last: tuple[Pixels, Pixels, Pixels, Pixels] | None = None
+        self._weight = MOST_WEIGHT * strength
+        self._movement = Movement()
+        self._last: npt.NDArray[Any] | None = None
 
-    def __call__(self, source: Pixels, painted: Pixels) -> Pixels:
-        """`painted`, steadied. Both (H, W, 3) uint8; call it for every frame in order."""
+    def __call__(self, source: Pixels, painted: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`painted`, steadied; call it for every frame in order.
+
+        source: (H, W, 3) uint8. painted: (H, W, 3) uint8 or float32 of any size.
+        """
         if not self._weight:
             return painted
-        small = _small(source)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8)
-        thumbnail = scene_thumbnail(small)
+        step = self._movement.follow(source)
         result = painted
-        if self._last is not None and self._last[3].shape == painted.shape:
-            last_thumbnail, last_small, last_grey, last_result = self._last
-            if not is_other_scene(last_thumbnail, thumbnail):
-                flow = self._flow.calc(grey, last_grey, _NOTHING).astype(np.float32)
-                flow, trust = _trusted(flow, small, last_small)
-                result = self._blended(painted, last_result, flow, trust)
-        self._last = (thumbnail, small, grey, result)
+        if step is not None and self._last is not None and self._last.shape == painted.shape:
+            weight = self._weight * step.trust_at(painted.shape[1], painted.shape[0])
+            moved = step.carry(self._last)
+            result = cv2.blendLinear(painted, moved, 1 - weight, weight)
+        self._last = result
         return result
 
-    def _blended(self, painted: Pixels, before: Pixels, flow: Plane, trust: Plane) -> Pixels:
-        height, width = painted.shape[:2]
-        weight = cv2.resize(self._weight * trust, (width, height), interpolation=cv2.INTER_LINEAR)
-        moved = _moved(before, _resized_flow(flow, width, height))
-        return cv2.blendLinear(painted, moved, 1 - weight, weight).astype(np.uint8)
+    @property
+    def memory(self) -> Memory:
+        """For `recall`."""
+        return (
+            self._movement.memory
+            if self._last is None
+            else {**self._movement.memory, "result": self._last}
+        )
+
+    def recall(self, memory: Memory) -> None:
+        """Go on behind the frame at which `memory` was taken."""
+        self._movement.recall(memory)
+        self._last = memory.get("result")
 
 
 def _small(pixels: Pixels) -> Pixels:
@@ -67,15 +129,29 @@ def _small(pixels: Pixels) -> Pixels:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
+def _views(small: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """A small frame in colour, in grey, and as a thumbnail to tell scenes apart."""
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8)
+    return small, grey, scene_thumbnail(small)
+
+
 def _trusted(flow: Plane, now: Pixels, before: Pixels) -> tuple[Plane, Plane]:
     """The flow, still where standing still explains as much, and how far it holds, in [0, 1]."""
-    moved = _difference(now, _moved(before, flow))
+    moved = _difference(now, _moved(before, flow).astype(np.uint8, copy=False))
     still = _difference(now, before)
     is_still = still <= moved + 1
     flow = np.where(is_still[..., None], np.float32(0), flow)
     difference = np.where(is_still, still, moved)
-    trust = np.exp(-((difference / _TOLERANCE) ** 2))
+    trust = np.exp(-((difference / _TOLERANCE) ** 2)) * _is_inside(flow)
     return flow, cv2.GaussianBlur(trust, (5, 5), 0).astype(np.float32)
+
+
+def _is_inside(flow: Plane) -> npt.NDArray[np.bool_]:
+    """(h, w): whether a pixel came from within the frame."""
+    height, width = flow.shape[:2]
+    x = flow[..., 0] + np.arange(width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    return np.asarray((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))
 
 
 def _difference(first: Pixels, second: Pixels) -> Plane:
@@ -90,8 +166,8 @@ def _resized_flow(flow: Plane, width: int, height: int) -> Plane:
     return np.asarray(larger * scale, np.float32)
 
 
-def _moved(pixels: Pixels, flow: Plane) -> Pixels:
+def _moved(pixels: npt.NDArray[Any], flow: Plane) -> npt.NDArray[Any]:
     """`pixels` fetched from where `flow`, (H, W, 2) px, says that each came from."""
     how = cv2.INTER_CUBIC | cv2.WARP_RELATIVE_MAP
     moved = cv2.remap(pixels, flow, _NOTHING, how, borderMode=cv2.BORDER_REPLICATE)
-    return moved.astype(np.uint8, copy=False)
+    return moved.astype(pixels.dtype, copy=False)

@@ -20,13 +20,13 @@ from stylegan_cli.containers import (
     check_suffix,
 )
 from stylegan_cli.errors import ClipError, OutputExistsError, UsageError
+from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.checking import check_clip
 from stylegan_cli.video.choices import VideoConfig
+from stylegan_cli.video.clip_looks import ClipLook, Paint, clip_look
 from stylegan_cli.video.pipeline import run_overlapped
-from stylegan_cli.video.steadying import Steadier
 
 Pixels = npt.NDArray[np.uint8]
-Paint = Callable[[Pixels], Pixels]
 OnProgress = Callable[[int, int], None]
 
 _AS_IT_IS = VideoConfig()
@@ -54,15 +54,16 @@ class VideoResult:
 def stylize_clip(
     source: Path,
     target: Path,
-    paint: Paint,
+    paint: Paint | Stylizer,
     config: VideoConfig = _AS_IT_IS,
     on_progress: OnProgress | None = None,
 ) -> VideoResult:
     """Paint every frame of `source` and write the clip to `target`, everything else kept.
 
-    paint: (H, W, 3) uint8 RGB, upright → the same shape. on_progress: (frames done, frames in all
-    as far as known). Frames stream, so memory does not grow with the clip; `target` appears when
-    the clip is whole and checked. Raises ClipError, UsageError, OutputExistsError.
+    paint: a look, or a function of (H, W, 3) uint8 RGB, upright → the same shape. on_progress:
+    (frames done, frames in all as far as known). Frames stream, so memory does not grow with the
+    clip; `target` appears when the clip is whole and checked. Raises ClipError, UsageError,
+    OutputExistsError.
     """
     check_suffix(target.suffix)
     _check_target(source, target, config.overwrite)
@@ -97,13 +98,18 @@ def stylize_clip(
 def _write(
     reader: ClipReader,
     path: Path,
-    paint: Paint,
+    paint: Paint | Stylizer,
     config: VideoConfig,
     on_progress: OnProgress | None,
 ) -> tuple[ClipWriter, ClipRecord]:
     """Write the whole clip to `path`, whatever its name, and check it."""
     info = reader.info
-    painter = _Painter(paint, config, _expected_frames(info, config), on_progress)
+    painter = _Painter(
+        clip_look(paint, config.steady, float(info.frame_rate)),
+        config,
+        _expected_frames(info, config),
+        on_progress,
+    )
     with ClipWriter(
         path,
         path.suffix,
@@ -121,13 +127,16 @@ def _write(
 
 
 class _Painter:
-    """Paints and steadies the frames among the items of a clip, and counts them."""
+    """Paints the frames among the items of a clip, and counts them."""
 
     def __init__(
-        self, paint: Paint, config: VideoConfig, expected: int, on_progress: OnProgress | None
+        self,
+        paint: ClipLook,
+        config: VideoConfig,
+        expected: int,
+        on_progress: OnProgress | None,
     ) -> None:
         self._paint = paint
-        self._steady = Steadier(config.steady)
         self._side_by_side = config.side_by_side
         self._expected = expected
         self._on_progress = on_progress
@@ -151,10 +160,9 @@ class _Painter:
         # A frame that stands in for a damaged one is the same array, and so is its result.
         if self._last is not None and self._last[0] is pixels:
             return self._last[1]
-        painted = self._paint(pixels)
-        if painted.shape != pixels.shape or painted.dtype != np.uint8:
-            raise ValueError(f"paint made {painted.dtype} {painted.shape} of {pixels.shape}")
-        result = self._steady(pixels, painted)
+        result = self._paint(pixels)
+        if result.shape != pixels.shape or result.dtype != np.uint8:
+            raise ValueError(f"paint made {result.dtype} {result.shape} of {pixels.shape}")
         self._last = (pixels, result)
         return result
 

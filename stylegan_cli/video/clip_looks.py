@@ -1,0 +1,209 @@
+"""Painting the frames of a clip in order: what a picture would get, at a fraction of the cost.
+
+What a look does to each pixel by itself cannot flicker and is looked up in a table of all colours.
+What it does in space is steadied on the working copy, where that is cheap and blurs nothing.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stylegan_cli.rendering import working_copy
+from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
+from stylegan_cli.video.colour_table import ColourTable
+from stylegan_cli.video.steadying import Memory, Movement, Pixels, Steadier, Step
+
+Paint = Callable[[Pixels], Pixels]
+Plane = npt.NDArray[np.float32]
+
+# The network runs at least so often on a photographic look at full --steady: its local affine maps
+# follow the picture by themselves, and change no faster than light does.
+_LONGEST_PAUSE_S = 0.8
+
+# The share of a frame that the maps may not know before the network runs ahead of its time.
+_MUCH_IS_NEW = 0.04
+
+# The trust in the movement from which on what it brings is as good as known.
+_ENOUGH_TRUST = 0.5
+
+
+class ClipLook(Protocol):
+    """Paints the frames of one clip, one after the other."""
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """The next frame, (H, W, 3) uint8, upright → painted and steadied, the same shape."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """What the next frame's result depends on beside that frame."""
+        ...
+
+    def recall(self, memory: Memory) -> None:
+        """Go on behind the frame at which `memory` was taken, to the same results."""
+        ...
+
+
+def clip_look(look: Paint | Stylizer, steady: float, frame_rate: float) -> ClipLook:
+    """What paints a clip of so many frames a second in that look, steadied from 0 to 1."""
+    if not isinstance(look, Stylizer):
+        return AnyLook(look, steady)
+    if look.strength == 0:
+        return AnyLook(look.paint, 0.0)
+    mode = look.style.info.mode
+    if mode == "colour" and not look.preserve_colour:
+        return ColourLook(look)
+    # The colours that are preserved are known only once a frame is painted.
+    if steady == 0 or look.preserve_colour:
+        return AnyLook(look.paint, steady)
+    if mode == "photographic":
+        return PhotographicLook(look, steady, frame_rate)
+    return DrawnLook(look, steady)
+
+
+class AnyLook:
+    """Any function of a frame, its results steadied at full size."""
+
+    def __init__(self, paint: Paint, steady: float) -> None:
+        self._paint = paint
+        self._steadier = Steadier(steady)
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """See ClipLook."""
+        return self._steadier(pixels, self._paint(pixels)).astype(np.uint8, copy=False)
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipLook."""
+        return self._steadier.memory
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipLook."""
+        self._steadier.recall(memory)
+
+
+class ColourLook:
+    """A look that does to each pixel the same wherever it is: nothing in it can flicker."""
+
+    def __init__(self, stylizer: Stylizer) -> None:
+        self._table = _colour_table(stylizer)
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """See ClipLook."""
+        return self._table(pixels)
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipLook."""
+        return {}
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipLook."""
+
+
+class DrawnLook:
+    """A look with lines of its own: the network paints every frame, its residue is steadied."""
+
+    def __init__(self, stylizer: Stylizer, steady: float) -> None:
+        self._stylizer = stylizer
+        self._table = _colour_table(stylizer)
+        self._steadier = Steadier(steady)
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """See ClipLook."""
+        height, width = pixels.shape[:2]
+        working = working_copy(pixels, self._stylizer.style.info.working_size)
+        residue = self._steadier(pixels, _residue(self._stylizer, working))
+        added = cv2.resize(residue * 255, (width, height), interpolation=cv2.INTER_CUBIC)
+        return _sum(self._table(pixels), np.asarray(added, np.float32))
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipLook."""
+        return self._steadier.memory
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipLook."""
+        self._steadier.recall(memory)
+
+
+class PhotographicLook:
+    """A look that follows the picture: its local affine maps are carried along the movement.
+
+    The network runs when a pause is over, after a cut, and when much of the frame is new. From its
+    maps to those of the next run the way leads in even steps, so that nothing pulses.
+    """
+
+    def __init__(self, stylizer: Stylizer, steady: float, frame_rate: float) -> None:
+        self._stylizer = stylizer
+        self._table = _colour_table(stylizer)
+        self._movement = Movement()
+        self._pause = max(1, round(_LONGEST_PAUSE_S * steady * frame_rate))
+        self._now: Plane | None = None  # (4, h, w, 3): the maps in use
+        self._aim: Plane | None = None  # (4, h, w, 3): those of the last run
+        self._known: Plane | None = None  # (h, w) in [0, 1]: what that run has seen
+        self._since = 0  # frames since that run
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """See ClipLook."""
+        maps = self._next_maps(pixels, self._movement.follow(pixels))
+        return _sum(self._table(pixels), applied(maps, pixels))
+
+    def _next_maps(self, pixels: Pixels, step: Step | None) -> Plane:
+        if step is None or self._now is None or self._aim is None or self._known is None:
+            self._now = self._aim = self._fresh(pixels)
+            self._known = np.ones(self._now.shape[1:3], np.float32)
+            self._since = 0
+            return self._now
+        now, aim = carried(step, self._now), carried(step, self._aim)
+        trust = step.trust_at(now.shape[2], now.shape[1])
+        known = step.carry(self._known) * np.minimum(trust / _ENOUGH_TRUST, 1)
+        self._since += 1
+        if self._since >= self._pause or known.mean() < 1 - _MUCH_IS_NEW:
+            aim = self._fresh(pixels)
+            # What is new has no past to be steady with.
+            now = aim + np.asarray(known[..., None], np.float32) * (now - aim)
+            known, self._since = np.ones_like(trust), 0
+        now += (aim - now) / np.float32(self._pause - self._since)
+        self._now, self._aim, self._known = now, aim, np.asarray(known, np.float32)
+        return now
+
+    def _fresh(self, pixels: Pixels) -> Plane:
+        """What the network says of this frame."""
+        working = working_copy(pixels, self._stylizer.style.info.working_size)
+        return fit_coarse(working, _residue(self._stylizer, working))
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipLook."""
+        if self._now is None or self._aim is None or self._known is None:
+            return {}
+        return {
+            **self._movement.memory,
+            "now": self._now,
+            "aim": self._aim,
+            "known": self._known,
+            "since": np.array(self._since),
+        }
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipLook."""
+        self._movement.recall(memory)
+        self._now, self._aim, self._known = (memory.get(key) for key in ("now", "aim", "known"))
+        self._since = int(memory.get("since", 0))
+
+
+def _colour_table(stylizer: Stylizer) -> ColourTable:
+    return ColourTable(stylizer.table, stylizer.strength)
+
+
+def _sum(painted: Pixels, added: Plane) -> Pixels:
+    return cv2.add(painted, added, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+
+
+def _residue(stylizer: Stylizer, working: Plane) -> Plane:
+    return np.asarray(stylizer.strength * stylizer.residue_of(working), np.float32)

@@ -1,0 +1,126 @@
+import dataclasses
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from model_files import small_model
+
+from stylegan_cli.backends import open_backend
+from stylegan_cli.metrics import psnr
+from stylegan_cli.rendering import enlarge_residue, fit_affine, working_copy
+from stylegan_cli.style_file import Mode
+from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.video.affine_maps import applied, fit_coarse
+from stylegan_cli.video.clip_looks import ClipLook, clip_look
+from stylegan_cli.video.colour_table import ColourTable
+from stylegan_cli.video.steadying import Pixels
+
+
+def a_stylizer(mode: Mode, strength: float = 1.0) -> Stylizer:
+    """A look of random weights."""
+    model = small_model()
+    style = model.styles[0]
+    info = dataclasses.replace(style.info, mode=mode, working_size=96)
+    style = dataclasses.replace(style, info=info)
+    return Stylizer(model.base, style, open_backend(model.base, "onnx", threads=1), strength)
+
+
+def scene(shift: int = 0, seed: int = 0, width: int = 256, height: int = 192) -> Pixels:
+    """A soft scene, moved to the right by so many pixels."""
+    noise = np.random.default_rng(seed).integers(0, 256, (12, 24, 3)).astype(np.uint8)
+    large = cv2.resize(noise, (512, 256), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(large[:height, 200 - shift : 200 - shift + width])
+
+
+def closeness(first: Pixels, second: Pixels) -> float:
+    return float(psnr(first, second))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_a_look_without_space_gives_each_frame_what_a_picture_gets(strength: float) -> None:
+    stylizer = a_stylizer("colour", strength)
+    painter = clip_look(stylizer, 0.55, 25.0)
+    for shift in (0, 5):
+        difference = painter(scene(shift)).astype(int) - stylizer.paint(scene(shift))
+        assert np.abs(difference).max() <= (1 if strength < 1 else 0)
+
+
+def test_the_table_of_all_colours_says_what_the_small_one_says() -> None:
+    rng = np.random.default_rng(0)
+    table = ColourTable(rng.random((5, 5, 5, 3)).astype(np.float32), 1.0)
+    pixels = rng.integers(0, 256, (512, 512, 3)).astype(np.uint8)
+    first = table(pixels)
+    for _ in range(64):
+        last = table(pixels)
+    assert np.array_equal(first, last)
+
+
+def test_coarse_maps_say_what_fine_ones_say() -> None:
+    pixels = scene(width=300, height=200)
+    working = working_copy(pixels, 160)
+    residue = 0.2 * np.sin(working * 5)[..., ::-1] - 0.1 * working
+    fine = enlarge_residue(fit_affine(working, residue), pixels)
+    coarse = applied(fit_coarse(working, residue), pixels) / 255
+    assert np.abs(fine).mean() > 0.05
+    assert np.abs(coarse - fine).mean() < 0.1 * np.abs(fine).mean()
+
+
+@pytest.mark.parametrize("mode", ["photographic", "drawn"])
+def test_the_first_frame_and_one_after_a_cut_are_painted_like_pictures(mode: Mode) -> None:
+    stylizer = a_stylizer(mode)
+    painter = clip_look(stylizer, 0.55, 25.0)
+    for pixels in (scene(), 255 - scene(seed=3)):
+        assert closeness(painter(pixels), stylizer.paint(pixels)) > 38
+
+
+@pytest.mark.parametrize("mode", ["photographic", "drawn"])
+def test_moving_frames_stay_near_what_pictures_would_get(mode: Mode) -> None:
+    # A look of random weights at a third of its strength still changes more than real ones.
+    stylizer = a_stylizer(mode, strength=0.3)
+    painter = clip_look(stylizer, 0.55, 25.0)
+    for shift in range(0, 120, 4):
+        painted = painter(scene(shift))
+        assert closeness(painted, stylizer.paint(scene(shift))) > 32
+
+
+def test_the_network_rests_while_nothing_is_new_and_wakes_when_something_is() -> None:
+    stylizer = a_stylizer("photographic")
+    runs = 0
+    paint = stylizer._painter_at(96)
+
+    def counted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal runs
+        runs += 1
+        return paint(image)
+
+    stylizer._painter_at = lambda short_side: counted  # type: ignore[assignment]
+    painter = clip_look(stylizer, 0.5, 25.0)
+    for _ in range(21):
+        painter(scene())
+    assert runs == 3
+    for number in range(5):
+        painter(scene(seed=10 + number))
+    assert runs == 8
+
+
+@pytest.mark.parametrize("mode", ["colour", "photographic", "drawn"])
+def test_a_painter_goes_on_from_what_another_remembers(mode: Mode) -> None:
+    frames = [scene(3 * number) for number in range(14)]
+    stylizer = a_stylizer(mode)
+    new = partial(clip_look, stylizer, 0.55, 10.0)
+    whole: ClipLook = new()
+    results = [whole(frame) for frame in frames]
+    before, after = new(), new()
+    for frame in frames[:6]:
+        before(frame)
+    after.recall({name: array.copy() for name, array in before.memory.items()})
+    for frame, wanted in zip(frames[6:], results[6:], strict=True):
+        assert np.array_equal(after(frame), wanted)
+
+
+def test_steady_nothing_paints_every_frame_for_itself() -> None:
+    stylizer = a_stylizer("photographic")
+    painter = clip_look(stylizer, 0.0, 25.0)
+    for shift in (0, 3):
+        assert np.array_equal(painter(scene(shift)), stylizer.paint(scene(shift)))
