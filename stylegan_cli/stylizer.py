@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stylegan_cli import __version__
 from stylegan_cli.backends import Backend, Painter, open_backend
 from stylegan_cli.colour import with_luma_of
 from stylegan_cli.devices import resolve_device
@@ -14,7 +15,7 @@ from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
 from stylegan_cli.mixing import find_look
 from stylegan_cli.networks.folding import fold_style, merge_deltas
-from stylegan_cli.pictures import Picture, from_unit, to_unit
+from stylegan_cli.pictures import AiLabel, Picture, from_unit, to_unit
 from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.rendering import bake_table, look_up, render, run_painter, working_copy
 from stylegan_cli.style_file import Base, Style, read_model, shipped_model
@@ -44,6 +45,11 @@ class Stylizer:
     def name(self) -> str:
         """The style's name."""
         return self.style.name
+
+    @property
+    def ai_label(self) -> AiLabel:
+        """What a picture that it has changed says of it."""
+        return AiLabel(f"influ, style {self.name}", f"{__version__}, base {self.base.hash[:12]}")
 
     def repaint(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""

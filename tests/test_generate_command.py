@@ -32,6 +32,8 @@ def test_variations_differ_from_each_other_and_depend_on_the_seed_alone(
     again = read_picture(tmp_path / "again" / "a_toon_6.png").pixels
     np.testing.assert_array_equal(again, pictures[1])
     assert read_picture(Path(record["grid"])).source_format == "JPEG"
+    for made in (*(Path(made["picture"]) for made in record["pictures"]), Path(record["grid"])):
+        assert b'AISystemUsed="influ, style toon"' in (read_picture(made).xmp or b"")
 
 
 def test_nothing_is_written_over_and_no_photo_is_said(tmp_path: Path, model: Path) -> None:

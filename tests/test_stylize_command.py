@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import c2pa
 import numpy as np
 import pillow_heif
 import pytest
+from certificates import write_credentials
 from conftest import Influ
 from model_files import small_model, write_small_model
 from picture_files import (
@@ -26,6 +28,7 @@ from stylegan_cli.commands.stylize import stylize
 from stylegan_cli.errors import (
     InfluError,
     OutputExistsError,
+    PartialFailureError,
     PictureError,
     StyleNotFoundError,
     UsageError,
@@ -129,6 +132,7 @@ def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> Non
         put(folder / name, saved(scene(400, 600), "JPEG"))
     call = [sys.executable, "-m", "stylegan_cli", "stylize", folder, "--model", model]
     call += ["-s", "toon", "-o", tmp_path / "out", "--log", tmp_path / "log.jsonl", "--json"]
+    call += ["--skip-existing"]  # one of them may begin when the other has done some
     runs = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
@@ -137,7 +141,7 @@ def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> Non
     done = sorted(Path(r["source"]).name for r in records if r["status"] == "done")
     assert done == names
     assert sum(record["done"] for record in told) == len(names)
-    assert sum(record["taken"] for record in told) == len(names)
+    assert sum(record["taken"] + record["skipped"] for record in told) == len(names)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert {r["model"] for r in records} == {open_stylizer("toon", model=model).base.hash}
 
@@ -302,6 +306,37 @@ def test_the_place_is_kept_only_when_asked_for(work: Path, model: Path) -> None:
     assert place_of(work / "yes.jpg")[2] == (52.0, 31.0, 12.0)
 
 
+def test_results_say_that_a_network_changed_them_unless_told_not_to(
+    work: Path, model: Path
+) -> None:
+    put(work / "a.jpg", saved(scene(), "JPEG"))
+    stylize([work / "a.jpg"], style="toon", model=model)
+    xmp = read_picture(work / "a_toon.jpg").xmp
+    assert xmp is not None
+    assert b"digitalsourcetype/compositeWithTrainedAlgorithmicMedia" in xmp
+    assert b'AISystemUsed="influ, style toon"' in xmp
+    stylize([work / "a.jpg"], out=work / "b.jpg", model=model, no_ai_label=True)
+    stylize([work / "a.jpg"], out=work / "c.jpg", model=model, strength=0)  # nothing changed it
+    assert read_picture(work / "b.jpg").xmp is None
+    assert read_picture(work / "c.jpg").xmp is None
+
+
+def test_results_are_signed_with_the_users_certificate(work: Path, model: Path) -> None:
+    certificate, key = write_credentials(work)
+    (work / "in").mkdir()
+    for name, format in (("a.jpg", "JPEG"), ("b.png", "PNG"), ("c.bmp", "BMP")):
+        put(work / "in" / name, saved(scene(), format))
+    with pytest.raises(PartialFailureError, match="1 of 3"):
+        stylize([work / "in"], out=work / "out", model=model, c2pa_cert=certificate, c2pa_key=key)
+    for name in ("a.jpg", "b.png"):
+        with c2pa.Reader(work / "out" / name) as reader:
+            found = json.loads(reader.json())
+        assert found["validation_state"] == "Valid"
+        (parent,) = found["manifests"][found["active_manifest"]]["ingredients"]
+        assert parent["relationship"] == "parentOf"
+    assert sorted(path.name for path in (work / "out").iterdir()) == ["a.jpg", "b.png"]
+
+
 def place_of(path: Path) -> dict[int, object]:
     with Image.open(path) as image:
         return image.getexif().get_ifd(0x8825)
@@ -313,6 +348,11 @@ def place_of(path: Path) -> dict[int, object]:
         ({"format": "docx"}, "docx"),
         ({"suffix": "../x"}, "--suffix"),
         ({"watch": True}, "--watch"),
+        ({"c2pa_cert": Path("chain.pem")}, "go together"),
+        (
+            {"c2pa_cert": Path("a.pem"), "c2pa_key": Path("b.pem"), "no_ai_label": True},
+            "--no-ai-label",
+        ),
         ({"log": Path("nowhere/log.jsonl")}, "--log"),
         ({"device": "tpu"}, "tpu"),
         ({"out": Path("-"), "as_json": True}, "--json"),

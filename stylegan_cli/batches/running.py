@@ -23,12 +23,14 @@ from stylegan_cli.interruption import StopRequest
 from stylegan_cli.pictures import (
     JPEG_QUALITY,
     MAX_PIXELS,
+    AiLabel,
     Picture,
     check_target,
     count_pixels,
     read_picture,
     write_picture,
 )
+from stylegan_cli.pictures.credentials import Credentials, sign_picture
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class IfThere(StrEnum):
 class FileOptions:
     """How files are read and written in a batch; as in `read_picture` and `write_picture`.
 
+    credentials: sign each result, as made from its source, with what the label says; needs one.
     with_hash: outcomes carry the SHA-256 of their source.
     """
 
@@ -59,6 +62,8 @@ class FileOptions:
     format: str | None = None
     quality: int = JPEG_QUALITY
     keep_gps: bool = False
+    ai_label: AiLabel | None = None
+    credentials: Credentials | None = None
     if_there: IfThere = IfThere.REFUSE
     with_hash: bool = False
 
@@ -288,7 +293,22 @@ class _Batch:
             quality=options.quality,
             overwrite=options.if_there is IfThere.OVERWRITE,
             keep_gps=options.keep_gps,
+            ai_label=options.ai_label,
+            seal=None if options.credentials is None else self._seal(job, picture.source_format),
         )
+
+    def _seal(self, job: Job, source_format: str) -> Callable[[bytes, str], bytes]:
+        """What signs the file of a result, as made from its source."""
+        label, credentials = self._options.ai_label, self._options.credentials
+        assert label is not None
+        assert credentials is not None
+        parent = None if job.source == STREAM else (job.source.read_bytes(), source_format)
+        title = "" if job.target == STREAM else job.target.name
+
+        def seal(data: bytes, format: str) -> bytes:
+            return sign_picture(data, format, label, credentials, parent=parent, title=title)
+
+        return seal
 
     def _check_stop(self) -> None:
         if self._stopped:

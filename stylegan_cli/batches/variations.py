@@ -10,6 +10,7 @@ import numpy as np
 from stylegan_cli.batches.running import make_folder
 from stylegan_cli.pictures import (
     FORMATS,
+    AiLabel,
     Picture,
     change_depth,
     check_target,
@@ -32,6 +33,7 @@ def write_variations(
     ending: str,
     folder: Path | None = None,
     overwrite: bool = False,
+    ai_label: AiLabel | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Path], Path]:
     """Paint one photo once per seed; the paths of the results, in order, and of their grid.
@@ -53,13 +55,14 @@ def write_variations(
         if on_progress is not None:
             on_progress(done, len(targets))
         painted = paint(picture, seed)
-        write_picture(painted, target, overwrite=overwrite)
+        write_picture(painted, target, overwrite=overwrite, ai_label=ai_label)
         shown = over_white(painted.pixels, painted.alpha)
         tiles.append(change_depth(resize_within(shown, _GRID_TILE), np.uint8))
     across = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
     sheet = contact_sheet(rows, tile=_GRID_TILE)
-    write_picture(Picture(sheet, source_format="JPEG"), grid, overwrite=overwrite)
+    shown_together = Picture(sheet, source_format="JPEG")
+    write_picture(shown_together, grid, overwrite=overwrite, ai_label=ai_label)
     if on_progress is not None:
         on_progress(len(targets), len(targets))
     return targets, grid

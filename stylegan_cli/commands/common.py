@@ -67,6 +67,11 @@ PreserveColour = Annotated[
 ]
 Backend = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")]
 
+NoAiLabel = Annotated[
+    bool,
+    typer.Option("--no-ai-label", help="Leave out of results that a trained network made part."),
+]
+
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -11,6 +11,7 @@ from stylegan_cli.commands.common import (
     Device,
     Json,
     ModelFile,
+    NoAiLabel,
     Overwrite,
     PreserveColour,
     Seed,
@@ -44,6 +45,7 @@ def generate(
     preserve_colour: PreserveColour = False,
     backend: Backend = "auto",
     overwrite: Overwrite = False,
+    no_ai_label: NoAiLabel = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -61,6 +63,9 @@ def generate(
     if style is None:
         style = find_style(None, model)[1].name
         console.print(f"No --style given, using {style}.")
+
+    labelled = not no_ai_label and strength > 0
+    label = open_stylizer(style, model=model).ai_label if labelled else None
 
     def paint(picture: Picture, seed: int) -> Picture:
         stylizer = open_stylizer(
@@ -82,6 +87,7 @@ def generate(
             ending=ending_of(name_of(style)),
             folder=out,
             overwrite=overwrite,
+            ai_label=label,
             on_progress=on_progress,
         )
     if as_json:

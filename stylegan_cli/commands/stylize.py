@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from stylegan_cli.commands.common import (
     Device,
     Json,
     ModelFile,
+    NoAiLabel,
     PreserveColour,
     References,
     Strength,
@@ -101,6 +103,14 @@ def stylize(
     keep_gps: Annotated[
         bool, typer.Option("--keep-gps", help="Leave the place in the metadata.")
     ] = False,
+    no_ai_label: NoAiLabel = False,
+    c2pa_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Sign results with this certificate chain (C2PA)."),
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="The private key of --c2pa-cert.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -133,6 +143,7 @@ def stylize(
     from stylegan_cli.errors import InfluError, InterruptedByUserError, UsageError
     from stylegan_cli.interruption import stop_between_steps
     from stylegan_cli.pictures import require_format
+    from stylegan_cli.pictures.credentials import read_credentials
     from stylegan_cli.style_file import list_styles
     from stylegan_cli.stylizer import open_stylizer
 
@@ -157,6 +168,15 @@ def stylize(
         if skip_existing or watch
         else IfThere.REFUSE
     )
+    if (c2pa_cert is None) != (c2pa_key is None):
+        raise UsageError("--c2pa-cert and --c2pa-key go together: name both")
+    if c2pa_cert is not None and (no_ai_label or strength == 0):
+        raise UsageError(
+            "C2PA credentials tell of the network: leave out --no-ai-label and --strength 0"
+        )
+    credentials = (
+        None if c2pa_cert is None or c2pa_key is None else read_credentials(c2pa_cert, c2pa_key)
+    )
     options = FileOptions(
         max_pixels=round(max_pixels * 1e6),
         allow_truncated=allow_truncated,
@@ -164,6 +184,7 @@ def stylize(
         format=kind,
         quality=quality,
         keep_gps=keep_gps,
+        credentials=credentials,
         if_there=if_there,
         with_hash=log is not None,
     )
@@ -180,6 +201,8 @@ def stylize(
         seed=seed,
         preserve_colour=preserve_colour,
     )
+    if not no_ai_label and strength > 0:
+        options = replace(options, ai_label=stylizer.ai_label)
     if style is None and not reference:
         console.print(f"No --style given, using {stylizer.name}.")
     ending = ending_of(stylizer.name) if suffix is None else suffix

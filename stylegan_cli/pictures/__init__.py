@@ -17,6 +17,7 @@ from stylegan_cli.pictures.picture import (
     over_white,
     to_unit,
 )
+from stylegan_cli.pictures.provenance import AiLabel
 from stylegan_cli.pictures.reading import MAX_PIXELS, count_pixels, read_picture, read_rgb
 from stylegan_cli.pictures.resizing import (
     resize,
@@ -32,6 +33,7 @@ __all__ = [
     "JPEG_QUALITY",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
+    "AiLabel",
     "Frame",
     "Picture",
     "Pixels",

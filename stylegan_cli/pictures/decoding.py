@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures.deep import loaded_deep, read_deep
+from stylegan_cli.pictures.deep import loaded_deep, read_deep, whole_file
 from stylegan_cli.pictures.formats import FORMATS
+from stylegan_cli.pictures.gif import gif_xmp
 from stylegan_cli.pictures.metadata import read_exif, upright_exif, upright_xmp
 from stylegan_cli.pictures.picture import Frame, Picture, Pixels, change_depth
 from stylegan_cli.pictures.profiles import (
@@ -92,6 +93,8 @@ def decode(
         image = Image.open(stream, formats=decoders)
         limits.check(image.height, image.width)
         kind = _STANDS_FOR.get(image.format or "", image.format or "PNG")
+        if kind == "GIF" and (xmp := gif_xmp(whole_file(stream))) is not None:
+            image.info["xmp"] = xmp
         if short_side is not None and kind == "JPEG":
             height, width = size_for_short_side(image.height, image.width, short_side)
             image.draft(None, (2 * width, 2 * height))

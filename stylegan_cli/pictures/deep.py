@@ -54,11 +54,11 @@ def loaded_deep(image: Image.Image) -> Planes | None:
 
 
 def _read_png(stream: BinaryIO) -> Planes | None:
-    data = _whole(stream, 26)
+    data = whole_file(stream, 26)
     if len(data) < 26 or data[24] != 16:
         return None
-    data = _whole(stream)
-    if not png_is_whole(data):
+    data = whole_file(stream)
+    if not png_iswhole_file(data):
         return None  # libpng would complain on the user's terminal; Pillow says it in words
     return _decoded(data)
 
@@ -71,13 +71,13 @@ def _read_tiff(stream: BinaryIO, image: Image.Image) -> Planes | None:
     # Grey ones go through Pillow, which knows white-is-zero.
     if not deep or tags.get(_PHOTOMETRIC) != 2 or tags.get(_PLANES_APART, 1) != 1:
         return None
-    return _decoded(_whole(stream))
+    return _decoded(whole_file(stream))
 
 
 def _read_heif(stream: BinaryIO) -> Planes | None:
     import pillow_heif
 
-    opened = pillow_heif.open_heif(_whole(stream), convert_hdr_to_8bit=False)
+    opened = pillow_heif.open_heif(whole_file(stream), convert_hdr_to_8bit=False)
     return _split(np.asarray(opened))
 
 
@@ -104,7 +104,7 @@ def _split(pixels: Pixels) -> Planes | None:
     return np.ascontiguousarray(pixels[..., :3]), alpha
 
 
-def _whole(stream: BinaryIO, size: int = -1) -> bytes:
+def whole_file(stream: BinaryIO, size: int = -1) -> bytes:
     """The file from its start, without moving Pillow's place in it."""
     place = stream.tell()
     stream.seek(0)
@@ -113,7 +113,7 @@ def _whole(stream: BinaryIO, size: int = -1) -> bytes:
     return data
 
 
-def png_is_whole(data: bytes) -> bool:
+def png_iswhole_file(data: bytes) -> bool:
     """Whether every chunk of a PNG is there, down to the last, with the right checksum."""
     if not data.startswith(_PNG_SIGNATURE):
         return False

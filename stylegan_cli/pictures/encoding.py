@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.formats import FORMATS, PictureFormat
-from stylegan_cli.pictures.gif import encode_gif, gif_frame
+from stylegan_cli.pictures.gif import encode_gif, gif_frame, with_gif_xmp
 from stylegan_cli.pictures.metadata import with_srgb, without_place, xmp_without_place
 from stylegan_cli.pictures.picture import Picture, Pixels, change_depth, over_white
 from stylegan_cli.pictures.profiles import (
@@ -28,10 +28,12 @@ from stylegan_cli.pictures.profiles import (
     srgb_matrix_profile,
     srgb_profile,
 )
+from stylegan_cli.pictures.provenance import AiLabel
 
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY: Final = 95
+_LARGEST_SEGMENT: Final = 65000  # bytes of metadata that fit into one part of a JPEG
 _CMYK_FORMATS: Final = ("JPEG", "TIFF")
 # Settings that are many times faster than the codecs' own and no worse to look at, in a file a
 # fifth larger. HEIF in tiles, as phones write it: its decoders refuse a single part of 16 MB.
@@ -43,7 +45,12 @@ _SLOW_CODECS: Final[dict[str, dict[str, Any]]] = {
 
 
 def encode_picture(
-    picture: Picture, format: str, *, quality: int = JPEG_QUALITY, keep_gps: bool = False
+    picture: Picture,
+    format: str,
+    *,
+    quality: int = JPEG_QUALITY,
+    keep_gps: bool = False,
+    ai_label: AiLabel | None = None,
 ) -> bytes:
     """The bytes of a picture file. Raises PictureError when the format can't hold the picture."""
     kind = FORMATS.get(format.upper())
@@ -61,6 +68,11 @@ def encode_picture(
     images, icc = _coloured(picture, kind)
     exif = picture.exif if keep_gps or picture.exif is None else without_place(picture.exif)
     xmp = picture.xmp if keep_gps or picture.xmp is None else xmp_without_place(picture.xmp)
+    if ai_label is not None:
+        xmp = ai_label.merged_into(xmp)
+        if kind.name == "JPEG" and len(xmp) > _LARGEST_SEGMENT:
+            logger.warning("the XMP block is too long for JPEG; only the AI label is written")
+            xmp = ai_label.merged_into(None)
     if exif is not None and icc == srgb_profile() and picture.icc is not None:
         exif = with_srgb(exif)
     extras: dict[str, Any] = {}
@@ -68,6 +80,8 @@ def encode_picture(
         extras["icc_profile"] = icc
     if kind.metadata:
         extras |= _metadata(kind, exif, xmp)
+    elif kind.name == "GIF" and xmp is not None:
+        extras["xmp"] = xmp
     try:
         if isinstance(images, np.ndarray):
             data = _encode_deep(images, picture.alpha, kind, extras, quality)
@@ -137,10 +151,10 @@ def _coloured(
 def _metadata(kind: PictureFormat, exif: bytes | None, xmp: bytes | None) -> dict[str, Any]:
     """EXIF and XMP as Pillow's writers take them."""
     if kind.name == "JPEG":  # one segment each
-        if exif is not None and len(exif) > 65000:
+        if exif is not None and len(exif) > _LARGEST_SEGMENT:
             logger.warning("the EXIF block is too long for JPEG and is left out")
             exif = None
-        if xmp is not None and len(xmp) > 65000:
+        if xmp is not None and len(xmp) > _LARGEST_SEGMENT:
             logger.warning("the XMP block is too long for JPEG and is left out")
             xmp = None
     found = {"exif": exif, "xmp": xmp}
@@ -173,9 +187,10 @@ def _encode_eight(
         options["pnginfo"] = text
     if kind.name == "GIF":
         images = [gif_frame(image) for image in images]
+        xmp = options.pop("xmp", None)
         if picture.frames:
             ends_ms = np.cumsum([frame.duration_ms for frame in picture.frames])
-            return encode_gif(images, ends_ms.tolist(), picture.loop)
+            return with_gif_xmp(encode_gif(images, ends_ms.tolist(), picture.loop), xmp)
     if len(images) > 1:
         options |= _animation_options(images, picture, kind)
     elif kind.name == "HEIF":
@@ -184,7 +199,7 @@ def _encode_eight(
         pillow_heif.register_heif_opener()
     stream = io.BytesIO()
     images[0].save(stream, format=kind.name, **options)
-    return stream.getvalue()
+    return with_gif_xmp(stream.getvalue(), xmp) if kind.name == "GIF" else stream.getvalue()
 
 
 def _codec_speed(format: str) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from PIL import Image
 
 _CLEAR = 255
 _EXTENSION, _IMAGE = 0x21, 0x2C
+_XMP_HEAD = b"!\xff\x0bXMP DataXMP"
+# Old readers take the text for blocks of bytes; from wherever they are, this leads them out.
+_XMP_TAIL = bytes([1, *range(255, -1, -1), 0])
 
 
 def gif_frame(image: Image.Image) -> Image.Image:
@@ -44,6 +47,22 @@ def encode_gif(frames: Sequence[Image.Image], ends_ms: Sequence[float], loop: in
         blocks.append(b"!\xf9\x04" + struct.pack("<BHBB", flags, shown, _CLEAR, 0))
         blocks.append(_as_block(frame))
     return b"".join((*blocks, b";"))
+
+
+def with_gif_xmp(data: bytes, xmp: bytes | None) -> bytes:
+    """A GIF with an XMP block before its first frame (XMP part 3, 1.1.2)."""
+    if xmp is None:
+        return data
+    table = 3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0
+    start = 13 + table
+    return data[:start] + _XMP_HEAD + xmp + _XMP_TAIL + data[start:]
+
+
+def gif_xmp(data: bytes) -> bytes | None:
+    """The XMP block of a GIF, which Pillow's reader passes over."""
+    _, head, rest = data.partition(_XMP_HEAD)
+    xmp, tail, _ = rest.partition(_XMP_TAIL)
+    return xmp if head and tail else None
 
 
 def _in_colours(image: Image.Image, count: int) -> Image.Image:

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from stylegan_cli.errors import OutputExistsError, PictureError
 from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import format_of
 from stylegan_cli.pictures.picture import Picture
+from stylegan_cli.pictures.provenance import AiLabel
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ def write_picture(
     quality: int = JPEG_QUALITY,
     overwrite: bool = False,
     keep_gps: bool = False,
+    ai_label: AiLabel | None = None,
+    seal: Callable[[bytes, str], bytes] | None = None,
 ) -> None:
     """Write a picture to a file, whole or not at all, or to an open stream.
 
@@ -30,25 +34,25 @@ def write_picture(
     quality: 1-100, for JPEG, WebP, AVIF and HEIF.
     overwrite: replace a file that is there; never anything that is not a regular file.
     keep_gps: leave the place in EXIF and XMP.
+    ai_label: what the XMP says of the network that changed the picture.
+    seal: the last hand on the bytes of the file, which it gets with their format.
     Raises PictureError, and OutputExistsError for a file that is there already.
     """
+    kind = format or (format_of(target) if isinstance(target, Path) else None)
     if isinstance(target, Path):
-        kind = format or format_of(target)
         if kind is None and target.suffix:
             raise PictureError(
                 f"{target}: no picture can be written as {target.suffix}, use .png or .jpg"
             )
         check_target(target, overwrite=overwrite)
-        data = encode_picture(
-            picture, kind or picture.source_format, quality=quality, keep_gps=keep_gps
-        )
+    kind = kind or picture.source_format
+    data = encode_picture(picture, kind, quality=quality, keep_gps=keep_gps, ai_label=ai_label)
+    if seal is not None:
+        data = seal(data, kind)
+    if isinstance(target, Path):
         write_whole(target, data, overwrite=overwrite)
     else:
-        target.write(
-            encode_picture(
-                picture, format or picture.source_format, quality=quality, keep_gps=keep_gps
-            )
-        )
+        target.write(data)
 
 
 def check_target(target: Path, *, overwrite: bool = False) -> None:
