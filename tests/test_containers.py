@@ -21,6 +21,7 @@ from stylegan_cli.containers import (
     sample_frames,
     scene_thumbnail,
 )
+from stylegan_cli.containers.encoders import choose_encoder
 from stylegan_cli.containers.tone_mapping import ToneMapper
 from stylegan_cli.errors import ClipError, UsageError
 
@@ -398,6 +399,32 @@ def test_a_hardware_encoder_that_is_not_there_gives_way_with_a_word(tmp_path: Pa
         writer.abort()
     assert writer.codec == "libx264"
     assert "no hardware" in writer.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "codec", "options", "words"),
+    [
+        (EncoderOptions(codec="h264_nvenc", preset="p5"), "libx264", {"preset": "medium"}, 1),
+        (EncoderOptions(codec="h264_qsv", preset="veryslow"), "libx264", {"preset": "veryslow"}, 1),
+        (EncoderOptions(codec="av1_nvenc", preset="p7"), "libsvtav1", {"preset": "5"}, 1),
+        (EncoderOptions(codec="h264_nvenc", preset="llhq"), "libx264", {"preset": "veryfast"}, 2),
+        (EncoderOptions(codec="hevc_nvenc", crf=28, pix_fmt="p010le"), "libx265", {"crf": "28"}, 1),
+    ],
+)
+def test_what_was_asked_of_missing_hardware_means_the_same_to_software(
+    tmp_path: Path, asked: EncoderOptions, codec: str, options: dict[str, str], words: int
+) -> None:
+    if asked.codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg was built without {asked.codec}")
+    info = read_info(make_clip(tmp_path / "a.mp4"))
+    notes: list[str] = []
+    encoder = choose_encoder(asked, "libx264", info, (96, 64), info.colours, notes)
+    if encoder.name == asked.codec:
+        pytest.skip(f"{asked.codec} finds its hardware here")
+    assert encoder.name == codec
+    assert options.items() <= encoder.options.items()
+    assert encoder.pix_fmt == ("yuv420p10le" if asked.pix_fmt else "yuv420p")
+    assert len(notes) == words
 
 
 def test_a_record_has_the_times_in_the_order_they_are_shown(tmp_path: Path) -> None:

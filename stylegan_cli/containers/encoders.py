@@ -33,6 +33,14 @@ _SPEED_NAMES = ("preset", "cpu-used")
 
 _HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_videotoolbox", "_amf", "_v4l2m2m", "_mf", "_vulkan")
 _SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
+# Presets from fast to slow as libx264 and libx265 name them; those of hardware stand for one each.
+_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+)  # fmt: skip
+_HARDWARE_PRESETS = {f"p{number}": _PRESETS[number] for number in range(1, 8)} | {
+    "speed": "veryfast", "balanced": "medium", "quality": "slow",
+}  # fmt: skip
+_HARDWARE_PIXEL_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p016le": "yuv420p10le"}
 _SUGGESTED = "libx264, libx265, libsvtav1, libvpx-vp9 or prores_ks"
 
 
@@ -89,6 +97,8 @@ def choose_encoder(
     # SVT-AV1 talks on stderr unless the environment tells it not to.
     os.environ.setdefault("SVT_LOG", "1")
     name = _available(asked.codec or usual, notes)
+    if asked.codec is not None and name != asked.codec:
+        asked = _for_substitute(asked, name, notes)
     pix_fmt = _pixel_format(name, asked.pix_fmt, like.has_alpha, size, notes)
     written = _written_colours(name, pix_fmt, colours, size[1])
     return Encoder(name, pix_fmt, written, _options(name, asked))
@@ -109,10 +119,37 @@ def _available(name: str, notes: list[str]) -> str:
     return substitute
 
 
+def _for_substitute(asked: EncoderOptions, codec: str, notes: list[str]) -> EncoderOptions:
+    """What was asked of hardware, in the words of the software that stands in for it."""
+    preset, pix_fmt = asked.preset, asked.pix_fmt
+    if preset is not None:
+        preset = _software_preset(_HARDWARE_PRESETS.get(preset, preset), codec)
+        if preset is None:
+            notes.append(f"{codec} has no preset {asked.preset} and keeps its usual one.")
+    if pix_fmt is not None and pix_fmt not in _pixel_formats(codec):
+        pix_fmt = _HARDWARE_PIXEL_FORMATS.get(pix_fmt)
+        if pix_fmt not in _pixel_formats(codec):
+            pix_fmt = None
+            notes.append(f"{codec} has no pixel format {asked.pix_fmt} and keeps its usual one.")
+    return EncoderOptions(codec=codec, crf=asked.crf, preset=preset, pix_fmt=pix_fmt)
+
+
+def _software_preset(name: str, codec: str) -> str | None:
+    if name not in _PRESETS:
+        return None
+    slowness = _PRESETS.index(name)
+    # Those of AV1 and VP9 are numbers, fast ones large.
+    return {"libsvtav1": str(12 - slowness), "libvpx-vp9": str(8 - slowness)}.get(codec, name)
+
+
+def _pixel_formats(codec: str) -> list[str]:
+    return [item.name for item in Codec(codec, "w").video_formats or ()]
+
+
 def _pixel_format(
     codec: str, asked: str | None, has_alpha: bool, size: tuple[int, int], notes: list[str]
 ) -> str:
-    available = [item.name for item in Codec(codec, "w").video_formats or ()]
+    available = _pixel_formats(codec)
     if asked is not None:
         if available and asked not in available:
             raise UsageError(f"{codec} has no pixel format {asked}: it has {', '.join(available)}")
