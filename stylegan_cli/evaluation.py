@@ -13,8 +13,10 @@ from stylegan_cli import metrics
 from stylegan_cli.data import CONTENT_NAME, find_training_data
 from stylegan_cli.devices import resolve_device
 from stylegan_cli.errors import DataError, PictureError, UsageError
+from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb, resize, resize_short_side
 from stylegan_cli.resources import starter_dir
+from stylegan_cli.skin import FEWEST_FACES, SkinChange, Tercile, skin_change, terciles
 from stylegan_cli.style_file import DEFAULT_STYLE, read_info
 from stylegan_cli.stylizer import open_stylizer
 
@@ -66,6 +68,7 @@ class Comparison:
     measures: Mapping[str, Measure]
     notes: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    skin: tuple[Tercile, ...] = ()  # dark, middle, light
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +183,15 @@ def compare_with_truth(
 ) -> Comparison:
     """Means over the photos of MAE, PSNR, SSIM, CIEDE2000 and edge F-score against the truth.
 
+    Of people also: faces kept, and CIEDE2000 of their skin to the truth's, see `_People`.
+
     pairs: photo and truth. size: short side in px at which photos are painted and compared;
     smaller ones are not enlarged.
     """
     styled: list[list[float]] = []
     untouched: list[list[float]] = []
     failed: list[str] = []
+    people = _People()
     for done, (photo_path, truth_path) in enumerate(pairs, 1):
         try:
             photo = _read(photo_path, size)
@@ -193,7 +199,9 @@ def compare_with_truth(
         except (PictureError, DataError) as error:
             failed.append(str(error))
         else:
-            styled.append([measure(paint(photo), truth) for measure, _ in TRUTH_MEASURES.values()])
+            result = paint(photo)
+            people.add(photo, result, truth)
+            styled.append([measure(result, truth) for measure, _ in TRUTH_MEASURES.values()])
             untouched.append([measure(photo, truth) for measure, _ in TRUTH_MEASURES.values()])
         if on_progress:
             on_progress(done, len(pairs))
@@ -208,7 +216,8 @@ def compare_with_truth(
             strict=True,
         )
     }
-    return Comparison(len(styled), measures, failed=tuple(failed))
+    measures |= people.measures("skin_ciede2000")
+    return Comparison(len(styled), measures, people.notes(), tuple(failed), people.terciles)
 
 
 def compare_with_creator(
@@ -226,6 +235,7 @@ def compare_with_creator(
     Neither FID nor the Inception KID: comparable with nothing but itself. patch_swd: between their
     colour patches. luminance_ssim: structure kept of the photo. face_shift and faces_kept: how far
     the points of a face moved, in distances between the eyes, and the share found again.
+    skin_change: CIEDE2000 of the skin to the photo's own, see `_People`.
     """
     failed: list[str] = []
     total = len(photos) + len(references)
@@ -242,13 +252,13 @@ def compare_with_creator(
     reals = [_small(picture) for picture in readable(references, 0)]
     befores, afters = [], []
     structure: list[float] = []
-    faces: list[metrics.FaceShift] = []
+    people = _People()
     for photo in readable(photos, len(references)):
         result = paint(photo)
         befores.append(_small(photo))
         afters.append(_small(result))
         structure.append(metrics.luminance_ssim(result, photo))
-        faces.append(metrics.face_shift(result, photo))
+        people.add(photo, result, photo)
     if min(len(reals), len(afters)) < 2:
         raise DataError(
             f"{len(afters)} photos and {len(reals)} held-out pictures of the creator are too few "
@@ -263,10 +273,10 @@ def compare_with_creator(
         "kid_lite1": Measure(kid.value, kid.standard_error, untouched_kid, "lower"),
         "patch_swd": Measure(swd, None, untouched_swd, "lower"),
         "luminance_ssim": Measure(*_mean(structure), 1.0, "higher"),
-        **_face_measures(faces),
+        **people.measures("skin_change"),
     }
-    notes = _notes(len(afters), len(reals))
-    return Comparison(len(afters), measures, notes, tuple(failed))
+    notes = _notes(len(afters), len(reals)) + people.notes()
+    return Comparison(len(afters), measures, notes, tuple(failed), people.terciles)
 
 
 def embed(
@@ -422,16 +432,64 @@ def _mean(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def _face_measures(faces: Sequence[metrics.FaceShift]) -> dict[str, Measure]:
-    shifts = [shift for photo in faces for shift in photo.shifts]
-    lost = sum(photo.lost for photo in faces)
-    measures = {}
-    if shifts:
-        measures["face_shift"] = Measure(*_mean(shifts), 0.0, "lower")
-    if shifts or lost:
-        kept = [1.0] * len(shifts) + [0.0] * lost
-        measures["faces_kept"] = Measure(*_mean(kept), 1.0, "higher")
-    return measures
+class _People:
+    """What a look makes of the people in the photos, collected photo by photo.
+
+    Faces: the mean distance that eyes, nose and mouth moved, in distances between the eyes, and the
+    share that the detector finds again. Skin: CIEDE2000 on the cheeks, over all faces and by
+    tercile of the skin's lightness in the photo; the worst tercile stands beside the mean.
+    """
+
+    def __init__(self) -> None:
+        self._shifts: list[float] = []
+        self._lost = 0
+        self._skin: list[SkinChange] = []
+
+    def add(self, photo: Pixels, result: Pixels, truth: Pixels) -> None:
+        """One photo, what the look makes of it, and what its skin is measured against."""
+        faces = detect_faces(photo)
+        shift = metrics.face_shift(result, photo, faces)
+        self._shifts += shift.shifts
+        self._lost += shift.lost
+        changes = (skin_change(result, truth, photo, face) for face in faces)
+        self._skin += [change for change in changes if change is not None]
+
+    @property
+    def terciles(self) -> tuple[Tercile, ...]:
+        """Dark, middle and light skin; nothing where the faces are few."""
+        return terciles(self._skin)
+
+    def measures(self, skin: str) -> dict[str, Measure]:
+        """Figures of faces and of skin, the latter called `skin`; none where nobody is seen."""
+        measures = {}
+        if self._shifts:
+            measures["face_shift"] = Measure(*_mean(self._shifts), 0.0, "lower")
+        if self._shifts or self._lost:
+            kept = [1.0] * len(self._shifts) + [0.0] * self._lost
+            measures["faces_kept"] = Measure(*_mean(kept), 1.0, "higher")
+        if self._skin:
+            untouched = float(np.mean([change.untouched for change in self._skin]))
+            styled = _mean([change.difference for change in self._skin])
+            measures[skin] = Measure(*styled, untouched, "lower")
+        if self.terciles:
+            worst, before = (
+                max(getattr(tercile, part) for tercile in self.terciles)
+                for part in ("difference", "untouched")
+            )
+            measures[f"{skin}_worst_tercile"] = Measure(worst, None, before, "lower")
+        return measures
+
+    def notes(self) -> tuple[str, ...]:
+        """How the terciles compare, or why there are none."""
+        if not self._skin:
+            return ()
+        if not self.terciles:
+            return (
+                f"{len(self._skin)} faces are too few to compare light and dark skin, "
+                f"which takes {FEWEST_FACES}",
+            )
+        told = ", ".join(f"{t.difference:.3g} at L* {t.lightness:.0f}" for t in self.terciles)
+        return (f"skin by tercile of lightness, {len(self._skin)} faces: CIEDE2000 {told}",)
 
 
 def _notes(photos: int, references: int) -> tuple[str, ...]:

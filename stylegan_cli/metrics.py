@@ -5,7 +5,7 @@ have one size. The result comes first, what it is measured against second. A com
 of unlike size, and a measurement that has too little to go on, raise DataError.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -185,15 +185,17 @@ def patch_swd(
 
 
 def face_shift(
-    result: np.ndarray,
-    source: np.ndarray,
-    detect: Callable[[np.ndarray], list[Face]] = detect_faces,
+    result: np.ndarray, source: np.ndarray, before: Sequence[Face] | None = None
 ) -> FaceShift:
-    """How far eyes, nose and mouth of each face of `source` have moved in `result`."""
+    """How far eyes, nose and mouth of each face of `source` have moved in `result`.
+
+    before: the faces of `source`, where they are known.
+    """
     result, source = _pair(result, source)
-    found = detect(from_unit(result, np.uint8))
+    found = detect_faces(from_unit(result, np.uint8))
     shifts: list[float] = []
-    before = detect(from_unit(source, np.uint8))
+    if before is None:
+        before = detect_faces(from_unit(source, np.uint8))
     for face in before:
         nearest = min((_shift_between(face, other) for other in found), default=np.inf)
         if nearest <= MOST_FACE_SHIFT:

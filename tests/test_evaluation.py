@@ -22,8 +22,10 @@ from stylegan_cli.evaluation import (
     find_cases,
     judge,
 )
+from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb
 from stylegan_cli.resources import starter_dir
+from stylegan_cli.skin import skin_change
 from stylegan_cli.stylizer import open_stylizer
 
 PHOTOS = find_pictures(starter_dir())[:18]
@@ -304,3 +306,33 @@ def test_the_command_says_why_it_can_not_judge(model: Path, tmp_path: Path) -> N
     )
     assert unknown.exit_code == 2
     assert "nobody" in unknown.stderr
+
+
+def test_a_look_that_wrongs_dark_skin_shows_in_the_worst_tercile(
+    tmp_path: Path, prepared: Path
+) -> None:
+    """Against the truth: every photo comes out right but the third with the darkest skin."""
+    faces = [path for path in PHOTOS if detect_faces(read_rgb(path, short_side=256))][:9]
+    pairs = [(path, path) for path in faces]
+    photos = [read_rgb(path, short_side=256) for path in faces]
+
+    def cheek_lightness(pixels: Pixels) -> float:
+        change = skin_change(pixels, pixels, pixels, detect_faces(pixels)[0])
+        assert change is not None
+        return change.lightness
+
+    darkest = {photos[k].tobytes() for k in np.argsort([cheek_lightness(p) for p in photos])[:3]}
+
+    def unfair(pixels: Pixels) -> Pixels:
+        return warm(pixels) if pixels.tobytes() in darkest else pixels
+
+    assert len(faces) == 9
+    fair, wrong = (compare_with_truth(paint, pairs, size=256) for paint in (untouched, unfair))
+    assert fair.measures["skin_ciede2000_worst_tercile"].styled == 0
+    mean = wrong.measures["skin_ciede2000"].styled
+    assert wrong.measures["skin_ciede2000_worst_tercile"].styled > 2 * mean > 0
+    assert [tercile.difference > 1 for tercile in wrong.skin] == [True, False, False]
+    assert any("skin by tercile" in note for note in wrong.notes)
+    few = compare_with_truth(untouched, pairs[:2], size=256)
+    assert "skin_ciede2000_worst_tercile" not in few.measures
+    assert any("too few to compare light and dark skin" in note for note in few.notes)

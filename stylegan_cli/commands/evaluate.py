@@ -62,8 +62,10 @@ def evaluate(
     With --paired: MAE, PSNR, SSIM, CIEDE2000 and edges against the true results. Without: distance
     to the creator's held-out pictures (kid_lite1 is a kernel distance on EfficientNet-Lite1
     features, neither FID nor Inception KID; patch_swd is the sliced Wasserstein distance of colour
-    patches) beside what is kept of structure and faces. Each figure stands beside that of the
-    untouched photos. Exit codes: 0 done, 3 some pictures could not be used, 1 nothing to judge by.
+    patches) beside the structure kept. Of people, always: how far the points of their faces moved,
+    how many faces are found again, and CIEDE2000 of their skin, with the worst tercile of skin
+    lightness beside the mean. Each figure stands beside that of the untouched photos. Exit codes:
+    0 done, 3 some pictures could not be used, 1 nothing to judge by.
     """
     from stylegan_cli.errors import PartialFailureError
     from stylegan_cli.evaluation import evaluate_styles
@@ -106,6 +108,7 @@ def _as_mapping(report: "StyleReport") -> dict[str, object]:
         "photos": comparison.photos,
         "references": len(case.references),
         "measures": {name: asdict(measure) for name, measure in comparison.measures.items()},
+        "skin_terciles": [asdict(tercile) for tercile in comparison.skin],
         "notes": list(comparison.notes),
         "unmatched": [str(path) for path in case.unmatched],
         "failed": list(comparison.failed),
