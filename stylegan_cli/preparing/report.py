@@ -1,17 +1,17 @@
 """The page that shows what was taken and what was not: one HTML file that needs nothing else."""
 
-import base64
-import html
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures import Picture, encode_picture, read_rgb, resize
+from stylegan_cli.pages import jpeg_within, render_page
+from stylegan_cli.pictures import read_rgb
 from stylegan_cli.preparing.manifest import Entry, Reason, write_text
 
 log = logging.getLogger(__name__)
@@ -20,22 +20,28 @@ REPORT_NAME = "report.html"
 THUMBNAIL_PX = 128
 SHOWN_PER_SHEET = 240  # more would make a page that browsers scroll badly
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222; background: #fafafa }
-table { border-collapse: collapse } td, th { padding: .2rem 1rem .2rem 0; text-align: right }
-td:first-child, th:first-child { text-align: left }
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, 136px); gap: 10px }
-figure { margin: 0 } figcaption { font-size: 11px; color: #666; overflow-wrap: anywhere }
-.picture { width: 136px; height: 136px; display: grid; place-items: center; background: #eee }
-"""
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """One picture with the lines under it."""
+
+    title: str
+    caption: list[str]
+    picture: bytes | None  # JPEG
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """The first cards of `total`."""
+
+    title: str
+    cards: list[_Card]
+    total: int
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> bytes:
     """A small JPEG of pixels (H, W, 3) uint8, shape kept."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, THUMBNAIL_PX / max(height, width))
-    small = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
-    return encode_picture(Picture(small), "JPEG", quality=80)
+    return jpeg_within(pixels, THUMBNAIL_PX)
 
 
 def write_report(
@@ -47,49 +53,40 @@ def write_report(
     from the data set. Raises DataError when the page can't be written.
     """
     names = sorted({entry.name for entry in entries})
-    parts = ["<h1>Data set</h1>", _summary(names, entries)]
+    sheets = []
     for name in names:
         own = [entry for entry in entries if entry.name == name]
         for side in ("train", "val"):
             taken = [entry for entry in own if entry.side == side]
-            parts.append(
-                _sheet(f"{name}: {side}", [_taken(folder, e) for e in _shown(taken)], len(taken))
-            )
+            cards = [_taken(folder, entry) for entry in _shown(taken)]
+            sheets.append(_Sheet(f"{name}: {side}", cards, len(taken)))
         for reason in Reason:
             left_out = [entry for entry in own if entry.reason == reason]
             cards = [_rejected(e, rejected_thumbnails.get(e)) for e in _shown(left_out)]
-            parts.append(_sheet(f"{name}: rejected, {reason}", cards, len(left_out)))
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Data set</title>'
-        f"<style>{_STYLE}</style>{''.join(parts)}</html>\n"
-    )
+            sheets.append(_Sheet(f"{name}: rejected, {reason}", cards, len(left_out)))
+    columns = ["train", "val", *Reason]
     path = folder / REPORT_NAME
+    page = render_page(
+        "data_set.html",
+        title="Data set",
+        heads=["", *columns],
+        counts=[_counts(name, entries, columns) for name in names],
+        sheets=sheets,
+    )
     write_text(path, page)
     return path
 
 
-def _summary(names: Sequence[str], entries: Sequence[Entry]) -> str:
-    heads = ["", "train", "val", *Reason]
-    rows = [f"<tr>{''.join(f'<th>{html.escape(head)}</th>' for head in heads)}</tr>"]
-    for name in names:
-        count = Counter(entry.side or entry.reason for entry in entries if entry.name == name)
-        cells = [name, *(str(count[head]) for head in heads[1:])]
-        rows.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
-    return f"<table>{''.join(rows)}</table>"
+def _counts(name: str, entries: Sequence[Entry], columns: Sequence[str]) -> list[str | int]:
+    count = Counter(entry.side or entry.reason for entry in entries if entry.name == name)
+    return [name, *(count[column] for column in columns)]
 
 
 def _shown(entries: Sequence[Entry]) -> Sequence[Entry]:
     return entries[:SHOWN_PER_SHEET]
 
 
-def _sheet(title: str, cards: Sequence[str], total: int) -> str:
-    if not total:
-        return ""
-    count = f"{total}" if len(cards) == total else f"the first {len(cards)} of {total}"
-    return f'<h2>{html.escape(title)} ({count})</h2><div class="sheet">{"".join(cards)}</div>'
-
-
-def _taken(folder: Path, entry: Entry) -> str:
+def _taken(folder: Path, entry: Entry) -> _Card:
     caption = [Path(entry.source).name, _time(entry)]
     if entry.faces:
         caption.append(f"face, turned {entry.angle_deg:.0f}°" if entry.angle_deg else "face")
@@ -97,23 +94,16 @@ def _taken(folder: Path, entry: Entry) -> str:
         pixels = read_rgb(folder / str(entry.output), short_side=THUMBNAIL_PX)
     except PictureError as error:
         log.info("no thumbnail: %s", error)
-        return _card(None, [*caption, "removed since"], entry.source)
-    return _card(thumbnail(pixels), caption, entry.source)
+        return _card(entry, [*caption, "removed since"], None)
+    return _card(entry, caption, thumbnail(pixels))
 
 
-def _rejected(entry: Entry, picture: bytes | None) -> str:
-    return _card(picture, [Path(entry.source).name, _time(entry), entry.detail or ""], entry.source)
+def _rejected(entry: Entry, picture: bytes | None) -> _Card:
+    return _card(entry, [Path(entry.source).name, _time(entry), entry.detail or ""], picture)
 
 
-def _card(picture: bytes | None, caption: Sequence[str], title: str) -> str:
-    image = ""
-    if picture is not None:
-        image = f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}">'
-    text = "<br>".join(html.escape(line) for line in caption if line)
-    return (
-        f'<figure title="{html.escape(title)}"><div class="picture">{image}</div>'
-        f"<figcaption>{text}</figcaption></figure>"
-    )
+def _card(entry: Entry, caption: Sequence[str], picture: bytes | None) -> _Card:
+    return _Card(entry.source, [line for line in caption if line], picture)
 
 
 def _time(entry: Entry) -> str:
