@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import tomllib
 import types
 from collections.abc import Mapping
@@ -32,6 +33,24 @@ def load_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from error
     return {key.replace("-", "_"): value for key, value in settings.items()}
+
+
+def load_settings(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, or in the config.json that a run wrote.
+
+    Raises ConfigError when it can't be read or is neither.
+    """
+    if path.suffix.lower() != ".json":
+        return load_toml(path)
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"can't read the config file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is no valid JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} holds no settings; name a TOML file or a run's config.json")
+    return settings
 
 
 def from_mapping(cls: type[Config], values: Mapping[str, Any]) -> Config:

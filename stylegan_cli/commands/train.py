@@ -105,7 +105,12 @@ def train(
     ] = None,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", exists=True, dir_okay=False, help="TOML file with settings."),
+        typer.Option(
+            "--config",
+            exists=True,
+            dir_okay=False,
+            help="TOML file with settings, or a run's config.json.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in --out stopped.")
@@ -122,11 +127,11 @@ def train(
     At the time limit, or after --steps, the best is kept and registered, so that
     `influ stylize photo.jpg --style NAME` works next. Ctrl-C saves; --resume goes on.
     """
-    from stylegan_cli.config import from_mapping, load_toml
+    from stylegan_cli.config import from_mapping, load_settings
     from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError
     from stylegan_cli.schedules import parse_duration
-    from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
+    from stylegan_cli.training import REPORT_NAME, TrainingConfig, clear_run, open_run, refine
 
     told = {
         "init": init,
@@ -151,7 +156,7 @@ def train(
         "save_every": save_every,
         "patience": patience,
     }
-    settings = load_toml(config_file) if config_file else {}
+    settings = load_settings(config_file) if config_file else {}
     settings |= {key: value for key, value in told.items() if value is not None}
     place = resolve_device(device, needs_torch=True)
     pictures = _find(data, content, name)
@@ -167,9 +172,15 @@ def train(
         clear_run(run_dir)
     with progress("reading pictures") as on_progress:
         run = open_run(
-            run_dir, pictures, config, device=place, resume=resume, on_progress=on_progress
+            run_dir,
+            pictures,
+            config,
+            device=place,
+            resume=resume,
+            again=words_again(data, content, name, run_dir, place),
+            on_progress=on_progress,
         )
-    console.print(f"refining into {run_dir}; Ctrl-C saves")
+    console.print(f"refining into {run_dir}, follow it in {run_dir / REPORT_NAME}; Ctrl-C saves")
     with progress("refining") as on_progress:
         outcome = refine(run, on_progress)
     if outcome.stopped:
@@ -178,6 +189,20 @@ def train(
             f"go on with: influ train --data {data} --out {run_dir} --resume"
         )
     emit(_registered(outcome, run_dir, overwrite), as_json)
+
+
+def words_again(
+    data: Path, content: Path | None, name: str | None, run_dir: Path, device: str
+) -> list[str]:
+    """The command that repeats a run, but for its number of steps."""
+    from stylegan_cli.checkpoints import CONFIG_NAME
+    from stylegan_cli.devices import resolve_threads
+
+    words = ["influ", "train", "--data", str(data)]
+    words += ["--content", str(content)] if content else []
+    words += ["--name", name] if name else []
+    words += ["--device", device, "--threads", str(resolve_threads(None))]
+    return [*words, "--config", str(run_dir / CONFIG_NAME)]
 
 
 def _find(data: Path, content: Path | None, name: str | None) -> "TrainingData":

@@ -2,8 +2,10 @@
 
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.loop import Outcome, clear_run, open_run, refine
+from stylegan_cli.training.report import REPORT_NAME
 
 __all__ = [
+    "REPORT_NAME",
     "Outcome",
     "TrainingConfig",
     "clear_run",

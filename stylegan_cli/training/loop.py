@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from stylegan_cli.checkpoints import (
     METRICS_NAME,
     Metrics,
     load_latest_checkpoint,
+    read_metrics,
     save_checkpoint,
     save_config,
 )
@@ -58,6 +60,14 @@ from stylegan_cli.training.players import (
     draw_batch,
     generator_step,
 )
+from stylegan_cli.training.report import (
+    REPORT_NAME,
+    Album,
+    CreatorReport,
+    RunReport,
+    State,
+    write_report,
+)
 from stylegan_cli.training.starting import load_generator, look_of, make_start
 
 log = logging.getLogger(__name__)
@@ -66,7 +76,7 @@ Progress = Callable[[int, int], None]  # done, total
 
 START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
-RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME)
+RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
     *("gan_pixels", "gan_features", "content", "anchor", "cycle", "identity"),
     *("critic_pixels", "critic_features", "r1", "seconds"),
@@ -111,8 +121,10 @@ class Run:
         config: TrainingConfig,
         device: str,
         on_progress: Progress,
+        again: Sequence[str] = (),
     ) -> None:
-        self.folder, self.config = run_dir, config
+        """again: as in open_run."""
+        self.folder, self.config, self._again = run_dir, config, again
         self.place = torch.device(device)
         if not (run_dir / START_NAME).exists():
             start = make_start(data, config, on_progress)
@@ -140,6 +152,10 @@ class Run:
         painted = [self._paint(index) for index in range(len(self.styles))]
         self.instant = [j.measure(own) for j, own in zip(self.judges, painted, strict=True)]
         impressions = [self._impression(index, own) for index, own in enumerate(painted)]
+        self.albums = [
+            Album.of(photos, own, held)
+            for photos, own, held in zip(self.judged_photos, painted, self.held_out, strict=True)
+        ]
         self.doctor = Doctor([s.name for s in self.styles], impressions, config.gan)
         self.best = [Best(1.0, 0, {}) for _ in self._groups()]
         self.elapsed_s = 0.0  # of training, over all calls
@@ -252,6 +268,7 @@ class Run:
         spoilt = set()
         for index in self.learning:
             painted = self._paint(index)
+            self.albums[index].add_moment(step, painted)
             now = self.judges[index].measure(painted)
             scores[index] = now.score(self.instant[index])
             named = dataclasses.asdict(now) | {"score": scores[index]}
@@ -267,6 +284,8 @@ class Run:
                 mine = ("generator.", *(f"creators.{index}." for index in members))
                 best.score, best.step, best.stale = score, step, 0
                 best.tensors = {n: v.clone() for n, v in average.items() if n.startswith(mine)}
+                for index in members:
+                    self.albums[index].choose_latest()
         return values
 
     def best_model(self) -> Model:
@@ -298,6 +317,40 @@ class Run:
             )
             Image.fromarray(sheet).save(folder / f"{style.name}-{self.players.step:06d}.jpg")
 
+    def write_report(self, state: State) -> None:
+        """The page that people look at, as it is now."""
+        total = self.players.total_steps
+        again = [*self._again, "--steps", str(total)] if self._again and total else self._again
+        learning = self.learning
+        creators = [
+            CreatorReport(
+                name=self.styles[index].name,
+                album=self.albums[index],
+                best_step=best.step,
+                best_score=best.score,
+                counts=(len(self.creators[index]), len(self.held_out[index])),
+                working_size=self.working_sizes[index],
+                done=index not in learning,
+            )
+            for best, members in zip(self.best, self._groups(), strict=True)
+            for index in members
+        ]
+        report = RunReport(
+            state=state,
+            step=self.players.step,
+            total_steps=total,
+            elapsed_s=self.elapsed_s,
+            creators=creators,
+            content=(len(self.content), len(self.judged_photos[0])),
+            notes=self.doctor.notes,
+            metrics=read_metrics(self.folder / METRICS_NAME),
+            losses=LOSSES[:-1],
+            figures=FIGURES,
+            command=shlex.join(again),
+            settings=to_mapping(self.config),
+        )
+        write_report(self.folder, report)
+
     def save(self) -> None:
         """Checkpoint, and the best so far as a model file."""
         best = [dataclasses.asdict(item) for item in self.best]
@@ -306,6 +359,7 @@ class Run:
             "best": best,
             "elapsed_s": self.elapsed_s,
             "doctor": self.doctor.state_dict(),
+            "albums": [album.state_dict() for album in self.albums],
         }
         save_checkpoint(self.folder, self.players.step, state)
         write_model(self.best_model(), self.folder / BEST_NAME, overwrite=True)
@@ -317,6 +371,8 @@ class Run:
         self.elapsed_s = state["elapsed_s"]
         self._chosen.clear()
         self.doctor.load_state_dict(state["doctor"])
+        for album, kept in zip(self.albums, state["albums"], strict=True):
+            album.load_state_dict(kept)
 
     def _paint(self, index: int) -> list[Tensor]:
         """The judged photos in a creator's averaged look."""
@@ -364,13 +420,15 @@ def open_run(
     *,
     device: str = "cpu",
     resume: bool = False,
+    again: Sequence[str] = (),
     on_progress: Progress = lambda done, total: None,
 ) -> Run:
     """Read the pictures, make the instant styles; with `resume`, go to the newest checkpoint.
 
+    again: for the report, the words of a command that does the same but for the number of steps.
     Raises DataError where pictures are missing, StyleFileError where the base can't be read.
     """
-    run = Run(run_dir, data, config, device, on_progress)
+    run = Run(run_dir, data, config, device, on_progress, again)
     if resume and (state := load_latest_checkpoint(run_dir)):
         run.resume(state)
     save_config(run_dir, to_mapping(config))
@@ -391,6 +449,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
     ):
         if run.players.step == 0:
             run.save()  # there is always a good state to go back to
+        run.write_report("running")
         while not (run.is_over() or stop.requested):
             try:
                 values = run.step()
@@ -404,6 +463,8 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
             over = over or not run.learning  # by now
             if is_due(step, LOG_EVERY) or figures:
                 metrics.write(step, values | figures)
+            if figures and not over:
+                run.write_report("running")
             if is_due(step, config.sample_every) or over:
                 run.write_sheet()
             if is_due(step, config.save_every) or over:
@@ -411,6 +472,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
             on_progress(step, run.players.total_steps or 0)
         if stop.requested:
             run.save()
+        run.write_report("finished" if run.is_over() else "stopped")
     return Outcome(
         run.best_model(),
         run.players.step,
