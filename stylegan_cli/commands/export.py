@@ -1,11 +1,13 @@
-"""`influ export`: a run or a style as one model file."""
+"""`influ export`: a run or a style as one model file, or its colours for other programs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stylegan_cli.commands.common import Json, Overwrite, emit
+from stylegan_cli.commands.common import Json, Overwrite, console, emit, progress
+
+PHOTOS_MEASURED = 12
 
 
 def export(
@@ -14,8 +16,13 @@ def export(
         typer.Argument(metavar="RUN|NAME|MODEL", help="Folder of a run, style's name, or model."),
     ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE", help="Model to write; .safetensors.")
+        Path,
+        typer.Option("-o", "--out", metavar="FILE", help="Model to write; .safetensors, or .cube."),
     ],
+    style: Annotated[
+        str | None,
+        typer.Option("--style", "-s", help="For .cube: which creator of a run or model."),
+    ] = None,
     content: Annotated[
         Path | None,
         typer.Option(
@@ -37,18 +44,31 @@ def export(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write one self-describing model: the base and its creators."""
+    """Write one self-describing model: the base and its creators.
+
+    As .cube: the colour part of one look, for Resolve, Premiere, OBS and ffmpeg.
+    """
     from stylegan_cli.errors import OutputExistsError, UsageError
-    from stylegan_cli.exporting import export_model
     from stylegan_cli.instant import pictures_in
     from stylegan_cli.style_file import SUFFIX, write_model
 
-    if out.suffix.lower() != SUFFIX:
+    to_cube = out.suffix.lower() == ".cube"
+    if not to_cube and out.suffix.lower() != SUFFIX:
         raise UsageError(
-            f"the suffix picks the format, and {out.suffix or 'none'} is not known; use {SUFFIX}"
+            f"the suffix picks the format, and {out.suffix or 'none'} is not known; "
+            f"use {SUFFIX} or .cube"
         )
+    if to_cube and (content or add):
+        raise UsageError("a .cube holds one look's colours: leave out --content and --add")
+    if not to_cube and style is not None:
+        raise UsageError("--style picks a look for a .cube; a model holds all of them")
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} is there already; add --overwrite to replace it")
+    if to_cube:
+        _export_cube(source, style, out, overwrite, as_json)
+        return
+    from stylegan_cli.exporting import export_model
+
     model = export_model(source, pictures_in(content) if content else None, add or [])
     write_model(model, out, overwrite=overwrite)
     emit(
@@ -60,3 +80,35 @@ def export(
         },
         as_json,
     )
+
+
+def _export_cube(source: str, style: str | None, out: Path, overwrite: bool, as_json: bool) -> None:
+    from stylegan_cli.cubes import measure_left_out, open_look, write_cube
+    from stylegan_cli.instant import starter_photos
+
+    if Path(source).is_dir():
+        from stylegan_cli.checkpoints import BEST_NAME
+
+        source = str(Path(source) / BEST_NAME)
+    stylizer = open_look(source, style)
+    with progress("measuring what colours leave out") as on_progress:
+        left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)
+    write_cube(stylizer, out, overwrite=overwrite)
+    emit(
+        {
+            "cube": str(out),
+            "style": stylizer.name,
+            "points": len(stylizer.table),
+            "left_out_share": left_out.share,
+            "left_out_psnr_db": left_out.psnr_db,
+            "photos": left_out.photos,
+        },
+        as_json,
+    )
+    if left_out.psnr_db is None:
+        console.print("This look is colour alone: the .cube holds all of it.")
+    else:
+        console.print(
+            f"The .cube leaves out {left_out.share:.0%} of the change that the look makes: "
+            f"what it does in space, like glow, grain and lines ({left_out.psnr_db:.1f} dB)."
+        )
