@@ -1,6 +1,7 @@
 """Load a style once, repaint many pictures."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -50,6 +51,22 @@ class Stylizer:
     def ai_label(self) -> AiLabel:
         """What a picture that it has changed says of it."""
         return AiLabel(f"influ, style {self.name}", f"{__version__}, base {self.base.hash[:12]}")
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over all that decides what `paint` makes: base, style, how much of it, by what."""
+        style = self.style
+        digest = hashlib.sha256(self.base.hash.encode())
+        arrays = {**style.deltas, "matrix": style.matrix, "offset": style.offset}
+        arrays["code"] = style.code
+        if style.calibration is not None:
+            arrays["calibration"] = style.calibration
+        for name, array in sorted(arrays.items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        options = (style.info.mode, style.info.working_size, self.strength, self.preserve_colour)
+        digest.update(repr((*options, self.backend.name)).encode())
+        return digest.hexdigest()[:32]
 
     def repaint(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""

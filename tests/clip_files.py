@@ -9,6 +9,16 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli.containers import (
+    ClipFrame,
+    ClipReader,
+    ClipWriter,
+    EncoderOptions,
+    FrameEncoder,
+    append_packet,
+    plan_clip,
+)
+
 Pixels = npt.NDArray[np.uint8]
 
 QUARTER_TURN = (0, 65536, 0, -65536, 0, 0, 64 * 65536, 0, 1 << 30)  # as phones write it
@@ -115,3 +125,25 @@ def sound_of(path: Path) -> tuple[float, int, list[bytes]]:
     with av.open(f"file:{path}") as clip:
         frames = list(clip.decode(audio=0))
         return float(frames[0].pts * frames[0].time_base), sum(f.samples for f in frames), packets
+
+
+def write_clip(path: Path, reader: ClipReader, options: EncoderOptions) -> ClipWriter:
+    """What `reader` reads, encoded anew: frames in one segment, then joined with the rest."""
+    plan = plan_clip(path.suffix, reader.info, (reader.info.width, reader.info.height), options)
+    encoder = FrameEncoder(plan, path)
+    with ClipWriter(path, plan) as writer, path.with_suffix(".packets").open("wb") as file:
+        writer.begin(reader)
+        others = []
+        end = 0
+        for item in reader:
+            if isinstance(item, ClipFrame):
+                end = item.pts + item.duration
+                for packet in encoder.encode(item):
+                    append_packet(file, packet)
+            else:
+                others.append(item)
+        for packet in encoder.finish():
+            append_packet(file, packet)
+        file.flush()
+        writer.join([Path(file.name)], end, others)
+    return writer

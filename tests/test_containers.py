@@ -5,7 +5,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from clip_files import QUARTER_TURN, frame_times, make_clip, ramp_frame
+from clip_files import QUARTER_TURN, frame_times, make_clip, ramp_frame, write_clip
 
 from stylegan_cli.containers import (
     ClipFrame,
@@ -16,6 +16,7 @@ from stylegan_cli.containers import (
     Orientation,
     is_clip,
     is_other_scene,
+    plan_clip,
     read_info,
     record_clip,
     sample_frames,
@@ -49,11 +50,7 @@ def test_colours_come_back_neither_darker_nor_tinted(
     copy = tmp_path / "b.mkv"
     with ClipReader(source) as reader:
         options = EncoderOptions(crf=0, preset="ultrafast", pix_fmt=pix_fmt)
-        with ClipWriter(copy, ".mkv", reader.info, (96, 64), options=options) as writer:
-            writer.begin(reader)
-            for item in reader:
-                writer.put(item)
-            writer.finish()
+        write_clip(copy, reader, options)
     for before, after in zip(frames_of(source), frames_of(copy), strict=True):
         # Away from the bar, whose edge halved colour resolution blurs.
         difference = (after.pixels.astype(int) - before.pixels)[:, :80]
@@ -389,16 +386,15 @@ def test_options_that_do_not_fit_are_named(
     info = read_info(make_clip(tmp_path / "a.mp4"))
     target = tmp_path / f"b{suffix}"
     with pytest.raises(UsageError, match=says):
-        ClipWriter(target, suffix, info, (96, 64), options=options)
+        ClipWriter(target, plan_clip(suffix, info, (96, 64), options))
 
 
 def test_a_hardware_encoder_that_is_not_there_gives_way_with_a_word(tmp_path: Path) -> None:
     info = read_info(make_clip(tmp_path / "a.mp4"))
     options = EncoderOptions(codec="h264_v4l2m2m")
-    with ClipWriter(tmp_path / "b.mp4", ".mp4", info, (96, 64), options=options) as writer:
-        writer.abort()
-    assert writer.codec == "libx264"
-    assert "no hardware" in writer.notes[0]
+    plan = plan_clip(".mp4", info, (96, 64), options)
+    assert plan.encoder.name == "libx264"
+    assert "no hardware" in plan.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ import av
 import cv2
 import numpy as np
 import pytest
-from clip_files import QUARTER_TURN, Pixels, frame_times, make_clip, ramp_frame, sound_of
+from clip_files import (
+    QUARTER_TURN,
+    Pixels,
+    frame_times,
+    make_clip,
+    ramp_frame,
+    sound_of,
+    write_clip,
+)
 
 from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, read_info
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
@@ -306,14 +314,17 @@ def test_a_result_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> 
         target.write_bytes(b"mine")
         return pixels
 
-    with pytest.raises(OutputExistsError):
+    with pytest.raises(OutputExistsError, match="20 frames are done, and --resume"):
         stylize_clip(source, target, paint)
     assert target.read_bytes() == b"mine"
+    target.unlink()
+    stylize_clip(source, target, paint, VideoConfig(resume=True))
+    assert len(shown(target)) == 20
     assert leftovers(tmp_path) == ["a.mp4", "b.mp4"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), KeyboardInterrupt()])
-def test_a_failure_while_painting_leaves_nothing_behind(
+def test_a_failure_before_the_first_segment_leaves_nothing_behind(
     tmp_path: Path, error: BaseException
 ) -> None:
     source = make_clip(tmp_path / "a.mp4", times=range(0, 20_000, 100), sound="aac")
@@ -322,7 +333,7 @@ def test_a_failure_while_painting_leaves_nothing_behind(
     def paint(pixels: Pixels) -> Pixels:
         nonlocal done
         done += 1
-        if done == 120:
+        if done == 90:
             raise error
         return warm(pixels)
 
@@ -353,21 +364,14 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path: Path, name: st
 
 
 def test_a_written_clip_that_lost_frames_is_not_accepted(tmp_path: Path) -> None:
-    from stylegan_cli.containers import ClipWriter
-
     source = make_clip(tmp_path / "a.mkv", times=range(0, 6000, 100))
     target = tmp_path / "b.mkv"
     with ClipReader(source) as reader:
-        info = reader.info
-        with ClipWriter(target, ".mkv", info, (96, 64), options=EncoderOptions()) as writer:
-            writer.begin(reader)
-            for item in reader:
-                writer.put(item)
-            writer.finish()
-    check_clip(target, writer, info)
+        writer = write_clip(target, reader, EncoderOptions())
+    check_clip(target, writer)
     target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
     with pytest.raises(ClipError, match="frames instead of 60"):
-        check_clip(target, writer, info)
+        check_clip(target, writer)
 
 
 @pytest.mark.parametrize(

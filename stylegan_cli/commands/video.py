@@ -82,6 +82,9 @@ def video(
         Literal["error", "tonemap"],
         typer.Option(help="HDR clips: refuse them, or bring them to ordinary range."),
     ] = "error",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
     overwrite: Overwrite = False,
     backend: Backend = "auto",
     device: Device = "auto",
@@ -90,7 +93,7 @@ def video(
     """Give a clip the look of a creator; size, times, orientation and sound stay as they are.
 
     Exit codes: 0 done, 3 the clip is damaged and what could be read was kept, 1 nothing could be
-    done, 2 wrong use, 130 interrupted, with nothing left behind.
+    done, 2 wrong use, 130 interrupted: nothing is left behind but what --resume goes on from.
     """
     from stylegan_cli.batches import ending_of
     from stylegan_cli.containers import EncoderOptions
@@ -110,6 +113,7 @@ def video(
         steady=steady,
         hdr=hdr,
         overwrite=overwrite,
+        resume=resume,
         encoder=EncoderOptions(codec=codec, crf=crf, preset=preset, pix_fmt=pix_fmt),
     )
     if style is None and not reference:
@@ -130,6 +134,7 @@ def video(
     with progress(f"painting in the look of {stylizer.name}") as on_progress:
         result = stylize_clip(clip, target, stylizer, config, on_progress)
     elapsed_s = time.monotonic() - started_s
+    painted = result.frames - result.resumed_frames
     for note in result.notes:
         console.print(note)
     if as_json:
@@ -140,11 +145,12 @@ def video(
                 "style": stylizer.name,
                 "codec": result.codec,
                 "frames": result.frames,
+                "resumed_frames": result.resumed_frames,
                 "width": result.width,
                 "height": result.height,
                 "duration_s": round(result.duration_s, 3),
                 "seconds": round(elapsed_s, 3),
-                "frames_per_second": round(result.frames / max(elapsed_s, 1e-3), 2),
+                "frames_per_second": round(painted / max(elapsed_s, 1e-3), 2),
                 "complete": result.shortfall is None,
                 "shortfall": result.shortfall,
                 "notes": list(result.notes),

@@ -11,10 +11,19 @@ from stylegan_cli.containers.description import (
     read_info,
 )
 from stylegan_cli.containers.encoders import EncoderOptions
+from stylegan_cli.containers.encoding import (
+    WRITABLE_SUFFIXES,
+    ClipPlan,
+    FrameEncoder,
+    check_suffix,
+    plan_clip,
+)
+from stylegan_cli.containers.failures import explained
+from stylegan_cli.containers.packet_files import append_packet, read_packets, read_times
 from stylegan_cli.containers.reading import ClipReader
 from stylegan_cli.containers.scenes import is_other_scene, sample_frames, scene_thumbnail
 from stylegan_cli.containers.tracks import ClipPacket
-from stylegan_cli.containers.writing import WRITABLE_SUFFIXES, ClipWriter, check_suffix
+from stylegan_cli.containers.writing import ClipWriter
 
 __all__ = [
     "CLIP_SUFFIXES",
@@ -22,16 +31,23 @@ __all__ = [
     "ClipFrame",
     "ClipInfo",
     "ClipPacket",
+    "ClipPlan",
     "ClipReader",
     "ClipRecord",
     "ClipWriter",
     "Colours",
     "EncoderOptions",
+    "FrameEncoder",
     "Orientation",
+    "append_packet",
     "check_suffix",
+    "explained",
     "is_clip",
     "is_other_scene",
+    "plan_clip",
     "read_info",
+    "read_packets",
+    "read_times",
     "record_clip",
     "sample_frames",
     "scene_thumbnail",

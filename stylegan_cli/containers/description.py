@@ -162,12 +162,14 @@ class ClipFrame:
     """One frame as a viewer sees it: upright, RGB.
 
     pixels: (H, W, 3) uint8. alpha: (H, W) uint8 or None. pts, duration: ticks of `time_base`.
+    is_repeat: stands in for a damaged frame; its picture is that of the frame before.
     """
 
     pixels: Pixels
     alpha: Pixels | None
     pts: int
     duration: int
+    is_repeat: bool = False
 
     def over_white(self) -> Pixels:
         """The pixels, (H, W, 3) uint8, over white where the frame is transparent."""

@@ -3,7 +3,8 @@
 import heapq
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -30,12 +31,22 @@ from stylegan_cli.errors import ClipError
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Shown:
+    """A decoded frame and, once somebody wants it, what it looks like: pixels and alpha."""
+
+    frame: VideoFrame
+    rgb: tuple[Pixels, Pixels | None] | None = None
+
+
 class ClipReader:
     """A clip's frames, upright, in the order they are shown, with its other packets in between.
 
     start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
     start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are.
-    copied: indices of the streams whose packets are wanted too. Raises ClipError.
+    copied: indices of the streams whose packets are wanted too. skipped: how many frames to leave
+    out at the beginning; they are decoded, for what follows from them, and counted. Raises
+    ClipError.
     """
 
     def __init__(
@@ -51,17 +62,19 @@ class ClipReader:
         self.held_frames = 0
         self.retimed_frames = 0
         self.resized_frames = 0
+        self._shown_frames = 0
         self._tone_mapper = (
             ToneMapper(self.info.colours) if tone_map and self.info.colours.is_hdr else None
         )
         self.copied: frozenset[int] = frozenset()
+        self.skipped = 0
         self._seen_packets = 0
         self._discarded_packets = 0
         self._seen_until_s = 0.0
         self._broke_off = False
         self._is_damaged = False
         self._due: list[int] = []
-        self._last: ClipFrame | None = None
+        self._last: _Shown | None = None
         self._last_pts: int | None = None
         self.container = open_clip(path)
         self.stream = picture_stream(self.container, path)
@@ -111,6 +124,16 @@ class ClipReader:
         if self.shortfall is None:
             while self._due:
                 yield from self._hold(heapq.heappop(self._due))
+
+    def packets(self) -> Iterator[ClipPacket]:
+        """The packets of the `copied` streams alone; no frame is decoded for them."""
+        with suppress(av.error.FFmpegError):  # Where the file breaks off, so did the frames.
+            for packet in self.container.demux(*self._wanted_streams()):
+                if packet.stream.index == self.stream.index:
+                    if self._is_past_end(packet, slack_s=1):
+                        return
+                elif packet.size and self._is_wanted(packet):
+                    yield self._shifted(packet)
 
     def _wanted_streams(self) -> list[Stream]:
         return [self.stream, *(self.container.streams[index] for index in sorted(self.copied))]
@@ -181,9 +204,10 @@ class ClipReader:
         self._last_pts = pts
         self.decoded_frames += 1
         if self._is_in_part(pts):
-            pixels, alpha = self._to_rgb(frame)
-            self._last = ClipFrame(pixels, alpha, pts - self._origin, frame.duration)
-            yield self._last
+            if (frame.width, frame.height) != (self.info.width, self.info.height):
+                self.resized_frames += 1
+            self._last = _Shown(frame)
+            yield from self._show(self._last, pts)
 
     def _hold(self, pts: int) -> Iterator[ClipFrame]:
         """The last good frame again where damage has eaten one, so that sound stays in step.
@@ -193,7 +217,16 @@ class ClipReader:
         if self._is_damaged and self._last is not None and self._is_in_part(pts):
             self.held_frames += 1
             self._last_pts = pts
-            yield replace(self._last, pts=pts - self._origin)
+            yield from self._show(self._last, pts, is_repeat=True)
+
+    def _show(self, shown: "_Shown", pts: int, *, is_repeat: bool = False) -> Iterator[ClipFrame]:
+        self._shown_frames += 1
+        if self._shown_frames <= self.skipped:
+            return
+        if shown.rgb is None:
+            shown.rgb = self._to_rgb(shown.frame)
+        pixels, alpha = shown.rgb
+        yield ClipFrame(pixels, alpha, pts - self._origin, shown.frame.duration, is_repeat)
 
     def _is_late(self, frame: VideoFrame) -> bool:
         last = self._last_pts
@@ -238,8 +271,6 @@ class ClipReader:
 
     def _to_rgb(self, frame: VideoFrame) -> tuple[Pixels, Pixels | None]:
         info = self.info
-        if (frame.width, frame.height) != (info.width, info.height):
-            self.resized_frames += 1
         layout = "rgb48le" if self._tone_mapper else "rgba" if info.has_alpha else "rgb24"
         array = frame.reformat(
             width=info.width,

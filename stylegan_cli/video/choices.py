@@ -19,7 +19,8 @@ class VideoConfig:
 
     start_s, end_s: the part to keep, seconds. sound: whether to keep it. side_by_side: before on
     the left, after on the right. hdr: what to do with PQ and HLG, which no painter understands.
-    steady: from 0, every frame for itself, to 1, as little flicker as can be.
+    steady: from 0, every frame for itself, to 1, as little flicker as can be. resume: go on where
+    an interrupted run with the same choices stopped, if there is one.
     """
 
     start_s: float | None = None
@@ -29,6 +30,7 @@ class VideoConfig:
     steady: float = STEADY
     hdr: Literal["error", "tonemap"] = "error"
     overwrite: bool = False
+    resume: bool = False
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,8 @@ from threading import Event, Thread
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Raw = TypeVar("Raw")
+Done = TypeVar("Done")
 
 # Enough that no thread waits for a slow moment of its neighbour, few enough for 4K frames.
 _LENGTH = 4
@@ -65,7 +67,7 @@ class _Worker(Thread):
 
 
 def run_overlapped(
-    read: Iterable[Item], work: Callable[[Item], Item], write: Callable[[Item], None]
+    read: Iterable[Raw], work: Callable[[Raw], Done], write: Callable[[Done], None]
 ) -> None:
     """Bring every item of `read` through `work` to `write`, in order, each in a thread of its own.
 
@@ -73,8 +75,8 @@ def run_overlapped(
     threads. The first error of any of the three stops all and is raised once they have ended.
     """
     stopped = Event()
-    fresh: _Belt[Item] = _Belt(stopped)
-    finished: _Belt[Item] = _Belt(stopped)
+    fresh: _Belt[Raw] = _Belt(stopped)
+    finished: _Belt[Done] = _Belt(stopped)
 
     def feed() -> None:
         for item in read:

@@ -1,33 +1,37 @@
 """One clip from end to end."""
 
+import logging
 import os
-import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from stylegan_cli.containers import (
     ClipFrame,
     ClipInfo,
-    ClipPacket,
+    ClipPlan,
     ClipReader,
-    ClipRecord,
     ClipWriter,
     Colours,
     check_suffix,
+    plan_clip,
 )
-from stylegan_cli.errors import ClipError, OutputExistsError, UsageError
+from stylegan_cli.errors import (
+    ClipError,
+    InterruptedByUserError,
+    OutputExistsError,
+    UsageError,
+)
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.checking import check_clip
 from stylegan_cli.video.choices import VideoConfig
-from stylegan_cli.video.clip_looks import ClipLook, Paint, clip_look
+from stylegan_cli.video.clip_looks import Paint, clip_look
+from stylegan_cli.video.painting import FramePainter, OnProgress
 from stylegan_cli.video.pipeline import run_overlapped
+from stylegan_cli.video.segments import SegmentWriter, WorkFolder, ingredients
 
-Pixels = npt.NDArray[np.uint8]
-OnProgress = Callable[[int, int], None]
+_log = logging.getLogger(__name__)
 
 _AS_IT_IS = VideoConfig()
 _BT709 = Colours(range=1, primaries=1, transfer=1, matrix=1)
@@ -37,13 +41,15 @@ _BT709 = Colours(range=1, primaries=1, transfer=1, matrix=1)
 class VideoResult:
     """What came of a clip.
 
-    width, height: as it is shown. shortfall: how much of a damaged clip there was, such as "65 of
-    180 frames", None when it was whole. notes: a sentence for everything that is not as it was.
+    width, height: as it is shown. resumed_frames: how many were there from an interrupted run.
+    shortfall: how much of a damaged clip there was, such as "65 of 180 frames", None when it was
+    whole. notes: a sentence for everything that is not as it was.
     """
 
     target: Path
     codec: str
     frames: int
+    resumed_frames: int
     width: int
     height: int
     duration_s: float
@@ -62,109 +68,120 @@ def stylize_clip(
 
     paint: a look, or a function of (H, W, 3) uint8 RGB, upright → the same shape. on_progress:
     (frames done, frames in all as far as known). Frames stream, so memory does not grow with the
-    clip; `target` appears when the clip is whole and checked. Raises ClipError, UsageError,
-    OutputExistsError.
+    clip; `target` appears when the clip is whole and checked, and until then a hidden folder beside
+    it keeps what is done (see `segments`).
+
+    Raises ClipError, UsageError, OutputExistsError, and InterruptedByUserError instead of
+    KeyboardInterrupt where something is kept.
     """
     check_suffix(target.suffix)
     _check_target(source, target, config.overwrite)
-    with ClipReader(
-        source, start_s=config.start_s, end_s=config.end_s, tone_map=config.hdr == "tonemap"
-    ) as reader:
+    with _open_source(source, config) as reader:
         if reader.info.colours.is_hdr and config.hdr == "error":
             raise UsageError(
                 f"{source} is HDR, whose colours would come out wrong: "
                 "add --hdr tonemap to bring it to ordinary range first"
             )
+        info = reader.info
+        colours = _BT709 if info.colours.is_hdr else None
+        size = _shown_size(info, config)
+        plan = plan_clip(target.suffix, info, size, config.encoder, colours)
         _make_folder(target.parent)
-        partial = target.with_name(f".influ-{secrets.token_hex(6)}{target.suffix}")
-        try:
-            writer, record = _write(reader, partial, paint, config, on_progress)
-            _publish(partial, target, config.overwrite)
-        finally:
-            partial.unlink(missing_ok=True)
-    width, height = _shown_size(reader.info, config)
+        # A function has no name that would tell it from another.
+        style = paint.fingerprint if isinstance(paint, Stylizer) else ""
+        made_of = ingredients(source, style, config)
+        with WorkFolder(target, made_of, resume=config.resume, overwrite=config.overwrite) as work:
+            resumed_frames = work.frames
+            joined = work.path / f"joined{plan.suffix}"
+            with _promising_to_go_on(work):
+                _refuse_early(joined, plan, reader, config)
+                _paint_segments(reader, plan, work, paint, config, on_progress)
+                writer = _join(joined, plan, work, config)
+            try:
+                record = check_clip(joined, writer)
+            except ClipError:
+                work.remove()  # It would come out the same again.
+                raise
+            with _promising_to_go_on(work):
+                _publish(joined, target, config.overwrite)
+            work.remove()
     return VideoResult(
         target=target,
-        codec=writer.codec,
+        codec=plan.encoder.name,
         frames=len(writer.times),
-        width=width,
-        height=height,
+        resumed_frames=resumed_frames,
+        width=size[0],
+        height=size[1],
         duration_s=record.info.duration_s or 0.0,
         shortfall=reader.shortfall,
-        notes=(*writer.notes, *_repairs(reader), *_losses(reader.info, record.info)),
+        notes=(*writer.notes, *_repairs(reader), *_losses(info, record.info)),
     )
 
 
-def _write(
+def _open_source(source: Path, config: VideoConfig) -> ClipReader:
+    return ClipReader(
+        source, start_s=config.start_s, end_s=config.end_s, tone_map=config.hdr == "tonemap"
+    )
+
+
+def _refuse_early(path: Path, plan: ClipPlan, reader: ClipReader, config: VideoConfig) -> None:
+    """Raise now, not after hours of painting, what the container or the encoder will not take."""
+    with ClipWriter(path, plan) as writer:
+        writer.begin(reader, sound=config.sound)
+        writer.abort()
+
+
+def _paint_segments(
     reader: ClipReader,
-    path: Path,
+    plan: ClipPlan,
+    work: WorkFolder,
     paint: Paint | Stylizer,
     config: VideoConfig,
     on_progress: OnProgress | None,
-) -> tuple[ClipWriter, ClipRecord]:
-    """Write the whole clip to `path`, whatever its name, and check it."""
-    info = reader.info
-    painter = _Painter(
-        clip_look(paint, config.steady, float(info.frame_rate)),
-        config,
-        _expected_frames(info, config),
-        on_progress,
+) -> None:
+    """Paint the frames that are not done yet into segments of `work`."""
+    reader.skipped = work.frames
+    painter = FramePainter(
+        clip_look(paint, config.steady, float(plan.like.frame_rate)),
+        side_by_side=config.side_by_side,
+        expected=_expected_frames(reader.info, config),
+        done=work.frames,
+        memory=work.memory,
+        on_progress=on_progress,
     )
-    with ClipWriter(
-        path,
-        path.suffix,
-        info,
-        _shown_size(info, config),
-        options=config.encoder,
-        colours=_BT709 if info.colours.is_hdr else None,
-    ) as writer:
+    with SegmentWriter(work, plan) as segments:
+        frames = (item for item in reader if isinstance(item, ClipFrame))
+        run_overlapped(frames, painter, segments.put)
+        segments.finish()
+    if not work.frames:
+        raise ClipError(f"{reader.info.path} has no frame in that part: choose another")
+
+
+def _join(path: Path, plan: ClipPlan, work: WorkFolder, config: VideoConfig) -> ClipWriter:
+    """Put the segments together with the other tracks of the source, as `path`."""
+    source = plan.like.path
+    with _open_source(source, config) as reader, ClipWriter(path, plan) as writer:
         writer.begin(reader, sound=config.sound)
-        run_overlapped(reader, painter, writer.put)
-        if not writer.times:
-            raise ClipError(f"{info.path} has no frame in that part: choose another")
-        writer.finish()
-    return writer, check_clip(path, writer, info)
+        writer.join(work.files, work.segments[-1].end, reader.packets())
+    return writer
 
 
-class _Painter:
-    """Paints the frames among the items of a clip, and counts them."""
-
-    def __init__(
-        self,
-        paint: ClipLook,
-        config: VideoConfig,
-        expected: int,
-        on_progress: OnProgress | None,
-    ) -> None:
-        self._paint = paint
-        self._side_by_side = config.side_by_side
-        self._expected = expected
-        self._on_progress = on_progress
-        self._done = 0
-        self._last: tuple[Pixels, Pixels] | None = None
-
-    def __call__(self, item: ClipFrame | ClipPacket) -> ClipFrame | ClipPacket:
-        if not isinstance(item, ClipFrame):
-            return item
-        frame = replace(item, pixels=self._painted(item.pixels))
-        if self._side_by_side:
-            alpha = None if item.alpha is None else np.hstack([item.alpha, item.alpha])
-            both = np.hstack([item.pixels, frame.pixels])
-            frame = replace(frame, pixels=both, alpha=alpha)
-        self._done += 1
-        if self._on_progress is not None:
-            self._on_progress(self._done, max(self._expected, self._done))
-        return frame
-
-    def _painted(self, pixels: Pixels) -> Pixels:
-        # A frame that stands in for a damaged one is the same array, and so is its result.
-        if self._last is not None and self._last[0] is pixels:
-            return self._last[1]
-        result = self._paint(pixels)
-        if result.shape != pixels.shape or result.dtype != np.uint8:
-            raise ValueError(f"paint made {result.dtype} {result.shape} of {pixels.shape}")
-        self._last = (pixels, result)
-        return result
+@contextmanager
+def _promising_to_go_on(work: WorkFolder) -> Iterator[None]:
+    """Add to an error how to go on from what is done, if anything is."""
+    try:
+        yield
+    except (KeyboardInterrupt, ClipError, OutputExistsError) as error:
+        if not work.frames:
+            raise
+        promise = f"{work.frames} frames are done, and --resume goes on after them"
+        if isinstance(error, KeyboardInterrupt):
+            raise InterruptedByUserError(f"interrupted; {promise}") from None
+        raise type(error)(f"{error}; {promise}") from error
+    except Exception:
+        if work.frames:
+            _log.warning("%d frames are done; --resume goes on after them", work.frames)
+        raise
 
 
 def _expected_frames(info: ClipInfo, config: VideoConfig) -> int:
@@ -204,7 +221,7 @@ def _publish(partial: Path, target: Path, overwrite: bool) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} appeared meanwhile: choose another name or --overwrite")
+        raise OutputExistsError(f"{target} appeared meanwhile: move it out of the way")
     partial.replace(target)
 
 

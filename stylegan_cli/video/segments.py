@@ -1,0 +1,318 @@
+"""A clip made in pieces, so that whatever ends the work costs seconds of it.
+
+    source ── decode, skip what is done ─► paint ─► encode ─► 00000.packets 00001.packets …
+                                             └─ memory ──────► 00001.npz          (a folder beside
+                                                               manifest.json       the target)
+    packets of all segments + other tracks of the source ─ join, nothing encoded again ─► target
+
+Every clip is made like this, interrupted or not, so both ways end in the same frames:
+
+- A segment is a fixed number of frames. Its encoder starts anew, so it begins with a keyframe and
+  depends on nothing before it.
+- What a painter remembers of the frames before (the steadied result, the small source, the maps
+  carried along) is kept with the last segment and given to the painter that goes on.
+- To go on, the source is decoded again from its beginning, without painting: decoders are not
+  exact after a search, least of all in damaged clips, and decoding is the cheap part.
+- A segment counts once the manifest lists it. The manifest is replaced in one step, after its
+  files have reached the disk; what it does not list is removed.
+- The manifest says what the clip is made of: hash of the source, of the style, every option, the
+  versions of the software. Segments of anything else are never continued.
+- Sound and subtitles are copied at the end, when all pictures are there.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+
+from stylegan_cli import __version__
+from stylegan_cli.containers import ClipPlan, FrameEncoder, append_packet, explained
+from stylegan_cli.containers.tracks import ClipPacket
+from stylegan_cli.errors import ClipError, OutputExistsError, UsageError
+from stylegan_cli.video.choices import VideoConfig
+from stylegan_cli.video.painting import PaintedFrame
+from stylegan_cli.video.steadying import Memory
+
+_log = logging.getLogger(__name__)
+
+SEGMENT_FRAMES = 100
+"""Seconds of work that can be lost, against a keyframe more in so many frames."""
+
+_MANIFEST = "manifest.json"
+_MOST_NAME = 200  # bytes; a file system takes no more than 255
+
+Ingredients = Mapping[str, Any]
+
+
+def ingredients(source: Path, style: str, config: VideoConfig) -> Ingredients:
+    """All that decides what a clip becomes, by the name a user knows it by.
+
+    style: what paints it, as in `Stylizer.fingerprint`.
+    """
+    options = asdict(config)
+    encoder = options.pop("encoder")
+    for way_of_writing in ("overwrite", "resume"):
+        options.pop(way_of_writing)
+    with source.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    known = {"clip": content, "style": style, **options, **encoder}
+    known["version of influ"] = f"{__version__}, PyAV {av.__version__}"
+    plain: Ingredients = json.loads(json.dumps(known))
+    return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of packets. frames: in it; size: bytes; end: of its last frame, ticks."""
+
+    name: str
+    frames: int
+    size: int
+    end: int
+
+
+class WorkFolder:
+    """The hidden folder beside `target` where its segments gather; leave it to keep or remove them.
+
+    It stays where segments are finished and `remove` was not called, else nothing of it does.
+    resume: go on with the segments that are there; overwrite: begin anew instead. Raises
+    OutputExistsError where neither is said, UsageError where they are of another clip, ClipError
+    where somebody else is at work on them.
+    """
+
+    def __init__(
+        self, target: Path, made_of: Ingredients, *, resume: bool, overwrite: bool
+    ) -> None:
+        name = os.fsencode(target.name)[:_MOST_NAME].decode(errors="ignore")
+        self.path = target.with_name(f".influ-{name}")
+        self.segments: list[Segment] = []
+        self.memory: Memory | None = None
+        self._made_of = made_of
+        self._memory_name = ""
+        self._folder = self._lock(target)
+        try:
+            self._open(target, resume, overwrite)
+        except BaseException:
+            os.close(self._folder)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.segments:
+            self._tidy()
+        else:
+            self.remove()
+        os.close(self._folder)
+
+    @property
+    def frames(self) -> int:
+        """How many frames are finished."""
+        return sum(segment.frames for segment in self.segments)
+
+    @property
+    def files(self) -> list[Path]:
+        """The segments in their order."""
+        return [self.path / segment.name for segment in self.segments]
+
+    @property
+    def next_file(self) -> Path:
+        """Where to write the packets of the next segment."""
+        return self.path / f"{len(self.segments):05d}.packets"
+
+    def add(self, frames: int, end: int, memory: Memory) -> None:
+        """Keep what was written to `next_file`, and what the painter remembers after it."""
+        file = self.next_file
+        with explained(file):
+            state = file.with_suffix(".npz")
+            arrays: dict[str, Any] = dict(memory)
+            np.savez(state, **arrays)
+            for path in (file, state):
+                _flush(path)
+            self.segments.append(Segment(file.name, frames, file.stat().st_size, end))
+            old, self._memory_name = self._memory_name, state.name
+            self._write_manifest()
+            if old:
+                (self.path / old).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        self.segments = []
+        # First, so that half of a folder never passes for a whole one.
+        (self.path / _MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _lock(self, target: Path) -> int:
+        with explained(self.path):
+            self.path.mkdir(exist_ok=True)
+            folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
+                return folder  # A file system without locks.
+            os.close(folder)
+            raise ClipError(f"another influ is at work on {target}: wait until it ends") from error
+        return folder
+
+    def _open(self, target: Path, resume: bool, overwrite: bool) -> None:
+        manifest = self._read_manifest()
+        segments = [Segment(**entry) for entry in manifest.get("segments", ())]
+        if resume and segments:
+            self._check_same(target, manifest["made_of"])
+            self._adopt(segments, manifest["memory"])
+        elif segments and not overwrite:
+            frames = sum(segment.frames for segment in segments)
+            raise OutputExistsError(
+                f"{target} is unfinished, with {frames} frames done: --resume goes on, "
+                "--overwrite begins anew"
+            )
+        with explained(self.path):
+            self._tidy()
+
+    def _check_same(self, target: Path, made_of: Ingredients) -> None:
+        others = [
+            name.removesuffix("_s").replace("_", "-")
+            for name in {**made_of, **self._made_of}
+            if made_of.get(name) != self._made_of.get(name)
+        ]
+        if others:
+            raise UsageError(
+                f"{target} was begun with another {' and another '.join(others)}: give the same "
+                "as then, or --overwrite without --resume to begin anew"
+            )
+
+    def _adopt(self, segments: list[Segment], memory_name: str) -> None:
+        try:
+            for segment in segments:
+                size = (self.path / segment.name).stat().st_size
+                if size != segment.size:
+                    raise ValueError(f"{segment.name} has {size} bytes, not {segment.size}")
+            with np.load(self.path / memory_name, allow_pickle=False) as arrays:
+                self.memory = dict(arrays)
+        except (OSError, ValueError, EOFError) as error:
+            _log.warning("what was done can't be used and is done again: %s", error)
+            return
+        self.segments, self._memory_name = segments, memory_name
+
+    def _read_manifest(self) -> dict[str, Any]:
+        try:
+            manifest: dict[str, Any] = json.loads((self.path / _MANIFEST).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return manifest
+
+    def _write_manifest(self) -> None:
+        manifest = {
+            "made_of": self._made_of,
+            "memory": self._memory_name,
+            "segments": [asdict(segment) for segment in self.segments],
+        }
+        fresh = self.path / f"{_MANIFEST}.new"
+        fresh.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        _flush(fresh)
+        fresh.replace(self.path / _MANIFEST)
+        os.fsync(self._folder)
+
+    def _tidy(self) -> None:
+        """Remove what the manifest does not list, and the manifest if it lists nothing of ours."""
+        known = {segment.name for segment in self.segments} | {self._memory_name}
+        if self.segments:
+            known.add(_MANIFEST)
+        for path in self.path.iterdir():
+            if path.name not in known:
+                path.unlink()
+
+
+class SegmentWriter:
+    """Encodes painted frames as `plan` says into segments of `work`."""
+
+    def __init__(self, work: WorkFolder, plan: ClipPlan) -> None:
+        self._work = work
+        self._plan = plan
+        self._open: _OpenSegment | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open is not None:
+            with suppress(OSError):  # What is still to be written is not wanted any more.
+                self._open.file.close()
+
+    def put(self, painted: PaintedFrame) -> None:
+        """Encode the next frame."""
+        if self._open is None:
+            self._open = _OpenSegment(self._work.next_file, self._plan)
+        self._open.put(painted)
+        if len(self._open.times) == SEGMENT_FRAMES:
+            self.finish()
+
+    def finish(self) -> None:
+        """End the segment that is open, if any."""
+        if self._open is not None:
+            end, memory = self._open.finish()
+            self._work.add(len(self._open.times), end, memory)
+            self._open = None
+
+
+class _OpenSegment:
+    """A segment that takes frames."""
+
+    def __init__(self, path: Path, plan: ClipPlan) -> None:
+        self.times: list[int] = []
+        self._packet_times: list[int] = []
+        self._path = path
+        self._plan = plan
+        self._last: PaintedFrame
+        self._encoder = FrameEncoder(plan, path)
+        with explained(path):
+            self.file = path.open("wb")
+
+    def put(self, painted: PaintedFrame) -> None:
+        self.times.append(painted.frame.pts)
+        self._last = painted
+        self._write(self._encoder.encode(painted.frame))
+
+    def finish(self) -> tuple[int, Memory]:
+        """When the last frame ends, ticks, and what is remembered of it."""
+        self._write(self._encoder.finish())
+        with explained(self._path):
+            self.file.close()
+        if sorted(self._packet_times) != self.times:
+            raise ClipError(
+                f"{self._plan.encoder.name} does not keep every frame at its time: "
+                "try another --codec"
+            )
+        frame = self._last.frame
+        return frame.pts + (frame.duration or self._plan.usual_duration), self._last.memory
+
+    def _write(self, packets: Iterable[ClipPacket]) -> None:
+        with explained(self._path):
+            for packet in packets:
+                append_packet(self.file, packet)
+                self._packet_times.append(packet.pts or 0)
+
+
+def _flush(path: Path) -> None:
+    """Wait until what was written to `path` is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
