@@ -113,21 +113,31 @@ def test_a_preview_goes_into_a_folder_that_is_made(influ, tmp_path, model) -> No
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_nothing_and_ends_with_130(tmp_path, model, stop) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", times=range(0, 200_000, 100), sound="aac")
-    command = [sys.executable, "-m", "stylegan_cli", "video", str(clip), "--model", str(model)]
+def test_a_stopped_clip_says_how_to_go_on_and_goes_on(influ, tmp_path, model, stop) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", times=range(0, 60_000, 100), sound="aac")
+    asked = ("video", str(clip), "--model", str(model), "--out", "styled.mp4")
+    command = [sys.executable, "-m", "stylegan_cli", *asked]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
         limit_s = time.monotonic() + 120
-        while not any(path.name.startswith(".influ") for path in tmp_path.iterdir()):
+        while not (tmp_path / ".influ-styled.mp4" / "manifest.json").exists():
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
             assert time.monotonic() < limit_s
-            time.sleep(0.05)
-        time.sleep(0.3)
+            time.sleep(0.02)
         process.send_signal(stop)
         _, says = process.communicate(timeout=90)
     finally:
         process.kill()
     assert process.returncode == 130, says
     assert "interrupted" in says
-    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert "--resume goes on" in " ".join(says.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".influ-styled.mp4", "clip.mp4"]
+    other = influ(*asked, "--resume", "--strength", "0.5")
+    assert other.returncode == 2, other.stderr
+    assert "was begun with another style" in " ".join(other.stderr.split())
+    done = influ(*asked, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["frames"] == 600
+    assert record["resumed_frames"] % 100 == 0 < record["resumed_frames"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "styled.mp4"]
