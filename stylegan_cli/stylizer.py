@@ -68,6 +68,13 @@ class Stylizer:
         digest.update(repr((*options, self.backend.name)).encode())
         return digest.hexdigest()[:32]
 
+    def varied(self, seed: int) -> "Stylizer":
+        """The same with a personal variation of the style, z ~ N(0, I) drawn for `seed`."""
+        style = vary(self.style, seed)
+        return Stylizer(
+            self.base, style, self.backend, self.strength, preserve_colour=self.preserve_colour
+        )
+
     def repaint(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""
         return picture.map_pixels(self.paint)
@@ -152,9 +159,8 @@ def open_stylizer(
     else:
         base, style = find_look(name, model)
         runner = open_backend(base, backend, place, threads)
-    if seed is not None:
-        style = vary(style, seed)
-    return Stylizer(base, style, runner, strength, preserve_colour=preserve_colour)
+    stylizer = Stylizer(base, style, runner, strength, preserve_colour=preserve_colour)
+    return stylizer if seed is None else stylizer.varied(seed)
 
 
 def vary(style: Style, seed: int) -> Style:

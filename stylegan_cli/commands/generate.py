@@ -55,36 +55,30 @@ def generate(
     all of them. One seed gives the same picture every time.
     """
     from stylegan_cli.batches import ending_of, write_variations
-    from stylegan_cli.mixing import name_of
     from stylegan_cli.pictures import Picture
-    from stylegan_cli.style_file import find_style
     from stylegan_cli.stylizer import open_stylizer
 
+    stylizer = open_stylizer(
+        style,
+        model=model,
+        device=device,
+        backend=backend,
+        strength=strength,
+        preserve_colour=preserve_colour,
+    )
     if style is None:
-        style = find_style(None, model)[1].name
-        console.print(f"No --style given, using {style}.")
-
-    labelled = not no_ai_label and strength > 0
-    label = open_stylizer(style, model=model).ai_label if labelled else None
+        console.print(f"No --style given, using {stylizer.name}.")
+    label = stylizer.ai_label if strength > 0 and not no_ai_label else None
 
     def paint(picture: Picture, seed: int) -> Picture:
-        stylizer = open_stylizer(
-            style,
-            model=model,
-            device=device,
-            backend=backend,
-            strength=strength,
-            seed=seed,
-            preserve_colour=preserve_colour,
-        )
-        return stylizer.repaint(picture)
+        return stylizer.varied(seed).repaint(picture)
 
     with progress(f"varying {photo.name}") as on_progress:
         pictures, grid = write_variations(
             photo,
             paint,
             range(seed, seed + count),
-            ending=ending_of(name_of(style)),
+            ending=ending_of(stylizer.name),
             folder=out,
             overwrite=overwrite,
             ai_label=label,
@@ -93,6 +87,6 @@ def generate(
     if as_json:
         seeds = range(seed, seed + count)
         made = [{"seed": n, "picture": str(path)} for n, path in zip(seeds, pictures, strict=True)]
-        emit({"style": style, "pictures": made, "grid": str(grid)}, as_json)
+        emit({"style": stylizer.name, "pictures": made, "grid": str(grid)}, as_json)
     else:
         sys.stdout.writelines(f"{path}\n" for path in (*pictures, grid))
