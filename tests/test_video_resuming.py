@@ -1,19 +1,29 @@
 import hashlib
+import json
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
-from clip_files import Pixels, frame_times, make_clip, sound_of
-from test_video import leftovers
+from clip_files import Pixels, frame_times, make_clip, ramp_frame, sound_of
+from test_video import largest_file, leftovers
 
-from stylegan_cli.containers import ClipFrame, ClipReader
+from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions
 from stylegan_cli.errors import (
+    ClipError,
     InterruptedByUserError,
+    OutputExistsError,
+    UsageError,
 )
 from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
-from stylegan_cli.video.segments import SEGMENT_FRAMES
+from stylegan_cli.video.segments import SEGMENT_FRAMES, WorkFolder, ingredients
 
 # With AVX-512, x264 encodes one run in a hundred otherwise where a row has under eight macroblocks.
 SIZE = (128, 64)
@@ -84,3 +94,169 @@ def test_a_resumed_clip_equals_an_uninterrupted_one(tmp_path: Path, name: str) -
     tick_s = 6e-4 if name == "b.mkv" else 1e-6
     assert frame_times(resumed) == pytest.approx(frame_times(source), abs=tick_s)
     assert leftovers(tmp_path) == sorted(["a.mp4", name, whole.name])
+
+
+def test_a_transparent_clip_resumes_too(tmp_path: Path) -> None:
+    def with_hole(number: int, width: int, height: int) -> Any:
+        alpha = np.full((height, width, 1), 255, np.uint8)
+        alpha[: number % height] = 0
+        return np.concatenate([ramp_frame(number, width, height), alpha], axis=2)
+
+    source = make_clip(
+        tmp_path / "a.webm",
+        codec="libvpx-vp9",
+        pix_fmt="yuva420p",
+        options={"deadline": "realtime", "cpu-used": "8"},
+        frame_of=with_hole,
+        size=SIZE,
+        times=range(0, 120 * 33, 33),
+        time_base=Fraction(1, 1000),
+    )
+    options = {"encoder": EncoderOptions(preset="8")}
+    stylize_clip(source, tmp_path / "whole.webm", flickering, VideoConfig(**options))
+    stop_and_go_on(source, tmp_path / "b.webm", 110, **options)
+    assert frames_of(tmp_path / "b.webm") == frames_of(tmp_path / "whole.webm")
+    assert frame_times(tmp_path / "b.webm") == pytest.approx(frame_times(source))
+    with ClipReader(tmp_path / "b.webm") as reader:
+        assert reader.info.has_alpha
+
+
+def test_damage_where_two_segments_meet_is_mended_as_without_a_stop(tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.mp4", times=range(0, 13_000, 100), size=SIZE, gop=4)
+    content = bytearray(whole.read_bytes())
+    packets = packets_of(whole)
+    # From the middle of one frame before the seam to the middle of one behind it.
+    for position, size in packets[SEGMENT_FRAMES - 2 : SEGMENT_FRAMES + 3]:
+        content[position + 8 : position + size] = bytes(size - 8)
+    source = tmp_path / "a.mp4"
+    source.write_bytes(content)
+    result = stylize_clip(source, tmp_path / "through.mp4", flickering)
+    assert any("stands in" in note for note in result.notes)
+    resumed = stop_and_go_on(source, tmp_path / "b.mp4", 110)
+    assert resumed.notes == result.notes
+    assert frames_of(tmp_path / "b.mp4") == frames_of(tmp_path / "through.mp4")
+    assert frame_times(tmp_path / "b.mp4") == pytest.approx(frame_times(whole))
+
+
+def packets_of(path: Path) -> list[tuple[int, int]]:
+    """Where each packet of pictures lies in the file, and how long it is."""
+    with av.open(str(path)) as clip:
+        return [(packet.pos or 0, packet.size) for packet in clip.demux(video=0) if packet.size]
+
+
+RUN = """
+import sys
+from pathlib import Path
+from test_video_resuming import flickering
+from stylegan_cli.video import VideoConfig, stylize_clip
+stylize_clip(Path(sys.argv[1]), Path(sys.argv[2]), flickering, VideoConfig(resume=True))
+"""
+
+
+def test_a_clip_killed_at_random_moments_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=uneven_times(520), size=SIZE, sound="aac")
+    target = tmp_path / "b.mp4"
+    moment = random.Random(7)
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, source, target], cwd=Path(__file__).parent
+        )
+        try:
+            limit_s = time.monotonic() + 100
+            while not (tmp_path / ".influ-b.mp4").exists() and process.poll() is None:
+                assert time.monotonic() < limit_s
+                time.sleep(0.01)
+            time.sleep(moment.uniform(0.0, 0.9))
+        finally:
+            process.kill()
+        process.wait()
+        if target.exists():
+            break
+        assert leftovers(tmp_path) == [".influ-b.mp4", "a.mp4"]
+    if not target.exists():
+        stylize_clip(source, target, flickering, VideoConfig(resume=True))
+    stylize_clip(source, tmp_path / "whole.mp4", flickering)
+    assert frames_of(target) == frames_of(tmp_path / "whole.mp4")
+    assert sound_of(target) == sound_of(source)
+    assert leftovers(tmp_path) == ["a.mp4", "b.mp4", "whole.mp4"]
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path) -> tuple[Path, Path]:
+    """A clip, and the name of its result, of which 100 of 130 frames are done."""
+    source = make_clip(tmp_path / "a.mp4", times=range(0, 13_000, 100), size=SIZE, sound="aac")
+    with pytest.raises(InterruptedByUserError, match="100 frames are done"):
+        stylize_clip(source, tmp_path / "b.mp4", interrupted_at(115))
+    return source, tmp_path / "b.mp4"
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ({"steady": 0.3}, "steady"),
+        ({"side_by_side": True}, "side-by-side"),
+        ({"encoder": EncoderOptions(crf=30)}, "crf"),
+        ({"end_s": 3.0, "sound": False}, "end and another sound"),
+    ],
+)
+def test_other_options_are_refused_and_what_is_done_stays(
+    unfinished: tuple[Path, Path], other: dict[str, Any], name: str
+) -> None:
+    source, target = unfinished
+    with pytest.raises(UsageError, match=f"b.mp4 was begun with another {name}: "):
+        stylize_clip(source, target, flickering, VideoConfig(resume=True, **other))
+    assert stop_and_go_on(source, target).resumed_frames == 100
+
+
+def test_another_clip_is_refused(unfinished: tuple[Path, Path]) -> None:
+    source, target = unfinished
+    make_clip(source, times=range(0, 13_000, 100), size=SIZE)
+    with pytest.raises(UsageError, match="begun with another clip: "):
+        stop_and_go_on(source, target)
+
+
+def test_what_is_unfinished_is_lost_only_when_told(unfinished: tuple[Path, Path]) -> None:
+    source, target = unfinished
+    with pytest.raises(OutputExistsError, match="with 100 frames done: --resume goes on"):
+        stylize_clip(source, target, flickering, VideoConfig(steady=0.3))
+    result = stylize_clip(source, target, flickering, VideoConfig(steady=0.3, overwrite=True))
+    assert (result.frames, result.resumed_frames) == (130, 0)
+    assert leftovers(target.parent) == ["a.mp4", "b.mp4"]
+
+
+def test_nothing_unlisted_or_damaged_gets_into_a_clip(unfinished: tuple[Path, Path]) -> None:
+    source, target = unfinished
+    work = target.with_name(".influ-b.mp4")
+    assert json.loads((work / "manifest.json").read_text())["segments"][0]["frames"] == 100
+    (work / "00001.packets").write_bytes(b"half a segment")
+    assert stop_and_go_on(source, target, 10).resumed_frames == 100
+    whole = frames_of(target)
+    target.unlink()
+    with pytest.raises(InterruptedByUserError):
+        stylize_clip(source, target, interrupted_at(115))
+    packets = work / "00000.packets"
+    packets.write_bytes(packets.read_bytes()[:-1])
+    assert stop_and_go_on(source, target).resumed_frames == 0
+    assert frames_of(target) == whole
+
+
+def test_two_runs_never_work_on_one_clip(unfinished: tuple[Path, Path]) -> None:
+    source, target = unfinished
+    made_of = ingredients(source, "", VideoConfig())
+    with WorkFolder(target, made_of, resume=True, overwrite=False) as work:
+        with pytest.raises(ClipError, match="another influ is at work"):
+            stop_and_go_on(source, target)
+        assert work.frames == 100
+    assert stop_and_go_on(source, target).resumed_frames == 100
+
+
+def test_a_disk_that_fills_up_at_the_end_costs_nothing(unfinished: tuple[Path, Path]) -> None:
+    source, target = unfinished
+    work = target.with_name(".influ-b.mp4")
+    largest = max(path.stat().st_size for path in work.iterdir())
+    with largest_file(largest + 2000), pytest.raises(ClipError, match=r"no room.*130 frames"):
+        stop_and_go_on(source, target)
+    assert not target.exists()
+    assert not list(work.glob("joined*"))
+    assert stop_and_go_on(source, target).resumed_frames == 130
+    assert sound_of(target) == sound_of(source)
