@@ -254,9 +254,9 @@ def _eight_bit(
         image = image.convert("L" if image.mode == "1" else "RGB")
     space = None if icc is None else profile_space(icc)
     if icc is None or (space == "RGB" and is_srgb(icc)):
-        return np.asarray(image.convert("RGB")), alpha, True
+        return _rgb_pixels(image), alpha, True
     if keep_colours and space == "RGB":
-        return np.asarray(image.convert("RGB")), alpha, False
+        return _rgb_pixels(image), alpha, False
     if space == "RGB":
         image = image.convert("RGB")
     elif space == "GRAY":
@@ -265,7 +265,12 @@ def _eight_bit(
         return np.asarray(image_to_srgb(image, icc)), alpha, True
     except PROFILE_ERRORS as error:
         logger.info("a colour profile can't be used and is taken for sRGB: %s", error)
-        return np.asarray(image.convert("RGB")), alpha, True
+        return _rgb_pixels(image), alpha, True
+
+
+def _rgb_pixels(image: Image.Image) -> Pixels:
+    # Pillow copies an image that it converts to what it is.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _deep_to_srgb(pixels: Pixels, icc: bytes | None, keep_colours: bool) -> tuple[Pixels, bool]:
