@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from picture_files import put, saved, scene
 from PIL import Image
 
@@ -360,6 +362,45 @@ def test_what_a_library_throws_stops_one_picture_alone(tmp_path: Path) -> None:
     assert "a.png can't be done (ZeroDivisionError: inside a library)" in str(bad.error)
     assert bad.error is not None
     assert bad.error.__cause__ is None  # its frames would hold the picture
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    files=st.lists(
+        st.tuples(
+            st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]),
+            st.sampled_from(["RGB", "L", "P", "1"]),
+            st.tuples(st.integers(1, 40), st.integers(1, 40)),
+            st.one_of(st.none(), st.floats(0, 1)),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_whatever_comes_in_every_file_ends_in_a_result_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[tuple[str, str, tuple[int, int], float | None]],
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    sizes = {}
+    for number, (format, mode, size, cut) in enumerate(files):
+        # JPEG and WebP have fewer modes than the others.
+        mode = "RGB" if format in ("JPEG", "WEBP") and mode in "P1" else mode
+        data = saved(scene(80, 80)[: size[0], : size[1]], format, mode)
+        path = folder / f"{number}.{format.lower()}"
+        put(path, data if cut is None else data[: int(cut * len(data))])
+        sizes[path.name] = size
+    jobs = jobs_for(folder, *sizes)
+    outcomes = run_batch(jobs, negative, FileOptions(), workers=3)
+    assert len(outcomes) == len(jobs)
+    for outcome, (_, _, _, cut) in zip(outcomes, files, strict=True):
+        assert outcome.status is (Status.DONE if cut is None else outcome.status)
+        if outcome.status is Status.DONE:
+            assert read_picture(outcome.job.target).size == sizes[outcome.job.source.name]
+        else:
+            assert str(outcome.job.source) in str(outcome.error)
+    made = {path.name for path in folder.glob("out/*")}
+    assert made == {o.job.target.name for o in outcomes if o.status is Status.DONE}
 
 
 SHORT_OF_MEMORY = """

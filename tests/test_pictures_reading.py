@@ -28,7 +28,7 @@ from picture_files import (
 from PIL import Image, ImageFile, PngImagePlugin
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures import Picture, encode_picture, read_picture, read_rgb
+from stylegan_cli.pictures import Picture, count_pixels, encode_picture, read_picture, read_rgb
 
 pillow_heif.register_heif_opener()
 
@@ -407,6 +407,18 @@ def test_what_is_there_of_a_cut_16_bit_png_can_be_used(
         read_picture(data[: len(data) // 2])
     assert read_picture(data[: len(data) // 2], allow_truncated=True).size == (256, 256)
     assert capfd.readouterr() == ("", "")  # libpng would have talked to the terminal
+
+
+def test_pixels_are_counted_by_the_header(tmp_path: Path) -> None:
+    for format in ("JPEG", "PNG", "TIFF", "WEBP", "HEIF", "AVIF"):
+        assert count_pixels(put(tmp_path / "a", saved(scene(), format))) == 48 * 64
+    for format in ("GIF", "PNG", "WEBP"):
+        assert count_pixels(put(tmp_path / "a", animation(format, [40] * 5))) == 5 * 48 * 64
+    cut = saved(scene(480, 640), "JPEG")[:900]
+    assert count_pixels(put(tmp_path / "a", cut)) == 480 * 640
+    for junk in (b"", b"text", bytes(100)):
+        assert count_pixels(put(tmp_path / "a", junk)) == 0
+    assert count_pixels(tmp_path / "lost") == 0
 
 
 def test_a_reader_leaves_pillow_and_the_warnings_as_they_were() -> None:

@@ -2,6 +2,7 @@ import errno
 import io
 import os
 import stat
+import time
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from PIL import Image
 from stylegan_cli.errors import OutputExistsError, PictureError, UsageError
 from stylegan_cli.pictures import (
     FORMATS,
+    AiLabel,
     Frame,
     Picture,
     change_depth,
@@ -38,6 +40,9 @@ from stylegan_cli.pictures import (
     write_picture,
     write_whole,
 )
+from stylegan_cli.pictures.metadata import upright_xmp, xmp_without_place
+
+pillow_heif.register_heif_opener()
 
 
 def opened(data: bytes) -> Image.Image:
@@ -351,6 +356,32 @@ def test_xmp_is_kept_without_place_thumbnail_and_old_orientation() -> None:
     told = read_picture(encode_picture(picture, "PNG", keep_gps=True)).xmp
     assert told is not None
     assert told.count(b"GPS") == 4
+
+
+def test_the_place_that_drones_write_is_gone_too() -> None:
+    drone = b'<x drone-dji:GpsLatitude="+52.5" drone-dji:GpsLongtitude="+13.4" dc:a="kept"/>'
+    picture = read_picture(saved(scene(), "PNG"))
+    xmp = read_picture(encode_picture(replace(picture, xmp=drone), "JPEG")).xmp
+    assert xmp == b'<x dc:a="kept"/>'
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b" " * 1_000_000,
+        b"<exif:GPSAltitude>" * 50_000,
+        b"<xmp:Thumbnails>" * 50_000,
+        b"<Iptc4xmpExt:AISystemUsed " * 40_000,
+        b'xmlns:a="' * 100_000,
+        b"<rdf:RDF></rdf:RDF" * 50_000,
+    ],
+    ids=lambda block: block[:20].decode(),
+)
+def test_no_xmp_holds_the_program_up(block: bytes) -> None:
+    started = time.process_time()
+    xmp = upright_xmp(b"<rdf:RDF>" + block + b"</rdf:RDF>")
+    AiLabel("influ", "1").merged_into(xmp_without_place(xmp))
+    assert time.process_time() - started < 5
 
 
 def test_the_orientation_in_xmp_is_applied_and_then_gone() -> None:

@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -185,6 +187,36 @@ def test_ctrl_c_ends_a_batch_with_what_is_done(tmp_path, model) -> None:
     done = len(results.splitlines()) + 1
     assert done < 300
     assert len(list((tmp_path / "out").iterdir())) == done  # no draft, no claim, nothing more
+
+
+def test_a_disk_that_takes_no_more_leaves_nothing_behind(influ, tmp_path, model) -> None:
+    put(tmp_path / "a.png", saved(scene(300, 400), "PNG"))
+    done = influ(
+        *("stylize", "a.png", "--model", model, "-o", "out/b.png"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert done.returncode == 1
+    assert "out/b.png can't be written: File too large" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.png"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_links_pipes_and_folders_are_never_written_through(work: Path, model: Path) -> None:
+    put(work / "a.png", saved(scene(), "PNG"))
+    put(work / "mine.png", b"mine")
+    (work / "link.png").symlink_to("mine.png")
+    (work / "dangling.png").symlink_to("nowhere.png")
+    os.mkfifo(work / "pipe.png")
+    before = sorted(work.iterdir())
+    for name, reason in (
+        ("link.png", "symbolic link"),
+        ("dangling.png", "symbolic link"),
+        ("pipe.png", "no regular file"),
+    ):
+        with pytest.raises(PictureError, match=reason):
+            stylize([work / "a.png"], out=work / name, model=model, overwrite=True)
+    assert (work / "mine.png").read_bytes() == b"mine"
+    assert sorted(work.iterdir()) == before
 
 
 def test_wrong_use_exits_2_and_nothing_done_exits_1(influ, photo, model) -> None:

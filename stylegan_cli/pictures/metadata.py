@@ -40,12 +40,14 @@ _PIXEL_WIDTH: Final = 0xA002
 _PIXEL_HEIGHT: Final = 0xA003
 _INTEROPERABILITY: Final = 0xA005
 
+# Each pattern takes time in proportion to the text: one blank, not a run of them, and no text that
+# another such element could begin in.
 _GPS_XMP: Final = re.compile(
-    rb"""\s+exif:GPS\w+\s*=\s*(?:"[^"]*"|'[^']*')|<exif:GPS(\w+)\b[^>]*?(?:/>|>.*?</exif:GPS\1\s*>)""",
-    re.DOTALL,
+    rb"""\s[\w.-]+:(?:GPS|Gps)\w+\s*=\s*(?:"[^"]*"|'[^']*')"""
+    rb"""|<[\w.-]+:(?:GPS|Gps)\w+(?:\s[^<>]*)?(?:/>|>[^<>]*</[^<>]*>)"""
 )
-_THUMBNAIL_XMP: Final = re.compile(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails\s*>", re.DOTALL)
-_EXTENDED_XMP: Final = re.compile(rb"""\s+xmpNote:HasExtendedXMP\s*=\s*(?:"[^"]*"|'[^']*')""")
+_THUMBNAILS: Final = (b"xmp:Thumbnails", b"xap:Thumbnails")
+_EXTENDED_XMP: Final = re.compile(rb"""\sxmpNote:HasExtendedXMP\s*=\s*(?:"[^"]*"|'[^']*')""")
 _ORIENTATION_XMP: Final = re.compile(
     rb"""(tiff:Orientation\s*=\s*["'])\d+(["'])|(<tiff:Orientation>\s*)\d+(\s*</tiff:Orientation>)"""
 )
@@ -124,14 +126,28 @@ def upright_xmp(xmp: bytes) -> bytes:
 
     Works on the bytes: nothing a file could make endless is parsed or expanded.
     """
-    for pattern in (_THUMBNAIL_XMP, _EXTENDED_XMP):
-        xmp = pattern.sub(b"", xmp)
+    for name in _THUMBNAILS:
+        xmp = _without_element(xmp, name)
+    xmp = _EXTENDED_XMP.sub(b"", xmp)
     return _ORIENTATION_XMP.sub(rb"\g<1>\g<3>1\g<2>\g<4>", xmp)
 
 
 def xmp_without_place(xmp: bytes) -> bytes:
     """XMP without its GPS fields."""
     return _GPS_XMP.sub(b"", xmp)
+
+
+def _without_element(xmp: bytes, name: bytes) -> bytes:
+    """XMP without the elements called `name` and all that is in them."""
+    kept, place = [], 0
+    while (start := xmp.find(b"<" + name, place)) >= 0:
+        last_tag = xmp.find(b"</" + name, start)
+        end = xmp.find(b">", last_tag) + 1 if last_tag >= 0 else 0
+        if end == 0:
+            break
+        kept.append(xmp[place:start])
+        place = end
+    return b"".join((*kept, xmp[place:]))
 
 
 def _serialised(base: Image.Exif, details: dict[int, Any], place: dict[int, Any]) -> bytes:

@@ -85,8 +85,8 @@ def _without_label(text: str) -> tuple[str, dict[str, str]]:
     quoted = r"""(?:"([^"]*)"|'([^']*)')"""
     for prefix in {"Iptc4xmpExt", *_PREFIX.findall(text)}:
         name = rf"{re.escape(prefix)}:({_SOURCE_TYPE}|{_SYSTEM}|{_VERSION})"
-        as_attribute = rf"\s+{name}\s*=\s*{quoted}"
-        as_resource = rf"<{name}\s+rdf:resource\s*=\s*{quoted}\s*(?:/>|>\s*</[^<>]*>)"
+        as_attribute = rf"\s{name}\s*=\s*{quoted}"
+        as_resource = rf"<{name}\s[^<>]*?rdf:resource\s*=\s*{quoted}\s*(?:/>|>\s*</[^<>]*>)"
         as_element = rf"<{name}(?:\s[^<>]*)?>([^<>]*)</[^<>]*>"
         for pattern in (as_attribute, as_resource, as_element):
             text = re.sub(pattern, take, text)
