@@ -80,6 +80,12 @@ def find_training_data(
     return TrainingData(photos, judges, creators)
 
 
+def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
+    """One creator's pictures and the photos to repaint, whatever folders they lie in."""
+    content, judges = hold_out(photos)
+    return TrainingData(content, judges, (CreatorPictures(name, *hold_out(pictures)),))
+
+
 def hold_out(
     pictures: Sequence[Path], own: Sequence[Path] = ()
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -13,7 +13,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from stylegan_cli.cli import build_app
-from stylegan_cli.style_file import SHIPPED_MODEL, read_model, user_style_path, write_model
+from stylegan_cli.style_file import (
+    SHIPPED_MODEL,
+    find_style,
+    read_model,
+    user_style_path,
+    write_model,
+)
 
 SMALL = """
 working_size = 80
@@ -135,6 +141,33 @@ def test_wrong_use_is_said_and_nothing_is_left_behind(
     assert said in " ".join(result.stderr.split())
     assert not user_style_path("faces").exists()
     assert not (place / "runs").exists()
+
+
+def test_minutes_refine_a_style_in_a_run_of_its_own_and_the_better_one_is_kept(place: Path) -> None:
+    (place / "faces/0 broken.jpg").write_bytes(b"no picture")
+    asked = ("styles", "add", "anna", "faces", "--content", "photos", "--minutes", "0.02")
+    made = _influ(*asked, "--run", "kept", "--licence", "CC0", "--json")
+    assert made.exit_code == 0, made.output
+    _, style = find_style("anna")
+    (best,) = read_model(place / "kept/best.safetensors").styles
+    assert (style.info.licence, style.info.pictures) == ("CC0", 3)
+    assert style.info.refined == best.info.refined
+    assert bool(style.deltas) == style.info.refined
+    assert "anna" in (place / "kept/report.html").read_text()
+    taken = _influ(*asked[:2], "bertha", *asked[3:], "--run", "kept")
+    assert taken.exit_code == 2
+    assert "--run" in taken.stderr
+    assert not user_style_path("bertha").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("faces", "--minutes", "0"), ("faces", "--run", "kept"), ("--code", "x", "--minutes", "1")],
+)
+def test_minutes_that_make_no_sense_are_refused(place: Path, options: tuple[str, ...]) -> None:
+    refused = _influ("styles", "add", "anna", *options)
+    assert refused.exit_code == 2
+    assert "--minutes" in refused.stderr
 
 
 def test_a_model_of_ones_own_is_used_with_its_file(place: Path) -> None:

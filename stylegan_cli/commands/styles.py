@@ -106,15 +106,28 @@ def add(
     licence: Annotated[
         str, typer.Option(help="Consent or licence of the pictures, kept in the file.")
     ] = "",
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES", help="Refine it for so long, as train does; the better one is kept."
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --minutes: keep the run and its report here."),
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make a style from a folder of pictures or from a code, in seconds and without training."""
+    """Make a style from a folder of pictures or from a code, in seconds and without training.
+
+    With --minutes it is then refined on the same pictures.
+    """
     from stylegan_cli.backends import open_backend
     from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import UsageError
-    from stylegan_cli.instant import make_style, pictures_in
+    from stylegan_cli.instant import make_style, pictures_in, starter_photos
     from stylegan_cli.style_file import read_model, shipped_model, user_style_path, with_model
     from stylegan_cli.style_text import read_line
 
@@ -122,6 +135,10 @@ def add(
         raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
     if code is not None and (content is not None or licence):
         raise UsageError("a code holds all there is to know: leave out --content and --licence")
+    if minutes is not None and (code is not None or minutes <= 0):
+        raise UsageError("--minutes is how long to train on the pictures of DIR, more than 0")
+    if run is not None and minutes is None:
+        raise UsageError("--run keeps what --minutes did: add --minutes, or leave it out")
     target = out or user_style_path(name)
     _refuse_taken(target, "choose another name or add --overwrite", overwrite)
     pictures = pictures_in(folder) if folder else []
@@ -141,6 +158,19 @@ def add(
                 licence=licence,
                 on_progress=on_progress,
             )
+    if minutes is not None:
+        from stylegan_cli.commands.train import refined
+
+        style = refined(
+            style,
+            pictures,
+            photos or starter_photos(),
+            minutes=minutes,
+            model=model,
+            run_dir=run,
+            device=device,
+            overwrite=overwrite,
+        )
     if model:
         style = with_model(style, model)
     emit(_keep(style, base, backend, out, model, overwrite), as_json)

@@ -1,5 +1,6 @@
 """`influ train`: refine a creator's look from a folder of their pictures, and register it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +11,7 @@ from stylegan_cli.commands.common import Device, Json, Overwrite, console, emit,
 
 if TYPE_CHECKING:
     from stylegan_cli.data import TrainingData
+    from stylegan_cli.style_file import Style
     from stylegan_cli.training import Outcome, TrainingConfig
 
 # A resumed run keeps its settings; these do not change what is learnt.
@@ -131,7 +133,7 @@ def train(
     from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError
     from stylegan_cli.schedules import parse_duration
-    from stylegan_cli.training import REPORT_NAME, TrainingConfig, clear_run, open_run, refine
+    from stylegan_cli.training import TrainingConfig, clear_run
 
     told = {
         "init": init,
@@ -170,19 +172,8 @@ def train(
         return
     if overwrite and not resume:
         clear_run(run_dir)
-    with progress("reading pictures") as on_progress:
-        run = open_run(
-            run_dir,
-            pictures,
-            config,
-            device=place,
-            resume=resume,
-            again=words_again(data, content, name, run_dir, place),
-            on_progress=on_progress,
-        )
-    console.print(f"refining into {run_dir}, follow it in {run_dir / REPORT_NAME}; Ctrl-C saves")
-    with progress("refining") as on_progress:
-        outcome = refine(run, on_progress)
+    again = _words_again(data, content, name, run_dir, place)
+    outcome = _refine(run_dir, pictures, config, place, resume, again)
     if outcome.stopped:
         raise InterruptedByUserError(
             f"stopped and saved after {outcome.steps} steps; "
@@ -191,7 +182,79 @@ def train(
     emit(_registered(outcome, run_dir, overwrite), as_json)
 
 
-def words_again(
+def refined(
+    instant: "Style",
+    pictures: Sequence[Path],
+    photos: Sequence[Path],
+    *,
+    minutes: float,
+    model: Path | None,
+    run_dir: Path | None,
+    device: str,
+    overwrite: bool,
+) -> "Style":
+    """`instant` after some minutes of training, or itself where they did not make it better.
+
+    run_dir: where the run stays, with its report; a temporary folder where None.
+    Raises OutputExistsError for a folder that is in use, InterruptedByUserError after Ctrl-C.
+    """
+    from tempfile import TemporaryDirectory
+
+    from stylegan_cli.data import data_of_one
+    from stylegan_cli.devices import resolve_device
+    from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+    from stylegan_cli.training import TrainingConfig, clear_run
+
+    place = resolve_device(device, needs_torch=True)
+    if run_dir and _is_used(run_dir):
+        if not overwrite:
+            raise OutputExistsError(f"{run_dir} is not empty; name another folder with --run")
+        clear_run(run_dir)
+    config = TrainingConfig(init=str(model) if model else "base", time_limit_s=60 * minutes)
+    data = data_of_one(instant.name, pictures, photos)
+    with TemporaryDirectory(prefix="influ-") as temporary:
+        outcome = _refine(run_dir or Path(temporary), data, config, place)
+    if outcome.stopped:
+        kept = f"; the run is kept in {run_dir}" if run_dir else ""
+        raise InterruptedByUserError(
+            f"stopped after {outcome.steps} steps, no style was added{kept}; "
+            "run it again without --minutes for the instant style"
+        )
+    (style,) = outcome.model.styles
+    if not style.info.refined:
+        console.print(f"{style.name}: nothing beat its instant style, which is kept")
+        return instant
+    info = replace(style.info, pictures=instant.info.pictures, licence=instant.info.licence)
+    return replace(style, info=info)
+
+
+def _refine(
+    run_dir: Path,
+    pictures: "TrainingData",
+    config: "TrainingConfig",
+    device: str,
+    resume: bool = False,
+    again: Sequence[str] = (),
+) -> "Outcome":
+    """One run with its progress on the terminal."""
+    from stylegan_cli.training import REPORT_NAME, open_run, refine
+
+    with progress("reading pictures") as on_progress:
+        run = open_run(
+            run_dir,
+            pictures,
+            config,
+            device=device,
+            resume=resume,
+            again=again,
+            on_progress=on_progress,
+        )
+    console.print(f"refining; follow it in {run_dir / REPORT_NAME}, Ctrl-C stops")
+    with progress("refining") as on_progress:
+        return refine(run, on_progress)
+
+
+def _words_again(
     data: Path, content: Path | None, name: str | None, run_dir: Path, device: str
 ) -> list[str]:
     """The command that repeats a run, but for its number of steps."""

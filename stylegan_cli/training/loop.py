@@ -29,12 +29,13 @@ from stylegan_cli.checkpoints import (
 from stylegan_cli.config import to_mapping
 from stylegan_cli.data import (
     Box,
+    CreatorPictures,
     PictureSet,
     TrainingData,
     median_short_side,
     to_pixels,
 )
-from stylegan_cli.errors import TrainingError
+from stylegan_cli.errors import DataError, TrainingError
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.instant import with_mode_of_residue
 from stylegan_cli.interruption import stop_between_steps
@@ -173,7 +174,7 @@ class Run:
         for creator, size in zip(data.creators, self.working_sizes, strict=True):
             side = round(size * self.config.scales[1])
             self.creators.append(PictureSet(creator.pictures[:MOST_PICTURES], side, on_progress))
-            judging = PictureSet(creator.held_out[:JUDGED_PICTURES], size)
+            judging = _held_out_pictures(creator, size)
             self.held_out.append([x.to(self.place) for x in judging.wholes(JUDGED_PICTURES, size)])
             self.judged_photos.append([x.to(self.place) for x in held.wholes(JUDGED_PHOTOS, size)])
 
@@ -488,6 +489,15 @@ def clear_run(run_dir: Path) -> None:
         shutil.rmtree(run_dir / folder, ignore_errors=True)
     for path in (*run_dir.glob("checkpoint-*.pt"), *(run_dir / name for name in RUN_FILES)):
         path.unlink(missing_ok=True)
+
+
+def _held_out_pictures(creator: CreatorPictures, short_side: int) -> PictureSet:
+    """What judges a creator; the pictures learned from where none of it can be read."""
+    try:
+        return PictureSet(creator.held_out[:JUDGED_PICTURES], short_side)
+    except DataError:
+        log.warning("%s: none of the held-out pictures can be read, so others judge", creator.name)
+        return PictureSet(creator.pictures[:JUDGED_PICTURES], short_side)
 
 
 def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:
