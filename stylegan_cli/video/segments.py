@@ -118,7 +118,8 @@ class WorkFolder:
         traceback: TracebackType | None,
     ) -> None:
         if self.segments:
-            self._tidy()
+            with suppress(OSError):  # What is not listed is removed when the work goes on, too.
+                self._tidy()
         else:
             self.remove()
         os.close(self._folder)

@@ -12,6 +12,7 @@ from stylegan_cli.containers import (
     ClipInfo,
     ClipPlan,
     ClipReader,
+    ClipRecord,
     ClipWriter,
     Colours,
     check_suffix,
@@ -97,12 +98,7 @@ def stylize_clip(
                 _refuse_early(joined, plan, reader, config)
                 _paint_segments(reader, plan, work, paint, config, on_progress)
                 writer = _join(joined, plan, work, config)
-            try:
-                record = check_clip(joined, writer)
-            except ClipError:
-                work.remove()  # It would come out the same again.
-                raise
-            with _promising_to_go_on(work):
+                record = _checked(joined, writer, work)
                 _publish(joined, target, config.overwrite)
             work.remove()
     return VideoResult(
@@ -140,11 +136,15 @@ def _paint_segments(
     on_progress: OnProgress | None,
 ) -> None:
     """Paint the frames that are not done yet into segments of `work`."""
+    # Frames are counted as they are written: whatever changes their number has to skip behind it.
     reader.skipped = work.frames
+    expected = _expected_frames(reader.info, config)
+    if on_progress is not None and work.frames:
+        on_progress(work.frames, max(expected, work.frames))
     painter = FramePainter(
         clip_look(paint, config.steady, float(plan.like.frame_rate)),
         side_by_side=config.side_by_side,
-        expected=_expected_frames(reader.info, config),
+        expected=expected,
         done=work.frames,
         memory=work.memory,
         on_progress=on_progress,
@@ -164,6 +164,14 @@ def _join(path: Path, plan: ClipPlan, work: WorkFolder, config: VideoConfig) -> 
         writer.begin(reader, sound=config.sound)
         writer.join(work.files, work.segments[-1].end, reader.packets())
     return writer
+
+
+def _checked(path: Path, writer: ClipWriter, work: WorkFolder) -> ClipRecord:
+    try:
+        return check_clip(path, writer)
+    except ClipError:
+        work.remove()  # It would come out the same again.
+        raise
 
 
 @contextmanager
