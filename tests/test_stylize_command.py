@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import pty
 import resource
 import signal
 import subprocess
@@ -164,7 +165,7 @@ def test_a_watch_paints_what_comes_in_until_ctrl_c(tmp_path, model) -> None:
         put(folder / name, saved(scene(), "JPEG"))
         assert watch.stdout.readline() == f"out/{name}\n"
     watch.send_signal(signal.SIGINT)
-    _, said = watch.communicate(timeout=30)
+    _, said = watch.communicate(timeout=90)
     assert watch.returncode == 130
     assert "stopped: 2 done" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.jpg"]
@@ -181,12 +182,22 @@ def test_ctrl_c_ends_a_batch_with_what_is_done(tmp_path, model) -> None:
     assert batch.stdout is not None
     batch.stdout.readline()
     batch.send_signal(signal.SIGINT)
-    results, said = batch.communicate(timeout=30)
+    results, said = batch.communicate(timeout=90)
     assert batch.returncode == 130
     assert "--skip-existing" in said
     done = len(results.splitlines()) + 1
     assert done < 300
     assert len(list((tmp_path / "out").iterdir())) == done  # no draft, no claim, nothing more
+
+
+def test_results_go_to_a_pipe_while_a_bar_is_on_the_terminal(photo, model) -> None:
+    terminal, theirs = pty.openpty()
+    call = [sys.executable, "-m", "stylegan_cli", "stylize", photo, "--model", model]
+    done = subprocess.run(call, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True)
+    os.close(theirs)
+    assert done.stdout == f"{photo.parent / 'photo_creatorA.jpg'}\n"
+    assert b"painting" in os.read(terminal, 10_000)
+    os.close(terminal)
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing_behind(influ, tmp_path, model) -> None:

@@ -136,9 +136,12 @@ def is_typed(context: typer.Context, parameter: str) -> bool:
 
 def say_error(sentence: str) -> None:
     """One sentence on stderr, even when the console is quiet."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        "influ:", sentence, style="red", markup=False
-    )
+    quiet, console.quiet = console.quiet, False
+    try:
+        # Through the one console: a bar that is drawn stays below.
+        console.print("influ:", sentence, style="red", markup=False, soft_wrap=True)
+    finally:
+        console.quiet = quiet
 
 
 @contextmanager
@@ -160,7 +163,11 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     )
     # Outside a terminal nobody watches, and the bar would leave an empty line.
     hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    # Where results go to the same terminal they appear above the bar; a pipe gets them untouched.
+    above = sys.stdout.isatty()
+    with Progress(
+        *columns, console=console, transient=True, disable=hidden, redirect_stdout=above
+    ) as bar:
         task = bar.add_task(label, total=None)
 
         def on_progress(done: int, total: int) -> None:

@@ -218,6 +218,8 @@ def stylize(
     planner = Planner(inputs, naming, recursive=recursive) if watch else None
     planned = [] if planner is not None else plan_batch(inputs, naming, recursive=recursive)
 
+    if watch:
+        console.print(f"Watching {', '.join(map(str, inputs))}; Ctrl-C ends it.")
     with contextlib.ExitStack() as opened:
         about = {"style": stylizer.name, "model": stylizer.base.hash}
         record = None if log is None else opened.enter_context(open_log(log, about))
