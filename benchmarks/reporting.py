@@ -62,8 +62,8 @@ def tables(records, measures=tuple(MEASURES), content=None):
             if not shown:
                 continue
             parts.append(f"## {heading}, {split}")
-            for measure in measures:
-                parts.append(_table(cells, ceilings, shown, measure))
+            found = (_table(cells, ceilings, shown, measure) for measure in measures)
+            parts += filter(None, found)
     return "\n\n".join([*parts, _circumstances(records)])
 
 
@@ -138,14 +138,13 @@ def _ceilings(records):
 
 def _table(cells, ceilings, looks, measure):
     title, digits = MEASURES[measure]
-    order = [*METHODS]
-    rows = sorted({key[1] for key in cells}, key=lambda row: (order.index(row.method), *row[1:]))
+    rows = sorted({key[1] for key in cells}, key=_in_order)
     lines = [f"| {title} | " + " | ".join(looks) + " |", "|---" * (len(looks) + 1) + "|"]
     for row in rows:
         values = [_value(cells, ceilings, look, row, measure, digits) for look in looks]
         if any(values):
             lines.append(f"| {_label(cells, row)} | " + " | ".join(v or "-" for v in values) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def _value(cells, ceilings, look, row, measure, digits):
@@ -163,14 +162,20 @@ def _value(cells, ceilings, look, row, measure, digits):
 
 def _label(cells, row):
     seeds = max(figures["seeds"] for key, figures in cells.items() if key[1] == row)
+    return _words(row) + (f", {seeds} seeds" if seeds > 1 else "")
+
+
+def _words(row):
     words = [row.method.replace("_", " ")]
     if row.pictures:
         words.append("one picture" if row.pictures == 1 else f"{row.pictures} pictures")
     if row.minutes:
         words.append(f"{row.minutes:g} min")
-    if seeds > 1:
-        words.append(f"{seeds} seeds")
     return ", ".join(words)
+
+
+def _in_order(row):
+    return [*METHODS].index(row.method), row.pictures, row.minutes
 
 
 def _circumstances(records):
@@ -190,27 +195,23 @@ def _circumstances(records):
 
 
 def _by_pictures(cells):
-    """Lines against the number of pictures: {(label, method): {look: [(x, y), ...]}}."""
+    """PSNR against the number of pictures: {Row without pictures: {look: [(x, y), ...]}}."""
     lines = defaultdict(lambda: defaultdict(list))
     for (look, row), figures in cells.items():
         if row.pictures:
-            label = row.method.replace("_", " ") + (f", {row.minutes:g} min" if row.minutes else "")
-            lines[label, row.method][look].append((row.pictures, figures["psnr_db"]))
+            lines[row._replace(pictures=0)][look].append((row.pictures, figures["psnr_db"]))
     return lines
 
 
 def _by_minutes(cells):
-    """Lines against minutes of training, of the most pictures; an instant style begins them."""
+    """PSNR against minutes of training, of the most pictures; refined begins at instant."""
     most = max((row.pictures for _, row in cells), default=0)
     lines = defaultdict(lambda: defaultdict(list))
     for (look, row), figures in cells.items():
-        if METHODS[row.method].trains and row.pictures == most:
-            lines[row.method.replace("_", " "), row.method][look].append(
-                (row.minutes, figures["psnr_db"])
-            )
-    for (look, row), figures in cells.items():
-        if row == Row("instant", most, 0):
-            lines["refined", "refined"][look].append((0, figures["psnr_db"]))
+        begins = row.method == "instant"
+        if row.pictures == most and (METHODS[row.method].trains or begins):
+            line = Row("refined" if begins else row.method, 0, 0)
+            lines[line][look].append((row.minutes, figures["psnr_db"]))
     return lines
 
 
@@ -219,17 +220,22 @@ def _plot(looks, axis, lines, ceilings, path: Path):
 
     columns = min(3, len(looks))
     rows = -(-len(looks) // columns)
-    size = (3.6 * columns, 3.0 * rows + 0.8)
-    figure, places = pyplot.subplots(rows, columns, figsize=size, squeeze=False, dpi=150)
+    size = (3.6 * columns, 2.8 * rows + 0.9)
+    figure, places = pyplot.subplots(
+        rows, columns, figsize=size, squeeze=False, dpi=150, layout="constrained"
+    )
     for place in places.flat[len(looks) :]:
         place.remove()
+    longest = max((line.minutes for line in lines), default=0)
     handles = {}
     for look, place in zip(looks, places.flat, strict=False):
-        for (label, method), found in sorted(lines.items()):
-            if points := sorted(found[look]):
-                style = "--" if method in CLOSED_FORMS else "-"
-                marks = {"color": COLOURS.get(method), "marker": "o", "markersize": 4}
-                handles[label] = place.plot(*zip(*points, strict=True), style, **marks)[0]
+        for line in sorted(lines, key=_in_order):
+            if points := sorted(lines[line][look]):
+                shape = "--" if line.method in CLOSED_FORMS else "-"
+                face = "white" if line.minutes < longest and line.minutes else None  # trained less
+                marks = {"color": COLOURS.get(line.method), "markerfacecolor": face}
+                drawn = place.plot(*zip(*points, strict=True), shape, marker="o", ms=4, **marks)
+                handles[_words(line)] = drawn[0]
         if look in ceilings:
             handles["paired ceiling"] = place.axhline(ceilings[look], color="#999999", ls=":")
         if axis == "pictures":
@@ -239,7 +245,8 @@ def _plot(looks, axis, lines, ceilings, path: Path):
             place.minorticks_off()
         place.set(title=look.replace("_", " "), xlabel=axis, ylabel="PSNR, dB")
         place.spines[["top", "right"]].set_visible(False)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
-    figure.tight_layout(rect=(0, 0.5 / size[1] * (1 + len(handles) // 4), 1, 1))
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False
+    )
     figure.savefig(path)
     pyplot.close(figure)
