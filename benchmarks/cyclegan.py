@@ -141,7 +141,7 @@ def train_cyclegan(
     shares: Iterable[float],
     seed: int,
 ) -> nn.Module:
-    """The generator from content to creator, after a step per share of the time (timed.shares_of).
+    """The generator from content to creator, after a step per share of the time (timed.TimeLimit).
 
     content, creator: uint8 (H, W, 3), short side 256.
     """

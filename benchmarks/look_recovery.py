@@ -18,6 +18,7 @@ appended to the results as soon as it is measured, and what is there is not meas
 
 import argparse
 import itertools
+import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -31,6 +32,7 @@ from reporting import MEASURES, draw_plots, tables
 from splits import content_hash, load, mismatched_split, split
 
 from stylegan_cli import metrics
+from stylegan_cli.errors import DataError, InfluError
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.resources import weights_dir
@@ -95,6 +97,9 @@ class Bench:
     def cells(self):
         """All cells that were asked for, a look at a time; those that can't be are named."""
         told = self.arguments
+        for part in told.split:
+            if not all(self.paths[part]):
+                raise DataError(f"{told.content} has too few photos, or none of a kind, for {part}")
         names = [name for name in told.methods if METHODS[name].is_installed]
         left_out = [
             f"{name} is left out: it needs the package {METHODS[name].package}"
@@ -194,6 +199,7 @@ def judge(method, tasks, test, truths):
         "psnr_standard_error": round(float(deviation / np.sqrt(len(rows))), 4),
         "judged": len(rows),
         "seconds_to_learn": round(float(np.mean(seconds)), 2),
+        **tasks[-1].notes,
     }, paint
 
 
@@ -344,8 +350,15 @@ def main():
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.set_defaults(run=plot)
 
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+    run(parser.parse_args())
+
+
+def run(arguments):
+    """Run the chosen command; an error of the user's is one sentence."""
+    try:
+        arguments.run(arguments)
+    except InfluError as error:
+        sys.exit(f"{error}")
 
 
 def add_axes(command, methods, pictures):

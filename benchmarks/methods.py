@@ -10,7 +10,7 @@ import importlib.util
 import shutil
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,7 +21,7 @@ from cyclegan import OurNetwork, ResNet9, load_network, painter_of, save_network
 from paired import Ceiling, train_ceiling, true_pairs
 from PIL import Image
 from splits import load
-from timed import shares_of
+from timed import TimeLimit
 from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
@@ -76,6 +76,7 @@ class Task:
 
     pictures: the creator's. model: the file that holds the base. minutes, seed: for methods that
     train; run: the folder that they leave their model in. truth: the look, for the ceiling alone.
+    notes: what a method has to say of its learning, for the record.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Task:
     seed: int = 0
     run: Path | None = None
     truth: Paint | None = None
+    notes: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> list[np.ndarray]:
@@ -190,7 +192,9 @@ def paired(task: Task) -> Paint:
     styled = Files(pairs.unmirrored_truths)
     style = make_style(task.name, styled.paths, base, backend, content=task.content.paths)
     network = Ceiling(base.generator).start_at(base, style)
-    train_ceiling(network, pairs, shares_of(task.minutes), task.seed)
+    limit = TimeLimit(task.minutes)
+    train_ceiling(network, pairs, limit, task.seed)
+    task.notes["steps"] = limit.steps
     save_network(network, task.run / NETWORK_NAME)
     return painter_of(network)
 
@@ -203,6 +207,9 @@ def _refine(task: Task, init: str) -> Paint:
     outcome = refine(open_run(task.run, data, config))
     if outcome.stopped:
         raise KeyboardInterrupt
+    (style,) = outcome.model.styles
+    # No steps kept: nothing that was learned beat the instant style.
+    task.notes.update(steps=outcome.steps, kept_steps=style.info.metrics.get("steps", 0))
     write_model(outcome.model, task.run / MODEL_NAME, overwrite=True)
     return _painter(outcome.model)
 
@@ -217,8 +224,9 @@ def _painter(model: Model) -> Paint:
 
 
 def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> Paint:
-    shares = shares_of(task.minutes)
-    network = train_cyclegan(build, task.content.photos, task.images, shares, task.seed)
+    limit = TimeLimit(task.minutes)
+    network = train_cyclegan(build, task.content.photos, task.images, limit, task.seed)
+    task.notes["steps"] = limit.steps
     save_network(network, task.run / NETWORK_NAME)
     return painter_of(network)
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from look_recovery import MODEL, ROOT, at_most, may_be_shown, write_sheet
+from look_recovery import MODEL, ROOT, at_most, may_be_shown, run, write_sheet
 from methods import METHODS, Content, Task, opened
 from records import append_record, read_records
 from splits import content_hash, painter_split, split
@@ -120,7 +120,7 @@ class Bench:
 def measure(arguments):
     """Measure every method and painter that is not in the results at every strength."""
     bench = Bench(arguments)
-    done = {Cell.of(record) for record in read_records(arguments.results)}
+    done = set() if arguments.again else {Cell.of(r) for r in read_records(arguments.results)}
     cells = [cell for cell in bench.cells() if not at_every_strength(cell) <= done]
     print(f"{len(cells)} to learn, {sum(cell.minutes for cell in cells):g} minutes of training")
     photos = Seen(bench.photos) if cells else None
@@ -128,14 +128,15 @@ def measure(arguments):
         scale = Scale(photos, Seen(bench.held_out(painter)))
         for cell in group:
             start = time.perf_counter()
-            paint = METHODS[cell.method].learn(bench.task(cell))
+            task = bench.task(cell)
+            paint = METHODS[cell.method].learn(task)
             seconds = round(time.perf_counter() - start, 2)
             styled = [unit(paint(photo)) for photo in bench.photos]
             for at in sorted(at_every_strength(cell) - done, key=lambda c: c.strength):
                 pairs = zip(bench.photos, styled, strict=True)
                 results = [mixed(*pair, at.strength) for pair in pairs]
                 figures = scale.place(Seen(results)) | kept(results, bench.photos)
-                figures |= {"seconds_to_learn": seconds}
+                figures |= {"seconds_to_learn": seconds, **task.notes}
                 append_record(arguments.results, asdict(at) | figures)
                 print(line(at, figures), flush=True)
 
@@ -306,6 +307,7 @@ def main():
     axes.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="trained models")
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("measure", parents=[results, axes], help=measure.__doc__)
+    command.add_argument("--again", action="store_true", help="also what the results have already")
     command.set_defaults(run=measure)
     command = commands.add_parser("table", parents=[results], help=show_table.__doc__)
     command.set_defaults(run=show_table)
@@ -313,8 +315,7 @@ def main():
     command.add_argument("--photos", type=int, default=4, metavar="N", help="how many")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.set_defaults(run=sheets)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def true_pairs(photos: Sequence[np.ndarray], look: Look) -> Pairs:
 
 
 def train_ceiling(network: Ceiling, pairs: Pairs, shares: Iterable[float], seed: int) -> Ceiling:
-    """`network` after a step per share of the time (timed.shares_of), its weights averaged."""
+    """`network` after a step per share of the time (timed.TimeLimit), its weights averaged."""
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.99))
     ema = Ema(network, EMA)

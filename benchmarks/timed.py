@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from torch.optim import Optimizer
 
 
-def shares_of(minutes: float) -> Iterator[float]:
-    """The share of the time that is over, before each step; at least one step."""
-    started = time.perf_counter()
-    share = 0.0
-    while share < 1:
-        yield share
-        share = (time.perf_counter() - started) / (60 * minutes)
+class TimeLimit:
+    """Iterates over the share of the time that is over, before each step; at least one step.
+
+    steps: how many have been begun.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.minutes, self.steps = minutes, 0
+
+    def __iter__(self) -> Iterator[float]:
+        started = time.perf_counter()
+        share = 0.0
+        while share < 1:
+            self.steps += 1
+            yield share
+            share = (time.perf_counter() - started) / (60 * self.minutes)
 
 
 def set_rate(optimizer: Optimizer, base: float, share: float, decay_from: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_files import small_model, write_small_model
 from PIL import Image
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
@@ -188,6 +189,15 @@ def test_a_method_that_cannot_be_is_left_out_with_a_word(
     assert [r["method"] for r in records.read_records(tmp_path / "results.jsonl")] == ["nothing"]
 
 
+def test_a_split_that_the_photos_do_not_allow_is_said_in_a_sentence(
+    run: Run, content: Path
+) -> None:
+    with pytest.raises(SystemExit, match="none of a kind, for mismatched"):
+        run("measure", "--content", str(content / "officials"), "--split", "mismatched")
+    with pytest.raises(SystemExit, match="measure some first"):
+        run("table")
+
+
 def test_crops_show_the_truth_pixel_for_pixel_and_nobody_who_must_not_be_shown(
     run: Run, content: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +211,26 @@ def test_crops_show_the_truth_pixel_for_pixel_and_nobody_who_must_not_be_shown(
         assert (windows == expected).all(axis=(-3, -2, -1)).any()
     rows = (sheet.shape[0] - 4) // (32 + 4)
     assert rows == min(4, len(shown))
+
+
+def test_what_was_trained_is_recorded_and_found_again(
+    run: Run, content: Path, tmp_path: Path
+) -> None:
+    model = write_small_model(tmp_path / "model.safetensors")
+    arguments = ["--looks", "noir", "--pictures", "3", "--minutes", "0.0001"]
+    arguments += ["--model", str(model), "--methods", "refined", "paired"]
+    run("measure", *arguments)
+    refined, paired = records.read_records(tmp_path / "results.jsonl")
+    assert refined["model"] == paired["model"] == small_model().base.hash
+    assert (refined["pictures"], paired["pictures"]) == (3, 0)
+    assert refined["steps"] >= 1 > refined["kept_steps"]  # nothing can be learned in no time
+    assert paired["steps"] == 1
+    photo = splits.load(next(content.glob("*/*.jpg")))
+    task = methods.Task("noir", methods.Content([]), [], model)
+    for folder in (tmp_path / "runs").iterdir():
+        method = methods.METHODS[folder.name.split("-")[1]]
+        paint = method.reopen(replace(task, run=folder))
+        assert paint(photo).shape == photo.shape
 
 
 def test_prepared_folders_hold_the_look_and_no_test_photo(
