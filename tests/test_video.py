@@ -24,7 +24,7 @@ from clip_files import (
 
 from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, read_info
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
-from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip, target_of
+from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip
 from stylegan_cli.video.checking import check_clip
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.steadying import Steadier
@@ -452,16 +452,6 @@ def test_a_preview_counts_from_the_start() -> None:
         part_of(None, "9", "5s")
     with pytest.raises(ConfigError):
         VideoConfig(start_s=2.0, end_s=1.0)
-
-
-def test_results_are_named_after_clip_and_style(tmp_path: Path) -> None:
-    clip = Path("in/clip.MOV")
-    assert target_of(clip, None, "_toon") == Path("in/clip_toon.MOV")
-    assert target_of(Path("in/clip.avi"), None, "_toon") == Path("in/clip_toon.mp4")
-    assert target_of(clip, Path("out.webm"), "_toon") == Path("out.webm")
-    assert target_of(clip, Path("out"), "_toon") == Path("out/clip.MOV")
-    (tmp_path / "v1.0").mkdir()
-    assert target_of(clip, tmp_path / "v1.0", "_toon") == tmp_path / "v1.0" / "clip.MOV"
 
 
 def textured(shift: int, width: int = 200, height: int = 150) -> Pixels:

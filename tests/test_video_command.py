@@ -101,7 +101,7 @@ def test_wrong_use_writes_nothing(tmp_path, model, monkeypatch, wrong) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip(Path("clip.mp4"))
     with pytest.raises(UsageError):
-        video(Path("clip.mp4"), model=model, **wrong)
+        video([Path("clip.mp4")], model=model, **wrong)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 

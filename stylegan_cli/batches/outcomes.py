@@ -66,10 +66,10 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
     return count_outcomes(outcomes) | {"files": files}
 
 
-def raise_for(outcomes: Sequence[Outcome]) -> None:
-    """The error a batch ends with: none, that of its only picture, all of them, or some.
+def raise_for(outcomes: Sequence[Outcome], noun: str = "picture") -> None:
+    """The error a batch ends with: none, that of its only file, all of them, or some.
 
-    Raises that error; DataError when every picture of many failed; PartialFailureError for some.
+    Raises that error; DataError when every file of many failed; PartialFailureError for some.
     """
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if not errors:
@@ -80,10 +80,10 @@ def raise_for(outcomes: Sequence[Outcome]) -> None:
         if all(isinstance(error, OutputExistsError) for error in errors):
             raise OutputExistsError(f"all {len(errors)} results are there already: use --overwrite")
         raise DataError(
-            f"none of the {len(errors)} pictures could be styled: the lines above say why"
+            f"none of the {len(errors)} {noun}s could be styled: the lines above say why"
         )
     raise PartialFailureError(
-        f"{len(errors)} of {len(outcomes)} pictures failed: the lines above say why"
+        f"{len(errors)} of {len(outcomes)} {noun}s failed: the lines above say why"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which pictures go into a batch, and what each result is called."""
+"""Which files go into a batch, and what each result is called."""
 
 import logging
 import re
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stylegan_cli.batches.kinds import PICTURES, Kind
 from stylegan_cli.errors import DataError, UsageError
-from stylegan_cli.pictures import FORMATS, find_pictures, format_of
+from stylegan_cli.pictures import FORMATS
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ STREAM: Final = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture to read and the file its result goes to; `STREAM` for either is a pipe."""
+    """One file to read and the file its result goes to; `STREAM` for either is a pipe."""
 
     source: Path
     target: Path
@@ -28,12 +29,14 @@ class Job:
 class Naming:
     """How results are named.
 
-    out: a file (picture suffix, one input), a folder, `STREAM`, or None for beside the input.
+    kind: of the files.
+    out: a file (suffix of that kind, one input), a folder, `STREAM`, or None for beside the input.
     ending: goes between stem and suffix.
-    format: of every result; without it the input's own, or PNG where there is no telling.
+    format: of every result, for pictures; without it the input's own where it can be written.
     endings_of_results: endings that mark a file beside its input as an earlier result.
     """
 
+    kind: Kind = PICTURES
     out: Path | None = None
     ending: str = ""
     format: str | None = None
@@ -41,7 +44,8 @@ class Naming:
 
     def out_is_file(self) -> bool:
         """Whether `out` names the one result rather than a folder for results."""
-        return self.out is not None and format_of(self.out) is not None and not self.out.is_dir()
+        out = self.out
+        return out is not None and self.kind.format_of(out) is not None and not out.is_dir()
 
 
 def ending_of(name: str) -> str:
@@ -58,20 +62,21 @@ def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = Fals
     if not jobs:
         names = ", ".join(str(folder) for folder in inputs)
         hint = "" if recursive else "; --recursive looks into the folders inside it"
-        raise DataError(f"there is no picture in {names}{hint}")
+        raise DataError(f"there is no {naming.kind.noun} in {names}{hint}")
     for given in inputs:
         if given.is_dir() and not any(given in job.source.parents for job in jobs):
-            logger.warning("there is no picture in %s", given)
+            logger.warning("there is no %s in %s", naming.kind.noun, given)
     return jobs
 
 
 class Planner:
-    """Gives each picture of some files, folders and `STREAM` a target of its own, and keeps to it.
+    """Gives each of some files, folders and `STREAM` a target of its own, and keeps to it.
 
-    A folder stands for its own pictures, with `recursive` for its whole tree, which is mirrored in
-    the output folder. Earlier results are no inputs: neither what lies in an output folder inside
-    an input folder, nor what lies beside its source under a result's name. A file that is named is
-    taken as it is, whatever it is called; it may turn out to be no picture when it is read.
+    A folder stands for its own files of the kind, with `recursive` for its whole tree, which is
+    mirrored in the output folder. Earlier results are no inputs: neither what lies in an output
+    folder inside an input folder, nor what lies beside its source under a result's name. A file
+    that is named is taken as it is, whatever it is called; it may turn out to be something else
+    when it is read.
 
     Raises UsageError for a call that makes no sense.
     """
@@ -80,10 +85,15 @@ class Planner:
         many = len(inputs) > 1 or inputs[0].is_dir()
         if naming.out_is_file() and many:
             raise UsageError(f"{naming.out} is one file: name a folder for the results of many")
-        if naming.out_is_file() and naming.format not in (None, format_of(naming.out or Path())):
+        if naming.out_is_file() and naming.format not in (
+            None,
+            naming.kind.format_of(naming.out or Path()),
+        ):
             raise UsageError(f"{naming.out} is no name for {naming.format}: change -o or --format")
         if naming.out == STREAM and many:
-            raise UsageError("standard output takes one picture: name a folder with -o for many")
+            raise UsageError(
+                f"standard output takes one {naming.kind.noun}: name a folder with -o for many"
+            )
         if list(inputs).count(STREAM) > 1:
             raise UsageError("standard input can be read only once")
         self._inputs, self._naming, self._recursive = inputs, naming, recursive
@@ -113,7 +123,7 @@ class Planner:
 def _expanded(
     inputs: Iterable[Path], naming: Naming, recursive: bool
 ) -> Iterator[tuple[Path, Path]]:
-    """Every picture once, with its place inside the folder it was found in."""
+    """Every file once, with its place inside the folder it was found in."""
     seen: set[str] = set()
     for given in inputs:
         for source in _in_folder(given, naming, recursive) if given.is_dir() else [given]:
@@ -123,7 +133,7 @@ def _expanded(
 
 
 def _in_folder(folder: Path, naming: Naming, recursive: bool) -> list[Path]:
-    found = find_pictures(folder, recursive)
+    found = naming.kind.find(folder, recursive)
     if naming.out is None:
         sources = {(path.parent, path.stem) for path in found}
         endings = naming.endings_of_results
@@ -148,15 +158,12 @@ def _target(source: Path, inside: Path, naming: Naming) -> Path:
         return STREAM
     if naming.out is not None and naming.out_is_file():
         return naming.out
-    if naming.format is not None:
-        suffix = (
-            source.suffix
-            if format_of(source) == naming.format
-            else FORMATS[naming.format].suffixes[0]
-        )
+    kind = naming.kind
+    if naming.format is not None and kind.format_of(source) != naming.format:
+        suffix = FORMATS[naming.format].suffixes[0]
     else:
-        suffix = source.suffix if format_of(source) is not None else ".png"
-    stem = "stdin" if source == STREAM else source.stem if format_of(source) else source.name
+        suffix = kind.suffix_of_result(source)
+    stem = "stdin" if source == STREAM else source.stem if kind.format_of(source) else source.name
     folder = source.parent if naming.out is None else naming.out / inside
     return folder / f"{stem}{naming.ending}{suffix}"
 

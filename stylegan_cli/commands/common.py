@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal
@@ -132,6 +132,18 @@ def is_typed(context: typer.Context, parameter: str) -> bool:
     """Whether the user gave this option, rather than leaving it at its default."""
     source = context.get_parameter_source(parameter)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def endings_of_results(ending: str, model: Path | None) -> set[str]:
+    """`ending` and those of every style there is: what marks a file as an earlier result."""
+    from stylegan_cli.batches import ending_of
+    from stylegan_cli.errors import InfluError
+    from stylegan_cli.style_file import list_styles
+
+    endings = {ending}
+    with suppress(InfluError):  # without a shipped model there is only this ending
+        endings |= {ending_of(found.name) for found in list_styles(model)}
+    return endings - {""}
 
 
 def say_error(sentence: str) -> None:

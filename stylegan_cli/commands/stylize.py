@@ -22,6 +22,7 @@ from stylegan_cli.commands.common import (
     Variation,
     console,
     emit,
+    endings_of_results,
     progress,
     say_error,
 )
@@ -140,11 +141,10 @@ def stylize(
         watch_folders,
     )
     from stylegan_cli.devices import resolve_threads
-    from stylegan_cli.errors import InfluError, InterruptedByUserError, UsageError
+    from stylegan_cli.errors import InterruptedByUserError, UsageError
     from stylegan_cli.interruption import stop_between_steps
     from stylegan_cli.pictures import require_format
     from stylegan_cli.pictures.credentials import read_credentials
-    from stylegan_cli.style_file import list_styles
     from stylegan_cli.stylizer import open_stylizer
 
     if skip_existing and overwrite:
@@ -206,14 +206,11 @@ def stylize(
     if style is None and not reference:
         console.print(f"No --style given, using {stylizer.name}.")
     ending = ending_of(stylizer.name) if suffix is None else suffix
-    earlier = {ending}
-    with contextlib.suppress(InfluError):  # without a shipped model there is only this ending
-        earlier |= {ending_of(found.name) for found in list_styles(model)}
     naming = Naming(
         out=out,
         ending="" if suffix is None and out is not None else ending,
         format=kind,
-        endings_of_results=earlier - {""},
+        endings_of_results=endings_of_results(ending, model),
     )
     planner = Planner(inputs, naming, recursive=recursive) if watch else None
     planned = [] if planner is not None else plan_batch(inputs, naming, recursive=recursive)

@@ -4,6 +4,7 @@ from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import (
     FORMATS,
     PICTURE_SUFFIXES,
+    find_files,
     find_pictures,
     format_of,
     require_format,
@@ -42,6 +43,7 @@ __all__ = [
     "contact_sheet",
     "count_pixels",
     "encode_picture",
+    "find_files",
     "find_pictures",
     "format_of",
     "from_unit",

@@ -1,6 +1,7 @@
 """Which kinds of picture file there are, and what each of them can hold."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -105,20 +106,25 @@ def require_format(name: str) -> str:
 
 
 def find_pictures(folder: Path, recursive: bool = False) -> list[Path]:
-    """The picture files of a folder by suffix, sorted; hidden files and folders are skipped.
+    """The picture files of a folder by suffix, as `find_files` finds them."""
+    return find_files(folder, PICTURE_SUFFIXES, recursive)
 
-    recursive: also those of the folders inside it. Links to folders are not followed.
+
+def find_files(folder: Path, suffixes: Collection[str], recursive: bool = False) -> list[Path]:
+    """The files of a folder with these suffixes, sorted; hidden files and folders are skipped.
+
+    suffixes: in lower case, with the dot. recursive: also those of the folders inside it. Links to
+    folders are not followed.
     """
+
+    def is_wanted(path: Path) -> bool:
+        is_known = not path.name.startswith(".") and path.suffix.lower() in suffixes
+        return is_known and path.is_file()
+
     if not recursive:
-        return sorted(
-            path for path in folder.iterdir() if _is_picture_name(path) and path.is_file()
-        )
+        return sorted(path for path in folder.iterdir() if is_wanted(path))
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(root, name) for name in names]
-    return sorted(path for path in found if _is_picture_name(path) and path.is_file())
-
-
-def _is_picture_name(path: Path) -> bool:
-    return not path.name.startswith(".") and path.suffix.lower() in PICTURE_SUFFIXES
+    return sorted(path for path in found if is_wanted(path))

@@ -1,14 +1,16 @@
 """A clip in, the same clip in a creator's look out: streaming, checked, never half written."""
 
-from stylegan_cli.video.choices import STEADY, VideoConfig, parse_time, part_of, target_of
+from stylegan_cli.video.choices import STEADY, VideoConfig, parse_rate, parse_time, part_of
+from stylegan_cli.video.clip_looks import Paint
 from stylegan_cli.video.stylizing import VideoResult, stylize_clip
 
 __all__ = [
     "STEADY",
+    "Paint",
     "VideoConfig",
     "VideoResult",
+    "parse_rate",
     "parse_time",
     "part_of",
     "stylize_clip",
-    "target_of",
 ]

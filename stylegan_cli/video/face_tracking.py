@@ -1,5 +1,6 @@
 """A look on faces alone: found every few frames, followed in between, with soft edges."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -87,6 +88,12 @@ class FacesOnly:
             replace(track, weight=min(1.0, max(0.0, track.weight + by)))
             for track, by in zip(self._tracks, change, strict=True)
         ]
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """A sentence where there was nothing to paint."""
+        if not self.found:
+            yield "No face was found, so the clip looks as it did."
 
     @property
     def memory(self) -> Memory:

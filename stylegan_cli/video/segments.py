@@ -69,7 +69,7 @@ def ingredients(source: Path, style: str, config: VideoConfig) -> Ingredients:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     known = {"clip": content, "style": style, **options, **encoder}
     known["version of influ"] = f"{__version__}, PyAV {av.__version__}"
-    plain: Ingredients = json.loads(json.dumps(known))
+    plain: Ingredients = json.loads(json.dumps(known, default=str))
     return plain
 
 

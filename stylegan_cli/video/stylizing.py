@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from stylegan_cli.containers import (
@@ -27,7 +28,9 @@ from stylegan_cli.errors import (
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.checking import check_clip
 from stylegan_cli.video.choices import VideoConfig
-from stylegan_cli.video.clip_looks import Paint, clip_look
+from stylegan_cli.video.clip_looks import ClipLook, Paint, clip_look
+from stylegan_cli.video.face_tracking import FacesOnly
+from stylegan_cli.video.frame_rate import FrameRate
 from stylegan_cli.video.painting import FramePainter, OnProgress
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.segments import SegmentWriter, WorkFolder, ingredients
@@ -83,7 +86,10 @@ def stylize_clip(
                 f"{source} is HDR, whose colours would come out wrong: "
                 "add --hdr tonemap to bring it to ordinary range first"
             )
-        info = reader.info
+        rate = None if config.fps is None else FrameRate(reader.info, config.fps)
+        info = reader.info if rate is None else rate.info
+        look = clip_look(paint, config.steady, float(info.frame_rate))
+        faces = FacesOnly(look, float(info.frame_rate)) if config.faces_only else None
         colours = _BT709 if info.colours.is_hdr else None
         size = _shown_size(info, config)
         plan = plan_clip(target.suffix, info, size, config.encoder, colours)
@@ -96,7 +102,8 @@ def stylize_clip(
             joined = work.path / f"joined{plan.suffix}"
             with _promising_to_go_on(work):
                 _refuse_early(joined, plan, reader, config)
-                _paint_segments(reader, plan, work, paint, config, on_progress)
+                frames = _frames_to_do(reader, rate, work.frames)
+                _paint_segments(frames, faces or look, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
                 _publish(joined, target, config.overwrite)
@@ -110,7 +117,13 @@ def stylize_clip(
         height=size[1],
         duration_s=record.info.duration_s or 0.0,
         shortfall=reader.shortfall,
-        notes=(*writer.notes, *_repairs(reader), *_losses(info, record.info)),
+        notes=(
+            *writer.notes,
+            *_repairs(reader),
+            *(rate.notes if rate else ()),
+            *(faces.notes if faces else ()),
+            *_losses(info, record.info),
+        ),
     )
 
 
@@ -127,22 +140,30 @@ def _refuse_early(path: Path, plan: ClipPlan, reader: ClipReader, config: VideoC
         writer.abort()
 
 
+def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iterable[ClipFrame]:
+    """The frames to paint, without the first `done`."""
+    # Frames are counted as they are written: whatever changes their number has to skip behind it.
+    frames = (item for item in reader if isinstance(item, ClipFrame))
+    if rate is not None:
+        return islice(rate(frames), done, None)
+    reader.skipped = done
+    return frames
+
+
 def _paint_segments(
-    reader: ClipReader,
+    frames: Iterable[ClipFrame],
+    look: ClipLook,
     plan: ClipPlan,
     work: WorkFolder,
-    paint: Paint | Stylizer,
     config: VideoConfig,
     on_progress: OnProgress | None,
 ) -> None:
     """Paint the frames that are not done yet into segments of `work`."""
-    # Frames are counted as they are written: whatever changes their number has to skip behind it.
-    reader.skipped = work.frames
-    expected = _expected_frames(reader.info, config)
+    expected = _expected_frames(plan.like, config)
     if on_progress is not None and work.frames:
         on_progress(work.frames, max(expected, work.frames))
     painter = FramePainter(
-        clip_look(paint, config.steady, float(plan.like.frame_rate)),
+        look,
         side_by_side=config.side_by_side,
         expected=expected,
         done=work.frames,
@@ -150,11 +171,10 @@ def _paint_segments(
         on_progress=on_progress,
     )
     with SegmentWriter(work, plan) as segments:
-        frames = (item for item in reader if isinstance(item, ClipFrame))
         run_overlapped(frames, painter, segments.put)
         segments.finish()
     if not work.frames:
-        raise ClipError(f"{reader.info.path} has no frame in that part: choose another")
+        raise ClipError(f"{plan.like.path} has no frame in that part: choose another")
 
 
 def _join(path: Path, plan: ClipPlan, work: WorkFolder, config: VideoConfig) -> ClipWriter:

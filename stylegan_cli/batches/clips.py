@@ -1,0 +1,121 @@
+"""Many clips in one call: one after the other, whatever becomes of the one before."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegan_cli.batches.kinds import Kind
+from stylegan_cli.batches.outcomes import Outcome, Status, raise_for
+from stylegan_cli.batches.planning import Job
+from stylegan_cli.containers import CLIP_SUFFIXES, WRITABLE_SUFFIXES
+from stylegan_cli.errors import ClipError, InfluError, InterruptedByUserError, PartialFailureError
+from stylegan_cli.pictures import find_files
+from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.video import Paint, VideoConfig, VideoResult, stylize_clip
+
+OnProgress = Callable[[int, int], None]
+
+
+def _clips_in(folder: Path, recursive: bool) -> list[Path]:
+    return find_files(folder, CLIP_SUFFIXES, recursive)
+
+
+def _format_of_clip(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    return suffix if suffix in CLIP_SUFFIXES else None
+
+
+def _suffix_of_result(source: Path) -> str:
+    """The clip's own, or that of an .mp4 for one of a kind that can only be read."""
+    return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".mp4"
+
+
+CLIPS = Kind("clip", _clips_in, _format_of_clip, _suffix_of_result)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOutcome(Outcome):
+    """What became of one clip; `result` is set when it was written."""
+
+    result: VideoResult | None = None
+
+    def record(self) -> dict[str, object]:
+        """The outcome as a JSON object."""
+        result = self.result
+        if result is None:
+            return Outcome.record(self)
+        painted = result.frames - result.resumed_frames
+        return Outcome.record(self) | {
+            "codec": result.codec,
+            "frames": result.frames,
+            "resumed_frames": result.resumed_frames,
+            "width": result.width,
+            "height": result.height,
+            "duration_s": round(result.duration_s, 3),
+            "complete": result.shortfall is None,
+            "shortfall": result.shortfall,
+            "frames_per_second": round(painted / max(self.seconds, 1e-3), 2),
+            "notes": list(result.notes),
+        }
+
+
+def run_clips(
+    jobs: Sequence[Job],
+    look: Paint | Stylizer,
+    config: VideoConfig,
+    *,
+    skip_existing: bool = False,
+    on_outcome: Callable[[ClipOutcome], None],
+    progress_of: Callable[[Job], AbstractContextManager[OnProgress]],
+) -> list[ClipOutcome]:
+    """Paint every clip in turn; one that fails is told of and the rest goes on.
+
+    progress_of: a context for the time that one clip takes, with its `on_progress`.
+    """
+    outcomes = []
+    for job in jobs:
+        if skip_existing and job.target.is_file():
+            outcome = ClipOutcome(job, Status.SKIPPED)
+        else:
+            with progress_of(job) as on_progress:
+                outcome = _run(job, look, config, on_progress)
+        outcomes.append(outcome)
+        on_outcome(outcome)
+    return outcomes
+
+
+def _run(
+    job: Job, look: Paint | Stylizer, config: VideoConfig, on_progress: OnProgress
+) -> ClipOutcome:
+    started_s = time.monotonic()
+    try:
+        result = stylize_clip(job.source, job.target, look, config, on_progress)
+    except InterruptedByUserError:
+        raise
+    except InfluError as error:
+        failure: InfluError = error
+    except OSError as error:
+        failure = ClipError(f"{job.source} can't be done: {error.strerror or error}")
+    except MemoryError:
+        failure = ClipError(f"{job.source} does not fit into memory: use a smaller clip")
+    else:
+        return ClipOutcome(job, Status.DONE, time.monotonic() - started_s, result=result)
+    return ClipOutcome(job, Status.FAILED, time.monotonic() - started_s, failure)
+
+
+def raise_for_clips(outcomes: Sequence[ClipOutcome]) -> None:
+    """The error a batch of clips ends with, if any: as for pictures, or that some are damaged."""
+    raise_for(outcomes, CLIPS.noun)
+    damaged = [(o.job, o.result) for o in outcomes if o.result and o.result.shortfall is not None]
+    if len(outcomes) == 1 and damaged:
+        ((job, result),) = damaged
+        raise PartialFailureError(
+            f"{job.source} is damaged: {job.target} holds what could be read, {result.shortfall}"
+        )
+    if damaged:
+        raise PartialFailureError(
+            f"{len(damaged)} of {len(outcomes)} clips are damaged: what could be read is kept, "
+            "the lines above say how much"
+        )
