@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from clip_files import make_clip
 
+from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions
 from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.resources import starter_dir
+from stylegan_cli.video import VideoConfig, stylize_clip
 from stylegan_cli.video.clip_looks import AnyLook
 from stylegan_cli.video.face_tracking import FacesOnly
 from stylegan_cli.video.steadying import Pixels
@@ -98,3 +103,32 @@ def test_what_is_remembered_goes_on_the_same(portrait: Pixels) -> None:
     for frame, wanted in zip(frames[7:], results[7:], strict=True):
         assert np.array_equal(after(frame), wanted)
     assert after.found == whole.found
+
+
+def test_a_clip_is_painted_on_its_faces_alone_and_says_where_there_is_none(
+    tmp_path: Path, portrait: Pixels
+) -> None:
+    clip = make_clip(
+        tmp_path / "a.mkv",
+        times=range(0, 1000, 100),
+        size=(480, 288),
+        codec="ffv1",
+        pix_fmt="bgr0",
+        frame_of=lambda number, *_: frame_with(portrait, 30 + 3 * number),
+    )
+    lossless = EncoderOptions(codec="ffv1", pix_fmt="bgr0")
+    config = VideoConfig(steady=0, faces_only=True, encoder=lossless)
+    assert stylize_clip(clip, tmp_path / "b.mkv", negative, config).notes == ()
+    for before, after in zip(shown(clip), shown(tmp_path / "b.mkv"), strict=True):
+        x, y = centre_of_face(before)
+        core = slice(y - 15, y + 15), slice(x - 12, x + 12)
+        assert np.array_equal(after[core], negative(before)[core])
+        assert np.array_equal(after[:, 300:], before[:, 300:])
+    empty = make_clip(tmp_path / "c.mkv", times=range(0, 300, 100))
+    notes = stylize_clip(empty, tmp_path / "d.mkv", negative, config).notes
+    assert any("No face" in note for note in notes)
+
+
+def shown(path: Path) -> list[Pixels]:
+    with ClipReader(path) as reader:
+        return [item.pixels for item in reader if isinstance(item, ClipFrame)]
