@@ -497,16 +497,17 @@ def test_claims_by_many_at_once_are_never_shared(tmp_path: Path) -> None:
 
     def contend() -> None:
         nonlocal holders, most
-        for _ in range(200):
+        for _ in range(300):
             with claimed(tmp_path / "result.png") as is_ours:
                 if is_ours:
                     with lock:
                         holders += 1
                         most = max(most, holders)
+                    time.sleep(0.0001)  # lets another one come in, if there is a way
                     with lock:
                         holders -= 1
 
-    threads = [threading.Thread(target=contend) for _ in range(4)]
+    threads = [threading.Thread(target=contend) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
