@@ -80,7 +80,7 @@ def test_the_ceiling_learns_the_look_it_is_shown(photos: list[np.ndarray]) -> No
         return float(np.mean([np.abs(r - t).mean() for r, t in zip(results, truths, strict=True)]))
 
     before = error()
-    paired.train_ceiling(network, pairs, np.linspace(0, 1, 30), seed=0)
+    paired.train_ceiling(network, pairs, np.linspace(0, 1, 30).tolist(), seed=0)
     assert error() < 0.9 * before
 
 
