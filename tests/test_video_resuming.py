@@ -144,6 +144,16 @@ def packets_of(path: Path) -> list[tuple[int, int]]:
         return [(packet.pos or 0, packet.size) for packet in clip.demux(video=0) if packet.size]
 
 
+def test_another_frame_rate_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    times = range(0, 13_000, 100)
+    source = make_clip(tmp_path / "a.mp4", times=times, size=SIZE, sound="aac")
+    options = {"fps": Fraction(27)}
+    stylize_clip(source, tmp_path / "whole.mp4", flickering, VideoConfig(**options))
+    result = stop_and_go_on(source, tmp_path / "b.mp4", 110, **options)
+    assert result.frames == 117
+    assert frames_of(tmp_path / "b.mp4") == frames_of(tmp_path / "whole.mp4")
+
+
 RUN = """
 import sys
 from pathlib import Path
