@@ -137,7 +137,7 @@ def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> Non
     call += ["-s", "toon", "-o", tmp_path / "out", "--log", tmp_path / "log.jsonl", "--json"]
     call += ["--skip-existing"]  # one of them may begin when the other has done some
     runs = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
+    told = [json.loads(run.communicate(timeout=120)[0]) for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert len(records) == 2 * len(names)
@@ -173,7 +173,7 @@ def test_a_watch_paints_what_comes_in_until_ctrl_c(tmp_path, model) -> None:
 
 def test_ctrl_c_ends_a_batch_with_what_is_done(tmp_path, model) -> None:
     (tmp_path / "in").mkdir()
-    for number in range(300):
+    for number in range(120):
         put(tmp_path / "in" / f"{number}.png", saved(scene(300, 400), "PNG"))
     call = [sys.executable, "-m", "stylegan_cli", "stylize", "in", "-o", "out", "--model", model]
     batch = subprocess.Popen(
@@ -186,7 +186,7 @@ def test_ctrl_c_ends_a_batch_with_what_is_done(tmp_path, model) -> None:
     assert batch.returncode == 130
     assert "--skip-existing" in said
     done = len(results.splitlines()) + 1
-    assert done < 300
+    assert done < 120
     assert len(list((tmp_path / "out").iterdir())) == done  # no draft, no claim, nothing more
 
 
