@@ -12,13 +12,16 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 from clip_files import (
     QUARTER_TURN,
     Pixels,
+    add_sound,
     frame_times,
     make_clip,
     ramp_frame,
     sound_of,
+    sound_packets,
     write_clip,
 )
 
@@ -289,6 +292,48 @@ def test_damage_in_the_middle_costs_no_sync(tmp_path: Path) -> None:
     assert frame_times(tmp_path / "b.mp4") == pytest.approx(frame_times(whole))
     assert any("damaged frames" in note for note in result.notes)
     assert result.shortfall is None
+
+
+def test_raw_frames_without_times_and_of_two_sizes_become_a_clip_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    ticks: dict[str, Any] = {"times": range(8), "time_base": Fraction(1, 30)}
+    small = make_clip(tmp_path / "small.h264", **ticks)
+    large = make_clip(tmp_path / "large.h264", **ticks, size=(192, 128))
+    source = tmp_path / "both.h264"
+    source.write_bytes(small.read_bytes() + large.read_bytes())
+    result = stylize_clip(source, tmp_path / "b.mp4", warm)
+    assert any("16 frames had no time" in note for note in result.notes)
+    assert any("8 frames had another size" in note for note in result.notes)
+    assert {frame.pixels.shape for frame in shown(tmp_path / "b.mp4")} == {(64, 96, 3)}
+    steps = np.diff(frame_times(tmp_path / "b.mp4"))
+    assert len(steps) == 15
+    assert np.allclose(steps, steps[0], atol=1e-4)
+
+
+def test_sound_with_a_cover_picture_is_no_clip_and_a_clip_may_have_one(tmp_path: Path) -> None:
+    for name, with_film in (("song.mp4", False), ("film.mp4", True)):
+        with av.open(str(tmp_path / name), "w") as out:
+            film: Any = out.add_stream("libx264", rate=30) if with_film else None
+            voice = add_sound(out, "aac")
+            cover: Any = out.add_stream("png", rate=1)
+            cover.width, cover.height, cover.pix_fmt = 32, 32, "rgb24"
+            cover.disposition = Disposition.attached_pic
+            picture = av.VideoFrame.from_ndarray(ramp_frame(0, 32, 32), "rgb24")
+            if film is not None:
+                film.width, film.height, film.pix_fmt = 96, 64, "yuv420p"
+                for number in range(5):
+                    frame = av.VideoFrame.from_ndarray(ramp_frame(number, 96, 64), "rgb24")
+                    out.mux(film.encode(frame))
+                out.mux(film.encode(None))
+            for packet in sound_packets(voice, 0.5):
+                out.mux(packet)
+            out.mux(cover.encode(picture))
+            out.mux(cover.encode(None))
+    with pytest.raises(ClipError, match="only sound and a cover picture"):
+        stylize_clip(tmp_path / "song.mp4", tmp_path / "b.mp4", warm)
+    assert stylize_clip(tmp_path / "film.mp4", tmp_path / "b.mp4", warm).frames == 5
+    assert leftovers(tmp_path) == ["b.mp4", "film.mp4", "song.mp4"]
 
 
 def test_a_clip_is_never_written_over_unless_told(tmp_path: Path) -> None:
