@@ -156,8 +156,9 @@ def _is_inside(flow: Plane) -> npt.NDArray[np.bool_]:
 
 def _difference(first: Pixels, second: Pixels) -> Plane:
     """The largest difference of the three channels, levels, smoothed over noise."""
-    difference = cv2.absdiff(first, second).max(axis=2).astype(np.float32)
-    return np.asarray(cv2.blur(difference, (3, 3)), np.float32)
+    red, green, blue = cv2.split(cv2.absdiff(first, second))
+    largest = cv2.max(cv2.max(red, green), blue)
+    return np.asarray(cv2.blur(largest.astype(np.float32), (3, 3)), np.float32)
 
 
 def _resized_flow(flow: Plane, width: int, height: int) -> Plane:
