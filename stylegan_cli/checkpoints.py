@@ -59,6 +59,15 @@ def load_latest_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
+def remove_drafts(folder: Path) -> None:
+    """Remove what a killed process had begun to write into its run folder."""
+    for name in ("checkpoint-*.pt", CONFIG_NAME, "*.safetensors"):
+        for draft in folder.glob(f".{name}-*"):
+            draft.unlink(missing_ok=True)
+    for draft in folder.glob(".influ-*.part"):  # of a page
+        draft.unlink(missing_ok=True)
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is anything to resume from."""
     return bool(_newest_first(folder))

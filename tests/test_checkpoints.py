@@ -12,6 +12,7 @@ from stylegan_cli.checkpoints import (
     load_config,
     load_latest_checkpoint,
     read_metrics,
+    remove_drafts,
     save_checkpoint,
     save_config,
 )
@@ -50,6 +51,15 @@ def test_a_failed_write_leaves_the_last_checkpoint_alone(tmp_path: Path) -> None
     with pytest.raises(Exception, match="pickle"):
         save_checkpoint(tmp_path, 2, {"not a tensor": (n for n in range(3))})
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001.pt"]
+
+
+def test_the_drafts_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    ours = (".checkpoint-00000002.pt-x1", ".best.safetensors-x1", ".influ-ab.part")
+    kept = ("checkpoint-00000001.pt", "best.safetensors", ".notes", "report.html")
+    for name in (*ours, *kept):
+        (tmp_path / name).write_bytes(b"")
+    remove_drafts(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 
 def test_an_empty_folder_has_nothing_to_resume(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Promises of training/: refinement on a small but real model and small pictures."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -30,7 +33,6 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
-from stylegan_cli.training.loop import Run
 from stylegan_cli.training.players import (
     Batch,
     Look,
@@ -40,8 +42,10 @@ from stylegan_cli.training.players import (
     generator_step,
     keeps_colour,
 )
+from stylegan_cli.training.run import Run
 from stylegan_cli.training.starting import load_generator, look_of
 
+KILLS = 3
 SETTINGS: dict[str, Any] = {
     "size": 64,
     "working_size": 80,
@@ -135,6 +139,30 @@ def test_resumed_run_equals_uninterrupted_run(
     assert _same(_learnt(folder), _learnt(finished))
     curves = [read_metrics(folder / "metrics.csv")[-1] for folder in (folder, finished)]
     assert curves[0]["content"] == curves[1]["content"]
+
+
+def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
+    finished: Path, folder: Path, data: TrainingData, base: Path
+) -> None:
+    settings = SETTINGS | {"save_every": 1}  # so that many moments fall into writing
+    script = Path(__file__).with_name("killed_training.py")
+    told = subprocess.run(
+        [
+            *(sys.executable, script, folder, data.content[0].parent.parent, base),
+            *(json.dumps(settings), str(torch.get_num_threads()), str(KILLS), "0"),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    ended = json.loads(told.stdout)["ended"]
+    assert ended == [signal.SIGKILL] * KILLS + [0]
+    assert _learnt(folder)["step"] == 4
+    assert _same(_learnt(folder), _learnt(finished))
+    assert not list(folder.glob(".*"))  # nothing half-written
+    model = [read_model(place / BEST_NAME).styles[0] for place in (folder, finished)]
+    np.testing.assert_array_equal(model[0].code, model[1].code)
 
 
 def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:

@@ -146,8 +146,9 @@ class Doctor:
         log.warning("step %d: %s", step, f"{creator}: {sentence}" if creator else sentence)
 
     def state_dict(self) -> dict[str, Any]:
-        """What has been noted, and which problems last."""
+        """What has been noted, which problems last, and the losses that are watched."""
         return {
+            "losses": [[*key, list(values)] for key, values in self._losses.items()],
             "notes": [dataclasses.asdict(note) for note in self.notes],
             "known": [list(item) for item in sorted(self._known)],
         }
@@ -157,6 +158,8 @@ class Doctor:
         self.notes = [Note(**note) for note in state["notes"]]
         self._known = {(creator, problem) for creator, problem in state["known"]}
         self._losses.clear()
+        for creator, name, values in state["losses"]:
+            self._losses[creator, name].extend(values)
 
     def _remember(
         self, step: int, creator: int, found: Set[Problem], looked_for: Set[Problem]
