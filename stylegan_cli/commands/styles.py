@@ -197,8 +197,8 @@ def code(
         return
     sys.stdout.write(f"{line.text}\n")
     console.print(
-        f"{len(line.text)} characters; what they paint is within {line.psnr_db:.1f} dB of the "
-        "style. The other side runs: influ styles add NAME --code TEXT"
+        f"{len(line.text)} characters, within {line.psnr_db:.1f} dB of the style. "
+        "The other side runs: influ styles add NAME --code TEXT"
     )
 
 
