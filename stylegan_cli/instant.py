@@ -23,9 +23,15 @@ from stylegan_cli.colour import (
 from stylegan_cli.devices import resolve_threads
 from stylegan_cli.errors import DataError, PictureError
 from stylegan_cli.networks.folding import apply_colour, fold_style, merge_deltas
-from stylegan_cli.pictures import find_pictures, read_rgb, to_unit
+from stylegan_cli.pictures import find_pictures, read_rgb, size_for_short_side, to_unit
 from stylegan_cli.randomness import numpy_generator
-from stylegan_cli.rendering import enlarge_residue, fit_affine, run_painter
+from stylegan_cli.rendering import (
+    bring_down,
+    enlarge_residue,
+    fit_residue,
+    run_painter,
+    whole_residue,
+)
 from stylegan_cli.resources import starter_dir
 from stylegan_cli.style_file import Base, Mode, Style, StyleInfo
 
@@ -35,7 +41,6 @@ ENCODER_SHORT_SIDE = 256  # px; the scale at which the look encoder was trained 
 ENCODER_LONG_SIDE = 384  # px; longer pictures are cut to their middle
 SET_COLOURS = 24_000
 CALIBRATION_PICTURES = 24
-PHOTOGRAPHIC_SIZE, DRAWN_SIZE = 384, 512  # px, short side of the working copy
 
 # Calibration is trusted with many pictures, and less the further it wants to move colours: a base
 # errs by a few percent, two unlike sets of people by a tenth and more.
@@ -43,8 +48,16 @@ TRUSTED_PICTURES = 20
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
 
-QUIET_RESIDUE = 0.004  # root mean square, unit: below it the table alone is the look
-PHOTOGRAPHIC_PSNR = 33.0  # dB of a residue brought up twofold against the residue itself
+# Short sides of working copies in px, the cheapest first.
+PHOTOGRAPHIC_SIZES = (256, 384)
+LEARNT_SIZE = 512  # the largest that pre-training shows
+DRAWN_SIZES = (LEARNT_SIZE, 768)
+
+# Root mean square, unit. To leave out a residue this small costs 0.1 dB of a result that is 32 dB
+# from the truth, and instant styles are rarely closer.
+QUIET_RESIDUE = 0.004
+PHOTOGRAPHIC_PSNR = 36.0  # dB of a residue rebuilt from a working copy against the residue itself
+SAME_DRAWING_PSNR = 30.0  # dB of what is painted larger than learnt, brought down again
 
 VARIETY_RANK = 4
 VARIETY_SHRINK = 0.7
@@ -100,11 +113,14 @@ def make_style(
         before = sample_colours(photos, SET_COLOURS, numpy_generator(0, 0, "content colours"))
     matrix, offset = linear_map(before, creator.colours)
     code = _code(backend, creator.moments.mean(0), creator.colours, before, creator.count)
-    folded = fold_style(
-        base.generator_tensors, base.generator, matrix, offset, code, ENCODER_SHORT_SIDE
-    )
+    tensors = base.generator_tensors
+
+    def fold(short_side: int) -> dict[str, np.ndarray]:
+        return fold_style(tensors, base.generator, matrix, offset, code, short_side)
+
+    mode, size = choose_rendering(lambda side: backend.painter(fold(side)))
+    folded = fold(ENCODER_SHORT_SIDE)
     painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
-    mode = _choose_mode(painted)
     # Without a residue the per-pixel part is all, and every content colour can be asked.
     quiet = mode == "colour"
     results = np.clip(apply_colour(folded, before), 0, 1) if quiet else _colours_of(painted)
@@ -113,7 +129,7 @@ def make_style(
         display_name=name,
         pictures=creator.count,
         licence=licence,
-        working_size=DRAWN_SIZE if mode == "drawn" else PHOTOGRAPHIC_SIZE,
+        working_size=size,
         mode=mode,
     )
     return Style(
@@ -271,36 +287,85 @@ def _colours_of(painted: Sequence[_Painted]) -> np.ndarray:
     return np.concatenate([r[rng.integers(0, len(r), share)] for r in results])
 
 
-def _choose_mode(painted: Sequence[_Painted]) -> Mode:
-    """How the residue behaves: hardly there, following the picture, or drawn."""
-    energy = np.sqrt(np.mean([np.mean(p.residue**2) for p in painted]))
+def choose_rendering(painter_at: Callable[[int], Painter]) -> tuple[Mode, int]:
+    """Mode and working size (short side, px) of a look, as photos kept for it ask.
+
+    painter_at: the look's painter for pictures of a short side in px.
+    `colour` where there is hardly a residue; `photographic` where it follows the picture, at the
+    smallest size that shows it; else `drawn`, at the largest size at which the network still
+    draws the same picture.
+    """
+    photos = [read_rgb(path, LEARNT_SIZE) for path in judging_photos()]
+    pictures, residues = zip(*_painted_at(painter_at, photos, LEARNT_SIZE), strict=True)
+    energy = float(np.sqrt(np.mean([np.mean(residue**2) for residue in residues])))
     if energy < QUIET_RESIDUE:
-        return "colour"
-    errors = []
-    for p in painted:
-        height, width = p.photo.shape[:2]
-        half = (max(1, width // 2), max(1, height // 2))
-        small = [cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (p.photo, p.residue)]
-        rebuilt = enlarge_residue(fit_affine(*small), p.photo)
-        errors.append(np.mean((rebuilt - p.residue) ** 2))
-    psnr = -10 * np.log10(max(1e-10, float(np.mean(errors))))
-    log.info("residue of %.3f, rebuilt from half the size at %.1f dB", energy, psnr)
-    return "photographic" if psnr >= PHOTOGRAPHIC_PSNR else "drawn"
+        return "colour", PHOTOGRAPHIC_SIZES[-1]
+    for size in PHOTOGRAPHIC_SIZES:
+        rebuilt = [
+            enlarge_residue(
+                fit_residue(bring_down(photo, picture.shape[:2]), residue, exact=False), photo
+            )
+            for photo, (picture, residue) in zip(
+                photos, _painted_at(painter_at, photos, size), strict=True
+            )
+        ]
+        found = _psnr(rebuilt, residues)
+        log.info("residue of %.3f, rebuilt from %d px at %.1f dB", energy, size, found)
+        if found >= PHOTOGRAPHIC_PSNR:
+            return "photographic", size
+    best = LEARNT_SIZE
+    for size in DRAWN_SIZES[1:]:
+        larger = [read_rgb(path, size) for path in judging_photos()]
+        drawn = [
+            bring_down(picture, wanted.shape[:2])
+            for (picture, _), wanted in zip(
+                _painted_at(painter_at, larger, size), pictures, strict=True
+            )
+        ]
+        found = _psnr(drawn, pictures)
+        log.info("painted at %d px, the same picture to %.1f dB", size, found)
+        if found >= SAME_DRAWING_PSNR:
+            best = size
+    return "drawn", best
+
+
+def judging_photos() -> list[Path]:
+    """The shipped photos that choose how a look is rendered, 768 px and more."""
+    return sorted((starter_dir() / "judging").glob("*.jpg"))
+
+
+def _painted_at(
+    painter_at: Callable[[int], Painter], photos: Sequence[np.ndarray], short_side: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Result and residue of each photo painted at `short_side`, unit."""
+    painter = painter_at(short_side)
+    painted = []
+    for photo in photos:
+        height, width = photo.shape[:2]
+        size = size_for_short_side(height, width, short_side)
+        toned, residue = run_painter(painter, bring_down(photo, size))
+        residue = whole_residue(toned, residue)
+        painted.append((np.clip(np.clip(toned, 0, 1) + residue, 0, 1), residue))
+    return painted
+
+
+def _psnr(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    error = np.mean([np.mean((f - w) ** 2) for f, w in zip(found, wanted, strict=True)])
+    return float(-10 * np.log10(max(1e-10, error)))
 
 
 def with_mode_of_residue(style: Style, base: Base) -> Style:
-    """`style` with the mode that its residue asks for by now: refined looks may draw."""
-    folded = fold_style(
-        merge_deltas(base.generator_tensors, style.deltas),
-        base.generator,
-        style.matrix,
-        style.offset,
-        style.code,
-        ENCODER_SHORT_SIDE,
+    """`style` with the mode and size that its residue asks for by now: refined looks may draw."""
+    tensors, backend = merge_deltas(base.generator_tensors, style.deltas), open_backend(base)
+
+    def painter_at(short_side: int) -> Painter:
+        parts = (style.matrix, style.offset, style.code)
+        return backend.painter(fold_style(tensors, base.generator, *parts, short_side))
+
+    mode, size = choose_rendering(painter_at)
+    return dataclasses.replace(
+        style, info=dataclasses.replace(style.info, mode=mode, working_size=size)
     )
-    photos = _read_all(starter_photos()[:CALIBRATION_PICTURES:3])
-    mode = _choose_mode(_paint_photos(open_backend(base).painter(folded), photos))
-    return dataclasses.replace(style, info=dataclasses.replace(style.info, mode=mode))
 
 
 def _variety(

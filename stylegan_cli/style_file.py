@@ -133,6 +133,10 @@ class Base:
         """The look encoder's tensors under its own names."""
         return _under(self.tensors, "encoder.")
 
+    def encoder_part(self, prefix: str) -> dict[str, np.ndarray]:
+        """The encoder's tensors whose names begin with `prefix`, under their own names."""
+        return {n: v for n, v in self.encoder_tensors.items() if n.startswith(prefix)}
+
     @property
     def hash(self) -> str:
         """What styles remember their base by: 16 hex digits of SHA-256 over the weights."""

@@ -5,23 +5,37 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from stylegan_cli import __version__
-from stylegan_cli.backends import Backend, Painter, open_backend
+from stylegan_cli.backends import Backend, Painter, Precision, open_backend
 from stylegan_cli.colour import with_luma_of
-from stylegan_cli.devices import resolve_device
+from stylegan_cli.devices import resolve_device, resolve_threads
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
 from stylegan_cli.mixing import find_look
 from stylegan_cli.networks.folding import fold_style, merge_deltas
-from stylegan_cli.pictures import AiLabel, Picture, from_unit, to_unit
+from stylegan_cli.pictures import AiLabel, Picture
 from stylegan_cli.randomness import numpy_generator
-from stylegan_cli.rendering import bake_table, look_up, render, run_painter, working_copy
+from stylegan_cli.rendering import (
+    Finish,
+    bake_table,
+    bring_down,
+    fit_residue,
+    render,
+    render_at_full_size,
+    run_painter,
+    whole_residue,
+    working_size,
+)
 from stylegan_cli.style_file import Base, Style, read_model, shipped_model
 
 SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
+FAST_SIZE = 256  # px, short side of the working copy at most
+
+Detail = Literal["auto", "fast", "fine"]
 
 
 class Stylizer:
@@ -35,11 +49,15 @@ class Stylizer:
         strength: float = 1.0,
         *,
         preserve_colour: bool = False,
+        detail: Detail = "auto",
+        precision: Precision = "f32",
+        threads: int | None = None,
     ) -> None:
         if not 0 <= strength <= 1:
             raise UsageError(f"--strength must be from 0 to 1, got {strength}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
-        self.preserve_colour = preserve_colour
+        self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
+        self.threads = resolve_threads(threads)
         self._painter_at = lru_cache(SCALES_IN_HAND)(self._fold_painter)
 
     @property
@@ -65,14 +83,22 @@ class Stylizer:
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         options = (style.info.mode, style.info.working_size, self.strength, self.preserve_colour)
-        digest.update(repr((*options, self.backend.name)).encode())
+        runtime = (self.detail, self.backend.name, self.precision)
+        digest.update(repr((*options, *runtime)).encode())
         return digest.hexdigest()[:32]
 
     def varied(self, seed: int) -> "Stylizer":
         """The same with a personal variation of the style, z ~ N(0, I) drawn for `seed`."""
-        style = vary(self.style, seed)
         return Stylizer(
-            self.base, style, self.backend, self.strength, preserve_colour=self.preserve_colour
+            self.base,
+            vary(self.style, seed),
+            self.backend,
+            self.strength,
+            preserve_colour=self.preserve_colour,
+            detail=self.detail,
+            # A look that may never be asked for again is not prepared.
+            precision="f32" if self.precision == "auto" else self.precision,
+            threads=self.threads,
         )
 
     def repaint(self, picture: Picture) -> Picture:
@@ -83,36 +109,53 @@ class Stylizer:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
         if self.strength == 0:
             return pixels.copy()
-        styled = self._paint_unit(pixels)
-        if self.preserve_colour:
-            styled = with_luma_of(styled, to_unit(pixels))
-        if self.strength < 1:
-            styled = to_unit(pixels) + self.strength * (styled - to_unit(pixels))
-        return from_unit(styled, pixels.dtype)
+        if self.style.info.mode == "colour":
+            return render(pixels, self.table, finish=self._finish, threads=self.threads)
+        size = self._working_size(pixels.shape[:2])
+        if size == pixels.shape[:2]:
+            painter = self._painter_at(min(size))
+            return render_at_full_size(pixels, self.table, painter, finish=self._finish)
+        working = self.working_copy(pixels)
+        maps = fit_residue(working, self.residue_of(working))
+        return render(pixels, self.table, maps, finish=self._finish, threads=self.threads)
+
+    def working_copy(self, pixels: np.ndarray) -> np.ndarray:
+        """The picture as the network gets it, unit (h, w, 3)."""
+        return bring_down(pixels, self._working_size(pixels.shape[:2]))
+
+    def residue_of(self, working: np.ndarray) -> np.ndarray:
+        """What the look adds in space to the table's colours of a working copy, (h, w, 3) unit."""
+        return whole_residue(*run_painter(self._painter_at(min(working.shape[:2])), working))
 
     @cached_property
     def table(self) -> np.ndarray:
         """The look's per-pixel part, (33, 33, 33, 3) unit."""
         return bake_table(self._fold(256), self.style.calibration)
 
-    def _paint_unit(self, pixels: np.ndarray) -> np.ndarray:
-        info = self.style.info
-        if info.mode == "colour":
-            return look_up(pixels, self.table)
-        working = working_copy(pixels, info.working_size)
-        follows = info.mode == "photographic"
-        residue = self.residue_of(working)
-        return render(pixels, self.table, residue, working, follows_picture=follows)
+    def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) at which the network paints a picture of `size`."""
+        if self.detail == "fine":
+            return size
+        chosen = self.style.info.working_size
+        return working_size(size, min(FAST_SIZE, chosen) if self.detail == "fast" else chosen)
 
-    def residue_of(self, working: np.ndarray) -> np.ndarray:
-        """What the look adds in space to the table's colours of a working copy, (h, w, 3) unit."""
-        toned, residue = run_painter(self._painter_at(min(working.shape[:2])), working)
-        # The table ends at black and white; what the network tones beyond them goes to the residue.
-        added: np.ndarray = residue + toned - np.clip(toned, 0, 1)
-        return added
+    @property
+    def _finish(self) -> Finish | None:
+        if self.strength == 1 and not self.preserve_colour:
+            return None
+        return self._blend
+
+    def _blend(self, styled: np.ndarray, original: np.ndarray) -> np.ndarray:
+        if self.preserve_colour:
+            styled = with_luma_of(styled, original)
+        blended: np.ndarray = original + self.strength * (styled - original)
+        return blended
 
     def _fold_painter(self, short_side: int) -> Painter:
-        return self.backend.painter(self._fold(short_side))
+        precision = self.precision
+        if precision == "auto" and short_side != self.style.info.working_size:
+            precision = "f32"  # not worth the second that it takes to prepare
+        return self.backend.painter(self._fold(short_side), precision)
 
     def _fold(self, short_side: float) -> dict[str, np.ndarray]:
         style = self.style
@@ -141,6 +184,8 @@ def open_stylizer(
     strength: float = 1.0,
     seed: int | None = None,
     preserve_colour: bool = False,
+    detail: Detail = "auto",
+    precision: Precision = "auto",
 ) -> Stylizer:
     """A stylizer for the style `name` (the default creator's where None) or for `references`.
 
@@ -148,6 +193,8 @@ def open_stylizer(
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own look.
     preserve_colour: keep the picture's own colours, and take luma and texture from the look.
+    detail: `auto` paints at the style's working size, `fast` at 256 px at most, `fine` at the
+    picture's own size. precision: as in `backends.Backend.painter`.
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
     of the references can't be read: without it the look would be another one.
     """
@@ -159,7 +206,18 @@ def open_stylizer(
     else:
         base, style = find_look(name, model)
         runner = open_backend(base, backend, place, threads)
-    stylizer = Stylizer(base, style, runner, strength, preserve_colour=preserve_colour)
+    if precision == "auto" and references:
+        precision = "f32"
+    stylizer = Stylizer(
+        base,
+        style,
+        runner,
+        strength,
+        preserve_colour=preserve_colour,
+        detail=detail,
+        precision=precision,
+        threads=threads,
+    )
     return stylizer if seed is None else stylizer.varied(seed)
 
 

@@ -17,8 +17,10 @@ def _own_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """Every test has its own user folders: the styles of whoever runs the suite stay out of it."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
             patch.setenv(variable, str(home / variable.lower()))
+        # What is prepared once, in seconds, is named by its content: tests may share it.
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
 
 

@@ -1,22 +1,37 @@
 """Promises of backends/* and networks/graphs.py."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from model_files import small_model
 
-from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.backends import (
+    Backend,
+    Painter,
+    Precision,
+    onnx_backend,
+    open_backend,
+    quantised,
+)
+from stylegan_cli.backends.quantised import cache_dir, find_quantised
 from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.instant import read_set, starter_photos
 from stylegan_cli.networks.folding import fold_style
+from stylegan_cli.pictures import read_rgb
+
+OTHERS = ["torch", "openvino"]
 
 
-@pytest.fixture(scope="module")
-def backends() -> tuple[Backend, Backend]:
+@pytest.fixture(scope="module", params=OTHERS)
+def backends(request: pytest.FixtureRequest) -> tuple[Backend, Backend]:
+    """ONNX Runtime and another."""
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
     base = small_model().base
-    return open_backend(base, "onnx"), open_backend(base, "torch")
+    return open_backend(base, "onnx"), open_backend(base, request.param)
 
 
 def image(height: int, width: int, count: int = 1) -> np.ndarray:
@@ -84,7 +99,109 @@ def test_two_styles_of_one_base_do_not_mix(backends: tuple[Backend, Backend]) ->
     np.testing.assert_array_equal(first, painters["creatorA"](image(16, 16))[0])
 
 
-@pytest.mark.parametrize(("name", "device"), [("tensorrt", "cpu"), ("onnx", "cuda")])
+def folded(index: int = 0) -> dict[str, np.ndarray]:
+    base, style = small_model().base, small_model().styles[index]
+    return fold_style(
+        base.generator_tensors, base.generator, style.matrix, style.offset, style.code, 64
+    )
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return cache_dir()
+
+
+def painted(precision: Precision, name: str = "onnx") -> np.ndarray:
+    toned, residue = open_backend(small_model().base, name).painter(folded(), precision)(
+        image(64, 72)
+    )
+    return np.clip(toned + residue, -1, 1) / 2
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_8_bits_are_prepared_once_and_close_to_exact(own_cache: Path, name: str) -> None:
+    if name == "openvino":
+        pytest.importorskip("openvino")
+    exact, rough = painted("f32", name), painted("int8", name)
+    assert 0 < np.abs(exact - rough).max() < 0.1
+    (kept,) = own_cache.glob("*.onnx")
+    written = kept.stat().st_mtime_ns
+    np.testing.assert_array_equal(painted("int8", name), rough)
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_8_bits_are_taken_only_where_they_stay_close(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact, rough = painted("f32"), painted("int8")
+    monkeypatch.setattr(onnx_backend, "LEAST_PSNR", 0)
+    np.testing.assert_array_equal(painted("auto"), rough)
+    monkeypatch.setattr(onnx_backend, "LEAST_PSNR", 100)
+    np.testing.assert_array_equal(painted("auto"), exact)
+
+
+def test_the_measured_distance_is_the_true_one(own_cache: Path) -> None:
+    base, backend = small_model().base, open_backend(small_model().base)
+    exact, rough = (backend.painter(folded(), p) for p in ("f32", "int8"))
+
+    def no_painter(graph: bytes) -> Painter:
+        raise AssertionError("it was in the cache")
+
+    told = find_quantised(base, folded(), "onnx", exact, no_painter).psnr
+    errors = []
+    for path in starter_photos()[61:66]:
+        photo = read_rgb(path).transpose(2, 0, 1)[None] / np.float32(127.5) - 1
+        pictures = [np.clip(sum(painter(photo)), -1, 1) / 2 for painter in (exact, rough)]
+        errors.append(np.mean((pictures[0] - pictures[1]) ** 2))
+    assert told == pytest.approx(-10 * np.log10(np.mean(errors)), abs=2)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "emptied"])
+def test_a_damaged_cache_is_made_again(own_cache: Path, damage: str) -> None:
+    rough = painted("int8")
+    (kept,) = own_cache.glob("*.onnx")
+    whole = kept.read_bytes()
+    damaged = {"cut": whole[:-9], "changed": whole[:99] + b"?" + whole[100:], "emptied": b""}
+    kept.write_bytes(damaged[damage])
+    np.testing.assert_array_equal(painted("int8"), rough)
+    assert len(kept.read_bytes()) == len(whole)
+
+
+def test_a_cache_that_takes_nothing_stops_nobody(
+    own_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_cache.parent.mkdir(parents=True)
+    own_cache.write_text("a file where the folder would be")
+    assert painted("int8").shape == (1, 3, 64, 72)
+    assert "can't be kept" in caplog.text
+
+
+def test_the_cache_does_not_grow_without_end(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantised, "MOST_KEPT", 1)
+    backend = open_backend(small_model().base)
+    for index in (0, 1):
+        backend.painter(folded(index), "int8")
+    assert len(list(own_cache.iterdir())) == 1
+
+
+def test_torch_has_no_8_bits() -> None:
+    with pytest.raises(UsageError, match="--precision f32"):
+        open_backend(small_model().base, "torch").painter(folded(), "int8")
+
+
+def test_openvino_runs_without_its_telemetry() -> None:
+    pytest.importorskip("openvino")
+    open_backend(small_model().base, "openvino").painter(folded())
+    assert sys.modules["openvino_telemetry"] is None  # an import of it fails from now on
+    assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+
+
+@pytest.mark.parametrize(
+    ("name", "device"), [("tensorrt", "cpu"), ("onnx", "cuda"), ("openvino", "cuda")]
+)
 def test_an_impossible_backend_is_wrong_use(name: str, device: str) -> None:
     with pytest.raises(UsageError):
         open_backend(small_model().base, name, device)

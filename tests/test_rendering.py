@@ -1,8 +1,12 @@
 """Promises of rendering.py."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from model_files import LOOKS, small_model
 
 from stylegan_cli import rendering
@@ -12,12 +16,14 @@ from stylegan_cli.networks.folding import apply_colour, fold_style
 from stylegan_cli.pictures import from_unit, to_unit
 from stylegan_cli.rendering import (
     bake_table,
+    bring_down,
     enlarge_residue,
-    fit_affine,
+    fit_residue,
     look_up,
     render,
     run_painter,
     working_copy,
+    working_size,
 )
 
 DEPTHS = [np.uint8, np.uint16, np.float32]
@@ -39,6 +45,12 @@ def smooth(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A unit picture of a few soft blobs, each channel its own."""
     small = np.random.default_rng(seed).random((6, 8, 3), np.float32)
     return np.clip(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+
+
+def grainy(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """The same under fine grain."""
+    grain = np.random.default_rng(seed).normal(0, 0.05, (height, width, 3))
+    return np.clip(smooth(height, width, seed) + grain, 0, 1).astype(np.float32)
 
 
 @pytest.mark.parametrize("index", range(len(LOOKS)), ids=LOOKS)
@@ -90,8 +102,14 @@ def test_a_very_long_picture_does_not_get_a_very_large_working_copy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rendering, "MOST_WORKING_PIXELS", 10_000)
-    copy = working_copy(np.zeros((100, 1000, 3), np.uint8), 100)
-    assert 9_000 < copy.shape[0] * copy.shape[1] < 11_000
+    height, width = working_size((100, 1000), 100)
+    assert 9_000 < height * width < 11_000
+
+
+def test_8_bits_round_little_of_the_working_copy_away() -> None:
+    pixels = from_unit(smooth(500, 700), np.uint8)
+    copies = [bring_down(p, (96, 134)) for p in (pixels, to_unit(pixels))]
+    assert np.abs(copies[0] - copies[1]).mean() < 0.15 / 255
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (7, 3), (33, 47), (64, 64), (65, 129)])
@@ -116,48 +134,110 @@ def test_a_mirrored_border_paints_the_edge_more_like_the_middle(
     assert bordered < 0.5 * edge_error()
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    height=st.integers(1, 150),
+    width=st.integers(1, 150),
+    tile=st.sampled_from([8, 16, 40, 64]),
+    depth=st.sampled_from(DEPTHS),
+)
+def test_tiles_of_any_size_give_what_the_whole_gives(
+    painter: Painter, height: int, width: int, tile: int, depth: type[np.generic]
+) -> None:
+    pixels = from_unit(grainy(height, width), depth)
+    whole = run_painter(painter, to_unit(pixels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "TILE", tile)
+        for found, expected in zip(run_painter(painter, to_unit(pixels)), whole, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_result_pixel_looks_no_further_than_the_reach(painter: Painter) -> None:
+    size = 2 * painter.reach + 40
+    picture = np.zeros((1, 3, size, size), np.float32)
+    changed = picture.copy()
+    changed[..., size // 2, size // 2] = 1
+    moved = np.abs(painter(picture)[1] - painter(changed)[1]).max(axis=(0, 1)) > 1e-6
+    assert 8 < np.abs(np.argwhere(moved) - size // 2).max() <= painter.reach
+
+
+@dataclass
+class ScarceMemory:
+    """A painter that can't take more than so many pixels at once."""
+
+    painter: Painter
+    most: int
+    refused: int = 0
+
+    @property
+    def reach(self) -> int:
+        return self.painter.reach
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if image.shape[2] * image.shape[3] > self.most:
+            self.refused += 1
+            raise MemoryError
+        return self.painter(image)
+
+
+def test_where_memory_runs_out_smaller_tiles_give_the_same(painter: Painter) -> None:
+    picture = grainy(420, 300)
+    scarce = ScarceMemory(painter, most=300 * 270)
+    for found, expected in zip(
+        run_painter(scarce, picture), run_painter(painter, picture), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert scarce.refused
+    with pytest.raises(MemoryError):
+        run_painter(ScarceMemory(painter, most=1000), picture)
+
+
 @pytest.mark.parametrize("height", [200, 301])
 def test_a_residue_that_follows_the_picture_is_rebuilt_at_full_size(height: int) -> None:
-    picture = smooth(height, 400)
     slope = np.array([[0.2, 0.1, 0], [-0.1, 0.3, 0], [0.05, 0, -0.2]], np.float32)
-    small = cv2.resize(picture, (100, height // 4), interpolation=cv2.INTER_AREA)
-    rebuilt = enlarge_residue(fit_affine(small, small @ slope + 0.05), picture)
-    np.testing.assert_allclose(rebuilt, picture @ slope + 0.05, atol=0.01)
+    pixels = from_unit(grainy(height, 400), np.uint8)
+    small = bring_down(pixels, (height // 2, 200))
+    truth = to_unit(pixels) @ slope + 0.05
     blurred = cv2.resize(small @ slope + 0.05, (400, height), interpolation=cv2.INTER_CUBIC)
-    grain = np.random.default_rng(0).normal(0, 0.05, picture.shape)
-    fine = from_unit(picture + grain, np.uint8)
-    truth = to_unit(fine) @ slope + 0.05
-    maps = fit_affine(small, small @ slope + 0.05)
-    error = np.abs(enlarge_residue(maps, fine) - truth).mean()
-    assert error < 0.6 * np.abs(blurred - truth).mean()
+    rebuilt = enlarge_residue(fit_residue(small, small @ slope + 0.05), pixels)
+    assert np.abs(rebuilt - truth).mean() < 0.4 * np.abs(blurred - truth).mean()
+
+
+def test_at_the_working_size_the_maps_give_the_residue_itself() -> None:
+    working, residue = grainy(70, 90), grainy(70, 90, seed=1) - 0.5
+    rebuilt = enlarge_residue(fit_residue(working, residue), working)
+    np.testing.assert_allclose(rebuilt, residue, atol=1e-5)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-@pytest.mark.parametrize("follows", [True, False])
-def test_strips_give_what_the_whole_gives(
-    depth: type[np.generic], follows: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [1, 3])
+def test_strips_and_threads_give_what_the_whole_gives(
+    depth: type[np.generic], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pixels = from_unit(smooth(97, 60), depth)
-    working = working_copy(pixels, 24)
-    residue = smooth(*working.shape[:2], seed=5) * 0.2 - 0.1
+    pixels = from_unit(grainy(97, 60), depth)
+    working = bring_down(pixels, (39, 24))
+    maps = fit_residue(working, grainy(39, 24, seed=5) * 0.2 - 0.1)
     table = bake_table(folded(), None)
-
-    def rendered() -> np.ndarray:
-        return render(pixels, table, residue, working, follows_picture=follows)
-
-    whole = rendered()
-    monkeypatch.setattr(rendering, "MOST_STRIP_PIXELS", 60 * 10)
-    assert whole.shape == (97, 60, 3)
-    np.testing.assert_allclose(rendered(), whole, atol=1e-5)
+    whole = render(pixels, table, maps)
+    monkeypatch.setattr(rendering, "STRIP_PIXELS", 60 * 10)
+    found = render(pixels, table, maps, threads=threads)
+    assert found.dtype == depth
+    np.testing.assert_allclose(found, whole, atol=1e-5 if depth == np.float32 else 0)
 
 
-def test_a_drawn_residue_keeps_its_lines_where_the_picture_is_flat() -> None:
+def test_lines_of_the_look_stay_where_the_picture_is_flat() -> None:
     working = np.full((32, 32, 3), 0.5, np.float32)
     residue = np.zeros_like(working)
     residue[:, 15:17] = -0.4
     pixels = np.full((64, 64, 3), 128, np.uint8)
     table = lattice(2).reshape(2, 2, 2, 3)
-    drawn = render(pixels, table, residue, working, follows_picture=False)
-    washed = render(pixels, table, residue, working, follows_picture=True)
+    drawn = to_unit(render(pixels, table, fit_residue(working, residue)))
     assert drawn[:, 31:33].mean() < 0.15
-    assert np.ptp(washed) < 0.6 * np.ptp(drawn)
+    assert drawn[:, :24].min() > 0.49
+
+
+def test_what_is_done_at_the_end_sees_the_result_and_the_original() -> None:
+    pixels = from_unit(smooth(40, 50), np.float32)
+    table = 1 - lattice(2).reshape(2, 2, 2, 3)
+    found = render(pixels, table, finish=lambda styled, original: 0.25 * styled + original / 4)
+    np.testing.assert_allclose(found, 0.25, atol=1e-6)

@@ -3,6 +3,7 @@
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import PictureError, StyleNotFoundError, UsageError
 from stylegan_cli.pictures import Picture, change_depth
 from stylegan_cli.style_file import Mode, Style
-from stylegan_cli.stylizer import Stylizer, open_stylizer, vary
+from stylegan_cli.stylizer import Detail, Stylizer, open_stylizer, vary
 
 DEPTHS = [np.uint8, np.uint16, np.float32]
 MODES: list[Mode] = ["colour", "photographic", "drawn"]
@@ -47,14 +48,14 @@ def test_strength_0_is_the_input_pixel_for_pixel(
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (150, 97), (64, 64)])
+@pytest.mark.parametrize("detail", get_args(Detail))
+@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (20_000, 1), (150, 97), (64, 64)])
 def test_any_picture_keeps_size_and_depth(
-    backend: Backend, mode: Mode, depth: type[np.generic], size: tuple[int, int]
+    backend: Backend, detail: Detail, depth: type[np.generic], size: tuple[int, int]
 ) -> None:
     pixels = change_depth(np.resize(scene(60, 80), (*size, 3)), depth)
     before = pixels.copy()
-    result = Stylizer(small_model().base, style_of(mode), backend).paint(pixels)
+    result = Stylizer(small_model().base, style_of(), backend, detail=detail).paint(pixels)
     assert (result.shape, result.dtype) == (pixels.shape, pixels.dtype)
     assert np.abs(result.astype(float) - pixels).max() > 0
     assert not np.isnan(result.astype(float)).any()
@@ -68,6 +69,39 @@ def test_all_depths_are_painted_alike(backend: Backend, mode: Mode) -> None:
     eight = [change_depth(result, np.uint8).astype(int) for result in results]
     assert np.abs(eight[0] - eight[1]).mean() < 1
     assert np.abs(eight[1] - eight[2]).max() <= 1
+
+
+@pytest.mark.parametrize("detail", get_args(Detail))
+def test_the_number_of_threads_changes_no_pixel(detail: Detail) -> None:
+    base, pixels = small_model().base, scene(300, 410)
+    painted = [
+        Stylizer(
+            base, style_of(), open_backend(base, threads=threads), detail=detail, threads=threads
+        ).paint(pixels)
+        for threads in (1, 2, 3)
+    ]
+    for other in painted[1:]:
+        np.testing.assert_array_equal(painted[0], other)
+
+
+def test_fine_detail_is_the_network_at_every_pixel(backend: Backend) -> None:
+    base, pixels = small_model().base, change_depth(scene(96, 120), np.float32)
+    asked = dataclasses.replace(style_of().info, working_size=96)
+    at_full_size = Stylizer(base, dataclasses.replace(style_of(), info=asked), backend)
+    fine = Stylizer(base, style_of(), backend, detail="fine")
+    np.testing.assert_array_equal(fine.paint(pixels), at_full_size.paint(pixels))
+    assert (
+        np.abs(fine.paint(pixels) - Stylizer(base, style_of(), backend).paint(pixels)).max() > 0.1
+    )
+
+
+def test_fast_detail_works_smaller(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stylegan_cli.stylizer.FAST_SIZE", 32)
+    base, pixels = small_model().base, scene(96, 120)
+    asked = dataclasses.replace(style_of().info, working_size=32)
+    small = Stylizer(base, dataclasses.replace(style_of(), info=asked), backend)
+    fast = Stylizer(base, style_of(), backend, detail="fast")
+    np.testing.assert_array_equal(fast.paint(pixels), small.paint(pixels))
 
 
 def test_strength_leads_from_the_photo_to_the_look(backend: Backend) -> None:
@@ -136,12 +170,20 @@ def test_repainting_keeps_alpha_and_metadata(backend: Backend) -> None:
     assert not np.array_equal(result.pixels, picture.pixels)
 
 
-def test_both_backends_give_the_same_picture(model: Path) -> None:
-    results = [
-        open_stylizer("toon", model=model, backend=name, device="cpu").paint(scene(90, 130))
-        for name in ("onnx", "torch")
-    ]
-    assert np.abs(results[0].astype(int) - results[1]).max() <= 1
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.parametrize("detail", get_args(Detail))
+def test_every_backend_gives_the_same_picture(model: Path, name: str, detail: Detail) -> None:
+    if name == "openvino":
+        pytest.importorskip("openvino")
+
+    def paint(backend: str) -> np.ndarray:
+        stylizer = open_stylizer(
+            "toon", model=model, backend=backend, device="cpu", detail=detail, precision="f32"
+        )
+        return stylizer.paint(scene(190, 230))
+
+    difference = np.abs(paint("onnx").astype(int) - paint(name))
+    assert np.mean(difference.max(axis=2) <= 1) >= 0.999
 
 
 def test_references_make_a_style_on_the_spot(model: Path, photo: Path) -> None:

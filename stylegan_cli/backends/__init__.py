@@ -1,21 +1,32 @@
-"""Who runs the networks: ONNX Runtime by default, torch for CUDA and where it is asked for."""
+"""Who runs the networks: ONNX Runtime by default, torch for CUDA, OpenVINO where asked for."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from importlib.util import find_spec
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
 from stylegan_cli.errors import UsageError
 from stylegan_cli.style_file import Base
 
-BACKENDS = ("auto", "onnx", "torch")
+Name = Literal["auto", "onnx", "torch", "openvino"]
+Precision = Literal["auto", "f32", "int8"]
+BACKENDS: tuple[Name, ...] = get_args(Name)
 
 
 class Painter(Protocol):
     """A generator with one style folded in."""
 
+    @property
+    def reach(self) -> int:
+        """How far a result pixel looks, in px (GeneratorConfig.reach)."""
+        ...
+
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """image: (1, 3, H, W) float32 in [-1, 1], multiples of 8. Returns (toned, residue)."""
+        """image: (1, 3, H, W) float32 in [-1, 1], multiples of 8. Returns (toned, residue).
+
+        Raises MemoryError where the picture is too large for the memory there is.
+        """
         ...
 
 
@@ -24,8 +35,11 @@ class Backend(Protocol):
 
     name: str
 
-    def painter(self, folded: Mapping[str, np.ndarray]) -> Painter:
-        """A painter for weights from networks.folding.fold_style."""
+    def painter(self, folded: Mapping[str, np.ndarray], precision: Precision = "f32") -> Painter:
+        """A painter for weights from networks.folding.fold_style.
+
+        precision: `auto` is int8 where that is quicker and stays within 50 dB of f32.
+        """
         ...
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
@@ -42,17 +56,30 @@ def open_backend(
 ) -> Backend:
     """The backend called `name` for `base` on `device` (as devices.resolve_device returns it).
 
-    Raises UsageError for an unknown backend, or for ONNX Runtime on a GPU.
+    Raises UsageError for an unknown backend, one that is not installed, or a GPU for one that
+    runs on the CPU.
     """
     if name not in BACKENDS:
         raise UsageError(f"no backend is called '{name}'; use one of {', '.join(BACKENDS)}")
     on_gpu = device.startswith("cuda")
-    if name == "onnx" and on_gpu:
-        raise UsageError("the onnx backend runs on the CPU; use --backend torch for CUDA")
+    if name in ("onnx", "openvino") and on_gpu:
+        raise UsageError(f"the {name} backend runs on the CPU; use --backend torch for CUDA")
     if name == "torch" or on_gpu:
         from stylegan_cli.backends.torch_backend import TorchBackend
 
         return TorchBackend(base, device)
+    if name == "openvino":
+        if find_spec("openvino") is None:
+            raise UsageError("OpenVINO is not installed; run: pip install 'stylegan-cli[openvino]'")
+        from stylegan_cli.backends.openvino_backend import OpenvinoBackend
+
+        return OpenvinoBackend(base, threads)
     from stylegan_cli.backends.onnx_backend import OnnxBackend
 
     return OnnxBackend(base, threads)
+
+
+def refuse_int8(precision: Precision, name: str) -> None:
+    """Raises UsageError where a backend without int8 is asked for it."""
+    if precision == "int8":
+        raise UsageError(f"the {name} backend has no int8; use --backend onnx or --precision f32")

@@ -1,17 +1,38 @@
 """The networks on ONNX Runtime: graphs from the base, weights handed over as initialisers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import onnxruntime as ort
 
-from stylegan_cli.backends import Painter
+from stylegan_cli.backends import Painter, Precision
+from stylegan_cli.backends.quantised import LEAST_PSNR, find_quantised
 from stylegan_cli.devices import resolve_threads
 from stylegan_cli.errors import StyleFileError
 from stylegan_cli.style_file import Base
 
 Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxPainter:
+    """A session of its own: a folded style is a network of its own."""
+
+    session: ort.InferenceSession
+    reach: int
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See Painter."""
+        try:
+            toned, residue = self.session.run(None, {"image": image})
+        # ONNX Runtime's own exceptions derive from nothing narrower.
+        except Exception as error:
+            if "allocate memory" in str(error) or "bad allocation" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+        return toned, residue
 
 
 class OnnxBackend:
@@ -23,15 +44,19 @@ class OnnxBackend:
         self._base = base
         self._threads = resolve_threads(threads)
 
-    def painter(self, folded: Tensors) -> Painter:
-        """A session of its own: a folded style is a network of its own."""
-        session = self._session("generator", folded)
+    def painter(self, folded: Tensors, precision: Precision = "f32") -> Painter:
+        """See Backend."""
+        reach = self._base.generator.reach
+        exact = OnnxPainter(self._session("generator", folded), reach)
+        if precision == "f32":
+            return exact
 
-        def paint(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            toned, residue = session.run(None, {"image": image})
-            return toned, residue
+        def open_painter(graph: bytes) -> Painter:
+            return OnnxPainter(_open_session(graph, self._threads), reach)
 
-        return paint
+        quantised = find_quantised(self._base, folded, self.name, exact, open_painter)
+        good = precision == "int8" or quantised.psnr >= LEAST_PSNR
+        return open_painter(quantised.graph) if good else exact
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""
@@ -46,31 +71,32 @@ class OnnxBackend:
 
     @cached_property
     def _features(self) -> ort.InferenceSession:
-        return self._session("features", self._encoder_part("features."))
+        return self._session("features", self._base.encoder_part("features."))
 
     @cached_property
     def _head(self) -> ort.InferenceSession:
-        return self._session("head", self._encoder_part("head."))
-
-    def _encoder_part(self, prefix: str) -> dict[str, np.ndarray]:
-        tensors = self._base.encoder_tensors.items()
-        return {name: value for name, value in tensors if name.startswith(prefix)}
+        return self._session("head", self._base.encoder_part("head."))
 
     def _session(self, graph: str, weights: Tensors) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
-        names = list(weights)
-        # ONNX Runtime keeps a pointer to these arrays: they must be contiguous and stay alive.
-        arrays = [np.ascontiguousarray(weights[name], np.float32) for name in names]
-        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
-        options.add_external_initializers(names, values)
         try:
-            return ort.InferenceSession(
-                self._base.graphs[graph], options, providers=["CPUExecutionProvider"]
-            )
+            return _open_session(self._base.graphs[graph], self._threads, weights)
         # ONNX Runtime's own exceptions derive from nothing narrower.
         except Exception as error:
             raise StyleFileError(
                 f"the model's '{graph}' graph can't be run ({error}); use --backend torch"
             ) from error
+
+
+def _open_session(
+    graph: bytes, threads: int, weights: Tensors | None = None
+) -> ort.InferenceSession:
+    """A session on the CPU; `weights` take the place of the graph's own by name."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    if weights:
+        # ONNX Runtime keeps a pointer to these arrays: they must be contiguous and stay alive.
+        arrays = [np.ascontiguousarray(value, np.float32) for value in weights.values()]
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
+        options.add_external_initializers(list(weights), values)
+    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

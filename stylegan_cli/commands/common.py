@@ -65,7 +65,17 @@ PreserveColour = Annotated[
         "--preserve-color", help="Keep the photo's own colours; take light and texture only."
     ),
 ]
-Backend = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")]
+Detail = Annotated[
+    Literal["auto", "fast", "fine"],
+    typer.Option(help="Where the network paints: at the style's size, small, or at every pixel."),
+]
+Backend = Annotated[
+    Literal["auto", "onnx", "torch", "openvino"], typer.Option(help="What runs the network.")
+]
+Precision = Annotated[
+    Literal["auto", "f32", "int8"],
+    typer.Option(help="Of the network; auto is 8 bits where the picture hardly changes."),
+]
 
 NoAiLabel = Annotated[
     bool,

@@ -8,11 +8,13 @@ import typer
 
 from stylegan_cli.commands.common import (
     Backend,
+    Detail,
     Device,
     Json,
     ModelFile,
     NoAiLabel,
     Overwrite,
+    Precision,
     PreserveColour,
     Seed,
     Strength,
@@ -43,7 +45,9 @@ def generate(
     ] = None,
     strength: Strength = 1.0,
     preserve_colour: PreserveColour = False,
+    detail: Detail = "auto",
     backend: Backend = "auto",
+    precision: Precision = "auto",
     overwrite: Overwrite = False,
     no_ai_label: NoAiLabel = False,
     device: Device = "auto",
@@ -63,6 +67,8 @@ def generate(
         model=model,
         device=device,
         backend=backend,
+        detail=detail,
+        precision=precision,
         strength=strength,
         preserve_colour=preserve_colour,
     )

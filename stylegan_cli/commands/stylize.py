@@ -11,10 +11,12 @@ import typer
 
 from stylegan_cli.commands.common import (
     Backend,
+    Detail,
     Device,
     Json,
     ModelFile,
     NoAiLabel,
+    Precision,
     PreserveColour,
     References,
     Strength,
@@ -94,7 +96,9 @@ def stylize(
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF and HEIC.")
     ] = 95,
+    detail: Detail = "auto",
     backend: Backend = "auto",
+    precision: Precision = "auto",
     max_pixels: Annotated[
         float, typer.Option(min=0, metavar="MP", help="Refuse larger pictures; in million pixels.")
     ] = 250,
@@ -197,6 +201,8 @@ def stylize(
         device=device,
         backend=backend,
         threads=max(1, resolve_threads() // workers),
+        detail=detail,
+        precision=precision,
         strength=strength,
         seed=seed,
         preserve_colour=preserve_colour,

@@ -11,10 +11,12 @@ import typer
 from stylegan_cli.commands.common import (
     DEFAULT_STYLE,
     Backend,
+    Detail,
     Device,
     Json,
     ModelFile,
     Overwrite,
+    Precision,
     PreserveColour,
     References,
     Strength,
@@ -110,7 +112,9 @@ def video(
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
     ] = False,
     overwrite: Overwrite = False,
+    detail: Detail = "auto",
     backend: Backend = "auto",
+    precision: Precision = "auto",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -164,6 +168,8 @@ def video(
         references=reference or (),
         device=device,
         backend=backend,
+        detail=detail,
+        precision=precision,
         strength=strength,
         seed=seed,
         preserve_colour=preserve_colour,

@@ -34,6 +34,12 @@ class GeneratorConfig:
         if self.blocks > MOST_BLOCKS:
             raise ConfigError(f"blocks must be at most {MOST_BLOCKS}, got {self.blocks}")
 
+    @property
+    def reach(self) -> int:
+        """How far from its own place a result pixel looks, at most, in px; a multiple of STRIDE."""
+        # Two 3x3 convolutions a block at an eighth of the size; the others see 32 px together.
+        return 2 * STRIDE * self.blocks + 32
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookEncoderConfig:

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.rendering import working_copy
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
 from stylegan_cli.video.colour_table import ColourTable
@@ -116,7 +115,7 @@ class DrawnLook:
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipLook."""
         height, width = pixels.shape[:2]
-        working = working_copy(pixels, self._stylizer.style.info.working_size)
+        working = self._stylizer.working_copy(pixels)
         residue = self._steadier(pixels, _residue(self._stylizer, working))
         added = cv2.resize(residue * 255, (width, height), interpolation=cv2.INTER_CUBIC)
         return _sum(self._table(pixels), np.asarray(added, np.float32))
@@ -174,7 +173,7 @@ class PhotographicLook:
 
     def _fresh(self, pixels: Pixels) -> Plane:
         """What the network says of this frame."""
-        working = working_copy(pixels, self._stylizer.style.info.working_size)
+        working = self._stylizer.working_copy(pixels)
         return fit_coarse(working, _residue(self._stylizer, working))
 
     @property

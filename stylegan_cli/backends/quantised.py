@@ -1,0 +1,178 @@
+"""A folded style in 8 bits: made once, measured against the exact one, and kept in the cache.
+
+Static quantisation of convolutions by ONNX Runtime: QDQ, per channel.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli.backends import Painter
+from stylegan_cli.pictures import read_rgb, to_unit
+from stylegan_cli.resources import starter_dir
+from stylegan_cli.style_file import Base
+
+log = logging.getLogger(__name__)
+
+LEAST_PSNR = 50.0  # dB of a painted picture in 8 bits against the same in float32
+RECIPE = 1  # part of a graph's name in the cache: raise it when anything below changes
+EXACT = ("map.", "colour.", "residue.leave.")  # cheap layers whose errors show most
+CALIBRATION_PHOTOS = slice(0, 60, 8)
+MEASURED_PHOTOS = slice(60, 120, 15)
+MOST_KEPT = 100  # graphs in the cache, 2 MB each
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """An ONNX graph in 8 bits, and its PSNR in dB on photos that it was not made from."""
+
+    graph: bytes
+    psnr: float
+
+
+def find_quantised(
+    base: Base,
+    folded: Tensors,
+    backend: str,
+    exact: Painter,
+    open_painter: Callable[[bytes], Painter],
+) -> Quantised:
+    """The 8-bit graph of a folded style, from the cache or made now.
+
+    backend: who measures; each has rounding of its own. exact: paints in float32.
+    open_painter: makes a painter of a graph.
+    """
+    path = cache_dir() / f"{_key(base, folded, backend)}.onnx"
+    try:
+        return _read(path)
+    except (OSError, ValueError):
+        log.info("preparing the style in 8 bits, once")
+    made = _make(base, folded, exact, open_painter)
+    try:
+        _keep(made, path)
+    except OSError as error:
+        log.warning("the style can't be kept in %s: %s", path.parent, error.strerror)
+    return made
+
+
+def cache_dir() -> Path:
+    """Where prepared styles are kept; whatever is deleted there is made again."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("influ", appauthor=False) / "int8"
+
+
+def filled_graph(graph: bytes, weights: Tensors) -> bytes:
+    """An ONNX graph with `weights` inside it, by name."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    for initialiser in model.graph.initializer:
+        if initialiser.name in weights:
+            value = np.ascontiguousarray(weights[initialiser.name], np.float32)
+            initialiser.CopyFrom(onnx.numpy_helper.from_array(value, initialiser.name))
+    return bytes(model.SerializeToString())
+
+
+def _make(
+    base: Base, folded: Tensors, exact: Painter, open_painter: Callable[[bytes], Painter]
+) -> Quantised:
+    graph = _quantise(filled_graph(base.graphs["generator"], folded))
+    rough = open_painter(graph)
+    errors = []
+    for image in _photos(MEASURED_PHOTOS):
+        pictures = (np.clip(sum(painter(image)), -1, 1) / 2 for painter in (exact, rough))
+        errors.append(np.square(np.subtract(*pictures)).mean())
+    psnr = float(-10 * np.log10(max(1e-10, np.mean(errors))))
+    log.info("8 bits stay within %.1f dB of float32", psnr)
+    return Quantised(graph, psnr)
+
+
+def _quantise(graph: bytes) -> bytes:
+    import onnx
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Photos(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._photos = _photos(CALIBRATION_PHOTOS)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            image = next(self._photos, None)
+            return None if image is None else {"image": image}
+
+    model = onnx.load_from_string(graph)
+    exact = [
+        node.name for node in model.graph.node if any(name.startswith(EXACT) for name in node.input)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "int8.onnx"
+        logging.disable(logging.WARNING)  # it recommends a step that changes nothing here
+        try:
+            quantize_static(
+                model,
+                target,
+                Photos(),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=["Conv"],
+                nodes_to_exclude=exact,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        return target.read_bytes()
+
+
+def _photos(chosen: slice) -> Iterator[np.ndarray]:
+    """Some of the starter photos, (1, 3, H, W) float32 in [-1, 1]."""
+    for path in sorted(starter_dir().glob("*.jpg"))[chosen]:
+        unit = to_unit(read_rgb(path))
+        yield np.ascontiguousarray(unit.transpose(2, 0, 1)[None] * 2 - 1)
+
+
+def _key(base: Base, folded: Tensors, backend: str) -> str:
+    digest = hashlib.sha256(f"{RECIPE} {backend}".encode())
+    digest.update(base.graphs["generator"])
+    for name in sorted(folded):
+        digest.update(name.encode())
+        digest.update(folded[name].tobytes())
+    return digest.hexdigest()[:32]
+
+
+# A file in the cache: 8 bytes of PSNR, 32 of SHA-256 over the graph, the graph.
+def _read(path: Path) -> Quantised:
+    data = path.read_bytes()
+    psnr, digest, graph = data[:8], data[8:40], data[40:]
+    if hashlib.sha256(psnr + graph).digest() != digest:
+        raise ValueError(f"{path} is damaged")
+    return Quantised(graph, float(np.frombuffer(psnr, "<f8")[0]))
+
+
+def _keep(quantised: Quantised, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    psnr = np.array(quantised.psnr, "<f8").tobytes()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(psnr + hashlib.sha256(psnr + quantised.graph).digest() + quantised.graph)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    kept = sorted(path.parent.glob("*.onnx"), key=lambda file: file.stat().st_mtime)
+    for old in kept[:-MOST_KEPT]:
+        old.unlink(missing_ok=True)
