@@ -25,7 +25,7 @@ BORDER = 16  # px mirrored around a picture, so that its edge is painted like it
 TILE = 1024  # px of a side painted at a time, a multiple of STRIDE
 SMALLEST_TILE = 128  # px; what does not fit into memory at this size never will
 MOST_WORKING_PIXELS = 4_000_000
-GUIDE_SHARE = 1 / 96  # of the working short side: radius of the local affine maps
+GUIDE_SHARE = 1 / 48  # of the working short side: radius of the local affine maps
 GUIDE_NOISE = 1e-4  # variance, unit colours: what counts as flat
 STRIP_PIXELS = 1 << 16  # full-size pixels a thread has in hand: a strip stays in its cache
 
@@ -173,10 +173,10 @@ class ResidueMaps:
 def fit_residue(working: np.ndarray, residue: np.ndarray, *, exact: bool = True) -> ResidueMaps:
     """Local affine maps from the working picture to its residue, both (h, w, 3) unit float32.
 
-    The guided filter with a colour guide (He, Sun & Tang 2013, eq. 14-15), slopes averaged over
-    the window.
-    exact: what the slopes leave of the residue goes into the level; otherwise its mean over the
-    window, so that only what follows the picture is kept.
+    The guided filter with a colour guide (He, Sun & Tang 2013, eq. 14-15), maps averaged over the
+    window.
+    exact: all that the slopes leave of the residue goes into the level; otherwise only what
+    follows the picture is kept.
     """
     radius = max(2, round(min(working.shape[:2]) * GUIDE_SHARE))
 
@@ -191,13 +191,16 @@ def fit_residue(working: np.ndarray, residue: np.ndarray, *, exact: bool = True)
         entry = mean(x[i] * x[j]) - mean_x[i] * mean_x[j]
         covariance[i, j] = covariance[j, i] = entry + GUIDE_NOISE if i == j else entry
     inverse = _inverse(covariance)
-    slope = np.empty((3, *x.shape), np.float32)
-    for channel in range(3):
-        cross = [mean(x[i] * r[channel]) - mean_x[i] * mean_r[channel] for i in range(3)]
+    slope, level = np.empty((3, *x.shape), np.float32), np.empty_like(x)
+    for c in range(3):
+        cross = [mean(x[i] * r[c]) - mean_x[i] * mean_r[c] for i in range(3)]
+        local = [sum(inverse[i, j] * cross[j] for j in range(3)) for i in range(3)]
         for i in range(3):
-            slope[i, channel] = mean(sum(inverse[i, j] * cross[j] for j in range(3)))
-    level: np.ndarray = r - (x[:, None] * slope).sum(axis=0)
-    return ResidueMaps(slope, level if exact else np.stack([mean(plane) for plane in level]))
+            slope[i, c] = mean(local[i])
+        rest = [r[c], *(-x[i] * slope[i, c] for i in range(3))]
+        offset = [mean_r[c], *(-mean_x[i] * local[i] for i in range(3))]
+        level[c] = sum(rest) if exact else mean(sum(offset))
+    return ResidueMaps(slope, level)
 
 
 def enlarge_residue(maps: ResidueMaps, pixels: Pixels) -> np.ndarray:

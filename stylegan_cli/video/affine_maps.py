@@ -4,15 +4,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.rendering import GUIDE_NOISE
+from stylegan_cli.rendering import GUIDE_NOISE, GUIDE_SHARE
 from stylegan_cli.video.steadying import Step
 
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
-
-# Of the working short side, the radius of a window. Wider than a picture's: maps that are carried
-# along must be smooth.
-_GUIDE_SHARE = 1 / 48
 
 # Of maps that are smooth over a window of some radius, values half a radius apart say all.
 _VALUES_PER_RADIUS = 2
@@ -26,7 +22,7 @@ def fit_coarse(working: Plane, residue: Plane) -> Plane:
     for each channel of the residue, and the level.
     """
     height, width = working.shape[:2]
-    fine_radius = max(1, round(min(height, width) * _GUIDE_SHARE))
+    fine_radius = max(1, round(min(height, width) * GUIDE_SHARE))
     step = max(1, fine_radius // _VALUES_PER_RADIUS)
     size = (max(1, width // step), max(1, height // step))
     radius = round(fine_radius / step)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli.rendering import enlarge_residue, fit_residue
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
 from stylegan_cli.video.colour_table import ColourTable
@@ -114,11 +115,10 @@ class DrawnLook:
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipLook."""
-        height, width = pixels.shape[:2]
         working = self._stylizer.working_copy(pixels)
         residue = self._steadier(pixels, _residue(self._stylizer, working))
-        added = cv2.resize(residue * 255, (width, height), interpolation=cv2.INTER_CUBIC)
-        return _sum(self._table(pixels), np.asarray(added, np.float32))
+        added = enlarge_residue(fit_residue(working, residue), pixels)
+        return _sum(self._table(pixels), added * 255)
 
     @property
     def memory(self) -> Memory:
