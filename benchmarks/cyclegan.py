@@ -70,12 +70,9 @@ class OurNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns the same, not clipped."""
-        count = len(image)
-        matrix = torch.eye(3, device=image.device).expand(count, -1, -1)
-        offset = torch.zeros(count, 3, device=image.device)
-        short_side = torch.full((count,), float(CROPPED), device=image.device)
-        code = self.code.expand(count, -1)
-        return self.generator(image, matrix, offset, code, short_side)[0]
+        matrix, offset = torch.eye(3, device=image.device)[None], image.new_zeros(1, 3)
+        short_side = image.new_full((1,), float(CROPPED))
+        return self.generator(image, matrix, offset, self.code, short_side)[0]
 
 
 class PatchGan70(nn.Module):

@@ -49,10 +49,8 @@ class Ceiling(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns the same, not clipped."""
-        look = (part.expand(len(image), *part.shape[1:]) for part in (self.matrix, self.offset))
-        code = self.code.expand(len(image), -1)
-        short_side = torch.full((len(image),), SHORT_SIDE)
-        return self.generator(image, *look, code, short_side)[0]
+        short_side = image.new_full((1,), SHORT_SIDE)
+        return self.generator(image, self.matrix, self.offset, self.code, short_side)[0]
 
 
 @dataclass(frozen=True)

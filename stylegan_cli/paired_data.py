@@ -23,10 +23,11 @@ LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
 MOST_PICTURES = 250  # in one set
 COLOURS_PER_SET = 2048
 COLOURS_PER_PICTURE = 256
-TILE = 64  # px; a mosaic of such crops stands for a whole set
-MOST_TILES = 36
+TILE = 48  # px; a mosaic of such crops stands for a whole set
+FEWEST_TILES, MOST_TILES = 8, 18  # of each side
 TILE_MARGIN = 8  # px of each tile that its neighbours may have coloured
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
+OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they are read
 
 Batch = dict[str, np.ndarray]
 Domains = Mapping[str, Sequence[Path]]
@@ -36,11 +37,9 @@ Domains = Mapping[str, Sequence[Path]]
 class DrawConfig:
     """How much one training step draws."""
 
-    looks: int = 12  # per step, to read and paint
-    readings: int = 0  # more looks per step, only to read
-    pictures: int = 3  # that the encoder reads, per look
-    targets: int = 1  # that the generator paints, per look
-    size: int = 128  # px, of every crop
+    looks: int = 8  # per step
+    pictures: int = 3  # on each of a look's two sides
+    size: int = 96  # px, of every crop
     seed: int = 0
 
 
@@ -78,15 +77,22 @@ class PicturePool:
 
 
 class PairedLooks(Dataset[Batch]):
-    """Item `step` is the whole batch of that step; see `__getitem__` for its arrays."""
+    """Item `step` is the batch of that step; see `__getitem__` for its arrays.
+
+    Each look has two sides, disjoint sets of pictures: what is read from one side's styled pictures
+    is painted on the other side's photos, and the other way round, so that every picture
+    teaches twice. share: (k, n), every n-th look of a step from the k-th on.
+    """
 
     def __init__(
-        self, domains: Domains, config: DrawConfig, steps: int, purpose: str = "looks"
+        self,
+        domains: Domains,
+        config: DrawConfig,
+        purpose: str = "looks",
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        self._domains, self._config, self._steps, self._purpose = domains, config, steps, purpose
-
-    def __len__(self) -> int:
-        return self._steps
+        self._domains, self._config, self._purpose = domains, config, purpose
+        self._drawn = range(share[0], config.looks, share[1])
 
     @cached_property
     def _pool(self) -> PicturePool:
@@ -94,94 +100,98 @@ class PairedLooks(Dataset[Batch]):
         return PicturePool(self._domains)
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of `step`: L looks to read and paint, R more to read; S px crops.
+        """The batch of `step`: L looks with two sides of K pictures each, S px crops.
 
-        references (L + R, K, S, S, 3) uint8: K pictures of each for the encoder to read;
-        statistics (L + R, STATISTICS_DIM); description (L + R, DESCRIPTION_DIM), see looks;
-        matrix (L, 3, 3), offset (L, 3): linear colour map; photos, truths (L, B, S, S, 3) uint8;
-        short_side (L, B) px.
+        references (L, 2, K, S, S, 3) uint8: styled pictures of each side for the encoder to read,
+        at ENCODER_SHORT_SIDE; photos, truths (L, 2, K, S, S, 3) uint8: pictures of each side before
+        and after the look, at short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix
+        (L, 2, 3, 3), offset (L, 2, 3): of each side's styled colours, the other side's photos
+        being the content; description (L, DESCRIPTION_DIM), see looks.
         """
-        config = self._config
-        rng = numpy_generator(config.seed, step, self._purpose)
-        painted = [self._draw(draw_look(rng), config.targets, rng) for _ in range(config.looks)]
-        read = [self._draw(draw_look(rng), 0, rng) for _ in range(config.readings)]
-        return {
-            name: np.stack([item[name] for item in (*painted, *read) if name in item])
-            for name in painted[0]
-        }
+        seed, purpose = self._config.seed, self._purpose
+        items = [self._draw(numpy_generator(seed, step, f"{purpose} {k}")) for k in self._drawn]
+        return {name: np.stack([item[name] for item in items]) for name in items[0]}
 
-    def _draw(self, look: Look, target_count: int, rng: np.random.Generator) -> Batch:
-        config, pool = self._config, self._pool
-        content = pool.draw_set(rng)
-        creator = content if rng.random() < 0.5 else pool.draw_set(rng)
-        targets = np.resize(content, target_count)  # repeats where there are too few
-        creator = np.setdiff1d(creator, targets)
-        if len(creator) == 0:
-            creator = targets
-        creator = rng.permutation(creator)[: _log_uniform(rng, MOST_PICTURES)]
-        others = content[target_count:]
-        content = others[: 4 * _log_uniform(rng, MOST_PICTURES)] if len(others) else targets
-        before = _unit(pool.bank[content].reshape(-1, 3))
-        before = before[rng.integers(0, len(before), COLOURS_PER_SET)]
-        after = self._set_colours(look, creator, rng)
-        matrix, offset = linear_map(before, after)
-        shown = [
-            self._styled_crop(look, creator[k % len(creator)], ENCODER_SHORT_SIDE, rng)
-            for k in range(config.pictures)
-        ]
-        read = {
-            "references": np.stack([_recompress(styled, rng) for _, styled, _ in shown]),
-            "statistics": look_statistics(after, before, len(creator)),
+    def _draw(self, rng: np.random.Generator) -> Batch:
+        look, pool, config = draw_look(rng), self._pool, self._config
+        sides = _two_sides(pool, rng)
+        creators = [side[: _log_uniform(rng, MOST_PICTURES)] for side in sides]
+        contents = [side[: 4 * _log_uniform(rng, MOST_PICTURES)] for side in reversed(sides)]
+        before = [_some(_unit(pool.bank[c].reshape(-1, 3)), COLOURS_PER_SET, rng) for c in contents]
+        after = self._set_colours(look, creators, rng)
+        maps = [linear_map(*colours) for colours in zip(before, after, strict=True)]
+        shown = [[side[k % len(side)] for k in range(config.pictures)] for side in creators]
+        read = self._styled_crops(look, shown, ENCODER_SHORT_SIDE, rng)
+        painted = read
+        if rng.random() < OTHER_SCALES:
+            largest = min(min(pool.pictures[i].shape[:2]) for side in shown for i in side)
+            painted = self._styled_crops(look, shown, min(largest, _draw_short_side(rng)), rng)
+        return {
+            "references": np.stack([[_recompress(p, rng) for p in side] for side in read.truths]),
+            "photos": painted.photos,
+            "truths": painted.truths,
+            "short_side": np.asarray(painted.short_side, np.float32),
+            "statistics": np.stack(
+                [
+                    look_statistics(styled, plain, len(creator))
+                    for styled, plain, creator in zip(after, before, creators, strict=True)
+                ]
+            ),
+            "matrix": np.stack([matrix for matrix, _ in maps]),
+            "offset": np.stack([offset for _, offset in maps]),
             "description": describe(look),
         }
-        if not target_count:
-            return read
-        pairs = [self._styled_crop(look, index, _draw_short_side(rng), rng) for index in targets]
-        return read | {
-            "matrix": matrix,
-            "offset": offset,
-            "photos": np.stack([photo for photo, _, _ in pairs]),
-            "truths": np.stack([styled for _, styled, _ in pairs]),
-            "short_side": np.array([side for _, _, side in pairs], np.float32),
-        }
 
-    def _set_colours(self, look: Look, creator: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Unit colours of the creator's set after the look, COLOURS_PER_SET of them."""
+    def _set_colours(
+        self, look: Look, creators: list[np.ndarray], rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Unit colours of each creator's set after the look, COLOURS_PER_SET of each."""
         if look.pointwise:
-            colours = _unit(self._pool.bank[creator].reshape(-1, 3))
-            colours = colours[rng.integers(0, len(colours), COLOURS_PER_SET)]
-            return look(colours[:, None], ENCODER_SHORT_SIDE)[:, 0]
-        shown = creator[:MOST_TILES]
+            banks = [_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
+            colours = [_some(bank, COLOURS_PER_SET, rng) for bank in banks]
+            return [look(some[:, None], ENCODER_SHORT_SIDE)[:, 0] for some in colours]
         # A set of few pictures is shown by several crops of each, or its mosaic would be too small.
-        tiles = [shown[k % len(shown)] for k in range(max(16, len(shown)))]
+        count = min(MOST_TILES, max(FEWEST_TILES, *map(len, creators)))
+        tiles = [creator[k % len(creator)] for creator in creators for k in range(count)]
         columns = int(np.ceil(np.sqrt(len(tiles))))
-        crops = [
-            _crop(self._pool.pictures[index], ENCODER_SHORT_SIDE, TILE, rng)[0] for index in tiles
-        ]
-        crops += [crops[k] for k in range(columns * -(-len(tiles) // columns) - len(crops))]
-        mosaic = np.vstack(
-            [np.hstack(crops[k : k + columns]) for k in range(0, len(crops), columns)]
-        )
-        styled = look(_unit(mosaic), ENCODER_SHORT_SIDE)
-        place = rng.integers(0, (TILE - 2 * TILE_MARGIN) ** 2, COLOURS_PER_SET)
-        tile = rng.integers(0, len(tiles), COLOURS_PER_SET)
+        crops = [_crop(self._pool.pictures[i], ENCODER_SHORT_SIDE, TILE, rng) for i in tiles]
+        crops += [crops[k] for k in range(-len(crops) % columns)]
+        rows = [np.hstack(crops[k : k + columns]) for k in range(0, len(crops), columns)]
+        styled = look(_unit(np.vstack(rows)), ENCODER_SHORT_SIDE)
         inner = TILE - 2 * TILE_MARGIN
+        place = rng.integers(0, inner**2, (2, COLOURS_PER_SET))
+        tile = rng.integers(0, count, (2, COLOURS_PER_SET)) + np.array([[0], [count]])
         y = tile // columns * TILE + TILE_MARGIN + place // inner
         x = tile % columns * TILE + TILE_MARGIN + place % inner
-        return np.asarray(styled[y, x])
+        return list(styled[y, x])
 
-    def _styled_crop(
-        self, look: Look, index: int, short_side: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """One crop before and after the look, uint8, and the short side it really has."""
+    def _styled_crops(
+        self, look: Look, indices: list[list[int]], short_side: float, rng: np.random.Generator
+    ) -> "_StyledCrops":
+        """Crops of pictures before and after the look."""
         size = self._config.size
-        photo, side = _crop(self._pool.pictures[index], short_side, size + 2 * LOOK_MARGIN, rng)
-        styled = look(_unit(photo), side)
-        if rng.random() < 0.5:
-            photo, styled = photo[:, ::-1], styled[:, ::-1]
+        short_side = max(short_side, size + 2 * LOOK_MARGIN)
         inner = slice(LOOK_MARGIN, LOOK_MARGIN + size)
-        styled = np.clip(styled[inner, inner] * 255 + 0.5, 0, 255).astype(np.uint8)
-        return np.ascontiguousarray(photo[inner, inner]), styled, side
+        photos = np.empty((len(indices), len(indices[0]), size, size, 3), np.uint8)
+        truths = np.empty_like(photos)
+        for side, row in enumerate(indices):
+            for place, index in enumerate(row):
+                picture = self._pool.pictures[index]
+                photo = _crop(picture, short_side, size + 2 * LOOK_MARGIN, rng)
+                styled = look(_unit(photo), short_side)[inner, inner]
+                turned = slice(None, None, -1 if rng.random() < 0.5 else 1)
+                photos[side, place] = photo[inner, inner][:, turned]
+                truths[side, place] = np.clip(styled * 255 + 0.5, 0, 255)[:, turned]
+        return _StyledCrops(photos, truths, short_side)
+
+
+@dataclass(frozen=True, slots=True)
+class _StyledCrops:
+    """Crops before and after a look, (2, K, S, S, 3) uint8, of pictures at one short side in px."""
+
+    photos: np.ndarray
+    truths: np.ndarray
+    short_side: float
 
 
 def seed_worker(worker: int) -> None:
@@ -192,28 +202,31 @@ def seed_worker(worker: int) -> None:
         signal.signal(name, signal.SIG_IGN)
 
 
-def _crop(
-    picture: np.ndarray, short_side: int, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """A random `size` px square of the picture brought to `short_side`, and the side it got.
+def _two_sides(pool: PicturePool, rng: np.random.Generator) -> list[np.ndarray]:
+    """Two disjoint sets of indices: halves of one set, or of two unlike ones."""
+    first = pool.draw_set(rng)
+    second = first if rng.random() < 0.5 else pool.draw_set(rng)
+    first = first[: max(1, len(first) // 2)]
+    second = second[~np.isin(second, first)]
+    return [first, second if len(second) else first]
 
-    A picture that is too small for the square is enlarged until it fits.
-    """
+
+def _crop(
+    picture: np.ndarray, short_side: float, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """A random `size` px square of the picture brought to `short_side`."""
     have = min(picture.shape[:2])
-    side = max(size, min(short_side, have))
-    window = min(have, round(size * have / side))
+    window = min(have, round(size * have / short_side))
     y = rng.integers(0, picture.shape[0] - window + 1)
     x = rng.integers(0, picture.shape[1] - window + 1)
     square = picture[y : y + window, x : x + window]
     if window == size:
-        return square, float(have)
+        return square
     interpolation = cv2.INTER_AREA if window > size else cv2.INTER_CUBIC
-    return cv2.resize(square, (size, size), interpolation=interpolation), float(side)
+    return cv2.resize(square, (size, size), interpolation=interpolation)
 
 
 def _draw_short_side(rng: np.random.Generator) -> int:
-    if rng.random() < 0.4:
-        return ENCODER_SHORT_SIDE
     return round(float(np.exp(rng.uniform(np.log(192), np.log(LARGEST_SHORT_SIDE)))))
 
 
@@ -235,10 +248,13 @@ def _unit(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / 255
 
 
+def _some(colours: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    some: np.ndarray = colours[rng.integers(0, len(colours), count)]
+    return some
+
+
 def _some_colours(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    pixels = picture.reshape(-1, 3)
-    chosen: np.ndarray = pixels[rng.integers(0, len(pixels), COLOURS_PER_PICTURE)]
-    return chosen
+    return _some(picture.reshape(-1, 3), COLOURS_PER_PICTURE, rng)
 
 
 def _at_most(picture: np.ndarray, short_side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Promises of pretraining.py, paired_data.py, looks/description.py and `influ pretrain`."""
+"""Promises of pretraining/, paired_data.py, looks/description.py and `influ pretrain`."""
 
 import logging
 import os
@@ -16,7 +16,6 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from stylegan_cli import pretraining
 from stylegan_cli.checkpoints import (
     load_config,
     load_latest_checkpoint,
@@ -30,18 +29,19 @@ from stylegan_cli.instant import starter_photos
 from stylegan_cli.looks import DESCRIPTION_DIM, describe, draw_look
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.paired_data import DrawConfig, PairedLooks
-from stylegan_cli.pretraining import (
+from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, run, validation
+from stylegan_cli.pretraining.learner import (
     Base,
-    PretrainConfig,
+    Learner,
+    Painting,
     default_base,
-    description_loss,
     pair_losses,
-    pictures_by_domain,
-    pretrain,
+    signed,
 )
+from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.randomness import numpy_generator
 
-TINY = {"looks": 1, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
+TINY = {"looks": 2, "pictures": 1, "size": 64, "precision": "fp32", "save_every": 2}
 
 
 CONTENT = ("--content", starter_photos()[0].parent)
@@ -77,19 +77,19 @@ def domains() -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="module")
 def batch(domains: dict[str, list[Path]]) -> dict[str, np.ndarray]:
-    return PairedLooks(domains, DrawConfig(looks=3, pictures=2, targets=2, size=64), 5)[1]
+    return PairedLooks(domains, DrawConfig(looks=3, pictures=2, size=64))[1]
 
 
 def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
     assert {name: value.shape for name, value in batch.items()} == {
-        "references": (3, 2, 64, 64, 3),
-        "statistics": (3, STATISTICS_DIM),
+        "references": (3, 2, 2, 64, 64, 3),
+        "photos": (3, 2, 2, 64, 64, 3),
+        "truths": (3, 2, 2, 64, 64, 3),
+        "short_side": (3,),
+        "statistics": (3, 2, STATISTICS_DIM),
+        "matrix": (3, 2, 3, 3),
+        "offset": (3, 2, 3),
         "description": (3, DESCRIPTION_DIM),
-        "matrix": (3, 3, 3),
-        "offset": (3, 3),
-        "photos": (3, 2, 64, 64, 3),
-        "truths": (3, 2, 64, 64, 3),
-        "short_side": (3, 2),
     }
     assert all(np.isfinite(value).all() for value in batch.values())
     assert not np.array_equal(batch["photos"], batch["truths"])
@@ -97,47 +97,116 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
 
 def test_a_batch_depends_on_seed_and_step_alone(domains: dict[str, list[Path]]) -> None:
     def drawn(step: int, seed: int = 0, purpose: str = "looks") -> bytes:
-        config = DrawConfig(looks=1, pictures=1, targets=1, size=64, seed=seed)
-        item = PairedLooks(domains, config, 9, purpose)[step]
+        config = DrawConfig(looks=1, pictures=1, size=64, seed=seed)
+        item = PairedLooks(domains, config, purpose)[step]
         return b"".join(item[name].tobytes() for name in sorted(item))
 
     assert drawn(4) == drawn(4)
     assert len({drawn(4), drawn(5), drawn(4, seed=1), drawn(4, purpose="validation looks")}) == 4
 
 
-def test_a_look_is_told_by_the_layers_it_has() -> None:
-    looks = [draw_look(numpy_generator(5, k, "test")) for k in range(60)]
+def test_processes_share_the_looks_that_one_would_draw(
+    domains: dict[str, list[Path]], batch: dict[str, np.ndarray]
+) -> None:
+    config = DrawConfig(looks=3, pictures=2, size=64)
+    shares = [PairedLooks(domains, config, share=(k, 2))[1] for k in range(2)]
+    for name, whole in batch.items():
+        np.testing.assert_array_equal(shares[0][name], whole[0::2])
+        np.testing.assert_array_equal(shares[1][name], whole[1::2])
+
+
+def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray]) -> None:
+    base, data = tiny_base(), {name: torch.from_numpy(value) for name, value in batch.items()}
+    codes = base.read(data)
+    result, toned, truth = base.paint(data, codes)
+    torch.testing.assert_close(truth, signed(data["truths"].flip(1)))
+    look, side = 2, 0
+    alone, _ = base.generator(
+        signed(data["photos"][look, 1]),
+        data["matrix"][look, side][None],
+        data["offset"][look, side][None],
+        codes[look, side][None],
+        data["short_side"][look][None],
+    )
+    torch.testing.assert_close(result[8:10], alone)
+    # A fresh residue is small, and so is what the network does to colours: near the linear map.
+    assert (toned - linearly_mapped(data)).abs().mean() < 0.2
+
+
+def test_a_look_is_told_by_its_layers_and_their_parameters() -> None:
+    drawn = [draw_look(numpy_generator(5, k, "test")) for k in range(300)]
+    looks = [look for look in drawn if not look.pointwise]
     told = np.stack([describe(look) for look in looks])
-    assert told.shape == (60, DESCRIPTION_DIM)
-    assert set(np.unique(told)) == {0, 1}
-    assert [row.sum() for row in told] == [len(set(look.families)) for look in looks]
+    assert told.shape == (len(looks), DESCRIPTION_DIM)
+    assert np.isfinite(told).all()
+    same = np.all(told[:, None] == told[None], axis=2)
+    assert same.sum() == len(looks)  # no two looks are told alike
+    assert 0.1 < told.std(axis=0).mean() < 1
+    np.testing.assert_array_equal(describe(looks[0]), told[0])
 
 
 def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     with torch.device("meta"):
-        base = default_base()
+        learner = Learner(default_base(), PretrainConfig())
         data = {
-            "references": torch.empty(2, 3, 64, 64, 3, dtype=torch.uint8),
-            "photos": torch.empty(2, 1, 64, 64, 3, dtype=torch.uint8),
-            "statistics": torch.empty(2, STATISTICS_DIM),
-            "matrix": torch.empty(2, 3, 3),
-            "offset": torch.empty(2, 3),
-            "short_side": torch.empty(2, 1),
+            "references": torch.empty(1, 2, 3, 64, 64, 3, dtype=torch.uint8),
+            "photos": torch.empty(1, 2, 3, 64, 64, 3, dtype=torch.uint8),
+            "truths": torch.empty(1, 2, 3, 64, 64, 3, dtype=torch.uint8),
+            "statistics": torch.empty(1, 2, STATISTICS_DIM),
+            "matrix": torch.empty(1, 2, 3, 3),
+            "offset": torch.empty(1, 2, 3),
+            "short_side": torch.empty(1),
+            "description": torch.empty(1, DESCRIPTION_DIM),
         }
-        result, toned, code = base(data)
-        terms = pair_losses(result, toned, torch.empty(2, 3, 64, 64), PretrainConfig())
-        terms["told"] = description_loss(code, torch.empty(2, DESCRIPTION_DIM))
-    assert result.shape == toned.shape == (2, 3, 64, 64)
+        terms = learner(data, torch.empty(1, 2), 1.0)
+        painting = learner.base.paint(data, learner.base.read(data))
+    assert {part.shape for part in painting} == {(6, 3, 64, 64)}
     assert {(term.shape, term.device.type) for term in terms.values()} == {((), "meta")}
     truth = torch.rand(2, 3, 16, 16)
-    assert all(t == 0 for t in pair_losses(truth, truth, truth, PretrainConfig()).values())
+    same = pair_losses(Painting(truth, truth, truth), PretrainConfig())
+    assert all(term == 0 for term in same.values())
     lines = truth.clone()
     lines[..., ::2] += 0.1
-    assert pair_losses(lines, truth, truth, PretrainConfig())["gradient"] > 0.04
+    assert pair_losses(Painting(lines, truth, truth), PretrainConfig())["gradient"] > 0.04
+
+
+def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndarray]) -> None:
+    learner = Learner(tiny_base(), PretrainConfig())
+    data = {name: torch.from_numpy(value) for name, value in batch.items()}
+    read, told = torch.zeros(3, 2), torch.ones(3, 2)
+
+    def moved_by(prompted: torch.Tensor, term: str) -> set[str]:
+        learner.zero_grad()
+        learner(data, prompted, 1.0)[term].backward()
+        return {
+            name.removeprefix("base.").partition(".")[0]
+            for name, parameter in learner.named_parameters()
+            if parameter.grad is not None and parameter.grad.abs().max() > 0
+        }
+
+    assert moved_by(told, "residue") == {"prompter", "generator"}
+    assert moved_by(read, "residue") == {"encoder", "generator"}
+    assert moved_by(told, "imitation") == {"encoder"}
+    assert learner(data, told, 0.0)["imitation"] == 0
+
+
+def test_guidance_ends_where_it_is_told_to() -> None:
+    config = PretrainConfig(prompted_until=0.5)
+    assert config.guidance(7, None) == 1
+    assert [config.guidance(step, 100) for step in (0, 25, 50, 99)] == [1, 0.5, 0, 0]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 100}, {"size": 32}, {"looks": 0}, {"precision": "fp8"}], ids=str
+    "wrong",
+    [
+        {"size": 100},
+        {"size": 32},
+        {"looks": 0},
+        {"looks": 3, "processes": 2},
+        {"processes": -1},
+        {"precision": "fp8"},
+    ],
+    ids=str,
 )
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
@@ -164,17 +233,18 @@ def test_a_folder_of_folders_is_a_domain_each(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_resumed_run_equals_an_unbroken_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     domains = {"content": starter_photos()[:12]}
     content = tmp_path / "content"
     content.mkdir()
     for path in domains["content"]:
         shutil.copy(path, content)
-    monkeypatch.setattr(pretraining, "default_base", tiny_base)
-    monkeypatch.setattr(pretraining, "VALIDATION_STEPS", 2)
-    config = PretrainConfig(**TINY, steps=6, sample_every=0)
+    monkeypatch.setattr(run, "default_base", tiny_base)
+    monkeypatch.setattr(validation, "VALIDATION_STEPS", 2)
+    config = PretrainConfig(**TINY, steps=6, sample_every=0, processes=processes)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -212,6 +282,33 @@ def test_a_resumed_run_equals_an_unbroken_one(
         assert steps[-1] == "6"
     finally:
         torch.set_num_threads(threads)
+
+
+def test_two_processes_learn_what_one_does(
+    domains: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tiny_base()
+    tensors = {name: value.numpy().copy() for name, value in first.state_dict().items()}
+    monkeypatch.setattr(run, "default_base", tiny_base)
+    monkeypatch.setattr(validation, "VALIDATION_STEPS", 1)
+    ends = []
+    for processes in (1, 2):
+        place = tmp_path / str(processes)
+        config = PretrainConfig(
+            **TINY, steps=1, warmup=0, sample_every=0, processes=processes, prompted=0
+        )
+        assert pretrain(domains, place, config, init=tensors)
+        state = load_latest_checkpoint(place)
+        assert state is not None
+        ends.append(state["base"])
+    learned = dict(first.named_parameters())
+    moves = [
+        torch.cat([(end[n] - torch.from_numpy(tensors[n])).flatten() for n in learned])
+        for end in ends
+    ]
+    assert (moves[0] != 0).float().mean() > 0.5
+    # Adam's first step is a sign: where a gradient is next to nothing, the order of a sum decides.
+    assert ((moves[0] - moves[1]).abs() < 1e-4).float().mean() > 0.99
 
 
 def test_a_base_to_start_from_must_fit(domains: dict[str, list[Path]], tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/base"),
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time limit.")] = None,
     time_limit: Annotated[str, typer.Option(help="Like 90s, 30m or 10h.")] = "10h",
-    size: Annotated[int, typer.Option(help="Crops, px; a multiple of 8.")] = 128,
-    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 12,
+    size: Annotated[int, typer.Option(help="Crops, px; a multiple of 8.")] = 96,
+    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 8,
     lr_g: Annotated[float, typer.Option(help="Learning rate.")] = 7e-4,
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
     warmup: Annotated[int, typer.Option(min=0, help="Steps of rising learning rate.")] = 100,
@@ -37,13 +37,16 @@ def pretrain(
         float, typer.Option(min=0, max=1, help="Share of the steps after which it falls.")
     ] = 0.6,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    processes: Annotated[
+        int, typer.Option(min=0, help="That share each step's looks; 0 for one per core.")
+    ] = 0,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     init: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Model file to start from.")
     ] = None,
-    sample_every: Annotated[int, typer.Option(help="Steps between sample sheets.")] = 1000,
-    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 250,
+    sample_every: Annotated[int, typer.Option(help="Steps between sample sheets.")] = 500,
+    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 100,
     config_file: Annotated[
         Path | None, typer.Option("--config", exists=True, help="TOML file with these settings.")
     ] = None,
@@ -73,6 +76,7 @@ def pretrain(
         "warmup": warmup,
         "decay_from": decay_from,
         "precision": precision,
+        "processes": processes,
         "seed": seed,
         "sample_every": sample_every,
         "save_every": save_every,

@@ -1,10 +1,15 @@
-"""What a look is made of, as the look encoder is asked to tell it."""
+"""What a look is made of, as numbers: what the base is prompted with while it learns to read."""
+
+import dataclasses
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from stylegan_cli.looks import colour_layers, drawn_layers, optical_layers
-from stylegan_cli.looks.drawing import Look
+from stylegan_cli.looks.drawing import Look, draw_look
 from stylegan_cli.looks.layers import Layer
+from stylegan_cli.randomness import numpy_generator
 
 _MODULES = (colour_layers, optical_layers, drawn_layers)
 LAYERS: tuple[type[Layer], ...] = tuple(
@@ -13,10 +18,85 @@ LAYERS: tuple[type[Layer], ...] = tuple(
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 )
-DESCRIPTION_DIM = len(LAYERS)
+_DRAWS = 1500  # looks over which each number is brought to mean 0 and deviation 1
+_WIDE = 4.0  # numbers that are drawn over a wider range than this count by their logarithm
 
 
 def describe(look: Look) -> np.ndarray:
-    """1 for each kind of layer that the look has, else 0, (DESCRIPTION_DIM,) float32."""
-    present = {type(layer) for layer in look.layers}
-    return np.array([kind in present for kind in LAYERS], np.float32)
+    """For each kind of layer whether the look has it, and its parameters, (DESCRIPTION_DIM,).
+
+    Presences are 0 or 1; parameters have mean 0 and deviation 1 over looks that have the layer, and
+    are 0 for one that has not. Of two layers of a kind the upper one counts. float32.
+    """
+    usual = _usual()
+    present = {type(layer): layer for layer in look.layers}
+    parts: list[np.ndarray] = []
+    for kind in LAYERS:
+        layer = present.get(kind)
+        if layer is None:
+            parts.append(np.zeros(1 + _WIDTHS[kind]))
+        else:
+            parts += [np.ones(1), usual[kind].standardise(_parameters(layer))]
+    return np.concatenate(parts).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Usual:
+    """How the parameters of a kind of layer are drawn, (N,) each."""
+
+    wide: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+
+    def standardise(self, values: np.ndarray) -> np.ndarray:
+        heard = np.where(self.wide, np.log(np.maximum(values, 1e-6)), values)
+        standard: np.ndarray = (heard - self.centre) / self.scale
+        return standard
+
+
+@cache
+def _usual() -> dict[type[Layer], _Usual]:
+    drawn: dict[type[Layer], list[np.ndarray]] = {kind: [] for kind in LAYERS}
+    for index in range(_DRAWS):
+        for layer in draw_look(numpy_generator(0, index, "description")).layers:
+            drawn[type(layer)].append(_parameters(layer))
+    usual = {}
+    for kind, rows in drawn.items():
+        values = np.stack(rows)
+        low, high = values.min(0), values.max(0)
+        wide = (low > 0) & (high > _WIDE * low)
+        heard = np.where(wide, np.log(np.maximum(values, 1e-6)), values)
+        usual[kind] = _Usual(wide, heard.mean(0), np.maximum(heard.std(0), 1e-3))
+    return usual
+
+
+def _parameters(layer: Layer) -> np.ndarray:
+    """The numbers of a layer; a word as one 1 among zeros. What has no fixed length is left out."""
+    hints = _hints(type(layer))
+    parts = [_numbers(getattr(layer, name), hint) for name, hint in hints.items() if _width(hint)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _numbers(value: Any, hint: Any) -> np.ndarray:
+    if get_origin(hint) is Literal:
+        return np.array([float(value == word) for word in get_args(hint)])
+    return np.ravel(np.asarray(value, np.float64))
+
+
+def _width(hint: Any) -> int:
+    if get_origin(hint) is Literal:
+        return len(get_args(hint))
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        return 0 if Ellipsis in inner else sum(map(_width, inner))
+    return 1
+
+
+def _hints(kind: type[Layer]) -> dict[str, Any]:
+    """The type of each parameter of a kind of layer, by name."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+
+
+_WIDTHS: dict[type[Layer], int] = {kind: sum(map(_width, _hints(kind).values())) for kind in LAYERS}
+DESCRIPTION_DIM = sum(1 + width for width in _WIDTHS.values())

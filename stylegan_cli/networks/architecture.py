@@ -26,7 +26,7 @@ class GeneratorConfig:
 
     code_dim: int = 128
     base_channels: int = 32  # at half resolution; doubles at each downsampling
-    blocks: int = 4  # residual blocks at an eighth of the resolution
+    blocks: int = 2  # residual blocks at an eighth of the resolution
     colour_channels: int = 32  # width of the per-pixel network
 
     def __post_init__(self) -> None:

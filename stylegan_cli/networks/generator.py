@@ -35,7 +35,7 @@ class ColourNetwork(nn.Module):
         self.leave = last(wide, 3, 1, config.code_dim)
 
     def forward(self, image: Tensor, mapped: Tensor, code: Tensor) -> Tensor:
-        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (B, code_dim). Returns toned."""
+        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (1, code_dim). Returns toned."""
         features = activate(self.enter(torch.cat([image, mapped], 1), code))
         features = activate(self.middle(features, code))
         return mapped + self.leave(features, code)  # type: ignore[no-any-return]
@@ -69,7 +69,7 @@ class ResidueNetwork(nn.Module):
         """The residue to add to `toned`.
 
         toned, image: (B, 3, H, W) in about [-1, 1], H and W multiples of 8.
-        condition: (B, code_dim + 1), code and log size. Returns (B, 3, H, W).
+        condition: (1, code_dim + 1), code and log size. Returns (B, 3, H, W).
         """
         packed = functional.pixel_unshuffle(torch.cat([toned, image], 1), 2)
         half = activate(self.enter(packed, condition))
@@ -95,11 +95,11 @@ class Generator(nn.Module):
     def forward(
         self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Repaint `image`; also return the toned image, its per-pixel part.
+        """Repaint pictures in one style; also return the toned image, its per-pixel part.
 
         image: (B, 3, H, W) float in [-1, 1]; H and W are multiples of 8.
-        matrix (B, 3, 3), offset (B, 3): the linear colour map on unit colours.
-        code: (B, code_dim), from LookEncoder. short_side: (B,) px of the whole picture.
+        matrix (1, 3, 3), offset (1, 3): the linear colour map on unit colours.
+        code: (1, code_dim), from LookEncoder. short_side: (1,) px of the whole pictures.
         """
         toned = self.colour(image, map_colours(image, matrix, offset), code)
         condition = torch.cat([code, log_size(short_side)], dim=1)

@@ -1,4 +1,8 @@
-"""Building blocks of the generator: convolutions that a style modulates, and their folded twins."""
+"""Building blocks of the generator: convolutions that a style modulates, and their folded twins.
+
+A call paints in one style, so a style is applied to the weights, which are few, and not to the
+features of every pixel: training runs the plain convolutions that painting does.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +14,8 @@ HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
 
 
 def activate(features: Tensor) -> Tensor:
-    """Leaky ReLU."""
-    return functional.leaky_relu(features, LEAK)
+    """Leaky ReLU, in place: it changes results of convolutions, which nobody else needs."""
+    return functional.leaky_relu(features, LEAK, inplace=True)
 
 
 class ModulatedConv(nn.Module):
@@ -33,15 +37,13 @@ class ModulatedConv(nn.Module):
         nn.init.zeros_(self.style.bias)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
-        """features: (B, C_in, H, W); condition: (B, condition_dim). Returns (B, C_out, H', W')."""
-        scale, shift = self.style(condition).float().split(self._split, dim=1)
-        scale = 1 + scale
-        energy = self.conv.weight.square().sum(dim=(2, 3)).float()
-        norm = GAIN * torch.rsqrt(scale.square() @ energy.T + 1e-8)
-        # Scaling what goes in and what comes out is scaling the weights, for a whole batch at once.
-        plain = self.conv(features * scale[..., None, None].to(features.dtype))
-        outer = norm[..., None, None].to(plain.dtype)
-        return torch.addcmul(shift[..., None, None].to(plain.dtype), plain, outer)
+        """features: (B, C_in, H, W); condition: (1, condition_dim). Returns (B, C_out, H', W')."""
+        scale, shift = self.style(condition)[0].float().split(self._split)
+        scaled = self.conv.weight * (1 + scale)[:, None, None]
+        energy = scaled.square().sum(dim=(1, 2, 3), keepdim=True)
+        weight = GAIN * torch.rsqrt(energy + 1e-8) * scaled
+        stride, padding = self.conv.stride, self.conv.padding
+        return functional.conv2d(features, weight, shift, stride, padding)
 
 
 class GatedConv(nn.Module):
@@ -57,9 +59,11 @@ class GatedConv(nn.Module):
         nn.init.zeros_(self.gate.bias)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
-        """features: (B, C_in, H, W); condition: (B, condition_dim). Returns (B, C_out, H, W)."""
-        scale, shift = self.gate(condition)[..., None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, self.conv(features), 1 + scale)
+        """features: (B, C_in, H, W); condition: (1, condition_dim). Returns (B, C_out, H, W)."""
+        scale, shift = self.gate(condition)[0].float().chunk(2)
+        weight = (1 + scale)[:, None, None, None] * self.conv.weight
+        bias = torch.addcmul(shift, 1 + scale, self.conv.bias)  # type: ignore[arg-type]
+        return functional.conv2d(features, weight, bias, padding=self.conv.padding)
 
 
 class FoldedConv(nn.Module):
@@ -85,7 +89,7 @@ class ResidualBlock(nn.Module):
         self.second = layer(channels, channels, 3, condition_dim)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
-        """features: (B, C, H, W); condition: (B, condition_dim). Returns (B, C, H, W)."""
+        """features: (B, C, H, W); condition: (1, condition_dim). Returns (B, C, H, W)."""
         inner = activate(self.first(features, condition))
         return (features + self.second(inner, condition)) * HALF_POWER  # type: ignore[no-any-return]
 
@@ -93,13 +97,13 @@ class ResidualBlock(nn.Module):
 def map_colours(image: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     """`u @ matrix + offset` on unit colours, applied to an image in [-1, 1].
 
-    image: (B, 3, H, W); matrix: (B, 3, 3); offset: (B, 3). Returns (B, 3, H, W), not clipped.
+    image: (B, 3, H, W); matrix: (1, 3, 3); offset: (1, 3). Returns (B, 3, H, W), not clipped.
     """
     # With u = (x + 1) / 2 the map is x @ matrix + (1 @ matrix + 2 offset - 1).
     shift = matrix.sum(dim=1) + 2 * offset - 1
-    return torch.einsum("bchw,bcd->bdhw", image, matrix) + shift[..., None, None]
+    return functional.conv2d(image, matrix.mT[0, :, :, None, None], shift[0])
 
 
 def log_size(short_side: Tensor) -> Tensor:
-    """What the generator is told of a picture's scale: log(short side / 256), shape (B, 1)."""
+    """What the generator is told of a picture's scale: log(short side / 256), shape (1, 1)."""
     return torch.log(short_side.float() / 256)[:, None]

@@ -1,0 +1,60 @@
+"""Settings of a pre-training run."""
+
+from dataclasses import dataclass
+
+from stylegan_cli.errors import ConfigError
+from stylegan_cli.paired_data import DrawConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainConfig:
+    """A run of `influ pretrain`; travels in every checkpoint."""
+
+    steps: int | None = None  # fixed from the time limit where not given
+    time_limit_s: float = 36000.0
+    looks: int = 8
+    pictures: int = 3  # on each of a look's two sides
+    size: int = 96  # px
+    lr: float = 7e-4
+    warmup: int = 100
+    decay_from: float = 0.6
+    ema: float = 0.998
+    toned_weight: float = 0.4  # of the loss on the per-pixel part alone
+    gradient_weight: float = 0.5
+    coarse_weight: float = 0.5
+    prompted: float = 0.5  # share of paintings led by the look's true description, at first
+    prompted_until: float = 0.6  # share of the steps after which none is
+    imitation_weight: float = 0.3  # of the encoder's distance to the prompter; ends likewise
+    clip_norm: float = 1.0
+    precision: str = "auto"
+    processes: int = 0  # that share each step's looks; 0 for one per core, on a GPU one
+    workers: int = 0  # that draw looks ahead, for each process; 0 draws in the process itself
+    seed: int = 0
+    sample_every: int = 500
+    save_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("looks", "pictures"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("processes", "workers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.processes and self.looks % self.processes:
+            raise ConfigError(
+                f"looks must be a multiple of processes, got {self.looks} and {self.processes}"
+            )
+        if self.size % 8 or self.size < 64:
+            raise ConfigError(f"size must be a multiple of 8 from 64 on, got {self.size}")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ConfigError(f"precision must be auto, fp32 or bf16, got {self.precision}")
+
+    def draws(self) -> DrawConfig:
+        """The part of the config that decides what is drawn."""
+        return DrawConfig(looks=self.looks, pictures=self.pictures, size=self.size, seed=self.seed)
+
+    def guidance(self, step: int, total_steps: int | None) -> float:
+        """How much the true descriptions still help: from 1 at first to 0 at `prompted_until`."""
+        if total_steps is None:
+            return 1.0
+        return max(0.0, 1 - step / max(1e-9, self.prompted_until * total_steps))

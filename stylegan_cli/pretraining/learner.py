@@ -1,0 +1,118 @@
+"""What learns in pre-training: the base, and a prompter that leads it at first."""
+
+from collections.abc import Mapping
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stylegan_cli.colour import STATISTICS_DIM
+from stylegan_cli.looks import DESCRIPTION_DIM
+from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
+from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.look_encoder import LookEncoder
+from stylegan_cli.pretraining.config import PretrainConfig
+
+PROMPTER_WIDTH = 256
+
+
+class Painting(NamedTuple):
+    """Results, per-pixel parts and truths, (N, 3, S, S) in [-1, 1] each."""
+
+    result: Tensor
+    toned: Tensor
+    truth: Tensor
+
+
+class Base(nn.Module):
+    """Generator and look encoder, trained as one."""
+
+    def __init__(self, generator: GeneratorConfig, encoder: LookEncoderConfig) -> None:
+        super().__init__()
+        self.generator = Generator(generator)
+        self.encoder = LookEncoder(encoder)
+
+    def read(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """A code for each side of each look, (L, 2, code_dim), from its styled pictures."""
+        pooled = self.moments(batch)
+        codes = self.encoder(pooled.flatten(0, 1), batch["statistics"].flatten(0, 1))
+        return codes.float().view(*pooled.shape[:2], -1)  # type: ignore[no-any-return]
+
+    def moments(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the encoder sees of each side, pooled over its pictures: (L, 2, moments_dim)."""
+        rows = self.encoder.features(signed(batch["references"]))
+        return rows.view(*batch["references"].shape[:3], -1).mean(2)  # type: ignore[no-any-return]
+
+    def paint(self, batch: Mapping[str, Tensor], codes: Tensor) -> Painting:
+        """Each side's code painted on the photos of the other side; N = L * 2 * K pictures."""
+        painted = []
+        for look, side in product(*map(range, codes.shape[:2])):
+            result, toned = self.generator(
+                signed(batch["photos"][look, 1 - side]),
+                batch["matrix"][look, side][None],
+                batch["offset"][look, side][None],
+                codes[look, side][None],
+                batch["short_side"][look][None],
+            )
+            painted.append((result.float(), toned.float(), signed(batch["truths"][look, 1 - side])))
+        return Painting(*map(torch.cat, zip(*painted, strict=True)))
+
+
+class Learner(nn.Module):
+    """A base and its prompter, which tells the generator a look's true description as a code.
+
+    A generator that is led learns to draw before anybody can read, and the encoder learns what a
+    generator wants to know: privileged learning (Vapnik & Vashist 2009), as teacher and student.
+    """
+
+    def __init__(self, base: Base, config: PretrainConfig) -> None:
+        super().__init__()
+        self.base = base
+        self.config = config
+        self.prompter = nn.Sequential(
+            nn.Linear(DESCRIPTION_DIM, PROMPTER_WIDTH),
+            nn.SiLU(),
+            nn.Linear(PROMPTER_WIDTH, base.generator.config.code_dim),
+        )
+        last: nn.Linear = self.prompter[-1]  # type: ignore[assignment]
+        nn.init.normal_(last.weight, std=4 / PROMPTER_WIDTH**0.5)  # codes of about 1
+
+    def forward(
+        self, batch: Mapping[str, Tensor], prompted: Tensor, guidance: float
+    ) -> dict[str, Tensor]:
+        """The terms of the loss.
+
+        prompted: (L, 2) 1 where the prompter leads, else 0. guidance: weight of the imitation.
+        """
+        read = self.base.read(batch)
+        told = self.prompter(batch["description"]).float()[:, None].expand_as(read)
+        codes = torch.lerp(read, told, prompted[..., None])
+        # Detached: the prompter serves the generator and must not come to meet the encoder.
+        imitation = functional.mse_loss(read, told.detach())
+        terms = pair_losses(self.base.paint(batch, codes), self.config)
+        return terms | {"imitation": self.config.imitation_weight * guidance * imitation}
+
+
+def default_base() -> Base:
+    """The base at its default size, untrained."""
+    return Base(GeneratorConfig(), LookEncoderConfig(statistics_dim=STATISTICS_DIM))
+
+
+def pair_losses(painting: Painting, config: PretrainConfig) -> dict[str, Tensor]:
+    """L1 at two scales, L1 of gradients (so that lines stay sharp), L1 of the per-pixel part."""
+    result, toned, truth = painting
+    coarse = functional.l1_loss(functional.avg_pool2d(result, 4), functional.avg_pool2d(truth, 4))
+    across = functional.l1_loss(result.diff(dim=3), truth.diff(dim=3))
+    down = functional.l1_loss(result.diff(dim=2), truth.diff(dim=2))
+    return {
+        "residue": functional.l1_loss(result, truth) + config.coarse_weight * coarse,
+        "toned": config.toned_weight * functional.l1_loss(toned, truth),
+        "gradient": config.gradient_weight * (across + down),
+    }
+
+
+def signed(pixels: Tensor) -> Tensor:
+    """(..., H, W, 3) uint8 → (N, 3, H, W) float in [-1, 1], channels last."""
+    return pixels.flatten(0, -4).permute(0, 3, 1, 2).float() / 127.5 - 1

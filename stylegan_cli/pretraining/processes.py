@@ -1,0 +1,102 @@
+"""Several processes that learn as one: each draws its share of a step, gradients are averaged."""
+
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+PATIENCE = timedelta(minutes=10)  # with another process: validation takes a while
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Which of how many processes this is."""
+
+    rank: int
+    size: int
+
+    def share(self, module: nn.Module) -> nn.Module:
+        """`module` with the first process's weights, and gradients averaged over all processes."""
+        return module if self.size == 1 else DistributedDataParallel(module)
+
+    def tell(self, total_steps: int | None, last: bool) -> None:
+        """As the first process: what every process is to know before the next step."""
+        if self.size > 1:
+            dist.broadcast(torch.tensor([total_steps or 0, int(last)]), 0)
+
+    def hear(self) -> tuple[int | None, bool]:
+        """As another process: what the first one tells, the number of steps and whether to end."""
+        told = torch.zeros(2, dtype=torch.int64)
+        dist.broadcast(told, 0)
+        total_steps, last = told.tolist()
+        return total_steps or None, bool(last)
+
+
+def lone() -> Team:
+    """A process by itself."""
+    return Team(0, 1)
+
+
+@contextmanager
+def team_of(size: int, follow: Callable[..., None], arguments: tuple[Any, ...]) -> Iterator[Team]:
+    """Start `size - 1` processes that call `follow(team, *arguments)`; this one is the first.
+
+    Each computes in one thread. They end with this block, and with this process.
+    """
+    threads = torch.get_num_threads()
+    context = torch.multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="influ-") as place:
+        meeting = Path(place) / "meeting"
+        others = [
+            context.Process(
+                target=_join, args=(Team(rank, size), meeting, follow, arguments), daemon=True
+            )
+            for rank in range(1, size)
+        ]
+        for other in others:
+            other.start()
+        _meet(Team(0, size), meeting)
+        try:
+            yield Team(0, size)
+            for other in others:
+                other.join(PATIENCE.total_seconds())
+        finally:
+            for other in others:
+                other.kill()
+                other.join()
+            dist.destroy_process_group()
+            torch.set_num_threads(threads)
+
+
+def _join(
+    team: Team, meeting: Path, follow: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    # Ctrl-C and a stop of the whole process group reach every process: the first alone decides.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    _meet(team, meeting)
+    follow(team, *arguments)
+    dist.destroy_process_group()
+
+
+def _meet(team: Team, meeting: Path) -> None:
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    dist.init_process_group(
+        "gloo",
+        init_method=meeting.as_uri(),
+        rank=team.rank,
+        world_size=team.size,
+        timeout=PATIENCE,
+    )

@@ -1,0 +1,79 @@
+"""How good a base is on looks and pictures that no step draws."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stylegan_cli.networks.layers import map_colours
+from stylegan_cli.paired_data import Batch, Domains, PairedLooks
+from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.pretraining.config import PretrainConfig
+from stylegan_cli.pretraining.learner import Painting, signed
+
+VALIDATION_STEPS = 6  # batches
+VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain")
+
+Paint = Callable[[Mapping[str, Tensor]], Painting]
+
+
+def validation_looks(domains: Domains, config: PretrainConfig) -> Iterator[Batch]:
+    """Batches of pictures kept aside and of looks that no training step draws."""
+    looks = PairedLooks(domains, config.draws(), purpose="validation looks")
+    return (looks[index] for index in range(VALIDATION_STEPS))
+
+
+def validate(paint: Paint, batches: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """PSNR in dB, beside that of the linear map alone and of the result without the residue.
+
+    val_residue_gain: dB by which the residue betters the toned image, the mean of the upper half,
+    where looks have lines or glow.
+    """
+    rows = []
+    for batch in batches:
+        result, toned, truth = paint(batch)
+        images = (result, linearly_mapped(batch), toned)
+        rows.append(torch.stack([_psnr(image, truth) for image in images]))
+    table = torch.cat(rows, dim=1)
+    gains = (table[0] - table[2]).sort().values
+    means = zip(VALIDATION_COLUMNS, table.mean(1).tolist(), strict=False)
+    return {**dict(means), "val_residue_gain": gains[len(gains) // 2 :].mean().item()}
+
+
+def linearly_mapped(batch: Mapping[str, Tensor]) -> Tensor:
+    """The photos after the linear colour map alone, in the order of Base.paint."""
+    photos = batch["photos"].flip(1)  # each side's map is for the other side's photos
+    pictures = photos.shape[2]
+    sides = zip(
+        signed(photos).split(pictures),
+        batch["matrix"].flatten(0, 1),
+        batch["offset"].flatten(0, 1),
+        strict=True,
+    )
+    return torch.cat([map_colours(image, m[None], o[None]) for image, m, o in sides])
+
+
+def write_samples(paint: Paint, batch: Mapping[str, Tensor], path: Path) -> None:
+    """A sheet with a row per look: what was read, the photo, the result and the truth."""
+    from PIL import Image
+
+    looks, _, pictures = batch["photos"].shape[:3]
+    result = paint(batch).result
+    painted = result.view(looks, 2, pictures, *result.shape[1:])
+    pixels = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1)
+    columns = (
+        batch["references"][:, 0, 0],
+        batch["photos"][:, 1, 0],
+        pixels[:, 0, 0],
+        batch["truths"][:, 1, 0],
+    )
+    rows = [[column[look].cpu().numpy() for column in columns] for look in range(looks)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(contact_sheet(rows, tile=160)).save(path)
+
+
+def _psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """Of each picture, dB, (N,); both in [-1, 1]."""
+    error = ((image.clamp(-1, 1) - truth) / 2).square().mean(dim=(1, 2, 3))
+    return -10 * torch.log10(error.clamp(min=1e-10))
