@@ -37,8 +37,9 @@ Domains = Mapping[str, Sequence[Path]]
 class DrawConfig:
     """How much one training step draws."""
 
-    looks: int = 8  # per step
-    pictures: int = 3  # on each of a look's two sides
+    looks: int = 12  # per step
+    pictures: int = 3  # to read, on each of a look's two sides
+    targets: int = 1  # of them to paint, too
     size: int = 96  # px, of every crop
     seed: int = 0
 
@@ -80,8 +81,8 @@ class PairedLooks(Dataset[Batch]):
     """Item `step` is the batch of that step; see `__getitem__` for its arrays.
 
     Each look has two sides, disjoint sets of pictures: what is read from one side's styled pictures
-    is painted on the other side's photos, and the other way round, so that every picture
-    teaches twice. share: (k, n), every n-th look of a step from the k-th on.
+    is painted on the other side's photos, and the other way round, so that pictures teach twice.
+    share: (k, n), every n-th look of a step from the k-th on.
     """
 
     def __init__(
@@ -100,10 +101,10 @@ class PairedLooks(Dataset[Batch]):
         return PicturePool(self._domains)
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of `step`: L looks with two sides of K pictures each, S px crops.
+        """The batch of `step`: L looks with two sides of K pictures to read and B to paint, S px.
 
         references (L, 2, K, S, S, 3) uint8: styled pictures of each side for the encoder to read,
-        at ENCODER_SHORT_SIDE; photos, truths (L, 2, K, S, S, 3) uint8: pictures of each side before
+        at ENCODER_SHORT_SIDE; photos, truths (L, 2, B, S, S, 3) uint8: pictures of each side before
         and after the look, at short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix
         (L, 2, 3, 3), offset (L, 2, 3): of each side's styled colours, the other side's photos
         being the content; description (L, DESCRIPTION_DIM), see looks.
@@ -122,10 +123,11 @@ class PairedLooks(Dataset[Batch]):
         maps = [linear_map(*colours) for colours in zip(before, after, strict=True)]
         shown = [[side[k % len(side)] for k in range(config.pictures)] for side in creators]
         read = self._styled_crops(look, shown, ENCODER_SHORT_SIDE, rng)
-        painted = read
+        targets = [side[: config.targets] for side in shown]
+        painted = read.first(config.targets)
         if rng.random() < OTHER_SCALES:
-            largest = min(min(pool.pictures[i].shape[:2]) for side in shown for i in side)
-            painted = self._styled_crops(look, shown, min(largest, _draw_short_side(rng)), rng)
+            largest = min(min(pool.pictures[i].shape[:2]) for side in targets for i in side)
+            painted = self._styled_crops(look, targets, min(largest, _draw_short_side(rng)), rng)
         return {
             "references": np.stack([[_recompress(p, rng) for p in side] for side in read.truths]),
             "photos": painted.photos,
@@ -192,6 +194,10 @@ class _StyledCrops:
     photos: np.ndarray
     truths: np.ndarray
     short_side: float
+
+    def first(self, count: int) -> "_StyledCrops":
+        """The first `count` of each side."""
+        return _StyledCrops(self.photos[:, :count], self.truths[:, :count], self.short_side)
 
 
 def seed_worker(worker: int) -> None:

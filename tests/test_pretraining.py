@@ -77,12 +77,12 @@ def domains() -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="module")
 def batch(domains: dict[str, list[Path]]) -> dict[str, np.ndarray]:
-    return PairedLooks(domains, DrawConfig(looks=3, pictures=2, size=64))[1]
+    return PairedLooks(domains, DrawConfig(looks=3, pictures=3, targets=2, size=64))[1]
 
 
 def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
     assert {name: value.shape for name, value in batch.items()} == {
-        "references": (3, 2, 2, 64, 64, 3),
+        "references": (3, 2, 3, 64, 64, 3),
         "photos": (3, 2, 2, 64, 64, 3),
         "truths": (3, 2, 2, 64, 64, 3),
         "short_side": (3,),
@@ -108,7 +108,7 @@ def test_a_batch_depends_on_seed_and_step_alone(domains: dict[str, list[Path]]) 
 def test_processes_share_the_looks_that_one_would_draw(
     domains: dict[str, list[Path]], batch: dict[str, np.ndarray]
 ) -> None:
-    config = DrawConfig(looks=3, pictures=2, size=64)
+    config = DrawConfig(looks=3, pictures=3, targets=2, size=64)
     shares = [PairedLooks(domains, config, share=(k, 2))[1] for k in range(2)]
     for name, whole in batch.items():
         np.testing.assert_array_equal(shares[0][name], whole[0::2])
@@ -203,6 +203,7 @@ def test_guidance_ends_where_it_is_told_to() -> None:
         {"size": 32},
         {"looks": 0},
         {"looks": 3, "processes": 2},
+        {"targets": 4},
         {"processes": -1},
         {"precision": "fp8"},
     ],
@@ -294,10 +295,9 @@ def test_two_processes_learn_what_one_does(
     ends = []
     for processes in (1, 2):
         place = tmp_path / str(processes)
-        config = PretrainConfig(
-            **TINY, steps=1, warmup=0, sample_every=0, processes=processes, prompted=0
-        )
+        config = PretrainConfig(**TINY, steps=1, warmup=0, sample_every=0, processes=processes)
         assert pretrain(domains, place, config, init=tensors)
+        assert load_config(place)["prompted"] == 0  # what reads already is not led
         state = load_latest_checkpoint(place)
         assert state is not None
         ends.append(state["base"])

@@ -12,8 +12,9 @@ class PretrainConfig:
 
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 36000.0
-    looks: int = 8
-    pictures: int = 3  # on each of a look's two sides
+    looks: int = 12
+    pictures: int = 3  # to read, on each of a look's two sides
+    targets: int = 1  # of them to paint, too: more looks teach more than more pictures of each
     size: int = 96  # px
     lr: float = 7e-4
     warmup: int = 100
@@ -34,9 +35,13 @@ class PretrainConfig:
     save_every: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("looks", "pictures"):
+        for name in ("looks", "pictures", "targets"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.targets > self.pictures:
+            raise ConfigError(
+                f"targets must be at most pictures, got {self.targets} and {self.pictures}"
+            )
         for name in ("processes", "workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -46,7 +46,7 @@ class Base(nn.Module):
         return rows.view(*batch["references"].shape[:3], -1).mean(2)  # type: ignore[no-any-return]
 
     def paint(self, batch: Mapping[str, Tensor], codes: Tensor) -> Painting:
-        """Each side's code painted on the photos of the other side; N = L * 2 * K pictures."""
+        """Each side's code painted on the photos of the other side; N = L * 2 * B pictures."""
         painted = []
         for look, side in product(*map(range, codes.shape[:2])):
             result, toned = self.generator(
@@ -75,9 +75,9 @@ class Learner(nn.Module):
             nn.Linear(DESCRIPTION_DIM, PROMPTER_WIDTH),
             nn.SiLU(),
             nn.Linear(PROMPTER_WIDTH, base.generator.config.code_dim),
+            # Small codes lead nobody: the residue learns ten times as slowly.
+            nn.LayerNorm(base.generator.config.code_dim, elementwise_affine=False),
         )
-        last: nn.Linear = self.prompter[-1]  # type: ignore[assignment]
-        nn.init.normal_(last.weight, std=4 / PROMPTER_WIDTH**0.5)  # codes of about 1
 
     def forward(
         self, batch: Mapping[str, Tensor], prompted: Tensor, guidance: float

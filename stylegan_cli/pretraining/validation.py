@@ -12,7 +12,7 @@ from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.learner import Painting, signed
 
-VALIDATION_STEPS = 6  # batches
+VALIDATION_STEPS = 4  # batches
 VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain")
 
 Paint = Callable[[Mapping[str, Tensor]], Painting]
