@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": "evaluate:evaluate",
     "export": "export:export",
     "info": "info:info",
+    "bench": "bench:bench",
 }
 
 # `influ styles` alone lists; its other verbs are rows of their own.

@@ -79,6 +79,11 @@ def open_backend(
     return OnnxBackend(base, threads)
 
 
+def installed_backends() -> list[Name]:
+    """Those that can be opened here and load no torch."""
+    return ["onnx"] if find_spec("openvino") is None else ["onnx", "openvino"]
+
+
 def refuse_int8(precision: Precision, name: str) -> None:
     """Raises UsageError where a backend without int8 is asked for it."""
     if precision == "int8":

@@ -1,0 +1,47 @@
+"""How long the same work takes, run after run. Loads nothing: small processes use it too."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that the same work took, run after run, and the first time, which warms up."""
+
+    seconds: tuple[float, ...]
+    warm_up_s: float
+
+    @property
+    def least_s(self) -> float:
+        """What it takes when nothing comes in between."""
+        return min(self.seconds)
+
+    @property
+    def median_s(self) -> float:
+        """What it usually takes."""
+        return statistics.median(self.seconds)
+
+    def record(self) -> dict[str, float]:
+        """The figures as JSON has them, in seconds."""
+        figures = {"median_s": self.median_s, "least_s": self.least_s, "warm_up_s": self.warm_up_s}
+        rounded = {name: round(value, 5) for name, value in figures.items()}
+        return {"runs": len(self.seconds), **rounded}
+
+
+def time_runs(
+    work: Callable[[], object], *, least: int = 3, most: int = 20, budget_s: float = 1.0
+) -> Timing:
+    """Run `work` once to warm up, then `least` times, and on to `most` within `budget_s`."""
+    warm_up_s = _seconds(work)
+    seconds: list[float] = []
+    while len(seconds) < least or (len(seconds) < most and sum(seconds) < budget_s):
+        seconds.append(_seconds(work))
+    return Timing(tuple(seconds), warm_up_s)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
