@@ -28,6 +28,8 @@ COMMANDS = {
     "stylize": "stylize:stylize",
     "video": "video:video",
     "generate": "generate:generate",
+    "sheet": "sheet:sheet",
+    "compare": "compare:compare",
     "prep": "prep:prep",
     "train": "train:train",
     "pretrain": "pretrain:pretrain",

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,18 @@ def find_look(look: str | None, model: Path | None = None) -> tuple[Base, Style]
     shares = parse_mix(look)
     base, styles = find_styles([name for name, _ in shares], model)
     return base, mix(styles, [weight for _, weight in shares])
+
+
+def find_looks(looks: Sequence[str], model: Path | None = None) -> tuple[Base, list[Style]]:
+    """Several looks of one base, each found as by `find_look`, from one reading of the model."""
+    mixes = [parse_mix(look) for look in looks]
+    base, styles = find_styles([name for shares in mixes for name, _ in shares], model)
+    parts = iter(styles)
+    found = []
+    for look, shares in zip(looks, mixes, strict=True):
+        mixed = list(islice(parts, len(shares)))
+        found.append(mix(mixed, [w for _, w in shares]) if is_mix(look) else mixed[0])
+    return base, found
 
 
 def name_of(look: str | None) -> str:

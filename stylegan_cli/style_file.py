@@ -427,6 +427,8 @@ def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
 
 
 def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
+    if document.get("kind") == "style":
+        return [document.get("creator")]
     creators = document.get("creators", [])
     if not isinstance(creators, list) or len(creators) > MOST_CREATORS:
         raise StyleFileError(f"the list of creators inside {path} is damaged")

@@ -15,7 +15,7 @@ from stylegan_cli.colour import with_luma_of
 from stylegan_cli.devices import resolve_device, resolve_threads
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
-from stylegan_cli.mixing import find_look
+from stylegan_cli.mixing import find_look, find_looks
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import AiLabel, Picture
 from stylegan_cli.randomness import numpy_generator
@@ -219,6 +219,25 @@ def open_stylizer(
         threads=threads,
     )
     return stylizer if seed is None else stylizer.varied(seed)
+
+
+def open_stylizers(
+    names: Sequence[str],
+    *,
+    model: Path | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    strength: float = 1.0,
+    preserve_colour: bool = False,
+) -> list[Stylizer]:
+    """A stylizer for each of several styles or mixes, as by `open_stylizer`, on one backend."""
+    place = resolve_device(device, needs_torch=backend == "torch")
+    base, styles = find_looks(names, model)
+    runner = open_backend(base, backend, place)
+    # 32 bits: preparing 8 for each of the looks would take longer than the pictures do.
+    return [
+        Stylizer(base, style, runner, strength, preserve_colour=preserve_colour) for style in styles
+    ]
 
 
 def vary(style: Style, seed: int) -> Style:

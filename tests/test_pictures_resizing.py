@@ -158,3 +158,16 @@ def test_a_contact_sheet_has_every_picture_in_its_place() -> None:
     assert (labelled[:, :left] < 128).any()
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([])
+
+
+def test_a_contact_sheet_has_low_rows_for_low_pictures_and_names_below_them() -> None:
+    red = np.full((50, 100, 3), (255, 0, 0), np.uint8)
+    bare = contact_sheet([[red], [red, red]], tile=64, gap=4)
+    assert bare.shape == (4 + 2 * 36, 4 + 2 * 68, 3)
+    named = contact_sheet([[red], [red, red]], tile_labels=[["a"], ["b", "c"]], tile=64, gap=4)
+    step = (named.shape[0] - 4) // 2
+    for row, column, is_there in ((0, 0, True), (0, 1, False), (1, 0, True), (1, 1, True)):
+        below = named[4 + step * row + 33 : 4 + step * (row + 1), 4 + 68 * column :][:, :64]
+        assert (below < 128).any() == is_there
+        shown = named[4 + step * row : 4 + step * row + 32, 4 + 68 * column :][:, :64]
+        assert (shown == (255, 0, 0)).all() == is_there

@@ -12,6 +12,7 @@ from stylegan_cli.batches.outcomes import (
 )
 from stylegan_cli.batches.planning import STREAM, Job, Naming, Planner, ending_of, plan_batch
 from stylegan_cli.batches.running import FileOptions, IfThere, default_workers, run_batch
+from stylegan_cli.batches.sheets import write_style_sheet
 from stylegan_cli.batches.variations import write_variations
 from stylegan_cli.batches.watching import watch_folders
 
@@ -35,5 +36,6 @@ __all__ = [
     "run_batch",
     "summary",
     "watch_folders",
+    "write_style_sheet",
     "write_variations",
 ]

@@ -26,7 +26,7 @@ from stylegan_cli.pictures.resizing import (
     resize_within,
     size_for_short_side,
 )
-from stylegan_cli.pictures.sheets import contact_sheet
+from stylegan_cli.pictures.sheets import contact_sheet, side_by_side
 from stylegan_cli.pictures.writing import check_target, write_picture, write_whole
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "resize",
     "resize_short_side",
     "resize_within",
+    "side_by_side",
     "size_for_short_side",
     "to_unit",
     "write_picture",

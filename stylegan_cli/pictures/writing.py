@@ -4,11 +4,11 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from stylegan_cli.errors import OutputExistsError, PictureError
+from stylegan_cli.errors import OutputExistsError, PictureError, UsageError
 from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import format_of
 from stylegan_cli.pictures.picture import Picture
@@ -55,8 +55,11 @@ def write_picture(
         target.write(data)
 
 
-def check_target(target: Path, *, overwrite: bool = False) -> None:
-    """Refuse a target before any work: one that is there, a link, a folder, or in no folder."""
+def check_target(target: Path, *, overwrite: bool = False, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a target before any work: one that is there, a link, a folder, or in no folder.
+
+    inputs: files that are never written onto, whatever `overwrite` says.
+    """
     try:
         status = target.lstat()
     except FileNotFoundError:
@@ -73,6 +76,8 @@ def check_target(target: Path, *, overwrite: bool = False) -> None:
         )
     if not stat.S_ISREG(status.st_mode):
         raise PictureError(f"{target} is there already and is no regular file: choose another name")
+    if any(given.exists() and given.samefile(target) for given in inputs):
+        raise UsageError(f"{target} is an input and is not written over: choose another name")
     if not overwrite:
         raise OutputExistsError(
             f"{target} is there already: use --overwrite, or choose another name"

@@ -1,0 +1,42 @@
+"""`influ compare`: a picture before and after."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylegan_cli.commands.common import Json, Overwrite, emit
+
+
+def compare(
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE", show_default=False, help="The picture as it was.")
+    ],
+    after: Annotated[
+        Path, typer.Argument(metavar="AFTER", show_default=False, help="What became of it.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            show_default="STEM_compare.html beside AFTER",
+            help="Page (.html) with a slider, or picture with both side by side.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Show a picture before and after: on a page with a slider, or side by side in one picture.
+
+    The page holds its pictures and needs no network.
+    """
+    from stylegan_cli.comparing import write_comparison
+
+    target = out or after.with_name(f"{before.stem}_compare.html")
+    write_comparison(before, after, target, overwrite=overwrite)
+    if as_json:
+        emit({"before": str(before), "after": str(after), "comparison": str(target)}, as_json)
+    else:
+        sys.stdout.write(f"{target}\n")
