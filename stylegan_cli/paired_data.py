@@ -37,9 +37,9 @@ Domains = Mapping[str, Sequence[Path]]
 class DrawConfig:
     """How much one training step draws."""
 
-    looks: int = 12  # per step
+    looks: int = 8  # per step
     pictures: int = 3  # to read, on each of a look's two sides
-    targets: int = 1  # of them to paint, too
+    targets: int = 3  # of them to paint, too
     size: int = 96  # px, of every crop
     seed: int = 0
 

@@ -29,8 +29,8 @@ def pretrain(
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time limit.")] = None,
     time_limit: Annotated[str, typer.Option(help="Like 90s, 30m or 10h.")] = "10h",
     size: Annotated[int, typer.Option(help="Crops, px; a multiple of 8.")] = 96,
-    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 12,
-    lr_g: Annotated[float, typer.Option(help="Learning rate.")] = 7e-4,
+    batch: Annotated[int, typer.Option(min=1, help="Looks drawn per step.")] = 8,
+    lr_g: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
     warmup: Annotated[int, typer.Option(min=0, help="Steps of rising learning rate.")] = 100,
     decay_from: Annotated[

@@ -12,6 +12,8 @@ LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
 MOST_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
+BANDS = 3  # of detail that a new generator is shown
+MOST_BANDS = 3  # the coarsest is of pictures halved three times
 
 
 def _require_positive(config: object, names: tuple[str, ...]) -> None:
@@ -28,17 +30,27 @@ class GeneratorConfig:
     base_channels: int = 32  # at half resolution; doubles at each downsampling
     blocks: int = 2  # residual blocks at an eighth of the resolution
     colour_channels: int = 32  # width of the per-pixel network
+    bands: int = 0  # of the photo's luma that the residue is shown apart; older files say nothing
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
         if self.blocks > MOST_BLOCKS:
             raise ConfigError(f"blocks must be at most {MOST_BLOCKS}, got {self.blocks}")
+        if not 0 <= self.bands <= MOST_BANDS:
+            raise ConfigError(f"bands must be from 0 to {MOST_BANDS}, got {self.bands}")
 
     @property
     def reach(self) -> int:
         """How far from its own place a result pixel looks, at most, in px; a multiple of STRIDE."""
-        # Two 3x3 convolutions a block at an eighth of the size; the others see 32 px together.
-        return 2 * STRIDE * self.blocks + 32
+        # Two 3x3 convolutions a block at an eighth of the size; the others see 32 px together, and
+        # a band as far as two pixels of the size it is made at.
+        band = 2 * STRIDE if self.bands else 0
+        return 2 * STRIDE * self.blocks + 32 + band
+
+    @property
+    def entering(self) -> int:
+        """Channels that enter the residue at half the size: toned, photo, and bands of luma."""
+        return 24 + (3 + self.bands if self.bands else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +116,7 @@ def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ..
 
 def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
-    plan = [("enter", 24, one), ("down_two", one, two), ("down_four", two, four)]
+    plan = [("enter", config.entering, one), ("down_two", one, two), ("down_four", two, four)]
     for index in range(config.blocks):
         plan += [(f"blocks.{index}.first", four, four), (f"blocks.{index}.second", four, four)]
     plan += [("up_two", four, two), ("up_one", two, one), ("finish", one, one)]

@@ -12,20 +12,21 @@ class PretrainConfig:
 
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 36000.0
-    looks: int = 12
+    looks: int = 8
     pictures: int = 3  # to read, on each of a look's two sides
-    targets: int = 1  # of them to paint, too: more looks teach more than more pictures of each
+    targets: int = 3  # of them to paint, too
     size: int = 96  # px
-    lr: float = 7e-4
+    lr: float = 1e-3
     warmup: int = 100
     decay_from: float = 0.6
     ema: float = 0.998
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
     coarse_weight: float = 0.5
-    prompted: float = 0.5  # share of paintings led by the look's true description, at first
+    prompted: float = 1.0  # share of paintings led by the look's true description, at first
+    prompted_fully: float = 0.2  # share of the steps after which it falls
     prompted_until: float = 0.6  # share of the steps after which none is
-    imitation_weight: float = 0.3  # of the encoder's distance to the prompter; ends likewise
+    imitation_weight: float = 0.3  # of the encoder's distance to the prompter; falls likewise
     clip_norm: float = 1.0
     precision: str = "auto"
     processes: int = 0  # that share each step's looks; 0 for one per core, on a GPU one
@@ -59,7 +60,8 @@ class PretrainConfig:
         return DrawConfig(looks=self.looks, pictures=self.pictures, size=self.size, seed=self.seed)
 
     def guidance(self, step: int, total_steps: int | None) -> float:
-        """How much the true descriptions still help: from 1 at first to 0 at `prompted_until`."""
+        """How much the true descriptions still help: 1 at first, 0 from `prompted_until` on."""
         if total_steps is None:
             return 1.0
-        return max(0.0, 1 - step / max(1e-9, self.prompted_until * total_steps))
+        fall = max(1e-9, self.prompted_until - self.prompted_fully)
+        return min(1.0, max(0.0, (self.prompted_until - step / total_steps) / fall))
