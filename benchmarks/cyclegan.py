@@ -23,7 +23,7 @@ from stylegan_cli.losses import (
     generator_gan_loss,
     identity_loss,
 )
-from stylegan_cli.networks.architecture import BANDS, STRIDE, GeneratorConfig
+from stylegan_cli.networks.architecture import STRIDE, GeneratorConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.pictures import resize_short_side
 from stylegan_cli.training.players import uses_bf16
@@ -64,7 +64,7 @@ class OurNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        config = GeneratorConfig(bands=BANDS)
+        config = GeneratorConfig.newest()
         self.generator = Generator(config)
         self.code = nn.Parameter(torch.zeros(1, config.code_dim))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from stylegan_cli.errors import ConfigError
 
@@ -12,7 +13,6 @@ LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
 MOST_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
-BANDS = 3  # of detail that a new generator is shown
 MOST_BANDS = 3  # the coarsest is of pictures halved three times
 
 
@@ -30,7 +30,14 @@ class GeneratorConfig:
     base_channels: int = 32  # at half resolution; doubles at each downsampling
     blocks: int = 2  # residual blocks at an eighth of the resolution
     colour_channels: int = 32  # width of the per-pixel network
-    bands: int = 0  # of the photo's luma that the residue is shown apart; older files say nothing
+    # What files of before say nothing about; `newest` has both.
+    bands: int = 0  # of the photo's luma that the residue is shown apart
+    gates_inputs: bool = False  # a style weighs the input channels of the last layers, too
+
+    @classmethod
+    def newest(cls) -> Self:
+        """What a base is begun with today."""
+        return cls(bands=3, gates_inputs=True)
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
@@ -111,7 +118,8 @@ def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ..
     wide = config.colour_channels
     for name, channels in (("enter", 6), ("middle", wide)):
         yield from _modulated(f"colour.{name}", channels, wide, 1, config.code_dim).items()
-    yield from _gated("colour.leave", wide, 3, 1, config.code_dim).items()
+    gated = wide if config.gates_inputs else 0
+    yield from _gated("colour.leave", wide, 3, 1, config.code_dim, gated).items()
 
 
 def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -124,7 +132,8 @@ def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, .
         yield from _modulated(
             f"residue.{name}", channels_in, channels_out, 3, config.code_dim + 1
         ).items()
-    yield from _gated("residue.leave", one, 12, 3, config.code_dim + 1).items()
+    gated = one if config.gates_inputs else 0
+    yield from _gated("residue.leave", one, 12, 3, config.code_dim + 1, gated).items()
 
 
 def _modulated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
@@ -135,10 +144,12 @@ def _modulated(name: str, channels_in: int, channels_out: int, size: int, condit
     }
 
 
-def _gated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
+def _gated(
+    name: str, channels_in: int, channels_out: int, size: int, condition: int, gated_inputs: int
+) -> Shapes:
     return _conv(f"{name}.conv", channels_in, channels_out, size) | {
-        f"{name}.gate.weight": (2 * channels_out, condition),
-        f"{name}.gate.bias": (2 * channels_out,),
+        f"{name}.gate.weight": (gated_inputs + 2 * channels_out, condition),
+        f"{name}.gate.bias": (gated_inputs + 2 * channels_out,),
     }
 
 

@@ -87,11 +87,13 @@ def _fold_modulated(
 def _fold_gated(
     tensors: Tensors, layer: str, condition: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a layers.GatedConv at one condition."""
-    gate = tensors[f"{layer}.gate.weight"] @ condition + tensors[f"{layer}.gate.bias"]
-    scale, shift = np.split(gate, 2)
+    """Weight and bias of a layers.GatedConv or OutputGatedConv at one condition."""
     weight, bias = (tensors[f"{layer}.conv.{part}"] for part in ("weight", "bias"))
-    return weight * (1 + scale)[:, None, None, None], bias * (1 + scale) + shift
+    gate = tensors[f"{layer}.gate.weight"] @ condition + tensors[f"{layer}.gate.bias"]
+    inner, outer, shift = np.split(gate, [len(gate) - 2 * len(bias), len(gate) - len(bias)])
+    if len(inner):
+        weight = weight * (1 + inner)[:, None, None]
+    return weight * (1 + outer)[:, None, None, None], bias * (1 + outer) + shift
 
 
 def _pointwise(features: np.ndarray, weights: Tensors, name: str) -> np.ndarray:

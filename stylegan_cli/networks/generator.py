@@ -12,6 +12,7 @@ from stylegan_cli.networks.layers import (
     FoldedConv,
     GatedConv,
     ModulatedConv,
+    OutputGatedConv,
     ResidualBlock,
     activate,
     enlarge,
@@ -31,8 +32,8 @@ class ColourNetwork(nn.Module):
     def __init__(
         self,
         config: GeneratorConfig,
-        layer: type[nn.Module] = ModulatedConv,
-        last: type[nn.Module] = GatedConv,
+        layer: type[nn.Module],
+        last: type[nn.Module],
     ) -> None:
         super().__init__()
         wide = config.colour_channels
@@ -92,8 +93,8 @@ class ResidueNetwork(nn.Module):
     def __init__(
         self,
         config: GeneratorConfig,
-        layer: type[nn.Module] = ModulatedConv,
-        last: type[nn.Module] = GatedConv,
+        layer: type[nn.Module],
+        last: type[nn.Module],
     ) -> None:
         super().__init__()
         one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
@@ -132,8 +133,9 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        self.colour = ColourNetwork(config)
-        self.residue = ResidueNetwork(config)
+        last = GatedConv if config.gates_inputs else OutputGatedConv
+        self.colour = ColourNetwork(config, ModulatedConv, last)
+        self.residue = ResidueNetwork(config, ModulatedConv, last)
 
     def forward(
         self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor

@@ -47,24 +47,49 @@ class ModulatedConv(nn.Module):
 
 
 class GatedConv(nn.Module):
-    """Last convolution of a network: a style scales and shifts it (FiLM, Perez et al. 2018)."""
+    """Last convolution of a network: a style weighs what goes in and what comes out, and shifts it.
+
+    Without demodulation, as StyleGAN2's last layers (Karras et al. 2020): a feature that a look
+    does not have, a line or a dot, can be left out.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, size: int, condition_dim: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, size, padding=size // 2)
-        self.gate = nn.Linear(condition_dim, 2 * channels_out)
+        self._split = (self.gated_inputs(channels_in), channels_out, channels_out)
+        self.gate = nn.Linear(condition_dim, sum(self._split))
         # Next to nothing at first: a residue that begins as noise is learned away, and stays away.
         nn.init.normal_(self.conv.weight, std=4e-4)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.gate.weight, std=2e-3)
         nn.init.zeros_(self.gate.bias)
 
+    def gated_inputs(self, channels_in: int) -> int:
+        """How many input channels a style weighs."""
+        return channels_in
+
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C_in, H, W); condition: (1, condition_dim). Returns (B, C_out, H, W)."""
-        scale, shift = self.gate(condition)[0].float().chunk(2)
-        weight = (1 + scale)[:, None, None, None] * self.conv.weight
-        bias = torch.addcmul(shift, 1 + scale, self.conv.bias)  # type: ignore[arg-type]
+        inner, outer, shift = self.gate(condition)[0].float().split(self._split)
+        weight = (1 + outer)[:, None, None, None] * self.weigh(self.conv.weight, inner)
+        bias = torch.addcmul(shift, 1 + outer, self.conv.bias)  # type: ignore[arg-type]
         return functional.conv2d(features, weight, bias, padding=self.conv.padding)
+
+    def weigh(self, weight: Tensor, inner: Tensor) -> Tensor:
+        """The weight with its input channels weighed."""
+        return (1 + inner)[:, None, None] * weight
+
+
+class OutputGatedConv(GatedConv):
+    """The last convolution of generators of before, where a style weighs what comes out alone."""
+
+    def gated_inputs(self, channels_in: int) -> int:
+        """None."""
+        return 0
+
+    def weigh(self, weight: Tensor, inner: Tensor) -> Tensor:
+        """As it is."""
+        return weight
 
 
 class FoldedConv(nn.Module):

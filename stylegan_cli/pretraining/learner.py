@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.looks import DESCRIPTION_DIM
-from stylegan_cli.networks.architecture import BANDS, GeneratorConfig, LookEncoderConfig
+from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.look_encoder import LookEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
@@ -97,7 +97,7 @@ class Learner(nn.Module):
 
 def default_base() -> Base:
     """The base at its default size, untrained."""
-    return Base(GeneratorConfig(bands=BANDS), LookEncoderConfig(statistics_dim=STATISTICS_DIM))
+    return Base(GeneratorConfig.newest(), LookEncoderConfig(statistics_dim=STATISTICS_DIM))
 
 
 def pair_losses(painting: Painting, config: PretrainConfig) -> dict[str, Tensor]:
