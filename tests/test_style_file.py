@@ -32,10 +32,12 @@ from stylegan_cli.style_file import (
     write_model,
     write_style,
 )
+from stylegan_cli.stylizer import open_stylizer
 
 Tensors = dict[str, np.ndarray]
 Document = dict[str, Any]
 OLD_STYLE = Path(__file__).parent / "data" / "style-format-1.safetensors"
+OLD_MODEL = OLD_STYLE.with_name("model-format-1.safetensors")
 DELTA = "residue.enter.conv.weight"
 
 
@@ -141,6 +143,7 @@ def test_a_style_of_format_1_can_be_read_for_ever() -> None:
 
     base = small_model().base
     parts = {field.name: getattr(base, field.name) for field in dataclasses.fields(Base)}
+    parts["generator"] = dataclasses.replace(base.generator, bands=0, gates_inputs=False)
     style = read_style(OLD_STYLE, ItsBase(**parts))
     assert style.info == full_style().info
     assert style.calibration is not None
@@ -148,6 +151,18 @@ def test_a_style_of_format_1_can_be_read_for_ever() -> None:
     np.testing.assert_allclose(style.code[:3], [-0.9948, 0.8002, -0.0816], atol=1e-4)
     np.testing.assert_array_equal(style.matrix[0], np.float32([0.9, 0.1, 0.0]))
     assert set(style.deltas) == {f"{DELTA}.up", f"{DELTA}.down"}
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_a_model_from_before_bands_paints_as_it_did(backend: str) -> None:
+    base = read_model(OLD_MODEL).base
+    assert (base.generator.bands, base.generator.gates_inputs) == (0, False)
+    pixels = np.arange(64 * 64 * 3).reshape(64, 64, 3) * 7919 % 251
+    stylizer = open_stylizer("toon", model=OLD_MODEL, backend=backend)
+    painted = stylizer.paint(pixels.astype(np.uint8)).astype(int)
+    then = [[0, 11, 255], [72, 0, 158], [0, 50, 255]]
+    assert np.abs(painted[[0, 31, 62], [0, 31, 62]] - then).max() <= 1
+    assert painted.mean() == pytest.approx(131.72, abs=0.1)
 
 
 def test_a_style_of_another_base_is_refused_by_name(style_path: Path) -> None:
