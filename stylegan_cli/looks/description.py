@@ -19,31 +19,35 @@ LAYERS: tuple[type[Layer], ...] = tuple(
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 )
 _DRAWS = 1500  # looks over which each number is brought to mean 0 and deviation 1
+MOST = 3.0  # deviations
 _WIDE = 4.0  # numbers that are drawn over a wider range than this count by their logarithm
 
 
 def describe(look: Look) -> np.ndarray:
     """For each kind of layer whether the look has it, and its parameters, (DESCRIPTION_DIM,).
 
-    Presences are 0 or 1; parameters have mean 0 and deviation 1 over looks that have the layer, and
-    are 0 for one that has not. Of two layers of a kind the upper one counts. float32.
+    Every number has mean 0 and deviation 1 over looks, cut at three deviations; parameters of a
+    layer that is absent are 0. Of two layers of a kind the upper one counts. float32.
     """
     usual = _usual()
     present = {type(layer): layer for layer in look.layers}
     parts: list[np.ndarray] = []
     for kind in LAYERS:
-        layer = present.get(kind)
+        share, layer = usual[kind].share, present.get(kind)
+        told = (float(layer is not None) - share) / np.sqrt(share * (1 - share))
+        parts.append(np.array([told]))
         if layer is None:
-            parts.append(np.zeros(1 + _WIDTHS[kind]))
+            parts.append(np.zeros(_WIDTHS[kind]))
         else:
-            parts += [np.ones(1), usual[kind].standardise(_parameters(layer))]
-    return np.concatenate(parts).astype(np.float32)
+            parts.append(usual[kind].standardise(_parameters(layer)) / np.sqrt(share))
+    return np.clip(np.concatenate(parts), -MOST, MOST).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Usual:
-    """How the parameters of a kind of layer are drawn, (N,) each."""
+    """How often a kind of layer is drawn, and its parameters, (N,) each, where it is."""
 
+    share: float
     wide: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
@@ -58,15 +62,17 @@ class _Usual:
 def _usual() -> dict[type[Layer], _Usual]:
     drawn: dict[type[Layer], list[np.ndarray]] = {kind: [] for kind in LAYERS}
     for index in range(_DRAWS):
-        for layer in draw_look(numpy_generator(0, index, "description")).layers:
-            drawn[type(layer)].append(_parameters(layer))
+        look = draw_look(numpy_generator(0, index, "description"))
+        for kind, layer in {type(layer): layer for layer in look.layers}.items():
+            drawn[kind].append(_parameters(layer))
     usual = {}
     for kind, rows in drawn.items():
         values = np.stack(rows)
         low, high = values.min(0), values.max(0)
         wide = (low > 0) & (high > _WIDE * low)
         heard = np.where(wide, np.log(np.maximum(values, 1e-6)), values)
-        usual[kind] = _Usual(wide, heard.mean(0), np.maximum(heard.std(0), 1e-3))
+        scale = np.maximum(heard.std(0), 1e-3)
+        usual[kind] = _Usual(len(rows) / _DRAWS, wide, heard.mean(0), scale)
     return usual
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,8 +15,9 @@ from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfi
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.look_encoder import LookEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
+from stylegan_cli.randomness import numpy_generator
 
-PROMPTER_WIDTH = 256
+PROMPT_GAIN = 1.5  # deviation of a prompted code: what is told in a whisper leads nobody
 
 
 class Painting(NamedTuple):
@@ -60,24 +62,39 @@ class Base(nn.Module):
         return Painting(*map(torch.cat, zip(*painted, strict=True)))
 
 
+class Prompter(nn.Module):
+    """A look's true description as a code: a fixed rotation, so that all numbers are told alike.
+
+    What all looks have in common is no part of it, and it can't fade, as what is learned may.
+    """
+
+    rotation: Tensor
+
+    def __init__(self, code_dim: int) -> None:
+        super().__init__()
+        rng = numpy_generator(0, 0, "prompter")
+        drawn = rng.standard_normal((max(DESCRIPTION_DIM, code_dim),) * 2)
+        turned = np.linalg.qr(drawn)[0][:DESCRIPTION_DIM, :code_dim]
+        rotation = torch.tensor(PROMPT_GAIN * turned, dtype=torch.float32)
+        self.register_buffer("rotation", rotation, persistent=False)
+
+    def forward(self, description: Tensor) -> Tensor:
+        """description: (L, DESCRIPTION_DIM), see looks. Returns (L, code_dim)."""
+        return description @ self.rotation
+
+
 class Learner(nn.Module):
-    """A base and its prompter, which tells the generator a look's true description as a code.
+    """A base, and a prompter that tells its generator a look's true description as a code.
 
     A generator that is led learns to draw before anybody can read, and the encoder learns what a
-    generator wants to know: privileged learning (Vapnik & Vashist 2009), as teacher and student.
+    generator wants to know: learning with privileged information (Vapnik & Vashist 2009).
     """
 
     def __init__(self, base: Base, config: PretrainConfig) -> None:
         super().__init__()
         self.base = base
         self.config = config
-        self.prompter = nn.Sequential(
-            nn.Linear(DESCRIPTION_DIM, PROMPTER_WIDTH),
-            nn.SiLU(),
-            nn.Linear(PROMPTER_WIDTH, base.generator.config.code_dim),
-            # Small codes lead nobody: the residue learns ten times as slowly.
-            nn.LayerNorm(base.generator.config.code_dim, elementwise_affine=False),
-        )
+        self.prompter = Prompter(base.generator.config.code_dim)
 
     def forward(
         self, batch: Mapping[str, Tensor], prompted: Tensor, guidance: float
@@ -87,10 +104,9 @@ class Learner(nn.Module):
         prompted: (L, 2) 1 where the prompter leads, else 0. guidance: weight of the imitation.
         """
         read = self.base.read(batch)
-        told = self.prompter(batch["description"]).float()[:, None].expand_as(read)
+        told = self.prompter(batch["description"])[:, None].expand_as(read)
         codes = torch.lerp(read, told, prompted[..., None])
-        # Detached: the prompter serves the generator and must not come to meet the encoder.
-        imitation = functional.mse_loss(read, told.detach())
+        imitation = functional.mse_loss(read, told)
         terms = pair_losses(self.base.paint(batch, codes), self.config)
         return terms | {"imitation": self.config.imitation_weight * guidance * imitation}
 

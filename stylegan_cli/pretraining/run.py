@@ -115,7 +115,6 @@ class Pretraining:
         """All that a resumed run needs, and what rebuilds the networks."""
         return {
             "base": self.base.state_dict(),
-            "prompter": self.learner.prompter.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "total_steps": self.total_steps,
@@ -126,7 +125,6 @@ class Pretraining:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was saved."""
         self.base.load_state_dict(state["base"])
-        self.learner.prompter.load_state_dict(state["prompter"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -160,7 +158,7 @@ def pretrain(
     base = default_base()
     if init is not None:
         _load(base, init)
-        # It reads already: a new prompter would speak another language.
+        # It reads already, and its codes have left the prompter's language.
         config = replace(config, prompted=0.0, imitation_weight=0.0)
     if not resume:
         for old in run_dir.glob("checkpoint-*.pt"):
