@@ -306,7 +306,6 @@ def test_two_processes_learn_what_one_does(
         place = tmp_path / str(processes)
         config = PretrainConfig(**TINY, steps=1, warmup=0, sample_every=0, processes=processes)
         assert pretrain(domains, place, config, init=tensors)
-        assert load_config(place)["prompted"] == 0  # what reads already is not led
         state = load_latest_checkpoint(place)
         assert state is not None
         ends.append(state["base"])

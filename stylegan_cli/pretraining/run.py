@@ -4,7 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +158,6 @@ def pretrain(
     base = default_base()
     if init is not None:
         _load(base, init)
-        # It reads already, and its codes have left the prompter's language.
-        config = replace(config, prompted=0.0, imitation_weight=0.0)
     if not resume:
         for old in run_dir.glob("checkpoint-*.pt"):
             old.unlink()  # or the newest of another run would be taken for this one's
