@@ -30,7 +30,7 @@ def influ(tmp_path: Path) -> Influ:
 
     def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "stylegan_cli", *map(str, arguments)]
-        settings = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120}
+        settings = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 600}
         return subprocess.run(command, check=False, **(settings | options))  # type: ignore[call-overload]
 
     return run

@@ -7,63 +7,57 @@ of JSON: the signals that ended the processes, and the newest checkpoint after e
 import json
 import os
 import random
-import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from sudden_end import die_after_change
 
 from stylegan_cli.data import find_training_data
 from stylegan_cli.training import TrainingConfig, open_run, refine
 
-Report = Callable[[int, int], None]
+# A process that goes on makes 8 changes in its folder before its first step, and some 6 to 10 with
+# each: it lives for at most one checkpoint more, and the last one always has a step to do.
+FIRST_CHANGE, LAST_CHANGE = 4, 17
+LONGEST_PAUSE_S = 0.06  # what a checkpoint takes to be written
 
 
 def main() -> None:
     folder, data, base, settings, threads, kills, seed = sys.argv[1:]
     config = TrainingConfig(**json.loads(settings), init=base)
 
-    def train(report: Report) -> None:
+    def train() -> None:
         torch.set_num_threads(int(threads))
         found = find_training_data(Path(data))
-        refine(open_run(Path(folder), found, config, resume=True), report)
+        refine(open_run(Path(folder), found, config, resume=True))
 
     draw = random.Random(int(seed))
     ended, newest = [], []
     for kill in [*range(int(kills)), None]:
-        steps = None if kill is None else draw.randrange(3)
-        ended.append(_run_and_kill(train, steps, draw.uniform(0, 0.3)))
+        change, pause_s = draw.randint(FIRST_CHANGE, LAST_CHANGE), draw.uniform(0, LONGEST_PAUSE_S)
+
+        def live(change: int = change, pause_s: float = pause_s) -> None:
+            die_after_change(Path(folder), change, pause_s)
+            train()
+
+        ended.append(_run(train if kill is None else live))
         newest.append(max((path.name for path in Path(folder).glob("checkpoint-*")), default=""))
     sys.stdout.write(json.dumps({"ended": ended, "newest": newest}) + "\n")
 
 
-def _run_and_kill(train: Callable[[Report], None], steps: int | None, pause_s: float) -> int:
-    """Kill a training process `pause_s` after `steps` of its steps; None lets it finish.
-
-    Returns the signal that ended it; 0 where it finished.
-    """
-    reader, writer = os.pipe()
+def _run(live: Callable[[], None]) -> int:
+    """The signal that ended a process of its own for `live`; 0 where it finished."""
     child = os.fork()  # nothing has computed yet, so there are no threads to lose
     if child == 0:
-        os.close(reader)
         try:
-            train(lambda done, total: os.write(writer, b"."))
+            live()
         except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    os.close(writer)
-    seen = 0
-    while (steps is None or seen < steps) and os.read(reader, 1):
-        seen += 1
-    if steps is not None:
-        time.sleep(pause_s)
-        os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    os.close(reader)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         sys.exit("training failed")
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0

@@ -1,7 +1,9 @@
 import hashlib
 import io
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -301,7 +303,7 @@ def test_a_picture_is_read_while_another_is_painted(tmp_path: Path) -> None:
     both = threading.Barrier(2)
 
     def together(picture: Picture) -> Picture:
-        both.wait(timeout=20)
+        both.wait(timeout=300)
         return negative(picture)
 
     outcomes = run_batch(jobs_for(tmp_path, "a.png", "b.png"), together, FileOptions(), workers=2)
@@ -312,15 +314,19 @@ def test_a_picture_is_read_while_another_is_painted(tmp_path: Path) -> None:
 def test_pixels_in_hand_are_limited_and_a_larger_picture_is_alone(tmp_path: Path) -> None:
     names = [f"{i}.png" for i in range(9)]
     put_all(tmp_path, *names)
-    put(tmp_path / "4.png", saved(scene(480, 640), "PNG"))
+    put(tmp_path / "5.png", saved(scene(480, 640), "PNG"))  # its turn comes after the first two
     lock, in_hand, most = threading.Lock(), 0, {}
+    calls, both = itertools.count(), threading.Barrier(2)
 
     def count(picture: Picture) -> Picture:
         nonlocal in_hand
         with lock:
             in_hand += picture.pixels[..., 0].size
             most[picture.size] = max(most.get(picture.size, 0), in_hand)
-        time.sleep(0.01)
+            is_early = next(calls) < 2
+        if is_early:
+            both.wait(timeout=300)
+        time.sleep(0.01)  # lets more come in, if there is a way
         with lock:
             in_hand -= picture.pixels[..., 0].size
         return picture
@@ -347,6 +353,42 @@ def test_a_stop_drops_what_is_in_hand_and_leaves_nothing_behind(tmp_path: Path) 
     )
     assert outcomes == []
     assert not (tmp_path / "out").exists()
+
+
+def test_whatever_was_written_is_told_of_even_when_ctrl_c_is_raised(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(9)]
+    put_all(tmp_path, *names)
+    told: list[str] = []
+
+    def tell(outcome: Outcome) -> None:
+        if not told:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)  # meanwhile others are written
+        told.append(outcome.job.target.name)
+
+    jobs = jobs_for(tmp_path, *names)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(jobs, negative, FileOptions(), workers=3, on_outcome=tell)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sorted(told) == sorted(path.name for path in (tmp_path / "out").iterdir())
+
+
+def test_an_error_in_telling_ends_the_batch(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(9)]
+    put_all(tmp_path, *names)
+    told: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        told.append(outcome)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_batch(jobs_for(tmp_path, *names), negative, FileOptions(), workers=2, on_outcome=tell)
+    assert len(told) <= 2
+    assert len(list((tmp_path / "out").iterdir())) == len(told)
 
 
 def test_what_a_library_throws_stops_one_picture_alone(tmp_path: Path) -> None:
@@ -404,7 +446,7 @@ def test_whatever_comes_in_every_file_ends_in_a_result_or_a_sentence(
 
 
 SHORT_OF_MEMORY = """
-import resource, sys, threading, time
+import resource, sys, threading
 from pathlib import Path
 import numpy as np
 from stylegan_cli.batches import FileOptions, Job, run_batch
@@ -415,10 +457,14 @@ tries = []
 
 def hungry(picture):
     tries.append(picture)
-    if len(tries) <= 2:
-        both.wait(timeout=20)
-    filled = np.ones(share, np.uint8)
-    time.sleep(0.3)
+    is_early = len(tries) <= 2
+    if is_early:
+        both.wait(timeout=300)
+    try:
+        filled = np.ones(share, np.uint8)
+    finally:
+        if is_early:
+            both.wait(timeout=300)  # what one of them got, it has until the other one has tried
     return picture
 
 jobs = [Job(folder / name, folder / "out" / name) for name in ("a.png", "b.png", "c.png")]
@@ -444,7 +490,7 @@ def test_without_memory_for_two_at_a_time_each_is_done_alone(
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
         env=os.environ | {"MALLOC_ARENA_MAX": "1"},
     )
     *lines, last = done.stdout.splitlines()

@@ -99,7 +99,7 @@ def test_sigterm_is_as_polite_as_ctrl_c(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=50)
     assert (process.returncode, said) == (130, "influ: interrupted\n")
 
 

@@ -217,7 +217,7 @@ def test_what_was_trained_is_recorded_and_found_again(
     run: Run, content: Path, tmp_path: Path
 ) -> None:
     model = write_small_model(tmp_path / "model.safetensors")
-    arguments = ["--looks", "noir", "--pictures", "3", "--minutes", "0.0001"]
+    arguments = ["--looks", "noir", "--pictures", "3", "--minutes", "1e-7"]
     arguments += ["--model", str(model), "--methods", "refined", "paired"]
     run("measure", *arguments)
     refined, paired = records.read_records(tmp_path / "results.jsonl")

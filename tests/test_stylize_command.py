@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import c2pa
@@ -137,7 +138,7 @@ def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> Non
     call += ["-s", "toon", "-o", tmp_path / "out", "--log", tmp_path / "log.jsonl", "--json"]
     call += ["--skip-existing"]  # one of them may begin when the other has done some
     runs = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [json.loads(run.communicate(timeout=120)[0]) for run in runs]
+    told = [json.loads(run.communicate(timeout=300)[0]) for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert len(records) == 2 * len(names)
@@ -165,29 +166,48 @@ def test_a_watch_paints_what_comes_in_until_ctrl_c(tmp_path, model) -> None:
         put(folder / name, saved(scene(), "JPEG"))
         assert watch.stdout.readline() == f"out/{name}\n"
     watch.send_signal(signal.SIGINT)
-    _, said = watch.communicate(timeout=90)
+    _, said = watch.communicate(timeout=300)
     assert watch.returncode == 130
     assert "stopped: 2 done" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.jpg"]
 
 
-def test_ctrl_c_ends_a_batch_with_what_is_done(tmp_path, model) -> None:
+@pytest.mark.parametrize(
+    ("written", "presses"),
+    [(1, 1), (20, 1), (20, 2)],
+    ids=["at the first result", "while a result waits to be told of", "twice"],
+)
+def test_ctrl_c_ends_a_batch_and_every_file_it_wrote_is_told_of(
+    tmp_path, model, written: int, presses: int
+) -> None:
     (tmp_path / "in").mkdir()
-    for number in range(120):
-        put(tmp_path / "in" / f"{number}.png", saved(scene(300, 400), "PNG"))
+    for number in range(60):
+        put(tmp_path / "in" / f"{number:0200}.png", saved(scene(300, 400), "PNG"))
     call = [sys.executable, "-m", "stylegan_cli", "stylize", "in", "-o", "out", "--model", model]
+    # Of names that long a small pipe takes 19: however fast it is, it waits there until it is read.
     batch = subprocess.Popen(
-        call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*call, "--jobs", "3", "--log", "log.jsonl"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pipesize=4096,
     )
-    assert batch.stdout is not None
-    batch.stdout.readline()
-    batch.send_signal(signal.SIGINT)
-    results, said = batch.communicate(timeout=90)
+    while len(list(tmp_path.glob("out/[!.]*"))) < written:
+        assert batch.poll() is None
+        time.sleep(0.01)
+    for _ in range(presses):
+        batch.send_signal(signal.SIGINT)
+        time.sleep(0.2)  # or two would be as one
+    results, said = (text.decode() for text in batch.communicate(timeout=300))
     assert batch.returncode == 130
-    assert "--skip-existing" in said
-    done = len(results.splitlines()) + 1
-    assert done < 120
-    assert len(list((tmp_path / "out").iterdir())) == done  # no draft, no claim, nothing more
+    found = sorted(f"out/{path.name}" for path in (tmp_path / "out").iterdir())
+    assert sorted(results.splitlines()) == found  # no draft, no claim, nothing more
+    assert written <= len(found) < 60
+    logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sorted(record["target"] for record in logged) == found
+    if presses == 1:
+        assert f"stopped: {len(found)} done; " in said
+        assert "--skip-existing" in said
 
 
 def test_results_go_to_a_pipe_while_a_bar_is_on_the_terminal(photo, model) -> None:

@@ -119,13 +119,13 @@ def test_a_stopped_clip_says_how_to_go_on_and_goes_on(influ, tmp_path, model, st
     command = [sys.executable, "-m", "stylegan_cli", *asked]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
-        limit_s = time.monotonic() + 120
+        limit_s = time.monotonic() + 600
         while not (tmp_path / ".influ-styled.mp4" / "manifest.json").exists():
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
             assert time.monotonic() < limit_s
             time.sleep(0.02)
         process.send_signal(stop)
-        _, says = process.communicate(timeout=90)
+        _, says = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 130, says

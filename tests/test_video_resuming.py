@@ -1,9 +1,9 @@
 import hashlib
 import json
 import random
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -157,34 +157,27 @@ def test_another_frame_rate_goes_on_where_it_stopped(tmp_path: Path) -> None:
 RUN = """
 import sys
 from pathlib import Path
+from sudden_end import die_after_change
 from test_video_resuming import flickering
 from stylegan_cli.video import VideoConfig, stylize_clip
-stylize_clip(Path(sys.argv[1]), Path(sys.argv[2]), flickering, VideoConfig(resume=True))
+source, target, work = map(Path, sys.argv[1:4])
+die_after_change(work, int(sys.argv[4]), float(sys.argv[5]))
+stylize_clip(source, target, flickering, VideoConfig(resume=True))
 """
 
 
 def test_a_clip_killed_at_random_moments_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", times=uneven_times(520), size=SIZE, sound="aac")
-    target = tmp_path / "b.mp4"
-    moment = random.Random(7)
-    for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN, source, target], cwd=Path(__file__).parent
-        )
-        try:
-            limit_s = time.monotonic() + 100
-            while not (tmp_path / ".influ-b.mp4").exists() and process.poll() is None:
-                assert time.monotonic() < limit_s
-                time.sleep(0.01)
-            time.sleep(moment.uniform(0.0, 0.9))
-        finally:
-            process.kill()
-        process.wait()
-        if target.exists():
-            break
-        assert leftovers(tmp_path) == [".influ-b.mp4", "a.mp4"]
-    if not target.exists():
-        stylize_clip(source, target, flickering, VideoConfig(resume=True))
+    target, work = tmp_path / "b.mp4", tmp_path / ".influ-b.mp4"
+    moment = random.Random(2)
+    # Of six segments each process ends one, or none: a tenth change would be the end of another.
+    for change in moment.sample(range(3, 10), 5):
+        call = [sys.executable, "-c", RUN, source, target, work]
+        call += [str(change), str(moment.uniform(0, 0.4))]
+        ended = subprocess.run(call, cwd=Path(__file__).parent)
+        assert ended.returncode == -signal.SIGALRM
+        assert leftovers(tmp_path) == [work.name, "a.mp4"]
+    assert stylize_clip(source, target, flickering, VideoConfig(resume=True)).resumed_frames >= 100
     stylize_clip(source, tmp_path / "whole.mp4", flickering)
     assert frames_of(target) == frames_of(tmp_path / "whole.mp4")
     assert sound_of(target) == sound_of(source)

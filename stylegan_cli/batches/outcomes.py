@@ -2,12 +2,12 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import FileIO
 from pathlib import Path
 
 from stylegan_cli.batches.planning import Job
@@ -90,8 +90,8 @@ def raise_for(outcomes: Sequence[Outcome], noun: str = "picture") -> None:
 class BatchLog:
     """A file that gets one line of JSON for each picture, as soon as it is through."""
 
-    def __init__(self, descriptor: int, about: Mapping[str, object]) -> None:
-        self._descriptor, self._about = descriptor, about
+    def __init__(self, file: FileIO, about: Mapping[str, object]) -> None:
+        self._file, self._about = file, about
 
     def add(self, outcome: Outcome) -> None:
         """Append the record of one picture, whole: several runs may share the file."""
@@ -99,9 +99,10 @@ class BatchLog:
         record = {"time": now, **outcome.record(), "sha256": outcome.sha256, **self._about}
         line = json.dumps(record, ensure_ascii=False) + "\n"
         try:
-            os.write(self._descriptor, line.encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            logger.warning("%s is missing in the log: %s", outcome.job.source, error.strerror)
+            self._file.write(line.encode("utf-8", "backslashreplace"))
+        except (OSError, ValueError) as error:  # ValueError: closed, by a Ctrl-C that did not wait
+            reason = error.strerror if isinstance(error, OSError) else error
+            logger.warning("%s is missing in the log: %s", outcome.job.source, reason)
 
 
 @contextmanager
@@ -111,10 +112,8 @@ def open_log(path: Path, about: Mapping[str, object]) -> Iterator[BatchLog]:
     Raises UsageError where it can't be written.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = FileIO(path, "a")
     except OSError as error:
         raise UsageError(f"--log {path} can't be written: {error.strerror}") from error
-    try:
-        yield BatchLog(descriptor, about)
-    finally:
-        os.close(descriptor)
+    with file:
+        yield BatchLog(file, about)

@@ -90,31 +90,39 @@ def run_batch(
         decoded or encoded while another is painted. `paint` must allow that.
     most_pixels_in_hand: of all of them together; a larger picture is in hand alone.
     stop: once requested, what is in hand is dropped at its next step and nothing begins.
+    on_outcome, on_progress: called in the thread of the job, one at a time, once it is through; an
+        error of theirs ends the batch.
     Returns the outcomes in the order of the jobs, without those that a stop left out.
     """
     count = max(1, min(workers, len(jobs)))
-    batch = _Batch(jobs, paint, options, count, most_pixels_in_hand, stop or StopRequest())
-    threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     outcomes: dict[Job, Outcome] = {}
-    if on_progress is not None:
-        on_progress(0, len(jobs))
-    try:
-        for thread in threads:
-            thread.start()
-        while count:
-            outcome = batch.ended.get()
-            if outcome is None:
-                count -= 1
-                continue
+    turn = threading.Lock()
+
+    # In the workers, as Ctrl-C is raised in the thread that waits for them: there it could come
+    # between a result and its telling, and hide a file that has been written.
+    def tell(outcome: Outcome) -> None:
+        with turn:
             outcomes[outcome.job] = outcome
             if on_outcome is not None:
                 on_outcome(outcome)
             if on_progress is not None:
                 on_progress(len(outcomes), len(jobs))
+
+    batch = _Batch(jobs, paint, options, count, most_pixels_in_hand, stop or StopRequest(), tell)
+    threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
+    if on_progress is not None:
+        on_progress(0, len(jobs))
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            # Not join(): until Python 3.13 one that Ctrl-C ends takes its thread for ended as well.
+            if (error := batch.ended.get()) is not None:
+                raise error
     finally:
         batch.end()  # left early, by an error or a second Ctrl-C: nothing new begins
         for thread in threads:
-            if thread.ident is not None:
+            if thread.is_alive():  # what starts from here on begins nothing
                 thread.join()
         batch.remove_empty_folders()
     return [outcomes[job] for job in jobs if job in outcomes]
@@ -169,9 +177,10 @@ class _Batch:
         workers: int,
         most_pixels_in_hand: int,
         stop: StopRequest,
+        tell: Callable[[Outcome], None],
     ) -> None:
-        self.ended: SimpleQueue[Outcome | None] = SimpleQueue()
-        self._paint, self._options, self._stop = paint, options, stop
+        self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._paint, self._options, self._stop, self._tell = paint, options, stop, tell
         self._left_early = False
         self._are_many = workers > 1
         self._waiting = deque(jobs)
@@ -182,14 +191,16 @@ class _Batch:
         self._made_folders: set[Path] = set()
 
     def work(self) -> None:
-        """Take one job after the other until there is none; then say so with None."""
+        """Take one job after the other until there is none; then say so, or what error ended it."""
+        error: BaseException | None = None
         try:
             while not self._stopped and (job := self._next()) is not None:
                 self._do(job)
         except _StoppedError:
             pass
-        finally:
-            self.ended.put(None)
+        except BaseException as failure:
+            error = failure
+        self.ended.put(error)
 
     def end(self) -> None:
         """Let the workers stop at their next step."""
@@ -226,7 +237,7 @@ class _Batch:
         if outcome.error is not None:
             logger.debug("%s failed", job.source, exc_info=outcome.error)
             _forget_frames(outcome.error)
-        self.ended.put(outcome)
+        self._tell(outcome)
 
     def _outcome(self, job: Job) -> Outcome:
         started_s = time.monotonic()
