@@ -19,7 +19,7 @@ PHOTOS = (
     "synthetic-f_43.jpg",
     "coffee.jpg",
 )
-TILE = 224  # px
+TILE = 176  # px
 
 
 def main() -> None:

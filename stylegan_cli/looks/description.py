@@ -40,7 +40,8 @@ def describe(look: Look) -> np.ndarray:
             parts.append(np.zeros(_WIDTHS[kind]))
         else:
             parts.append(usual[kind].standardise(_parameters(layer)) / np.sqrt(share))
-    return np.clip(np.concatenate(parts), -MOST, MOST).astype(np.float32)
+    described: np.ndarray = np.clip(np.concatenate(parts), -MOST, MOST).astype(np.float32)
+    return described
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
