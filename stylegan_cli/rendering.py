@@ -21,6 +21,7 @@ from stylegan_cli.networks.folding import apply_colour
 from stylegan_cli.pictures import from_unit, to_unit
 
 TABLE_SIZE = 33  # points per channel
+FINE_TABLE_SIZE = 65  # the most that Pillow looks up
 BORDER = 16  # px mirrored around a picture, so that its edge is painted like its middle
 TILE = 1024  # px of a side painted at a time, a multiple of STRIDE
 SMALLEST_TILE = 128  # px; what does not fit into memory at this size never will
@@ -35,13 +36,29 @@ Window = tuple[slice, slice]
 
 
 def bake_table(
-    folded: Mapping[str, np.ndarray], calibration: np.ndarray | None, size: int = TABLE_SIZE
+    folded: Mapping[str, np.ndarray], calibration: np.ndarray | None, size: int | None = None
 ) -> np.ndarray:
-    """The per-pixel part of a folded style as a table, (size, size, size, 3) float32 in [0, 1]."""
-    colours: np.ndarray = np.clip(apply_colour(folded, lattice(size)), 0, 1)
-    if calibration is not None:
-        colours = np.clip(apply_table(colours, calibration), 0, 1)
-    return colours.reshape(size, size, size, 3)
+    """The per-pixel part of a folded style as a table, (size, size, size, 3) float32 in [0, 1].
+
+    size: points per channel; where None TABLE_SIZE, or FINE_TABLE_SIZE for a look so bent that
+    more than one colour in a hundred would be more than 1/255 off.
+    """
+
+    def toned(colours: np.ndarray) -> np.ndarray:
+        result: np.ndarray = np.clip(apply_colour(folded, colours), 0, 1)
+        if calibration is not None:
+            result = np.clip(apply_table(result, calibration), 0, 1)
+        return result
+
+    def bake(points: int) -> np.ndarray:
+        return toned(lattice(points)).reshape(points, points, points, 3)
+
+    if size is not None:
+        return bake(size)
+    table = bake(TABLE_SIZE)
+    colours = np.random.default_rng(0).random((4096, 3), np.float32)
+    error = np.abs(apply_table(colours, table) - toned(colours)).max(axis=1)
+    return table if np.mean(error <= 1 / 255) >= 0.99 else bake(FINE_TABLE_SIZE)
 
 
 def look_up(pixels: Pixels, table: np.ndarray) -> np.ndarray:

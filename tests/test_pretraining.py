@@ -42,7 +42,7 @@ from stylegan_cli.pretraining.learner import (
 from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.randomness import numpy_generator
 
-TINY = {"looks": 2, "pictures": 1, "size": 64, "precision": "fp32", "save_every": 2}
+TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
 
 
 CONTENT = ("--content", starter_photos()[0].parent)
@@ -98,7 +98,7 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
 
 def test_a_batch_depends_on_seed_and_step_alone(domains: dict[str, list[Path]]) -> None:
     def drawn(step: int, seed: int = 0, purpose: str = "looks") -> bytes:
-        config = DrawConfig(looks=1, pictures=1, size=64, seed=seed)
+        config = DrawConfig(looks=1, pictures=1, targets=1, size=64, seed=seed)
         item = PairedLooks(domains, config, purpose)[step]
         return b"".join(item[name].tobytes() for name in sorted(item))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_style_is_made_listed_and_removed(
     assert made.returncode == 0, made.stderr
     record = json.loads(made.stdout)
     assert (record["style"], record["pictures"]) == ("anna", 3)
-    assert "broken.jpg" in made.stderr
+    assert "broken.jpg" in re.sub(r"\n +", "", made.stderr)  # long lines are broken anywhere
     assert Path(record["file"]) == styles_dir / "anna.safetensors"
     assert Path(record["preview"]).read_bytes()[:2] == b"\xff\xd8"
     listed = json.loads(influ("styles", "list", "--model", model, "--json").stdout)["styles"]
