@@ -129,7 +129,7 @@ class Stylizer:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """The look's per-pixel part, (33, 33, 33, 3) unit."""
+        """The look's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
         return bake_table(self._fold(256), self.style.calibration)
 
     def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
