@@ -57,7 +57,7 @@ def write_cube(stylizer: Stylizer, target: Path, *, overwrite: bool = False) -> 
 
 
 def cube_text(stylizer: Stylizer) -> str:
-    """The .cube file: 33 points a channel, 65 for a strongly bent look, red the fastest, sRGB-encoded values on both sides."""
+    """The .cube file: as many points as the table, red the fastest, encoded sRGB on both sides."""
     table = stylizer.table
     title = "".join(sign for sign in stylizer.name if sign.isprintable() and sign != '"')
     lines = [
