@@ -87,7 +87,7 @@ def test_the_order_of_pictures_does_not_change_the_code(
         return backend.code(read_set(order, backend).moments.mean(0)[None], statistics)
 
     np.testing.assert_allclose(code(paths), code(paths[::-1]), atol=1e-5)
-    assert np.abs(code(paths) - code(paths[:1])).max() > 5e-5
+    assert np.abs(code(paths) - code(paths[:1])).max() > 1e-4
 
 
 def test_two_styles_of_one_base_do_not_mix(backends: tuple[Backend, Backend]) -> None:
