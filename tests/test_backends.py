@@ -1,6 +1,7 @@
 """Promises of backends/* and networks/graphs.py."""
 
 import dataclasses
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.instant import read_set, starter_photos
 from stylegan_cli.networks.folding import fold_style
 from stylegan_cli.pictures import read_rgb, to_unit
+from stylegan_cli.style_file import write_model
 
 OTHERS = ["torch", "openvino"]
 
@@ -202,6 +204,38 @@ def test_openvino_runs_without_its_telemetry() -> None:
     open_backend(small_model().base, "openvino").painter(folded())
     assert sys.modules["openvino_telemetry"] is None  # an import of it fails from now on
     assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+
+
+def test_ctrl_c_is_met_after_backends_have_come_and_gone(tmp_path: Path) -> None:
+    require("openvino")
+    model, folded_style = tmp_path / "m.safetensors", tmp_path / "folded.npz"
+    write_model(small_model(), model)
+    np.savez(folded_style, **folded())
+    script = f"""
+import gc
+import signal
+from pathlib import Path
+
+import numpy as np
+from stylegan_cli.backends import open_backend
+from stylegan_cli.style_file import read_model
+
+base = read_model(Path({str(model)!r})).base
+weights = dict(np.load({str(folded_style)!r}))
+painters = [open_backend(base, "openvino").painter(weights) for _ in range(2)]
+while painters:
+    painters.pop(0)  # the oldest first
+    gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("met")
+"""
+    # Where a fault is told of, and in tests it is, signals have a stack of their own.
+    run = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", script], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, "met\n"), run.stderr
 
 
 @pytest.mark.parametrize(

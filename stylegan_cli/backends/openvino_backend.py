@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,17 @@ from stylegan_cli.devices import resolve_threads  # noqa: E402
 from stylegan_cli.style_file import Base  # noqa: E402
 
 Tensors = Mapping[str, np.ndarray]
+
+
+@cache
+def _core() -> openvino.Core:
+    """One for the whole process, and never gone.
+
+    A Core gives the process another stack for its signal handlers and takes it away again when it
+    goes; of two that don't go in reverse order one leaves a stack behind that is no more, and the
+    next Ctrl-C ends in a segmentation fault.
+    """
+    return openvino.Core()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +57,6 @@ class OpenvinoBackend:
     def __init__(self, base: Base, threads: int | None = None) -> None:
         self._base = base
         self._threads = resolve_threads(threads)
-        self._core = openvino.Core()
 
     def painter(self, folded: Tensors, precision: Precision = "f32") -> Painter:
         """See Backend."""
@@ -90,4 +100,4 @@ class OpenvinoBackend:
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": self._threads,
         }
-        return self._core.compile_model(self._core.read_model(graph), "CPU", settings)
+        return _core().compile_model(_core().read_model(graph), "CPU", settings)
