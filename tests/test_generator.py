@@ -199,9 +199,30 @@ def test_usual_sets_reach_the_head_with_mean_0_and_deviation_1() -> None:
     torch.testing.assert_close(standard.std(0), torch.ones(standard.shape[1]))
 
 
+def test_features_that_training_moves_are_heard_as_before_in_the_end() -> None:
+    torch.manual_seed(0)
+    head = LookEncoder(ENCODER).head
+    first, wide = torch.rand(64, ENCODER.moments_dim // 2) - 0.5, ENCODER.moments_dim // 2
+    statistics = torch.randn(64, 7)
+
+    def moments(level: float) -> torch.Tensor:
+        return torch.cat([first + level, (first + level).square() + 0.3 + torch.rand(64, wide)], 1)
+
+    head.standardise(head.describe(moments(0), statistics))
+    moved = moments(50)  # far beyond the limit
+    for _ in range(1500):
+        head(moved, statistics)
+    standard = (head.describe(moved, statistics) - head.centre) * head.scale
+    assert standard.mean(0).abs().max() < 0.01
+    assert (standard.std(0) - 1).abs().max() < 0.05
+    before = head.centre.clone()
+    head.eval()(moments(0), statistics)
+    assert torch.equal(head.centre, before)  # what is read after training changes nothing
+
+
 def test_an_odd_folder_does_not_throw_the_code_out() -> None:
     torch.manual_seed(0)
-    encoder = LookEncoder(ENCODER)
+    encoder = LookEncoder(ENCODER).eval()
     statistics = torch.full((1, 7), 1e4)
     moments = torch.ones(1, ENCODER.moments_dim) * 2
     with torch.no_grad():

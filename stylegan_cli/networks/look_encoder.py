@@ -7,6 +7,7 @@ from torch.nn import functional
 from stylegan_cli.networks.architecture import LEAK, LookEncoderConfig
 
 LIMIT = 6.0  # standard deviations; an odd folder must not throw the code far out
+MOMENTUM = 0.01  # share of a training step in the running averages
 
 
 class LookFeatures(nn.Module):
@@ -50,7 +51,7 @@ class LookHead(nn.Module):
     def __init__(self, config: LookEncoderConfig) -> None:
         super().__init__()
         dim = config.moments_dim + config.statistics_dim
-        # Measured once on random looks: unlike features must be heard alike.
+        # Unlike features must be heard alike, however far training moves them.
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
         self.layers = nn.Sequential(
@@ -65,8 +66,13 @@ class LookHead(nn.Module):
         nn.init.normal_(last.weight, std=2.9 / config.hidden**0.5)  # codes of about 1
 
     def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
-        """moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim)."""
+        """Code of each row; in training mode the standardisation follows what is heard.
+
+        moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim).
+        """
         described = self.describe(moments, statistics)
+        if self.training:
+            self._follow(described.detach())
         standard = ((described - self.centre) * self.scale).clamp(-LIMIT, LIMIT)
         return self.layers(standard)  # type: ignore[no-any-return]
 
@@ -84,6 +90,18 @@ class LookHead(nn.Module):
         """Give every feature mean 0 and deviation 1 over `described` (N, dim)."""
         self.centre.copy_(described.mean(0))
         self.scale.copy_(1 / described.std(0).clamp(min=1e-3))
+
+    @torch.no_grad()
+    def _follow(self, described: Tensor) -> None:
+        """Move centre and scale toward those of `described` (B, dim), as batch normalisation does.
+
+        Left as they were at the first step, a quarter of the features ends beyond the limit, where
+        they say nothing.
+        """
+        off = described - self.centre
+        variance = (1 - MOMENTUM) / self.scale.square() + MOMENTUM * off.square().mean(0)
+        self.centre.lerp_(described.mean(0), MOMENTUM)
+        self.scale.copy_(variance.rsqrt().clamp(max=1e3))
 
 
 class LookEncoder(nn.Module):

@@ -99,8 +99,11 @@ class Pretraining:
     @torch.no_grad()
     def paint(self, batch: Mapping[str, Tensor]) -> Painting:
         """What the averaged weights read and paint."""
+        self.base.eval()
         with self.ema.averaged(), self._autocast():
-            return self.base.paint(batch, self.base.read(batch))
+            painting = self.base.paint(batch, self.base.read(batch))
+        self.base.train()
+        return painting
 
     @torch.no_grad()
     def standardise(self, batches: Sequence[Mapping[str, Tensor]]) -> None:
