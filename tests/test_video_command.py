@@ -114,7 +114,8 @@ def test_a_preview_goes_into_a_folder_that_is_made(influ, tmp_path, model) -> No
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_clip_says_how_to_go_on_and_goes_on(influ, tmp_path, model, stop) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", times=range(0, 150_000, 100), sound="aac")
+    times = range(0, 150_000, 100)
+    clip = make_clip(tmp_path / "clip.mp4", times=times, sound="aac")
     asked = ("video", str(clip), "--model", str(model), "--out", "styled.mp4")
     command = [sys.executable, "-m", "stylegan_cli", *asked]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
@@ -138,6 +139,6 @@ def test_a_stopped_clip_says_how_to_go_on_and_goes_on(influ, tmp_path, model, st
     done = influ(*asked, "--resume", "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
-    assert record["frames"] == 600
+    assert record["frames"] == len(times)
     assert record["resumed_frames"] % 100 == 0 < record["resumed_frames"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "styled.mp4"]
