@@ -75,7 +75,7 @@ def apply_table(colours: Colours, table: np.ndarray) -> Colours:
     """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
     points = table.reshape(-1, 3)
     result: np.ndarray = np.zeros((len(colours), 3), np.float32)
-    for index, share in _corners(colours, len(table)):
+    for index, share in table_corners(colours, len(table)):
         result += share[:, None] * points[index]
     return result
 
@@ -84,13 +84,13 @@ def table_weights(colours: Colours, size: int) -> np.ndarray:
     """What `apply_table` makes of each point: (N, size³) float32, rows adding up to 1."""
     weights = np.zeros((len(colours), size**3), np.float32)
     rows = np.arange(len(colours))
-    for index, share in _corners(colours, size):
+    for index, share in table_corners(colours, size):
         weights[rows, index] += share
     return weights
 
 
-def _corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The eight points of a table around each colour, as index and share, (N,) each."""
+def table_corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The eight points of a table around each unit colour, as index and share, (N,) each."""
     position = np.clip(colours, 0, 1).astype(np.float32) * (size - 1)
     low = np.minimum(position.astype(np.int32), size - 2)
     weight = position - low

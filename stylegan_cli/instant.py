@@ -18,6 +18,7 @@ from stylegan_cli.colour import (
     linear_map,
     look_statistics,
     sample_colours,
+    table_corners,
     transfer_table,
 )
 from stylegan_cli.devices import resolve_threads
@@ -47,6 +48,8 @@ CALIBRATION_PICTURES = 24
 TRUSTED_PICTURES = 20
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
+CLOSED_FORM_SHARE = 0.5  # of a look that is not drawn, at most
+FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
 
 # Short sides of working copies in px, the cheapest first.
 PHOTOGRAPHIC_SIZES = (256, 384)
@@ -122,8 +125,8 @@ def make_style(
     folded = fold(ENCODER_SHORT_SIDE)
     painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
     # Without a residue the per-pixel part is all, and every content colour can be asked.
-    quiet = mode == "colour"
-    results = apply_colour(folded, before) + (0 if quiet else _residue_of(before, painted))
+    residue = np.zeros_like(before) if mode == "colour" else _residue_of(before, painted)
+    colours = _Colours(before, apply_colour(folded, before), residue)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -138,7 +141,7 @@ def make_style(
         matrix=matrix,
         offset=offset,
         code=code,
-        calibration=_calibrate(np.clip(results, 0, 1), creator),
+        calibration=_calibrate(colours, creator, drawn=mode == "drawn"),
         spread=_variety(base, backend, creator, before, variety),
     )
 
@@ -250,33 +253,71 @@ def _paint_photos(painter: Painter, photos: Sequence[np.ndarray]) -> list[_Paint
     return [_Painted(unit, *run_painter(painter, unit)) for unit in units]
 
 
-def _calibrate(results: np.ndarray, creator: LookSet) -> np.ndarray:
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    """Content colours and what the network makes of each, all (N, 3).
+
+    photo: unit. toned: the per-pixel part. residue: what is added to it.
+    """
+
+    photo: np.ndarray
+    toned: np.ndarray
+    residue: np.ndarray
+
+
+def _calibrate(colours: _Colours, creator: LookSet, *, drawn: bool) -> np.ndarray:
     """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
 
-    results: (N, 3) unit, what the network makes of the content's colours. The linear map, or a
-    table of the whole distribution where that is closer on pixels kept aside; shrunk toward doing
-    nothing where there is little to trust.
+    Shrunk toward doing nothing where there is little to trust. A look that is not drawn is half the
+    network's and half the closed form's, which errs otherwise: their mean errs less than either.
+    """
+    results = np.clip(colours.toned + colours.residue, 0, 1)
+    moved_by = _colour_transfer(results, creator.colours)
+    moved = float(np.sqrt(np.mean((apply_table(results, moved_by) - results) ** 2)))
+    trust = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** 2) / (1 + (moved / TRUSTED_SHIFT) ** 2)
+    nodes = lattice(CALIBRATION_POINTS)
+    calibration = (nodes + trust * (apply_table(nodes, moved_by) - nodes)).reshape(
+        *(CALIBRATION_POINTS,) * 3, 3
+    )
+    log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
+    if not drawn:
+        closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator.colours))
+        found = apply_table(colours.toned, calibration) + colours.residue
+        share = trust * CLOSED_FORM_SHARE
+        calibration += _smooth_table(colours.toned, share * (closed_form - found))
+    return calibration.astype(np.float32)
+
+
+def _colour_transfer(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """A table that carries unit colours (N, 3) to the distribution of others.
+
+    The linear map, or a table of the whole distribution where that is closer on pixels kept aside.
     """
     rng = numpy_generator(0, 0, "calibration")
-    results, target = rng.permutation(results), rng.permutation(creator.colours)
-    fitted, kept = results[::2], results[1::2]
-    matrix, offset = linear_map(fitted, target[::2])
+    source, target = rng.permutation(source), rng.permutation(target)
+    matrix, offset = linear_map(source[::2], target[::2])
     linear = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
-    table = transfer_table(fitted, target[::2], size=CALIBRATION_POINTS)
-    chosen = min(
+    table = transfer_table(source[::2], target[::2], size=CALIBRATION_POINTS)
+    return min(
         (linear, table),
-        key=lambda t: colour_distance(apply_table(kept, t), target[1::2]),
+        key=lambda t: colour_distance(apply_table(source[1::2], t), target[1::2]),
     )
-    moved = float(np.sqrt(np.mean((apply_table(kept, chosen) - kept) ** 2)))
-    trust = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** 2) / (1 + (moved / TRUSTED_SHIFT) ** 2)
-    points = len(chosen)
-    nothing = lattice(points).reshape(chosen.shape)
-    calibration: np.ndarray = nothing + trust * (chosen - nothing)
-    log.info(
-        "calibration of %d points moves colours by %.3f and is trusted to %.0f %%",
-        *(points, moved, 100 * trust),
-    )
-    return calibration.astype(np.float32)
+
+
+def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(K, K, K, 3): the mean of `values` (N, 3) around each point; nothing far from all colours.
+
+    Kernel regression of Nadaraya and Watson, with a Gaussian of one point's width.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    points = CALIBRATION_POINTS
+    sums = np.zeros((points**3, 4))
+    weighted = np.column_stack([values, np.ones(len(values))])
+    for index, share in table_corners(colours, points):
+        np.add.at(sums, index, share[:, None] * weighted)
+    blurred = [gaussian_filter(channel.reshape((points,) * 3), 1) for channel in sums.T]
+    return np.stack(blurred[:3], -1) / (blurred[3][..., None] + FEW_COLOURS)
 
 
 def _residue_of(colours: np.ndarray, painted: Sequence[_Painted]) -> np.ndarray:

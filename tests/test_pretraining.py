@@ -319,6 +319,34 @@ def test_two_processes_learn_what_one_does(
     assert ((moves[0] - moves[1]).abs() < 1e-4).float().mean() > 0.99
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_features_are_settled_when_their_share_of_the_steps_is_over(
+    domains: dict[str, list[Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: int,
+) -> None:
+    monkeypatch.setattr(run, "default_base", tiny_base)
+    monkeypatch.setattr(validation, "VALIDATION_STEPS", 1)
+    config = PretrainConfig(
+        **TINY, steps=4, warmup=0, sample_every=0, processes=processes, features_until=0.5
+    )
+    first = tiny_base().state_dict()
+    tensors = {name: value.numpy().copy() for name, value in first.items()}
+    assert pretrain(domains, tmp_path, config, init=tensors)
+    half, whole = (
+        torch.load(tmp_path / f"checkpoint-{step:08d}.pt", weights_only=True)["base"]
+        for step in (2, 4)
+    )
+    learned = dict(tiny_base().named_parameters())
+    features = {name for name in learned if name.startswith("encoder.features.")}
+    assert all(torch.equal(half[name], whole[name]) for name in features)
+    assert not any(torch.equal(half[name], first[name]) for name in features)
+    assert not torch.equal(
+        half["encoder.head.layers.0.weight"], whole["encoder.head.layers.0.weight"]
+    )
+
+
 def test_a_base_to_start_from_must_fit(domains: dict[str, list[Path]], tmp_path: Path) -> None:
     tensors = {name: value.numpy() for name, value in tiny_base().state_dict().items()}
     config = PretrainConfig(**TINY, steps=1)

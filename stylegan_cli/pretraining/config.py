@@ -20,6 +20,7 @@ class PretrainConfig:
     warmup: int = 100
     decay_from: float = 0.6
     ema: float = 0.998
+    features_until: float = 0.4  # share of the steps after which the encoder's features are fixed
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
     coarse_weight: float = 0.5

@@ -77,6 +77,7 @@ class Pretraining:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self._settle_features()
         guidance = config.guidance(self.step, self.total_steps)
         prompted = self._draw_prompted(config.prompted * guidance)
         with self._autocast():
@@ -90,6 +91,18 @@ class Pretraining:
         self.step += 1
         values = {name: term.item() for name, term in terms.items()}
         return {"loss": loss.item(), "lr": rate, **values}
+
+    def _settle_features(self) -> None:
+        """From `features_until` on the encoder's features stay as they are.
+
+        They drift as long as they learn, a percent in a hundred steps; that is enough to mislead
+        the head, and their average over steps says less than any of them.
+        """
+        features = self.base.encoder.features
+        settled = self.step >= self.config.features_until * (self.total_steps or np.inf)
+        if settled and any(parameter.requires_grad for parameter in features.parameters()):
+            features.requires_grad_(False)
+            self.share()
 
     def _draw_prompted(self, share: float) -> Tensor:
         generator = torch_generator(self.config.seed, self.step, "prompted looks")
