@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan_cli.data import HistoryPool, to_pixels, to_tensor
+from stylegan_cli.devices import uses_bf16
 from stylegan_cli.losses import (
     cycle_loss,
     discriminator_gan_loss,
@@ -26,7 +27,6 @@ from stylegan_cli.losses import (
 from stylegan_cli.networks.architecture import STRIDE, GeneratorConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.pictures import resize_short_side
-from stylegan_cli.training.players import uses_bf16
 
 RATE = 2e-4
 BETAS = (0.5, 0.999)
@@ -105,7 +105,7 @@ class CycleGan:
         self.pools = [HistoryPool(HISTORY, seed), HistoryPool(HISTORY, seed + 1)]
         self.painters = _adam(self.forth, self.back)
         self.critics = _adam(self.creator_critic, self.content_critic)
-        self._bf16 = uses_bf16("auto", torch.device("cpu"))
+        self._bf16 = uses_bf16("auto", "cpu")
 
     def learn(self, content: Tensor, creator: Tensor, step: int) -> None:
         """One update of the generators, then one of the critics; each (1, 3, 256, 256)."""

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan_cli.data import to_tensor
+from stylegan_cli.devices import uses_bf16
 from stylegan_cli.ema import Ema
 from stylegan_cli.networks.architecture import GeneratorConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.style_file import Base, Style
-from stylegan_cli.training.players import uses_bf16
 
 RATE = 5e-4
 BATCH, CROP = 8, 128  # px
@@ -89,7 +89,7 @@ def train_ceiling(network: Ceiling, pairs: Pairs, shares: Iterable[float], seed:
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.99))
     ema = Ema(network, EMA)
     rng = np.random.default_rng(seed)
-    fast = uses_bf16("auto", torch.device("cpu"))
+    fast = uses_bf16("auto", "cpu")
     for step, share in enumerate(shares):
         set_rate(optimizer, RATE, share, DECAY_FROM)
         photos, truths = pairs.crops(rng)

@@ -49,6 +49,20 @@ def _count_gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+def uses_bf16(precision: str, device: str) -> bool:
+    """bf16 where it is asked for, or where the processor has instructions for it.
+
+    precision: auto, fp32 or bf16. device: cpu or cuda.
+    """
+    import torch
+
+    if precision != "auto":
+        return precision == "bf16"
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def resolve_threads(asked: int | None = None) -> int:
     """How many threads to compute with: as asked, as OMP_NUM_THREADS says, else the physical cores.
 

@@ -48,7 +48,7 @@ CALIBRATION_PICTURES = 24
 TRUSTED_PICTURES = 20
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
-CLOSED_FORM_SHARE = 0.5  # of a look that is not drawn, at most
+CLOSED_FORM_SHARE = 0.8  # of a look that is not drawn, at most
 FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
 
 # Short sides of working copies in px, the cheapest first.
@@ -268,17 +268,17 @@ class _Colours:
 def _calibrate(colours: _Colours, creator: LookSet, *, drawn: bool) -> np.ndarray:
     """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
 
-    Shrunk toward doing nothing where there is little to trust. A look that is not drawn is half the
-    network's and half the closed form's, which errs otherwise: their mean errs less than either.
+    Shrunk toward doing nothing where there is little to trust. What a look that is not drawn does to
+    colours is for the most part the closed form's, which is nearer the truth with many pictures and
+    errs otherwise than the network: their mean errs less than either.
     """
     results = np.clip(colours.toned + colours.residue, 0, 1)
     moved_by = _colour_transfer(results, creator.colours)
     moved = float(np.sqrt(np.mean((apply_table(results, moved_by) - results) ** 2)))
     trust = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** 2) / (1 + (moved / TRUSTED_SHIFT) ** 2)
     nodes = lattice(CALIBRATION_POINTS)
-    calibration = (nodes + trust * (apply_table(nodes, moved_by) - nodes)).reshape(
-        *(CALIBRATION_POINTS,) * 3, 3
-    )
+    shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
+    calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
     if not drawn:
         closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator.colours))
@@ -298,10 +298,11 @@ def _colour_transfer(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     matrix, offset = linear_map(source[::2], target[::2])
     linear = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
     table = transfer_table(source[::2], target[::2], size=CALIBRATION_POINTS)
-    return min(
+    closest: np.ndarray = min(
         (linear, table),
         key=lambda t: colour_distance(apply_table(source[1::2], t), target[1::2]),
     )
+    return closest
 
 
 def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -317,7 +318,8 @@ def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
     for index, share in table_corners(colours, points):
         np.add.at(sums, index, share[:, None] * weighted)
     blurred = [gaussian_filter(channel.reshape((points,) * 3), 1) for channel in sums.T]
-    return np.stack(blurred[:3], -1) / (blurred[3][..., None] + FEW_COLOURS)
+    means: np.ndarray = np.stack(blurred[:3], -1) / (blurred[3][..., None] + FEW_COLOURS)
+    return means
 
 
 def _residue_of(colours: np.ndarray, painted: Sequence[_Painted]) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 from model_files import small_model
 from PIL import Image
 
+from stylegan_cli import instant
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import apply_table
 from stylegan_cli.errors import DataError
@@ -103,6 +104,26 @@ def test_calibration_moves_results_toward_the_creator_s_colours(
         np.abs(mean_colour(s, base, backend, content) - wanted).mean() for s in (bare, style)
     )
     assert after < 0.8 * before
+
+
+def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
+    creator: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, content = quiet_base(), starter_photos()[:40]
+    backend = open_backend(base)
+    photos = [read_rgb(path, 96) for path in starter_photos()[100:106]]
+
+    def error() -> float:
+        stylizer = Stylizer(
+            base, make_style("warm", creator, base, backend, content=content), backend
+        )
+        truths = [photo * np.array([0.9, 0.6, 0.35]) + [20, 5, 10] for photo in photos]
+        pairs = zip(photos, truths, strict=True)
+        return float(np.mean([np.square(stylizer.paint(p) - t).mean() for p, t in pairs]))
+
+    shared = error()
+    monkeypatch.setattr(instant, "CLOSED_FORM_SHARE", 0)
+    assert shared < 0.8 * error()
 
 
 def test_calibration_of_one_picture_is_hardly_trusted(

@@ -19,7 +19,7 @@ from stylegan_cli.checkpoints import (
     save_checkpoint,
     save_config,
 )
-from stylegan_cli.devices import resolve_threads
+from stylegan_cli.devices import resolve_threads, uses_bf16
 from stylegan_cli.ema import Ema
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.interruption import stop_between_steps
@@ -63,7 +63,7 @@ class Pretraining:
         self.step = 0
         self.total_steps = config.steps
         self._shared: nn.Module = self.learner
-        self._bf16 = _use_bf16(config.precision, self.device)
+        self._bf16 = uses_bf16(config.precision, self.device.type)
 
     def share(self) -> None:
         """From here on every process has the first one's weights, and all learn as one."""
@@ -304,12 +304,3 @@ def _batches(domains: Domains, run: Pretraining) -> Iterator[dict[str, Tensor]]:
 
 def _to_device(arrays: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
     return {name: torch.as_tensor(value).to(device) for name, value in arrays.items()}
-
-
-def _use_bf16(precision: str, device: torch.device) -> bool:
-    """bf16 where it is asked for, or where the processor has instructions for it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from stylegan_cli.data import HistoryPool, PictureSet, augment, same_treatment
+from stylegan_cli.devices import uses_bf16
 from stylegan_cli.ema import Ema
 from stylegan_cli.losses import (
     anchor_loss,
@@ -134,7 +135,7 @@ class Refinement:
         self.step = 0
         self.total_steps = config.steps
         self.pace = 1.0  # share of the learning rates: less after a loss was no number
-        self._bf16 = uses_bf16(config.precision, self.device)
+        self._bf16 = uses_bf16(config.precision, self.device.type)
 
     @torch.no_grad()
     def paint_photo(
@@ -362,15 +363,6 @@ def keeps_colour(look: Look) -> bool:
         return True
     values = np.linalg.svd(look.matrix[0].cpu().numpy(), compute_uv=False)
     return bool(values[-1] > GREY * values[0])
-
-
-def uses_bf16(precision: str, device: torch.device) -> bool:
-    """bf16 where it is asked for, or where the processor has instructions for it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _trained(module: nn.Module) -> dict[str, Tensor]:
