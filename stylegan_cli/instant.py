@@ -48,7 +48,8 @@ CALIBRATION_PICTURES = 24
 TRUSTED_PICTURES = 20
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
-CLOSED_FORM_SHARE = 0.8  # of a look that is not drawn, at most
+DRAWN_RESIDUE = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
+TWICINGS = 5  # a kernel regression of what is left (Tukey 1977), so that it smooths less
 FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
 
 # Short sides of working copies in px, the cheapest first.
@@ -141,7 +142,7 @@ def make_style(
         matrix=matrix,
         offset=offset,
         code=code,
-        calibration=_calibrate(colours, creator, drawn=mode == "drawn"),
+        calibration=_calibrate(colours, creator),
         spread=_variety(base, backend, creator, before, variety),
     )
 
@@ -265,12 +266,11 @@ class _Colours:
     residue: np.ndarray
 
 
-def _calibrate(colours: _Colours, creator: LookSet, *, drawn: bool) -> np.ndarray:
+def _calibrate(colours: _Colours, creator: LookSet) -> np.ndarray:
     """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
 
-    Shrunk toward doing nothing where there is little to trust. What a look that is not drawn does to
-    colours is for the most part the closed form's, which is nearer the truth with many pictures and
-    errs otherwise than the network: their mean errs less than either.
+    Shrunk toward doing nothing where there is little to trust. The less a look draws, the more of
+    what it does to colours is the closed form's: with many pictures that is nearer the truth.
     """
     results = np.clip(colours.toned + colours.residue, 0, 1)
     moved_by = _colour_transfer(results, creator.colours)
@@ -280,11 +280,14 @@ def _calibrate(colours: _Colours, creator: LookSet, *, drawn: bool) -> np.ndarra
     shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
     calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
-    if not drawn:
-        closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator.colours))
-        found = apply_table(colours.toned, calibration) + colours.residue
-        share = trust * CLOSED_FORM_SHARE
-        calibration += _smooth_table(colours.toned, share * (closed_form - found))
+    closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator.colours))
+    energy = float(np.sqrt(np.mean(colours.residue**2)))
+    share = trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
+    found = apply_table(colours.toned, calibration)
+    wanted = found + share * (closed_form - colours.residue - found)
+    for _ in range(TWICINGS):
+        missing = wanted - apply_table(colours.toned, calibration)
+        calibration += _smooth_table(colours.toned, missing)
     return calibration.astype(np.float32)
 
 
@@ -295,14 +298,23 @@ def _colour_transfer(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     rng = numpy_generator(0, 0, "calibration")
     source, target = rng.permutation(source), rng.permutation(target)
-    matrix, offset = linear_map(source[::2], target[::2])
-    linear = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
-    table = transfer_table(source[::2], target[::2], size=CALIBRATION_POINTS)
-    closest: np.ndarray = min(
-        (linear, table),
-        key=lambda t: colour_distance(apply_table(source[1::2], t), target[1::2]),
-    )
+
+    def missed(fit: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
+        table = fit(source[::2], target[::2])
+        return colour_distance(apply_table(source[1::2], table), target[1::2])
+
+    closest: np.ndarray = min(_linear_table, _whole_table, key=missed)(source, target)
     return closest
+
+
+def _linear_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    matrix, offset = linear_map(source, target)
+    table: np.ndarray = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
+    return table
+
+
+def _whole_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return transfer_table(source, target, size=CALIBRATION_POINTS)
 
 
 def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:

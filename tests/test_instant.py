@@ -122,7 +122,7 @@ def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
         return float(np.mean([np.square(stylizer.paint(p) - t).mean() for p, t in pairs]))
 
     shared = error()
-    monkeypatch.setattr(instant, "CLOSED_FORM_SHARE", 0)
+    monkeypatch.setattr(instant, "TWICINGS", 0)
     assert shared < 0.8 * error()
 
 
