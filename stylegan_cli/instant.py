@@ -23,6 +23,7 @@ from stylegan_cli.colour import (
 )
 from stylegan_cli.devices import resolve_threads
 from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
 from stylegan_cli.networks.folding import apply_colour, fold_style, merge_deltas
 from stylegan_cli.pictures import find_pictures, read_rgb, size_for_short_side, to_unit
 from stylegan_cli.randomness import numpy_generator
@@ -38,8 +39,7 @@ from stylegan_cli.style_file import Base, Mode, Style, StyleInfo
 
 log = logging.getLogger(__name__)
 
-ENCODER_SHORT_SIDE = 256  # px; the scale at which the look encoder was trained to read
-ENCODER_LONG_SIDE = 384  # px; longer pictures are cut to their middle
+READ_LONG_SIDE = 384  # px; longer pictures are cut to their middle
 SET_COLOURS = 24_000
 CALIBRATION_PICTURES = 24
 
@@ -123,7 +123,7 @@ def make_style(
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
     mode, size = choose_rendering(lambda side: backend.painter(fold(side)))
-    folded = fold(ENCODER_SHORT_SIDE)
+    folded = fold(READ_SHORT_SIDE)
     painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
     # Without a residue the per-pixel part is all, and every content colour can be asked.
     residue = np.zeros_like(before) if mode == "colour" else _residue_of(before, painted)
@@ -159,7 +159,7 @@ def read_set(
     Raises DataError where none is left, PictureError for the first one where all are needed.
     """
     arrays = _read_all(pictures, on_progress, need_all)
-    moments = np.concatenate([backend.moments(_encoder_input(array)) for array in arrays])
+    moments = np.stack([backend.moments(_tiles(array)).mean(0) for array in arrays])
     rng = numpy_generator(0, 0, "creator colours")
     share = -(-SET_COLOURS // len(arrays))
     colours = np.concatenate([sample_colours([array], share, rng) for array in arrays])
@@ -203,7 +203,7 @@ def _read_all(
 ) -> list[np.ndarray]:
     def read(path: Path) -> np.ndarray | None:
         try:
-            return read_rgb(path, ENCODER_SHORT_SIDE)
+            return read_rgb(path, READ_SHORT_SIDE)
         except PictureError as error:
             if need_all:
                 raise
@@ -222,14 +222,25 @@ def _read_all(
     return arrays
 
 
-def _encoder_input(picture: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) → (1, 3, H', W') float32 in [-1, 1], sides cut to multiples of 16."""
-    height, width = (max(16, min(side, ENCODER_LONG_SIDE) // 16 * 16) for side in picture.shape[:2])
-    if min(picture.shape[:2]) < 16:
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-    middle = to_unit(picture[top : top + height, left : left + width])
-    return np.ascontiguousarray(middle.transpose(2, 0, 1)[None] * 2 - 1)
+def _tiles(picture: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) → (N, 3, READ_TILE, READ_TILE) float32 in [-1, 1]: tiles that cover it."""
+    height, width = (max(READ_TILE, min(side, READ_LONG_SIDE)) for side in picture.shape[:2])
+    top, left = (max(0, side - READ_LONG_SIDE) // 2 for side in picture.shape[:2])
+    middle = picture[top : top + height, left : left + width]
+    if middle.shape[:2] != (height, width):
+        middle = cv2.resize(middle, (width, height), interpolation=cv2.INTER_CUBIC)
+    tiles = [
+        middle[y : y + READ_TILE, x : x + READ_TILE]
+        for y in _tile_starts(height)
+        for x in _tile_starts(width)
+    ]
+    return np.ascontiguousarray(to_unit(np.stack(tiles)).transpose(0, 3, 1, 2) * 2 - 1)
+
+
+def _tile_starts(side: int) -> list[int]:
+    """Where tiles begin that cover `side` px: evenly apart, overlapping a little."""
+    starts = np.linspace(0, side - READ_TILE, -(-side // READ_TILE))
+    return [round(start) for start in starts]
 
 
 def _code(

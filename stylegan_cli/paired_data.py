@@ -11,23 +11,27 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.spatial import KDTree
 from torch.utils.data import Dataset
 
 from stylegan_cli.colour import LUMA, linear_map, look_statistics
 from stylegan_cli.looks import Look, describe, draw_look
+from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.randomness import numpy_generator
 
-ENCODER_SHORT_SIDE = 256  # px; the scale at which the look encoder reads every picture
 LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
 MOST_PICTURES = 250  # in one set
-COLOURS_PER_SET = 2048
+COLOURS_PER_SET = 4096
 COLOURS_PER_PICTURE = 256
 TILE = 48  # px; a mosaic of such crops stands for a whole set
 FEWEST_TILES, MOST_TILES = 8, 18  # of each side
+NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
+ALIKE = 16  # places of a mosaic that stand for one of its set
 TILE_MARGIN = 8  # px of each tile that its neighbours may have coloured
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
 OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they are read
+LARGE_SETS = 0.25  # share of sets of as many pictures as there are; else few are likelier than many
 
 Batch = dict[str, np.ndarray]
 Domains = Mapping[str, Sequence[Path]]
@@ -40,7 +44,7 @@ class DrawConfig:
     looks: int = 8  # per step
     pictures: int = 3  # to read, on each of a look's two sides
     targets: int = 3  # of them to paint, too
-    size: int = 96  # px, of every crop
+    size: int = 96  # px, of every crop that is painted
     seed: int = 0
 
 
@@ -48,7 +52,8 @@ class PicturePool:
     """Pictures of several domains in memory, with a few pixels of each at hand.
 
     domains: paths by kind of picture. Every picture is uint8 (H, W, 3) with a short side of at most
-    LARGEST_SHORT_SIDE.
+    LARGEST_SHORT_SIDE. places (N, COLOURS_PER_PICTURE, 6) uint8: some of each, see `_places`; bank:
+    their colours alone.
     """
 
     def __init__(self, domains: Domains) -> None:
@@ -60,7 +65,8 @@ class PicturePool:
                 self.pictures.append(_at_most(read_rgb(path), LARGEST_SHORT_SIDE))
         self.domains = {name: np.array(indices) for name, indices in members.items()}
         rng = numpy_generator(0, 0, "pixel bank")
-        self.bank = np.stack([_some_colours(picture, rng) for picture in self.pictures])
+        self.places = np.stack([_some_places(picture, rng) for picture in self.pictures])
+        self.bank = self.places[..., :3]
         self._luma = (self.bank / np.float32(255) @ LUMA).mean(axis=1)
 
     def draw_set(self, rng: np.random.Generator) -> np.ndarray:
@@ -103,11 +109,11 @@ class PairedLooks(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """The batch of `step`: L looks with two sides of K pictures to read and B to paint, S px.
 
-        references (L, 2, K, S, S, 3) uint8: styled pictures of each side for the encoder to read,
-        at ENCODER_SHORT_SIDE; photos, truths (L, 2, B, S, S, 3) uint8: pictures of each side before
-        and after the look, at short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix
-        (L, 2, 3, 3), offset (L, 2, 3): of each side's styled colours, the other side's photos
-        being the content; description (L, DESCRIPTION_DIM), see looks.
+        references (L, 2, K, R, R, 3) uint8: styled pictures of each side for the encoder to read,
+        READ_TILE px at READ_SHORT_SIDE; photos, truths (L, 2, B, S, S, 3) uint8: pictures of each
+        side before and after the look, at short_side (L,) px; statistics (L, 2, STATISTICS_DIM),
+        matrix (L, 2, 3, 3), offset (L, 2, 3): of each side's styled colours, the other side's
+        photos being the content; description (L, DESCRIPTION_DIM), see looks.
         """
         seed, purpose = self._config.seed, self._purpose
         items = [self._draw(numpy_generator(seed, step, f"{purpose} {k}")) for k in self._drawn]
@@ -116,18 +122,19 @@ class PairedLooks(Dataset[Batch]):
     def _draw(self, rng: np.random.Generator) -> Batch:
         look, pool, config = draw_look(rng), self._pool, self._config
         sides = _two_sides(pool, rng)
-        creators = [side[: _log_uniform(rng, MOST_PICTURES)] for side in sides]
+        creators = [side[: _draw_count(rng)] for side in sides]
         contents = [side[: 4 * _log_uniform(rng, MOST_PICTURES)] for side in reversed(sides)]
         before = [_some(_unit(pool.bank[c].reshape(-1, 3)), COLOURS_PER_SET, rng) for c in contents]
         after = self._set_colours(look, creators, rng)
         maps = [linear_map(*colours) for colours in zip(before, after, strict=True)]
         shown = [[side[k % len(side)] for k in range(config.pictures)] for side in creators]
-        read = self._styled_crops(look, shown, ENCODER_SHORT_SIDE, rng)
+        read = self._styled_crops(look, shown, READ_SHORT_SIDE, READ_TILE, rng)
         targets = [side[: config.targets] for side in shown]
-        painted = read.first(config.targets)
+        short_side: float = READ_SHORT_SIDE
         if rng.random() < OTHER_SCALES:
             largest = min(min(pool.pictures[i].shape[:2]) for side in targets for i in side)
-            painted = self._styled_crops(look, targets, min(largest, _draw_short_side(rng)), rng)
+            short_side = min(largest, _draw_short_side(rng))
+        painted = self._styled_crops(look, targets, short_side, config.size, rng)
         return {
             "references": np.stack([[_recompress(p, rng) for p in side] for side in read.truths]),
             "photos": painted.photos,
@@ -151,27 +158,54 @@ class PairedLooks(Dataset[Batch]):
         if look.pointwise:
             banks = [_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
             colours = [_some(bank, COLOURS_PER_SET, rng) for bank in banks]
-            return [look(some[:, None], ENCODER_SHORT_SIDE)[:, 0] for some in colours]
+            return [look(some[:, None], READ_SHORT_SIDE)[:, 0] for some in colours]
         # A set of few pictures is shown by several crops of each, or its mosaic would be too small.
         count = min(MOST_TILES, max(FEWEST_TILES, *map(len, creators)))
         tiles = [creator[k % len(creator)] for creator in creators for k in range(count)]
+        plain, styled = self._styled_mosaic(look, tiles, rng)
+        colours = []
+        for side, creator in enumerate(creators):
+            mine = slice(side * len(plain) // 2, (side + 1) * len(plain) // 2)
+            if len(creator) <= count:
+                colours.append(_some(styled[mine], COLOURS_PER_SET, rng))
+                continue
+            # A mosaic shows what becomes of a place, but not how many places of a set are like it.
+            place = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET)
+            picture, pixel = np.divmod(place, COLOURS_PER_PICTURE)
+            wanted = _unit(self._pool.places[creator[picture], pixel])
+            _, alike = KDTree(plain).query(wanted, ALIKE)
+            one = rng.integers(0, ALIKE, len(wanted))
+            colours.append(styled[alike[np.arange(len(wanted)), one]])
+        return colours
+
+    def _styled_mosaic(
+        self, look: Look, tiles: list[int], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Crops of pictures before and after a look, tile after tile: places and colours, unit.
+
+        Returns (N, 6), as PicturePool.places, and (N, 3).
+        """
         columns = int(np.ceil(np.sqrt(len(tiles))))
-        crops = [_crop(self._pool.pictures[i], ENCODER_SHORT_SIDE, TILE, rng) for i in tiles]
+        crops = [_crop(self._pool.pictures[i], READ_SHORT_SIDE, TILE, rng) for i in tiles]
         crops += [crops[k] for k in range(-len(crops) % columns)]
-        rows = [np.hstack(crops[k : k + columns]) for k in range(0, len(crops), columns)]
-        styled = look(_unit(np.vstack(rows)), ENCODER_SHORT_SIDE)
-        inner = TILE - 2 * TILE_MARGIN
-        place = rng.integers(0, inner**2, (2, COLOURS_PER_SET))
-        tile = rng.integers(0, count, (2, COLOURS_PER_SET)) + np.array([[0], [count]])
-        y = tile // columns * TILE + TILE_MARGIN + place // inner
-        x = tile % columns * TILE + TILE_MARGIN + place % inner
-        return list(styled[y, x])
+        rows = range(0, len(crops), columns)
+        mosaic = _unit(np.vstack([np.hstack(crops[k : k + columns]) for k in rows]))
+        styled = look(mosaic, READ_SHORT_SIDE)
+        tiled = styled.reshape(len(rows), TILE, columns, TILE, 3).swapaxes(1, 2)
+        inner = slice(TILE_MARGIN, TILE - TILE_MARGIN)
+        after = tiled.reshape(-1, TILE, TILE, 3)[: len(tiles), inner, inner]
+        before = np.stack([_places(crop)[inner, inner] for crop in crops[: len(tiles)]])
+        return _unit(before).reshape(-1, 6), after.reshape(-1, 3)
 
     def _styled_crops(
-        self, look: Look, indices: list[list[int]], short_side: float, rng: np.random.Generator
+        self,
+        look: Look,
+        indices: list[list[int]],
+        short_side: float,
+        size: int,
+        rng: np.random.Generator,
     ) -> "_StyledCrops":
-        """Crops of pictures before and after the look."""
-        size = self._config.size
+        """Crops of pictures before and after the look, `size` px."""
         short_side = max(short_side, size + 2 * LOOK_MARGIN)
         inner = slice(LOOK_MARGIN, LOOK_MARGIN + size)
         photos = np.empty((len(indices), len(indices[0]), size, size, 3), np.uint8)
@@ -194,10 +228,6 @@ class _StyledCrops:
     photos: np.ndarray
     truths: np.ndarray
     short_side: float
-
-    def first(self, count: int) -> "_StyledCrops":
-        """The first `count` of each side."""
-        return _StyledCrops(self.photos[:, :count], self.truths[:, :count], self.short_side)
 
 
 def seed_worker(worker: int) -> None:
@@ -246,6 +276,10 @@ def _recompress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
 
 
+def _draw_count(rng: np.random.Generator) -> int:
+    return MOST_PICTURES if rng.random() < LARGE_SETS else _log_uniform(rng, MOST_PICTURES)
+
+
 def _log_uniform(rng: np.random.Generator, most: int) -> int:
     return round(float(np.exp(rng.uniform(0, np.log(most)))))
 
@@ -259,8 +293,16 @@ def _some(colours: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
     return some
 
 
-def _some_colours(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return _some(picture.reshape(-1, 3), COLOURS_PER_PICTURE, rng)
+def _some_places(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """COLOURS_PER_PICTURE rows of `_places`, at READ_SHORT_SIDE."""
+    return _some(
+        _places(_at_most(picture, READ_SHORT_SIDE)).reshape(-1, 6), COLOURS_PER_PICTURE, rng
+    )
+
+
+def _places(picture: np.ndarray) -> np.ndarray:
+    """Each pixel's colour and its neighbourhood's, (H, W, 6) uint8: what a look goes by."""
+    return np.dstack([picture, cv2.blur(picture, (NEIGHBOURHOOD, NEIGHBOURHOOD))])
 
 
 def _at_most(picture: np.ndarray, short_side: int) -> np.ndarray:

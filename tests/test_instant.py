@@ -20,7 +20,8 @@ from stylegan_cli.instant import (
     starter_photos,
     with_mode_of_residue,
 )
-from stylegan_cli.pictures import read_rgb
+from stylegan_cli.networks.architecture import READ_TILE
+from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.previews import preview_path, write_preview
 from stylegan_cli.style_file import Base, Style
 from stylegan_cli.stylizer import Stylizer
@@ -160,6 +161,22 @@ def test_odd_pictures_can_be_read(size: tuple[int, int], backend: Backend, tmp_p
     path = tmp_path / "odd.png"
     Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(path)
     assert np.isfinite(read_set([path], backend).moments).all()
+
+
+def test_a_picture_is_read_in_tiles_as_in_training(backend: Backend, tmp_path: Path) -> None:
+    # Of a pattern all tiles are the same; the whole of it has less margin than any of them.
+    pattern = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    picture = np.tile(pattern, (16, 16, 1))
+    Image.fromarray(picture).save(tmp_path / "pattern.png")
+    found = read_set([tmp_path / "pattern.png"], backend).moments
+
+    def moments(pixels: np.ndarray) -> np.ndarray:
+        return backend.moments(to_unit(pixels).transpose(2, 0, 1)[None] * 2 - 1)
+
+    np.testing.assert_allclose(
+        found, moments(picture[:READ_TILE, :READ_TILE]), rtol=1e-4, atol=1e-5
+    )
+    assert np.abs(found - moments(picture)).max() > 0.001
 
 
 def test_pictures_count_alike_whatever_their_size(backend: Backend, tmp_path: Path) -> None:

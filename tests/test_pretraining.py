@@ -1,5 +1,6 @@
 """Promises of pretraining/, paired_data.py, looks/description.py and `influ pretrain`."""
 
+import itertools
 import logging
 import os
 import shutil
@@ -27,8 +28,9 @@ from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.instant import starter_photos
 from stylegan_cli.looks import DESCRIPTION_DIM, describe, draw_look
-from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
+from stylegan_cli.networks.architecture import READ_TILE, GeneratorConfig, LookEncoderConfig
 from stylegan_cli.paired_data import DrawConfig, PairedLooks
+from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, run, validation
 from stylegan_cli.pretraining.learner import (
     Base,
@@ -38,6 +40,7 @@ from stylegan_cli.pretraining.learner import (
     default_base,
     pair_losses,
     signed,
+    total_loss,
 )
 from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.randomness import numpy_generator
@@ -83,7 +86,7 @@ def batch(domains: dict[str, list[Path]]) -> dict[str, np.ndarray]:
 
 def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
     assert {name: value.shape for name, value in batch.items()} == {
-        "references": (3, 2, 3, 64, 64, 3),
+        "references": (3, 2, 3, READ_TILE, READ_TILE, 3),
         "photos": (3, 2, 2, 64, 64, 3),
         "truths": (3, 2, 2, 64, 64, 3),
         "short_side": (3,),
@@ -94,6 +97,25 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
     }
     assert all(np.isfinite(value).all() for value in batch.values())
     assert not np.array_equal(batch["photos"], batch["truths"])
+
+
+def test_every_setting_of_a_draw_reaches_it() -> None:
+    config = PretrainConfig(looks=2, pictures=5, targets=4, size=128, seed=3)
+    assert config.draws() == DrawConfig(looks=2, pictures=5, targets=4, size=128, seed=3)
+
+
+def test_a_large_set_is_told_the_colours_of_all_its_pictures() -> None:
+    looks = (draw_look(numpy_generator(5, k, "test")) for k in itertools.count())
+    look = next(look for look in looks if "halation" in look.families)  # no function of colour
+    pictures = PairedLooks({"all": starter_photos()}, DrawConfig())
+    photos = [read_rgb(path, 256) / np.float32(255) for path in starter_photos()]
+    wanted = np.mean([look(photo, 256).mean((0, 1)) for photo in photos], 0)
+    every = np.arange(len(photos))
+    drawn = [
+        pictures._set_colours(look, [every, every[::-1]], numpy_generator(0, seed, "test"))
+        for seed in range(4)
+    ]
+    assert np.abs(np.mean(drawn, axis=2) - wanted).max() < 0.03  # 0.1 from a crop of eighteen
 
 
 def test_a_batch_depends_on_seed_and_step_alone(domains: dict[str, list[Path]]) -> None:
@@ -162,13 +184,28 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
         terms = learner(data, torch.empty(1, 2), 1.0)
         painting = learner.base.paint(data, learner.base.read(data))
     assert {part.shape for part in painting} == {(6, 3, 64, 64)}
-    assert {(term.shape, term.device.type) for term in terms.values()} == {((), "meta")}
+    assert {name: tuple(term.shape) for name, term in terms.items()} == {
+        **dict.fromkeys(("residue", "toned", "gradient"), (6,)),
+        "imitation": (),
+    }
+    assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
     truth = torch.rand(2, 3, 16, 16)
     same = pair_losses(Painting(truth, truth, truth), PretrainConfig())
-    assert all(term == 0 for term in same.values())
+    assert not any(term.any() for term in same.values())
     lines = truth.clone()
     lines[..., ::2] += 0.1
-    assert pair_losses(Painting(lines, truth, truth), PretrainConfig())["gradient"] > 0.04
+    assert pair_losses(Painting(lines, truth, truth), PretrainConfig())["gradient"].min() > 0.04
+
+
+def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
+    def loss(quiet: float, loud: float) -> float:
+        errors = {"residue": torch.tensor([quiet, loud]), "imitation": torch.tensor(0.0)}
+        none = torch.zeros(2)
+        return total_loss({**errors, "toned": none, "gradient": none}).item()
+
+    # All but alike: below 0.05 an error counts less and less.
+    assert loss(0.5, 8) - loss(0.25, 8) == pytest.approx(loss(0.5, 8) - loss(0.5, 4), rel=0.2)
+    assert loss(0.001, 8) - loss(0.0005, 8) < 0.05 * (loss(0.5, 8) - loss(0.25, 8))
 
 
 def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndarray]) -> None:
@@ -178,7 +215,7 @@ def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndar
 
     def moved_by(prompted: torch.Tensor, term: str) -> set[str]:
         learner.zero_grad()
-        learner(data, prompted, 1.0)[term].backward()
+        learner(data, prompted, 1.0)[term].sum().backward()
         return {
             name.removeprefix("base.").partition(".")[0]
             for name, parameter in learner.named_parameters()

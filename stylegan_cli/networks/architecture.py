@@ -15,6 +15,11 @@ MOST_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
 MOST_BANDS = 3  # the coarsest is of pictures halved three times
 
+# How the look encoder meets every picture, in training and in use: moments of a whole picture are
+# not those of its tiles, which have more margin; read whole, a sketch comes out 6 dB worse.
+READ_SHORT_SIDE = 256  # px
+READ_TILE = 96  # px
+
 
 def _require_positive(config: object, names: tuple[str, ...]) -> None:
     for name in names:

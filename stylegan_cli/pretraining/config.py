@@ -58,7 +58,13 @@ class PretrainConfig:
 
     def draws(self) -> DrawConfig:
         """The part of the config that decides what is drawn."""
-        return DrawConfig(looks=self.looks, pictures=self.pictures, size=self.size, seed=self.seed)
+        return DrawConfig(
+            looks=self.looks,
+            pictures=self.pictures,
+            targets=self.targets,
+            size=self.size,
+            seed=self.seed,
+        )
 
     def guidance(self, step: int, total_steps: int | None) -> float:
         """How much the true descriptions still help: 1 at first, 0 from `prompted_until` on."""

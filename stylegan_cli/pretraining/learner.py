@@ -17,6 +17,7 @@ from stylegan_cli.networks.look_encoder import LookEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.randomness import numpy_generator
 
+HARDLY_AN_ERROR = 0.05  # on top of each picture's, so that none counts without end
 PROMPT_GAIN = 1.5  # deviation of a prompted code: what is told in a whisper leads nobody
 
 
@@ -99,7 +100,7 @@ class Learner(nn.Module):
     def forward(
         self, batch: Mapping[str, Tensor], prompted: Tensor, guidance: float
     ) -> dict[str, Tensor]:
-        """The terms of the loss.
+        """The terms of the loss: errors of each picture, (N,), and one number for the imitation.
 
         prompted: (L, 2) 1 where the prompter leads, else 0. guidance: weight of the imitation.
         """
@@ -117,16 +118,33 @@ def default_base() -> Base:
 
 
 def pair_losses(painting: Painting, config: PretrainConfig) -> dict[str, Tensor]:
-    """L1 at two scales, L1 of gradients (so that lines stay sharp), L1 of the per-pixel part."""
+    """L1 at two scales, L1 of gradients (so that lines stay sharp), L1 of the per-pixel part.
+
+    Of each picture, (N,).
+    """
     result, toned, truth = painting
-    coarse = functional.l1_loss(functional.avg_pool2d(result, 4), functional.avg_pool2d(truth, 4))
-    across = functional.l1_loss(result.diff(dim=3), truth.diff(dim=3))
-    down = functional.l1_loss(result.diff(dim=2), truth.diff(dim=2))
+    coarse = _l1(functional.avg_pool2d(result, 4), functional.avg_pool2d(truth, 4))
+    across = _l1(result.diff(dim=3), truth.diff(dim=3))
+    down = _l1(result.diff(dim=2), truth.diff(dim=2))
     return {
-        "residue": functional.l1_loss(result, truth) + config.coarse_weight * coarse,
-        "toned": config.toned_weight * functional.l1_loss(toned, truth),
+        "residue": _l1(result, truth) + config.coarse_weight * coarse,
+        "toned": config.toned_weight * _l1(toned, truth),
         "gradient": config.gradient_weight * (across + down),
     }
+
+
+def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
+    """What is minimised: the logarithm of each picture's error, as PSNR counts it, and the rest.
+
+    Plain errors would be those of drawings and of unlike sets: ten times as large as what a
+    photographic look could still gain.
+    """
+    errors = torch.stack([terms[name] for name in ("residue", "toned", "gradient")]).sum(0)
+    return (errors + HARDLY_AN_ERROR).log().mean() + terms["imitation"]
+
+
+def _l1(first: Tensor, second: Tensor) -> Tensor:
+    return (first - second).abs().mean(dim=(1, 2, 3))
 
 
 def signed(pixels: Tensor) -> Tensor:

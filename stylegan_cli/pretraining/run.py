@@ -27,7 +27,7 @@ from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfi
 from stylegan_cli.paired_data import Batch, Domains, PairedLooks, seed_worker
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import split_domains
-from stylegan_cli.pretraining.learner import Base, Learner, Painting, default_base
+from stylegan_cli.pretraining.learner import Base, Learner, Painting, default_base, total_loss
 from stylegan_cli.pretraining.processes import Team, lone, team_of
 from stylegan_cli.pretraining.validation import (
     VALIDATION_COLUMNS,
@@ -82,14 +82,14 @@ class Pretraining:
         prompted = self._draw_prompted(config.prompted * guidance)
         with self._autocast():
             terms = self._shared(batch, prompted, guidance)
-        loss = torch.stack(list(terms.values())).sum()
+        loss = total_loss(terms)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.learner.parameters(), config.clip_norm)
         self.optimizer.step()
         self.ema.update(self.step)
         self.step += 1
-        values = {name: term.item() for name, term in terms.items()}
+        values = {name: term.mean().item() for name, term in terms.items()}
         return {"loss": loss.item(), "lr": rate, **values}
 
     def _settle_features(self) -> None:
