@@ -25,7 +25,6 @@ from timed import TimeLimit
 from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
-from stylegan_cli.colour import lattice
 from stylegan_cli.data import CreatorPictures, TrainingData, hold_out
 from stylegan_cli.instant import make_style
 from stylegan_cli.style_file import Base, Model, read_model, write_model
@@ -161,8 +160,7 @@ def uncalibrated(task: Task) -> Paint:
     """The instant style without its calibration: what the network alone makes of the code."""
     base, backend = opened(task.model)
     style = make_style(task.name, task.pictures, base, backend, content=task.content.paths)
-    untouched = lattice(len(style.calibration)).reshape(style.calibration.shape)
-    return Stylizer(base, replace(style, calibration=untouched), backend).paint
+    return Stylizer(base, replace(style, calibration=None), backend).paint
 
 
 def refined(task: Task) -> Paint:

@@ -46,6 +46,7 @@ CALIBRATION_PICTURES = 24
 # Calibration is trusted with many pictures, and less the further it wants to move colours: a base
 # errs by a few percent, two unlike sets of people by a tenth and more.
 TRUSTED_PICTURES = 20
+FEWEST_FOR_CALIBRATION = 3  # pictures; fewer would be trusted to less than a hundredth
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
 DRAWN_RESIDUE = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
@@ -123,11 +124,14 @@ def make_style(
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
     mode, size = choose_rendering(lambda side: backend.painter(fold(side)))
-    folded = fold(READ_SHORT_SIDE)
-    painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
-    # Without a residue the per-pixel part is all, and every content colour can be asked.
-    residue = np.zeros_like(before) if mode == "colour" else _residue_of(before, painted)
-    colours = _Colours(before, apply_colour(folded, before), residue)
+    calibration = None
+    if creator.count >= FEWEST_FOR_CALIBRATION:
+        folded = fold(READ_SHORT_SIDE)
+        painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
+        # Without a residue the per-pixel part is all, and every content colour can be asked.
+        residue = np.zeros_like(before) if mode == "colour" else _residue_of(before, painted)
+        colours = _Colours(before, apply_colour(folded, before), residue)
+        calibration = _calibrate(colours, creator)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -142,7 +146,7 @@ def make_style(
         matrix=matrix,
         offset=offset,
         code=code,
-        calibration=_calibrate(colours, creator),
+        calibration=calibration,
         spread=_variety(base, backend, creator, before, variety),
     )
 
