@@ -43,6 +43,9 @@ READ_LONG_SIDE = 384  # px; longer pictures are cut to their middle
 SET_COLOURS = 24_000
 CALIBRATION_PICTURES = 24
 
+HEARING_SHARE = 0.5  # of the difference between a look and what is heard of its results
+HEARD_PICTURES = 12
+
 # Calibration is trusted with many pictures, and less the further it wants to move colours: a base
 # errs by a few percent, two unlike sets of people by a tenth and more.
 TRUSTED_PICTURES = 20
@@ -117,17 +120,21 @@ def make_style(
         photos = _read_all(content)
         before = sample_colours(photos, SET_COLOURS, numpy_generator(0, 0, "content colours"))
     matrix, offset = linear_map(before, creator.colours)
-    code = _code(backend, creator.moments.mean(0), creator.colours, before, creator.count)
     tensors = base.generator_tensors
 
-    def fold(short_side: int) -> dict[str, np.ndarray]:
+    def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
-    mode, size = choose_rendering(lambda side: backend.painter(fold(side)))
+    def paint(code: np.ndarray) -> list[_Painted]:
+        return _paint_photos(backend.painter(fold(code)), _some_of(photos, HEARD_PICTURES))
+
+    code = _settle_code(creator, before, backend, paint)
+    mode, size = choose_rendering(lambda side: backend.painter(fold(code, side)))
     calibration = None
     if creator.count >= FEWEST_FOR_CALIBRATION:
-        folded = fold(READ_SHORT_SIDE)
-        painted = _paint_photos(backend.painter(folded), photos[:CALIBRATION_PICTURES])
+        folded = fold(code)
+        shown = _some_of(photos, CALIBRATION_PICTURES)
+        painted = _paint_photos(backend.painter(folded), shown)
         # Without a residue the per-pixel part is all, and every content colour can be asked.
         residue = np.zeros_like(before) if mode == "colour" else _residue_of(before, painted)
         colours = _Colours(before, apply_colour(folded, before), residue)
@@ -162,7 +169,11 @@ def read_set(
 
     Raises DataError where none is left, PictureError for the first one where all are needed.
     """
-    arrays = _read_all(pictures, on_progress, need_all)
+    return _look_set(_read_all(pictures, on_progress, need_all), backend)
+
+
+def _look_set(arrays: Sequence[np.ndarray], backend: Backend) -> LookSet:
+    """uint8 pictures (H, W, 3) as the look encoder meets them."""
     moments = np.stack([backend.moments(_tiles(array)).mean(0) for array in arrays])
     rng = numpy_generator(0, 0, "creator colours")
     share = -(-SET_COLOURS // len(arrays))
@@ -226,6 +237,11 @@ def _read_all(
     return arrays
 
 
+def _some_of(photos: Sequence[np.ndarray], count: int) -> Sequence[np.ndarray]:
+    """`count` of them at most, evenly apart: a folder's first ones are often alike."""
+    return photos[:: max(1, len(photos) // count)][:count]
+
+
 def _tiles(picture: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) → (N, 3, READ_TILE, READ_TILE) float32 in [-1, 1]: tiles that cover it."""
     height, width = (max(READ_TILE, min(side, READ_LONG_SIDE)) for side in picture.shape[:2])
@@ -253,6 +269,25 @@ def _code(
     statistics = look_statistics(after, before, count)
     code: np.ndarray = backend.code(moments[None], statistics[None])[0]
     return code
+
+
+def _settle_code(
+    creator: LookSet,
+    before: np.ndarray,
+    backend: Backend,
+    paint: Callable[[np.ndarray], list["_Painted"]],
+) -> np.ndarray:
+    """The code of a set, moved by what is heard of its own results: half of what they lack.
+
+    What is read is shrunk towards the average look, as every estimate is, and so would be what is
+    painted. paint: photos in the look of a code. before: (N, 3) unit content colours.
+    """
+    wanted = _code(backend, creator.moments.mean(0), creator.colours, before, creator.count)
+    results = [np.clip(one.toned + one.residue, 0, 1) for one in paint(wanted)]
+    heard = _look_set([(255 * result + 0.5).astype(np.uint8) for result in results], backend)
+    read = _code(backend, heard.moments.mean(0), heard.colours, before, creator.count)
+    settled: np.ndarray = wanted + HEARING_SHARE * (wanted - read)
+    return settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ COLOURS_PER_PICTURE = 256
 TILE = 48  # px; a mosaic of such crops stands for a whole set
 FEWEST_TILES, MOST_TILES = 8, 18  # of each side
 NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
-ALIKE = 16  # places of a mosaic that stand for one of its set
+MOSAIC_PLACES = 6000  # of a mosaic, to look for one of a set among
+ALIKE = 8  # of them that stand for it
 TILE_MARGIN = 8  # px of each tile that its neighbours may have coloured
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
 OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they are read
@@ -170,12 +171,12 @@ class PairedLooks(Dataset[Batch]):
                 colours.append(_some(styled[mine], COLOURS_PER_SET, rng))
                 continue
             # A mosaic shows what becomes of a place, but not how many places of a set are like it.
-            place = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET)
+            place = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET // ALIKE)
             picture, pixel = np.divmod(place, COLOURS_PER_PICTURE)
             wanted = _unit(self._pool.places[creator[picture], pixel])
-            _, alike = KDTree(plain).query(wanted, ALIKE)
-            one = rng.integers(0, ALIKE, len(wanted))
-            colours.append(styled[alike[np.arange(len(wanted)), one]])
+            shown = rng.integers(0, len(plain), MOSAIC_PLACES)
+            _, alike = KDTree(plain[shown]).query(wanted, ALIKE)
+            colours.append(styled[shown[alike.ravel()]])
         return colours
 
     def _styled_mosaic(
