@@ -1,6 +1,7 @@
 """Promises of instant.py and previews.py."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from stylegan_cli import instant
 from stylegan_cli.backends import Backend, open_backend
-from stylegan_cli.colour import apply_table
+from stylegan_cli.colour import apply_table, look_statistics
 from stylegan_cli.errors import DataError
 from stylegan_cli.instant import (
     make_style,
@@ -20,10 +21,12 @@ from stylegan_cli.instant import (
     starter_photos,
     with_mode_of_residue,
 )
+from stylegan_cli.looks import draw_look
 from stylegan_cli.networks.architecture import READ_TILE
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.previews import preview_path, write_preview
-from stylegan_cli.style_file import Base, Style
+from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.style_file import Base, Style, read_model, shipped_model
 from stylegan_cli.stylizer import Stylizer
 
 
@@ -143,6 +146,38 @@ def test_calibration_of_few_pictures_is_hardly_trusted(
     assert single.info.pictures == 1
     assert single.calibration is None
     assert moved(few) < 0.2 * moved(style)
+
+
+def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = read_model(shipped_model()).base
+    backend = open_backend(base)
+    looks = (draw_look(numpy_generator(5, k, "test")) for k in itertools.count())
+    look = next(look for look in looks if look.families == ("contours",))
+
+    def kept(name: str, pixels: np.ndarray) -> Path:
+        path = tmp_path / f"{name}.png"
+        Image.fromarray((255 * np.clip(pixels, 0, 1) + 0.5).astype(np.uint8)).save(path)
+        return path
+
+    photos = [to_unit(read_rgb(path, 256)) for path in starter_photos()[:40]]
+    creator = [kept(f"creator{k}", look(p, 256)) for k, p in enumerate(photos[20:])]
+
+    def read(pictures: list[Path]) -> np.ndarray:
+        found = read_set(pictures, backend)
+        statistics = look_statistics(found.colours, to_unit(base.content_colours), 20)
+        return backend.code(found.moments.mean(0)[None], statistics[None])[0]
+
+    def missed() -> float:
+        stylizer = Stylizer(base, make_style("drawn", creator, base, backend), backend)
+        painted = [to_unit(stylizer.paint((255 * p).astype(np.uint8))) for p in photos[:12]]
+        results = [kept(f"result{k}", pixels) for k, pixels in enumerate(painted)]
+        return float(np.linalg.norm(read(results) - read(creator)))
+
+    heard = missed()
+    monkeypatch.setattr(instant, "HEARING_SHARE", 0)
+    assert heard < 0.95 * missed()
 
 
 def test_unreadable_pictures_are_left_out(
