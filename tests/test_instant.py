@@ -1,4 +1,4 @@
-"""Promises of instant.py and previews.py."""
+"""Promises of instant/ and previews.py."""
 
 import dataclasses
 import itertools
@@ -9,12 +9,13 @@ import pytest
 from model_files import small_model
 from PIL import Image
 
-from stylegan_cli import instant
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import apply_table, look_statistics
 from stylegan_cli.errors import DataError
 from stylegan_cli.instant import (
+    calibration,
     make_style,
+    making,
     measure_prior_spread,
     pictures_in,
     read_set,
@@ -126,7 +127,7 @@ def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
         return float(np.mean([np.square(stylizer.paint(p) - t).mean() for p, t in pairs]))
 
     shared = error()
-    monkeypatch.setattr(instant, "TWICINGS", 0)
+    monkeypatch.setattr(calibration, "TWICINGS", 0)
     assert shared < 0.8 * error()
 
 
@@ -176,7 +177,7 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
         return float(np.linalg.norm(read(results) - read(creator)))
 
     heard = missed()
-    monkeypatch.setattr(instant, "HEARING_SHARE", 0)
+    monkeypatch.setattr(making, "HEARING_SHARE", 0)
     assert heard < 0.95 * missed()
 
 

@@ -1,0 +1,148 @@
+"""What is left of a look's colour error, removed by a table of its per-pixel part."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stylegan_cli.backends import Painter
+from stylegan_cli.colour import (
+    apply_table,
+    colour_distance,
+    lattice,
+    linear_map,
+    table_corners,
+    transfer_table,
+)
+from stylegan_cli.instant.reading import SET_COLOURS, LookSet
+from stylegan_cli.pictures import to_unit
+from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.rendering import run_painter
+
+log = logging.getLogger(__name__)
+
+# Calibration is trusted with many pictures, and less the further it wants to move colours: a base
+# errs by a few percent, two unlike sets of people by a tenth and more.
+TRUSTED_PICTURES = 20
+FEWEST_FOR_CALIBRATION = 3  # pictures; fewer would be trusted to less than a hundredth
+CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
+TRUSTED_SHIFT = 0.12  # root mean square, unit colours
+DRAWN_RESIDUE = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
+TWICINGS = 5  # a kernel regression of what is left (Tukey 1977), so that it smooths less
+FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A photo and what the network makes of it, all (H, W, 3) unit."""
+
+    photo: np.ndarray
+    toned: np.ndarray
+    residue: np.ndarray
+
+
+def paint_photos(painter: Painter, photos: Sequence[np.ndarray]) -> list[Painted]:
+    """What a look makes of uint8 photos (H, W, 3)."""
+    units = [to_unit(photo) for photo in photos]
+    return [Painted(unit, *run_painter(painter, unit)) for unit in units]
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """Content colours and what the network makes of each, all (N, 3).
+
+    photo: unit. toned: the per-pixel part. residue: what is added to it.
+    """
+
+    photo: np.ndarray
+    toned: np.ndarray
+    residue: np.ndarray
+
+
+def calibrate(colours: Colours, creator: LookSet) -> np.ndarray:
+    """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
+
+    Shrunk toward doing nothing where there is little to trust. The less a look draws, the more of
+    what it does to colours is the closed form's: with many pictures that is nearer the truth.
+    """
+    results = np.clip(colours.toned + colours.residue, 0, 1)
+    moved_by = _colour_transfer(results, creator.colours)
+    moved = float(np.sqrt(np.mean((apply_table(results, moved_by) - results) ** 2)))
+    trust = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** 2) / (1 + (moved / TRUSTED_SHIFT) ** 2)
+    nodes = lattice(CALIBRATION_POINTS)
+    shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
+    calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
+    log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
+    closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator.colours))
+    energy = float(np.sqrt(np.mean(colours.residue**2)))
+    share = trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
+    found = apply_table(colours.toned, calibration)
+    wanted = found + share * (closed_form - colours.residue - found)
+    for _ in range(TWICINGS):
+        missing = wanted - apply_table(colours.toned, calibration)
+        calibration += _smooth_table(colours.toned, missing)
+    return calibration.astype(np.float32)
+
+
+def residue_of(colours: np.ndarray, painted: Sequence[Painted]) -> np.ndarray:
+    """What the residue adds to unit colours (N, 3): as to the most similar pixel of painted photos.
+
+    A few photos stand for all the content in what a residue does to a colour. They can't in how
+    often a colour is seen: what tells 24 people from 200 others would be taken for the look.
+    """
+    from scipy.spatial import KDTree
+
+    rng = numpy_generator(0, 0, "painted colours")
+    share = -(-2 * SET_COLOURS // len(painted))
+    pixels, residues = [], []
+    for one in painted:
+        chosen = rng.integers(0, one.photo.shape[0] * one.photo.shape[1], share)
+        pixels.append(one.photo.reshape(-1, 3)[chosen])
+        residues.append(one.residue.reshape(-1, 3)[chosen])
+    _, nearest = KDTree(np.concatenate(pixels)).query(colours, workers=-1)
+    found: np.ndarray = np.concatenate(residues)[nearest]
+    return found
+
+
+def _colour_transfer(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """A table that carries unit colours (N, 3) to the distribution of others.
+
+    The linear map, or a table of the whole distribution where that is closer on pixels kept aside.
+    """
+    rng = numpy_generator(0, 0, "calibration")
+    source, target = rng.permutation(source), rng.permutation(target)
+
+    def missed(fit: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
+        table = fit(source[::2], target[::2])
+        return colour_distance(apply_table(source[1::2], table), target[1::2])
+
+    closest: np.ndarray = min(_linear_table, _whole_table, key=missed)(source, target)
+    return closest
+
+
+def _linear_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    matrix, offset = linear_map(source, target)
+    table: np.ndarray = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
+    return table
+
+
+def _whole_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return transfer_table(source, target, size=CALIBRATION_POINTS)
+
+
+def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(K, K, K, 3): the mean of `values` (N, 3) around each point; nothing far from all colours.
+
+    Kernel regression of Nadaraya and Watson, with a Gaussian of one point's width.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    points = CALIBRATION_POINTS
+    sums = np.zeros((points**3, 4))
+    weighted = np.column_stack([values, np.ones(len(values))])
+    for index, share in table_corners(colours, points):
+        np.add.at(sums, index, share[:, None] * weighted)
+    blurred = [gaussian_filter(channel.reshape((points,) * 3), 1) for channel in sums.T]
+    means: np.ndarray = np.stack(blurred[:3], -1) / (blurred[3][..., None] + FEW_COLOURS)
+    return means
