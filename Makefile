@@ -14,6 +14,9 @@ PIP_INSTALL := $(PIP) install --disable-pip-version-check --progress-bar off \
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+# Tests run in as many processes as there are cores; more threads than cores make all of them slow.
+ONE_THREAD_EACH := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
+
 .PHONY: demo test install clean
 
 demo: .venv/installed
@@ -24,7 +27,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(ONE_THREAD_EACH) $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 install: .venv/installed
 

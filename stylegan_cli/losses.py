@@ -95,6 +95,20 @@ def anchor_loss(result: Tensor, anchor: Tensor, cell: int = 8) -> Tensor:
     return difference.abs().mean()
 
 
+def grid_loss(result: Tensor, content: Tensor, period: int = 8) -> Tensor:
+    """Mean square of what was added and repeats every `period` px over each picture.
+
+    The strides of a network leave such a grid, nothing that people paint does; and a painter
+    without a source of chance takes it for the cheapest texture there is. H and W: multiples of it.
+    """
+    batch, channels, height, width = result.shape
+    cells = (result.float() - content.float()).view(
+        batch, channels, height // period, period, width // period, period
+    )
+    pattern = cells.mean(dim=(2, 4))
+    return (pattern - pattern.mean(dim=(2, 3), keepdim=True)).square().mean()
+
+
 def cycle_loss(cycled: Tensor, content: Tensor, keeps_colour: bool) -> Tensor:
     """L1 between a photo and its return (Zhu et al. 2017, eq. 2).
 

@@ -28,7 +28,13 @@ def small_model() -> Model:
 
     rng = np.random.default_rng(0)
     generator = GeneratorConfig(
-        code_dim=DIM, base_channels=4, blocks=1, colour_channels=4, bands=3, gates_inputs=True
+        code_dim=DIM,
+        base_channels=4,
+        blocks=1,
+        colour_channels=4,
+        bands=3,
+        gates_inputs=True,
+        bilinear=True,
     )
     encoder = LookEncoderConfig(
         code_dim=DIM, statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8

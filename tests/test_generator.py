@@ -22,7 +22,13 @@ from stylegan_cli.networks.layers import map_colours
 from stylegan_cli.networks.look_encoder import LookEncoder
 
 SMALL = GeneratorConfig(
-    code_dim=5, base_channels=4, blocks=2, colour_channels=6, bands=3, gates_inputs=True
+    code_dim=5,
+    base_channels=4,
+    blocks=2,
+    colour_channels=6,
+    bands=3,
+    gates_inputs=True,
+    bilinear=True,
 )
 ENCODER = LookEncoderConfig(code_dim=5, statistics_dim=7, channels=(4, 6, 8), hidden=8)
 

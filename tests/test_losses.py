@@ -13,6 +13,7 @@ from stylegan_cli.losses import (
     cycle_loss,
     discriminator_gan_loss,
     generator_gan_loss,
+    grid_loss,
     identity_loss,
     luminance,
     r1_penalty,
@@ -88,6 +89,19 @@ def test_anchor_holds_tone_and_lets_lines_free() -> None:
     assert anchor_loss(anchor + 0.1, anchor) == pytest.approx(0.1)
 
 
+def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
+    photo = torch.zeros(2, 3, 128, 128)
+    texture = 0.1 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
+    dots = photo.clone()
+    dots[..., ::2, ::2] = 0.1
+    steps = photo + torch.linspace(-0.1, 0.1, 8).repeat(16)
+    assert grid_loss(photo + 0.3, photo) < 1e-9
+    assert grid_loss(texture, photo) < 1e-4
+    for grid in (dots, steps):
+        assert grid_loss(grid, photo) > 1e-3
+        assert grid_loss(grid, grid) == 0  # a photo's own is not the painter's
+
+
 def test_cycle_asks_only_for_luminance_where_colour_is_lost() -> None:
     content = _draw(1, 3, 4, 4)
     grey = luminance(content).expand_as(content)
@@ -116,6 +130,7 @@ def test_losses_run_on_the_meta_device(kind: GanKind) -> None:
         r1_penalty(scores, reals),
         self_similarity_loss(image(2, 4, 3, 3), image(2, 4, 3, 3), image(2, 3, 3)),
         anchor_loss(reals, image(2, 3, 16, 16)),
+        grid_loss(reals, image(2, 3, 16, 16)),
         cycle_loss(reals, image(2, 3, 16, 16), keeps_colour=False),
         identity_loss(reals, image(2, 3, 16, 16)),
         sliced_wasserstein(image(50, 4), image(60, 4), image(4, 7)),

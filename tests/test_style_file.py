@@ -143,7 +143,9 @@ def test_a_style_of_format_1_can_be_read_for_ever() -> None:
 
     base = small_model().base
     parts = {field.name: getattr(base, field.name) for field in dataclasses.fields(Base)}
-    parts["generator"] = dataclasses.replace(base.generator, bands=0, gates_inputs=False)
+    parts["generator"] = dataclasses.replace(
+        base.generator, bands=0, gates_inputs=False, bilinear=False
+    )
     style = read_style(OLD_STYLE, ItsBase(**parts))
     assert style.info == full_style().info
     assert style.calibration is not None

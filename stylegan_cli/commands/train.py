@@ -41,10 +41,10 @@ def train(
     steps: Annotated[
         int | None, typer.Option(show_default="what fits the time", help="Instead of a time limit.")
     ] = None,
-    size: Annotated[int | None, typer.Option(show_default="160", help="Crops, px.")] = None,
+    size: Annotated[int | None, typer.Option(show_default="128", help="Crops, px.")] = None,
     batch: Annotated[int | None, typer.Option(show_default="4", help="Crops per step.")] = None,
     lr_g: Annotated[
-        float | None, typer.Option(show_default="0.0002", help="Learning rate of the painter.")
+        float | None, typer.Option(show_default="0.0003", help="Learning rate of the painter.")
     ] = None,
     lr_d: Annotated[
         float | None, typer.Option(show_default="0.0004", help="Learning rate of the critics.")
@@ -70,7 +70,7 @@ def train(
         int | None, typer.Option(show_default="4", help="Directions of the creator's variety.")
     ] = None,
     ema: Annotated[
-        float | None, typer.Option(show_default="0.995", help="Decay of the averaged weights.")
+        float | None, typer.Option(show_default="0.998", help="Decay of the averaged weights.")
     ] = None,
     pool: Annotated[
         int | None, typer.Option(show_default="50", help="Earlier results shown to the critic.")
@@ -103,7 +103,7 @@ def train(
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(show_default="8", help="Judgings without a gain before it ends; 0: never."),
+        typer.Option(show_default="6", help="Judgings without a gain before it ends; 0: never."),
     ] = None,
     config_file: Annotated[
         Path | None,

@@ -35,14 +35,15 @@ class GeneratorConfig:
     base_channels: int = 32  # at half resolution; doubles at each downsampling
     blocks: int = 2  # residual blocks at an eighth of the resolution
     colour_channels: int = 32  # width of the per-pixel network
-    # What files of before say nothing about; `newest` has both.
+    # What files of before say nothing about; `newest` has all.
     bands: int = 0  # of the photo's luma that the residue is shown apart
     gates_inputs: bool = False  # a style weighs the input channels of the last layers, too
+    bilinear: bool = False  # features are enlarged smoothly; repeated ones leave a grid of steps
 
     @classmethod
     def newest(cls) -> Self:
         """What a base is begun with today."""
-        return cls(bands=3, gates_inputs=True)
+        return cls(bands=3, gates_inputs=True, bilinear=True)
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
@@ -57,7 +58,9 @@ class GeneratorConfig:
         # Two 3x3 convolutions a block at an eighth of the size; the others see 32 px together, and
         # a band as far as two pixels of the size it is made at.
         band = 2 * STRIDE if self.bands else 0
-        return 2 * STRIDE * self.blocks + 32 + band
+        # Enlarged smoothly, features at an eighth and a quarter of the size see one more to a side.
+        enlarging = 2 * STRIDE if self.bilinear else 0
+        return 2 * STRIDE * self.blocks + 32 + band + enlarging
 
     @property
     def entering(self) -> int:

@@ -10,7 +10,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 class PatchDiscriminator(nn.Module):
     """PatchGAN on pixels (Isola et al. 2017) with spectral norm and an output head per domain."""
 
-    def __init__(self, domains: int, channels: int = 48, layers: int = 3) -> None:
+    def __init__(self, domains: int, channels: int, layers: int = 3) -> None:
+        """channels: of the first layer. layers: how many halve the picture; 3 see 70 px."""
         super().__init__()
         widths = [3, *(channels * 2**index for index in range(layers)), channels * 2**layers]
         strides = [2] * layers + [1]
@@ -23,7 +24,7 @@ class PatchDiscriminator(nn.Module):
         self.heads = nn.ModuleList(_conv(widths[-1], 1, 4, 1) for _ in range(domains))
 
     def forward(self, image: Tensor, domain: int) -> Tensor:
-        """image: (B, 3, H, W) in [-1, 1]. Returns scores (B, 1, about H / 8, about W / 8)."""
+        """image: (B, 3, H, W) in [-1, 1]. Returns (B, 1, about H / 8, about W / 8)."""
         features = image
         for stage in self.stages:
             features = functional.leaky_relu(stage(features), 0.2)
@@ -52,7 +53,8 @@ class FeatureDiscriminator(nn.Module):
 class Discriminator(nn.Module):
     """Both critics. `scores` of the pixels come first, those of the features after them."""
 
-    def __init__(self, domains: int, feature_channels: Sequence[int], channels: int = 48) -> None:
+    def __init__(self, domains: int, feature_channels: Sequence[int], channels: int) -> None:
+        """channels: of the pixel critic's first layer."""
         super().__init__()
         self.pixels = PatchDiscriminator(domains, channels)
         self.projected = FeatureDiscriminator(domains, feature_channels)

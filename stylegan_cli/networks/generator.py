@@ -100,6 +100,7 @@ class ResidueNetwork(nn.Module):
         one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
         dim = config.code_dim + 1
         self.look_closer = LumaBands(config.bands) if config.bands else NoBands()
+        self._double = enlarge if config.bilinear else _repeat
         self.enter = layer(config.entering, one, 3, dim)
         self.down_two = layer(one, two, 3, dim, 2)
         self.down_four = layer(two, four, 3, dim, 2)
@@ -121,8 +122,8 @@ class ResidueNetwork(nn.Module):
         features = activate(self.down_four(quarter, condition))
         for block in self.blocks:
             features = block(features, condition)
-        features = activate(self.up_two(_double(features), condition) + quarter)
-        features = activate(self.up_one(_double(features), condition) + half)
+        features = activate(self.up_two(self._double(features), condition) + quarter)
+        features = activate(self.up_one(self._double(features), condition) + half)
         features = activate(self.finish(features, condition))
         return functional.pixel_shuffle(self.leave(features, condition), 2)
 
@@ -167,5 +168,5 @@ class FoldedGenerator(nn.Module):
         return toned, self.residue(toned, image, image)
 
 
-def _double(features: Tensor) -> Tensor:
+def _repeat(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2, mode="nearest")

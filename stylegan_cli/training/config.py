@@ -7,7 +7,7 @@ from stylegan_cli.errors import ConfigError
 from stylegan_cli.losses import GanKind
 
 _NOT_NEGATIVE = (
-    *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor"),
+    *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor", "lambda_grid"),
     *(
         "lambda_cycle",
         "lambda_identity",
@@ -18,7 +18,10 @@ _NOT_NEGATIVE = (
         "patience",
     ),
 )
-_POSITIVE = ("time_limit_s", "batch", "lr_g", "lr_code", "lr_d", "z_dim", "validate_every")
+_POSITIVE = (
+    *("time_limit_s", "batch", "lr_g", "lr_code", "lr_d"),
+    *("critic_channels", "z_dim", "validate_every"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +31,13 @@ class TrainingConfig:
     init: str = "base"  # base, linear, none, or the path of a model
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 1800.0
-    size: int = 160  # px, side of a crop
+    size: int = 128  # px, side of a crop
     working_size: int | None = (
         None  # px, short side that pictures are brought to; by their own size
     )
     scales: tuple[float, float] = (0.85, 1.15)  # of the working size, drawn for every step
     batch: int = 4
-    lr_g: float = 2e-4  # of the low-rank deltas
+    lr_g: float = 3e-4  # of the low-rank deltas
     lr_code: float = 2e-4
     lr_d: float = 4e-4
     warmup: int = 100
@@ -47,19 +50,21 @@ class TrainingConfig:
     lambda_features: float = 1.0
     lambda_content: float = 4.0
     lambda_anchor: float = 5.0
+    lambda_grid: float = 100.0
     lambda_cycle: float = 0.0
     lambda_identity: float = 0.0
     face_weight: float = 2.0  # how much more a place in a face counts in the content loss
+    critic_channels: int = 32  # of the pixel critic's first layer; doubles at each downsampling
     z_dim: int = 4  # directions of the creator's variety
-    ema: float = 0.995
+    ema: float = 0.998
     pool: int = 50
     augment: Literal["auto", "on", "off"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 0
     sample_every: int = 250
     save_every: int = 250
-    validate_every: int = 125
-    patience: int = 8  # judgings without a gain after which a creator is done; 0: never
+    validate_every: int = 250
+    patience: int = 6  # judgings without a gain after which a creator is done; 0: never
 
     def __post_init__(self) -> None:
         for name in _NOT_NEGATIVE:

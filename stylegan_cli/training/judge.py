@@ -21,7 +21,7 @@ LEAST_KID = 0.1  # what chance makes of like sets this small; a gain below it is
 PATCH = 7  # px
 PATCHES = 8192  # of each set, at each of two scales
 DIRECTIONS = 128
-FREE_CHANGE = 0.05  # of self-similarity, that any drawn look needs
+FREE_CHANGE = 0.12  # of self-similarity: what half of 120 random looks that draw come to
 CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity beyond that
 
 

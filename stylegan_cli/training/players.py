@@ -18,6 +18,7 @@ from stylegan_cli.losses import (
     cycle_loss,
     discriminator_gan_loss,
     generator_gan_loss,
+    grid_loss,
     identity_loss,
     r1_penalty,
     self_similarity_loss,
@@ -110,7 +111,8 @@ class Refinement:
             drawn = {} if self.trains_base else self.weights
             self.creators = nn.ModuleList(CreatorParameters(x.code, drawn) for x in looks)
             self.creators.append(CreatorParameters(content_code, {}))  # the way back: a code alone
-            self.critic = Discriminator(len(looks), [features.channels[i] for i in CRITIC_STAGES])
+            seen = [features.channels[stage] for stage in CRITIC_STAGES]
+            self.critic = Discriminator(len(looks), seen, config.critic_channels)
         self.painter = nn.ModuleDict({"creators": self.creators, "generator": self.generator})
         self.painter.to(self.device)
         self.critic.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -294,6 +296,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "content": config.lambda_content
         * content_loss(features, content_features, batch.faces, config.face_weight),
         "anchor": run.anchor_weight * anchor_loss(fake, anchor),
+        "grid": config.lambda_grid * grid_loss(fake, batch.content),
         **_round_trip_terms(batch, fake, run),
     }
     run.improve(run.painter_optimizer, torch.stack(list(terms.values())).sum())

@@ -73,7 +73,7 @@ START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
 RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
-    *("gan_pixels", "gan_features", "content", "anchor", "cycle", "identity"),
+    *("gan_pixels", "gan_features", "content", "anchor", "grid", "cycle", "identity"),
     *("critic_pixels", "critic_features", "r1", "seconds"),
 )
 FIGURES = ("patches", "kid", "change", "kid_lite1", "score")
