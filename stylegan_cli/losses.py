@@ -95,18 +95,19 @@ def anchor_loss(result: Tensor, anchor: Tensor, cell: int = 8) -> Tensor:
     return difference.abs().mean()
 
 
-def grid_loss(result: Tensor, content: Tensor, period: int = 8) -> Tensor:
-    """Mean square of what was added and repeats every `period` px over each picture.
+def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:
+    """Mean square of what was added and repeats every `period` px throughout a window.
 
     The strides of a network leave such a grid, nothing that people paint does; and a painter
-    without a source of chance takes it for the cheapest texture there is. H and W: multiples of it.
+    without a source of chance takes it for the cheapest texture there is. In windows, as a grid may
+    be on faces alone. H and W: multiples of period; window: px, of the side of a square.
     """
     batch, channels, height, width = result.shape
-    cells = (result.float() - content.float()).view(
-        batch, channels, height // period, period, width // period, period
-    )
-    pattern = cells.mean(dim=(2, 4))
-    return (pattern - pattern.mean(dim=(2, 3), keepdim=True)).square().mean()
+    rows, columns = height // period, width // period
+    added = (result.float() - content.float()).reshape(-1, rows, period, columns, period)
+    cells = added.permute(0, 2, 4, 1, 3).reshape(batch * channels, period**2, rows, columns)
+    pattern = functional.avg_pool2d(cells, min(window // period, rows, columns))
+    return (pattern - pattern.mean(dim=1, keepdim=True)).square().mean()
 
 
 def cycle_loss(cycled: Tensor, content: Tensor, keeps_colour: bool) -> Tensor:

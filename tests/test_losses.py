@@ -94,10 +94,12 @@ def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
     texture = 0.1 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
     dots = photo.clone()
     dots[..., ::2, ::2] = 0.1
+    turned = dots.clone()
+    turned[..., 64:] *= -1
     steps = photo + torch.linspace(-0.1, 0.1, 8).repeat(16)
     assert grid_loss(photo + 0.3, photo) < 1e-9
-    assert grid_loss(texture, photo) < 1e-4
-    for grid in (dots, steps):
+    assert grid_loss(texture, photo) < 2e-4
+    for grid in (dots, turned, steps):
         assert grid_loss(grid, photo) > 1e-3
         assert grid_loss(grid, grid) == 0  # a photo's own is not the painter's
 

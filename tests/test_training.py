@@ -176,7 +176,7 @@ def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
     assert float(rows[-1]["hatcher/score"]) > 0
     page = (finished / "report.html").read_text()
     assert "Finished: step 4 of 4" in page
-    assert page.count("<polyline") == 2 * 5 + 6  # figures of two creators, and losses
+    assert page.count("<polyline") == 2 * 5 + 7  # figures of two creators, and losses
     clear_run(finished.parent / "nothing")  # no folder, no complaint
 
 
@@ -193,6 +193,21 @@ def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, bas
         assert not style.info.refined
         np.testing.assert_array_equal(style.code, start.code)
         assert not style.deltas
+
+
+def test_a_look_that_draws_much_is_moved_by_smaller_steps(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    def first_step(strength: float) -> tuple[float, float]:
+        players = (run := open_run(folder, data, _config(base))).players
+        players.start_weights["residue.leave.conv.weight"] *= strength
+        players.measure_residues(run.judged_photos, run.working_sizes)
+        run.step()
+        return players.shares[0], max(d.up.abs().max().item() for d in players.creators[0].deltas)
+
+    (share, moved), (small_share, moved_little) = first_step(1), first_step(100)
+    assert small_share < 0.5 * share
+    assert moved_little == pytest.approx(moved * small_share / share, rel=0.05)
 
 
 def test_the_best_is_kept_when_later_states_are_worse(

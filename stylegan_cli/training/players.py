@@ -36,6 +36,7 @@ CONTENT_STAGES = (2, 3)
 SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
 WHOLE = 0.2  # of the learning rate of deltas, for a whole network
+CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
 GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
 
@@ -137,6 +138,7 @@ class Refinement:
         self.step = 0
         self.total_steps = config.steps
         self.pace = 1.0  # share of the learning rates: less after a loss was no number
+        self.shares = [1.0] * len(looks)  # each creator's of the painter's rate, besides
         self._bf16 = uses_bf16(config.precision, self.device.type)
 
     @torch.no_grad()
@@ -155,6 +157,25 @@ class Refinement:
         """The instant style on one photo (1, 3, H, W), sides multiples of 8."""
         with self.autocast():
             return self.paint_instant(self._lone_batch(creator, photo, short_side))
+
+    @torch.no_grad()
+    def measure_residues(self, photos: Sequence[Sequence[Tensor]], sizes: Sequence[int]) -> None:
+        """Fit the steps of creators to how much their instant styles draw.
+
+        A step moves every weight by a like share, and so what is drawn by a share of itself: what
+        suits a painting turns a pencil drawing inside out. photos, sizes: of each creator, as for
+        paint_start.
+        """
+        for creator, (own, size) in enumerate(zip(photos, sizes, strict=True)):
+            look = self.looks[creator]
+            powers = []
+            for photo in own:
+                batch = self._lone_batch(creator, photo, size)
+                with self.autocast():
+                    result, toned = self._run(self.start_weights, look, look.code, photo, batch)
+                powers.append((result - toned).float().square().mean())
+            strength = torch.stack(powers).mean().sqrt().item()
+            self.shares[creator] = min(1.0, CALM_RESIDUE / max(strength, 1e-6))
 
     def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
@@ -200,11 +221,11 @@ class Refinement:
         kind = "cuda" if self.device.type == "cuda" else "cpu"
         return torch.autocast(kind, torch.bfloat16, enabled=self._bf16)
 
-    def improve(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """One update at the learning rate of the present step."""
+    def improve(self, optimizer: torch.optim.Optimizer, loss: Tensor, share: float = 1.0) -> None:
+        """One update at a share of the learning rate of the present step."""
         config = self.config
         for group in optimizer.param_groups:
-            rate = self.pace * group["base_lr"]
+            rate = share * self.pace * group["base_lr"]
             group["lr"] = learning_rate(
                 self.step, self.total_steps, rate, config.warmup, config.decay_from
             )
@@ -258,12 +279,19 @@ class Refinement:
     def _paint(
         self, weights: Mapping[str, Tensor], look: Look, code: Tensor, image: Tensor, batch: Batch
     ) -> Tensor:
-        arguments = (image, look.matrix, look.offset, code[None], batch.short_side)
-        result, toned = functional_call(self.generator, dict(weights), arguments)
+        result, toned = self._run(weights, look, code, image, batch)
         # The calibration acts on the per-pixel part, which ends at black and white; the residue and
         # what is toned beyond them come on top of it.
         painted: Tensor = look.calibrate(toned) + result - toned.clamp(-1, 1)
         return painted.float()
+
+    def _run(
+        self, weights: Mapping[str, Tensor], look: Look, code: Tensor, image: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor]:
+        """What the generator returns: the result before calibration, and its per-pixel part."""
+        arguments = (image, look.matrix, look.offset, code[None], batch.short_side)
+        found: tuple[Tensor, Tensor] = functional_call(self.generator, dict(weights), arguments)
+        return found
 
 
 def draw_batch(
@@ -299,7 +327,8 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "grid": config.lambda_grid * grid_loss(fake, batch.content),
         **_round_trip_terms(batch, fake, run),
     }
-    run.improve(run.painter_optimizer, torch.stack(list(terms.values())).sum())
+    loss = torch.stack(list(terms.values())).sum()
+    run.improve(run.painter_optimizer, loss, run.shares[batch.creator])
     return fake.detach(), {name: term.detach() for name, term in terms.items()}
 
 

@@ -127,6 +127,7 @@ class Run:
             [len(creator) < SMALL_FOLDER for creator in self.creators],
             config,
         )
+        self.players.measure_residues(self.judged_photos, self.working_sizes)
         self.judges = [
             Judge(held, photos, features, reporting)
             for held, photos in zip(self.held_out, self.judged_photos, strict=True)
