@@ -1,5 +1,6 @@
 """A small but real model for the tests: random networks, their true ONNX graphs, two creators."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -27,14 +28,8 @@ def small_model() -> Model:
     from stylegan_cli.networks.graphs import export_graphs
 
     rng = np.random.default_rng(0)
-    generator = GeneratorConfig(
-        code_dim=DIM,
-        base_channels=4,
-        blocks=1,
-        colour_channels=4,
-        bands=3,
-        gates_inputs=True,
-        bilinear=True,
+    generator = dataclasses.replace(
+        GeneratorConfig.newest(), code_dim=DIM, base_channels=4, blocks=1, colour_channels=4
     )
     encoder = LookEncoderConfig(
         code_dim=DIM, statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stylegan_cli.backends import Painter
 from stylegan_cli.colour import (
     apply_table,
     colour_distance,
@@ -15,10 +14,9 @@ from stylegan_cli.colour import (
     table_corners,
     transfer_table,
 )
+from stylegan_cli.instant.painting import Painted
 from stylegan_cli.instant.reading import SET_COLOURS, LookSet
-from stylegan_cli.pictures import to_unit
 from stylegan_cli.randomness import numpy_generator
-from stylegan_cli.rendering import run_painter
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +29,6 @@ TRUSTED_SHIFT = 0.12  # root mean square, unit colours
 DRAWN_RESIDUE = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
 TWICINGS = 5  # a kernel regression of what is left (Tukey 1977), so that it smooths less
 FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
-
-
-@dataclass(frozen=True, slots=True)
-class Painted:
-    """A photo and what the network makes of it, all (H, W, 3) unit."""
-
-    photo: np.ndarray
-    toned: np.ndarray
-    residue: np.ndarray
-
-
-def paint_photos(painter: Painter, photos: Sequence[np.ndarray]) -> list[Painted]:
-    """What a look makes of uint8 photos (H, W, 3)."""
-    units = [to_unit(photo) for photo in photos]
-    return [Painted(unit, *run_painter(painter, unit)) for unit in units]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,11 @@ from stylegan_cli.colour import linear_map, sample_colours
 from stylegan_cli.instant.calibration import (
     FEWEST_FOR_CALIBRATION,
     Colours,
-    Painted,
     calibrate,
-    paint_photos,
     residue_of,
 )
 from stylegan_cli.instant.choosing import choose_rendering
+from stylegan_cli.instant.painting import Painted, paint_photos
 from stylegan_cli.instant.reading import (
     SET_COLOURS,
     LookSet,
