@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import Backend
+from stylegan_cli.backends import Backend, Painter
 from stylegan_cli.colour import linear_map, sample_colours
 from stylegan_cli.instant.calibration import (
     FEWEST_FOR_CALIBRATION,
@@ -14,14 +14,15 @@ from stylegan_cli.instant.calibration import (
     residue_of,
 )
 from stylegan_cli.instant.choosing import choose_rendering
-from stylegan_cli.instant.painting import Painted, paint_photos
+from stylegan_cli.instant.painting import paint_photos
 from stylegan_cli.instant.reading import (
     SET_COLOURS,
     LookSet,
     code_of,
-    look_set,
+    evenly_from,
     read_all,
     read_set,
+    some_tiles,
     starter_photos,
 )
 from stylegan_cli.instant.variety import VARIETY_RANK, variety_of
@@ -33,7 +34,8 @@ from stylegan_cli.style_file import Base, Style, StyleInfo
 
 CALIBRATION_PICTURES = 24
 HEARING_SHARE = 0.5  # of the difference between a look and what is heard of its results
-HEARD_PICTURES = 12
+HEARD_TILES = 128
+HEARD_TWICE = 20  # pictures from which a second hearing gains more than it costs
 
 
 def make_style(
@@ -68,15 +70,13 @@ def make_style(
     def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
-    def paint(code: np.ndarray) -> list[Painted]:
-        return paint_photos(backend.painter(fold(code)), _some_of(photos, HEARD_PICTURES))
-
-    code = _settle_code(creator, before, backend, paint)
+    tiles = some_tiles(evenly_from(photos, HEARD_TILES), HEARD_TILES)
+    code = _settle_code(creator, before, backend, tiles, lambda code: backend.painter(fold(code)))
     mode, size = choose_rendering(lambda side: backend.painter(fold(code, side)))
     calibration = None
     if creator.count >= FEWEST_FOR_CALIBRATION:
         folded = fold(code)
-        shown = _some_of(photos, CALIBRATION_PICTURES)
+        shown = evenly_from(photos, CALIBRATION_PICTURES)
         painted = paint_photos(backend.painter(folded), shown)
         # Without a residue the per-pixel part is all, and every content colour can be asked.
         residue = np.zeros_like(before) if mode == "colour" else residue_of(before, painted)
@@ -105,21 +105,25 @@ def _settle_code(
     creator: LookSet,
     before: np.ndarray,
     backend: Backend,
-    paint: Callable[[np.ndarray], list[Painted]],
+    tiles: np.ndarray,
+    painter_of: Callable[[np.ndarray], Painter],
 ) -> np.ndarray:
     """The code of a set, moved by what is heard of its own results: half of what they lack.
 
     What is read is shrunk towards the average look, as every estimate is, and so would be what is
-    painted. paint: photos in the look of a code. before: (N, 3) unit content colours.
+    painted. before: (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1], few
+    of each photo: what tells their content from others' would be taken for the look.
     """
-    wanted = code_of(backend, creator.moments.mean(0), creator.colours, before, creator.count)
-    results = [np.clip(one.toned + one.residue, 0, 1) for one in paint(wanted)]
-    heard = look_set([(255 * result + 0.5).astype(np.uint8) for result in results], backend)
-    read = code_of(backend, heard.moments.mean(0), heard.colours, before, creator.count)
-    settled: np.ndarray = wanted + HEARING_SHARE * (wanted - read)
-    return settled
-
-
-def _some_of(photos: Sequence[np.ndarray], count: int) -> Sequence[np.ndarray]:
-    """`count` of them at most, evenly apart: a folder's first ones are often alike."""
-    return photos[:: max(1, len(photos) // count)][:count]
+    code = wanted = code_of(
+        backend, creator.moments.mean(0), creator.colours, before, creator.count
+    )
+    for _ in range(2 if creator.count >= HEARD_TWICE else 1):
+        painter = painter_of(code)
+        results = np.concatenate([np.clip(sum(painter(tile[None])), -1, 1) for tile in tiles])
+        colours = results.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5
+        some = colours[:: max(1, len(colours) // SET_COLOURS)]
+        heard = backend.moments(results).mean(0)
+        code = code + HEARING_SHARE * (
+            wanted - code_of(backend, heard, some, before, creator.count)
+        )
+    return code

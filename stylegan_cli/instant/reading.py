@@ -129,6 +129,19 @@ def code_of(
     return code
 
 
+def evenly_from(pictures: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """At most `count` of them, evenly apart: a folder's first ones are often alike."""
+    count = min(count, len(pictures))
+    return [pictures[place * len(pictures) // count] for place in range(count)]
+
+
+def some_tiles(pictures: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """At most `count` tiles of uint8 pictures as the encoder meets them, as many of each."""
+    rng = numpy_generator(0, 0, "some tiles")
+    share = count // len(pictures)
+    return np.concatenate([rng.permutation(_tiles(picture))[:share] for picture in pictures])
+
+
 def _tiles(picture: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) → (N, 3, READ_TILE, READ_TILE) float32 in [-1, 1]: tiles that cover it."""
     height, width = (max(READ_TILE, min(side, READ_LONG_SIDE)) for side in picture.shape[:2])
