@@ -19,6 +19,7 @@ from stylegan_cli.instant import (
     measure_prior_spread,
     pictures_in,
     read_set,
+    reading,
     starter_photos,
     with_mode_of_residue,
 )
@@ -179,6 +180,17 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
     heard = missed()
     monkeypatch.setattr(making, "HEARING_SHARE", 0)
     assert heard < 0.95 * missed()
+
+
+def test_what_is_heard_is_of_as_many_photos_as_there_are() -> None:
+    pictures = [np.full((256, 300, 3), level, np.uint8) for level in range(10)]
+    tiles = reading.some_tiles(pictures, 25)
+    assert tiles.shape == (20, 3, READ_TILE, READ_TILE)
+    levels = np.round((tiles[:, 0, 0, 0] + 1) * 127.5)
+    np.testing.assert_array_equal(levels, np.repeat(np.arange(10), 2))
+    chosen = [int(picture[0, 0, 0]) for picture in reading.evenly_from(pictures, 4)]
+    assert chosen == [0, 2, 5, 7]
+    assert len(reading.evenly_from(pictures, 99)) == 10
 
 
 def test_unreadable_pictures_are_left_out(

@@ -58,11 +58,10 @@ def make_style(
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
     creator = read_set(pictures, backend, on_progress, need_all=need_all)
+    photos = read_all(starter_photos() if content is None else content)
     if content is None:
         before = to_unit(base.content_colours)
-        photos = read_all(starter_photos()[:CALIBRATION_PICTURES])
     else:
-        photos = read_all(content)
         before = sample_colours(photos, SET_COLOURS, numpy_generator(0, 0, "content colours"))
     matrix, offset = linear_map(before, creator.colours)
     tensors = base.generator_tensors
