@@ -89,10 +89,17 @@ def self_similarity_loss(result: Tensor, content: Tensor, weight: Tensor | None 
     return (difference * pairs).sum() / pairs.sum()
 
 
-def anchor_loss(result: Tensor, anchor: Tensor, cell: int = 8) -> Tensor:
-    """L1 after averaging over cells of `cell` px: lines are free, tone and colour are held."""
-    difference = functional.avg_pool2d(result.float() - anchor.float(), cell)
-    return difference.abs().mean()
+def anchor_loss(
+    result: Tensor, anchor: Tensor, weight: Tensor | None = None, cell: int = 8
+) -> Tensor:
+    """L1 after averaging over cells of `cell` px: lines are free, tone and colour are held.
+
+    weight: (B, 1, H, W), how much each place counts; 1 where None.
+    """
+    difference = functional.avg_pool2d(result.float() - anchor.float(), cell).abs()
+    if weight is not None:
+        difference = difference * functional.avg_pool2d(weight, cell)
+    return difference.mean()
 
 
 def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:

@@ -87,6 +87,9 @@ def test_anchor_holds_tone_and_lets_lines_free() -> None:
     lines[..., 1::2] = -0.5
     assert anchor_loss(lines, anchor) == 0
     assert anchor_loss(anchor + 0.1, anchor) == pytest.approx(0.1)
+    heavier = torch.ones(1, 1, 16, 16)
+    heavier[..., :8] = 3
+    assert anchor_loss(anchor + 0.1, anchor, heavier) == pytest.approx(0.2)
 
 
 def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
@@ -131,7 +134,7 @@ def test_losses_run_on_the_meta_device(kind: GanKind) -> None:
         discriminator_gan_loss(kind, scores, [image(2, 1, 16, 16)]),
         r1_penalty(scores, reals),
         self_similarity_loss(image(2, 4, 3, 3), image(2, 4, 3, 3), image(2, 3, 3)),
-        anchor_loss(reals, image(2, 3, 16, 16)),
+        anchor_loss(reals, image(2, 3, 16, 16), image(2, 1, 16, 16)),
         grid_loss(reals, image(2, 3, 16, 16)),
         cycle_loss(reals, image(2, 3, 16, 16), keeps_colour=False),
         identity_loss(reals, image(2, 3, 16, 16)),

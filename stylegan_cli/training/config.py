@@ -50,10 +50,10 @@ class TrainingConfig:
     lambda_features: float = 1.0
     lambda_content: float = 4.0
     lambda_anchor: float = 5.0
-    lambda_grid: float = 100.0
+    lambda_grid: float = 1000.0
     lambda_cycle: float = 0.0
     lambda_identity: float = 0.0
-    face_weight: float = 2.0  # how much more a place in a face counts in the content loss
+    face_weight: float = 2.0  # how much more a place in a face counts for content and anchor
     critic_channels: int = 32  # of the pixel critic's first layer; doubles at each downsampling
     z_dim: int = 4  # directions of the creator's variety
     ema: float = 0.998

@@ -323,7 +323,8 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "gan_features": config.lambda_features * generator_gan_loss(config.gan, projected),
         "content": config.lambda_content
         * content_loss(features, content_features, batch.faces, config.face_weight),
-        "anchor": run.anchor_weight * anchor_loss(fake, anchor),
+        "anchor": run.anchor_weight
+        * anchor_loss(fake, anchor, 1 + config.face_weight * batch.faces),
         "grid": config.lambda_grid * grid_loss(fake, batch.content),
         **_round_trip_terms(batch, fake, run),
     }
