@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,12 +183,36 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
     assert heard < 0.95 * missed()
 
 
+@pytest.mark.parametrize(("pictures", "hearings"), [(1, 1), (19, 1), (20, 2), (25, 2)])
+def test_many_pictures_are_trusted_to_be_heard_twice(
+    pictures: int,
+    hearings: int,
+    creator: list[Path],
+    content: list[Path],
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+
+    def count(*given: Any) -> np.ndarray:
+        read.append(reading.code_of(*given))
+        return read[-1]
+
+    monkeypatch.setattr(making, "code_of", count)
+    base = small_model().base
+    style = make_style("heard", creator[:pictures], base, backend, content=content)
+    assert len(read) == 1 + hearings
+    lacking = sum(read[0] - again for again in read[1:])
+    np.testing.assert_allclose(style.code, read[0] + lacking / 2, atol=1e-5)
+
+
 def test_what_is_heard_is_of_as_many_photos_as_there_are() -> None:
     pictures = [np.full((256, 300, 3), level, np.uint8) for level in range(10)]
     tiles = reading.some_tiles(pictures, 25)
     assert tiles.shape == (20, 3, READ_TILE, READ_TILE)
     levels = np.round((tiles[:, 0, 0, 0] + 1) * 127.5)
     np.testing.assert_array_equal(levels, np.repeat(np.arange(10), 2))
+    assert len(reading.some_tiles(pictures, 3)) == 3
     chosen = [int(picture[0, 0, 0]) for picture in reading.evenly_from(pictures, 4)]
     assert chosen == [0, 2, 5, 7]
     assert len(reading.evenly_from(pictures, 99)) == 10

@@ -69,7 +69,7 @@ def make_style(
     def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
-    tiles = some_tiles(evenly_from(photos, HEARD_TILES), HEARD_TILES)
+    tiles = some_tiles(photos, HEARD_TILES)
     code = _settle_code(creator, before, backend, tiles, lambda code: backend.painter(fold(code)))
     mode, size = choose_rendering(lambda side: backend.painter(fold(code, side)))
     calibration = None

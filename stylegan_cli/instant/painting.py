@@ -1,4 +1,4 @@
-"""Photos in the look of a style that is being made: what is heard, and what is calibrated."""
+"""Photos in the look of a style that is being made: what its calibration goes by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -136,10 +136,11 @@ def evenly_from(pictures: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
 
 
 def some_tiles(pictures: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """At most `count` tiles of uint8 pictures as the encoder meets them, as many of each."""
+    """At most `count` tiles as the encoder meets them, of as many uint8 pictures as can be."""
     rng = numpy_generator(0, 0, "some tiles")
-    share = count // len(pictures)
-    return np.concatenate([rng.permutation(_tiles(picture))[:share] for picture in pictures])
+    shown = evenly_from(pictures, count)
+    share = count // len(shown)
+    return np.concatenate([rng.permutation(_tiles(picture))[:share] for picture in shown])
 
 
 def _tiles(picture: np.ndarray) -> np.ndarray:
