@@ -24,12 +24,9 @@ LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
 MOST_PICTURES = 250  # in one set
 COLOURS_PER_SET = 4096
 COLOURS_PER_PICTURE = 256
-TILE = 48  # px; a mosaic of such crops stands for a whole set
-FEWEST_TILES, MOST_TILES = 8, 18  # of each side
 NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
-MOSAIC_PLACES = 6000  # of a mosaic, to look for one of a set among
+SHOWN_PLACES = 6000  # of the crops that are read, to look for a place of the set among
 ALIKE = 8  # of them that stand for it
-TILE_MARGIN = 8  # px of each tile that its neighbours may have coloured
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
 OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they are read
 LARGE_SETS = 0.25  # share of sets of as many pictures as there are; else few are likelier than many
@@ -43,7 +40,8 @@ class DrawConfig:
     """How much one training step draws."""
 
     looks: int = 8  # per step
-    pictures: int = 3  # to read, on each of a look's two sides
+    pictures: int = 3  # crops to read, on each of a look's two sides
+    most_pictures: int = 3  # of them where the set holds as many pictures
     targets: int = 3  # of them to paint, too
     size: int = 96  # px, of every crop that is painted
     seed: int = 0
@@ -108,39 +106,40 @@ class PairedLooks(Dataset[Batch]):
         return PicturePool(self._domains)
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of `step`: L looks with two sides of K pictures to read and B to paint, S px.
+        """The batch of `step`: L looks with two sides, of which B pictures of S px are painted.
 
-        references (L, 2, K, R, R, 3) uint8: styled pictures of each side for the encoder to read,
-        READ_TILE px at READ_SHORT_SIDE; photos, truths (L, 2, B, S, S, 3) uint8: pictures of each
-        side before and after the look, at short_side (L,) px; statistics (L, 2, STATISTICS_DIM),
-        matrix (L, 2, 3, 3), offset (L, 2, 3): of each side's styled colours, the other side's
-        photos being the content; description (L, DESCRIPTION_DIM), see looks.
+        references (N, R, R, 3) uint8: styled pictures for the encoder to read, READ_TILE px at
+        READ_SHORT_SIDE, side after side of look after look; shown (L, 2): how many of each side.
+        photos, truths (L, 2, B, S, S, 3) uint8: pictures of each side before and after the look, at
+        short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix (L, 2, 3, 3), offset
+        (L, 2, 3): of each side's styled colours, the other side's photos being the content;
+        description (L, DESCRIPTION_DIM), see looks.
         """
         seed, purpose = self._config.seed, self._purpose
         items = [self._draw(numpy_generator(seed, step, f"{purpose} {k}")) for k in self._drawn]
-        return {name: np.stack([item[name] for item in items]) for name in items[0]}
+        references = np.concatenate([item.pop("references") for item in items])
+        return {name: np.stack([item[name] for item in items]) for name in items[0]} | {
+            "references": references
+        }
 
     def _draw(self, rng: np.random.Generator) -> Batch:
-        look, pool, config = draw_look(rng), self._pool, self._config
+        look, pool = draw_look(rng), self._pool
         sides = _two_sides(pool, rng)
         creators = [side[: _draw_count(rng)] for side in sides]
         contents = [side[: 4 * _log_uniform(rng, MOST_PICTURES)] for side in reversed(sides)]
         before = [_some(_unit(pool.bank[c].reshape(-1, 3)), COLOURS_PER_SET, rng) for c in contents]
-        after = self._set_colours(look, creators, rng)
+        shown = [self._draw_shown(creator) for creator in creators]
+        read = [self._styled_crops(look, s, READ_SHORT_SIDE, READ_TILE, rng) for s in shown]
+        after = self._set_colours(look, creators, read, rng)
         maps = [linear_map(*colours) for colours in zip(before, after, strict=True)]
-        shown = [[side[k % len(side)] for k in range(config.pictures)] for side in creators]
-        read = self._styled_crops(look, shown, READ_SHORT_SIDE, READ_TILE, rng)
-        targets = [side[: config.targets] for side in shown]
-        short_side: float = READ_SHORT_SIDE
-        if rng.random() < OTHER_SCALES:
-            largest = min(min(pool.pictures[i].shape[:2]) for side in targets for i in side)
-            short_side = min(largest, _draw_short_side(rng))
-        painted = self._styled_crops(look, targets, short_side, config.size, rng)
+        painted, short_side = self._draw_targets(look, shown, read, rng)
+        references = [_recompress(crop, rng) for side in read for crop in side.truths]
         return {
-            "references": np.stack([[_recompress(p, rng) for p in side] for side in read.truths]),
-            "photos": painted.photos,
-            "truths": painted.truths,
-            "short_side": np.asarray(painted.short_side, np.float32),
+            "references": np.stack(references),
+            "shown": np.array([len(side) for side in shown]),
+            "photos": np.stack([side.photos for side in painted]),
+            "truths": np.stack([side.truths for side in painted]),
+            "short_side": np.asarray(short_side, np.float32),
             "statistics": np.stack(
                 [
                     look_statistics(styled, plain, len(creator))
@@ -152,83 +151,85 @@ class PairedLooks(Dataset[Batch]):
             "description": describe(look),
         }
 
+    def _draw_shown(self, creator: np.ndarray) -> np.ndarray:
+        """Which pictures are read, one crop of each; where the set is small, several of each."""
+        config = self._config
+        count = min(max(config.pictures, len(creator)), config.most_pictures)
+        return np.resize(creator, count)
+
+    def _draw_targets(
+        self, look: Look, shown: list[np.ndarray], read: list["_Crops"], rng: np.random.Generator
+    ) -> tuple[list["_Crops"], float]:
+        """Crops of each side to paint, and their short side: often those that are read."""
+        count, size = self._config.targets, self._config.size
+        short_side: float = READ_SHORT_SIDE
+        chosen = [side[:count] for side in shown]
+        if rng.random() < OTHER_SCALES:
+            pictures = (self._pool.pictures[i] for side in chosen for i in side)
+            largest = min(min(picture.shape[:2]) for picture in pictures)
+            short_side = min(largest, _draw_short_side(rng))
+        elif size == READ_TILE:
+            return [_Crops(side.photos[:count], side.truths[:count]) for side in read], short_side
+        short_side = max(short_side, size + 2 * LOOK_MARGIN)
+        return [
+            self._styled_crops(look, side, short_side, size, rng) for side in chosen
+        ], short_side
+
     def _set_colours(
-        self, look: Look, creators: list[np.ndarray], rng: np.random.Generator
+        self, look: Look, creators: list[np.ndarray], read: list["_Crops"], rng: np.random.Generator
     ) -> list[np.ndarray]:
         """Unit colours of each creator's set after the look, COLOURS_PER_SET of each."""
         if look.pointwise:
             banks = [_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
             colours = [_some(bank, COLOURS_PER_SET, rng) for bank in banks]
             return [look(some[:, None], READ_SHORT_SIDE)[:, 0] for some in colours]
-        # A set of few pictures is shown by several crops of each, or its mosaic would be too small.
-        count = min(MOST_TILES, max(FEWEST_TILES, *map(len, creators)))
-        tiles = [creator[k % len(creator)] for creator in creators for k in range(count)]
-        plain, styled = self._styled_mosaic(look, tiles, rng)
+        plain = np.concatenate([side.places() for side in read])
+        styled = np.concatenate([side.truths.reshape(-1, 3) for side in read])
         colours = []
-        for side, creator in enumerate(creators):
-            mine = slice(side * len(plain) // 2, (side + 1) * len(plain) // 2)
-            if len(creator) <= count:
-                colours.append(_some(styled[mine], COLOURS_PER_SET, rng))
+        for creator, side in zip(creators, read, strict=True):
+            if len(creator) <= len(side.truths):
+                colours.append(_unit(_some(side.truths.reshape(-1, 3), COLOURS_PER_SET, rng)))
                 continue
-            # A mosaic shows what becomes of a place, but not how many places of a set are like it.
+            # Crops show what becomes of a place, but not how many places of a set are like it.
             place = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET // ALIKE)
             picture, pixel = np.divmod(place, COLOURS_PER_PICTURE)
             wanted = _unit(self._pool.places[creator[picture], pixel])
-            shown = rng.integers(0, len(plain), MOSAIC_PLACES)
-            _, alike = KDTree(plain[shown]).query(wanted, ALIKE)
-            colours.append(styled[shown[alike.ravel()]])
+            among = rng.integers(0, len(plain), SHOWN_PLACES)
+            _, alike = KDTree(_unit(plain[among])).query(wanted, ALIKE)
+            colours.append(_unit(styled[among[alike.ravel()]]))
         return colours
-
-    def _styled_mosaic(
-        self, look: Look, tiles: list[int], rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Crops of pictures before and after a look, tile after tile: places and colours, unit.
-
-        Returns (N, 6), as PicturePool.places, and (N, 3).
-        """
-        columns = int(np.ceil(np.sqrt(len(tiles))))
-        crops = [_crop(self._pool.pictures[i], READ_SHORT_SIDE, TILE, rng) for i in tiles]
-        crops += [crops[k] for k in range(-len(crops) % columns)]
-        rows = range(0, len(crops), columns)
-        mosaic = _unit(np.vstack([np.hstack(crops[k : k + columns]) for k in rows]))
-        styled = look(mosaic, READ_SHORT_SIDE)
-        tiled = styled.reshape(len(rows), TILE, columns, TILE, 3).swapaxes(1, 2)
-        inner = slice(TILE_MARGIN, TILE - TILE_MARGIN)
-        after = tiled.reshape(-1, TILE, TILE, 3)[: len(tiles), inner, inner]
-        before = np.stack([_places(crop)[inner, inner] for crop in crops[: len(tiles)]])
-        return _unit(before).reshape(-1, 6), after.reshape(-1, 3)
 
     def _styled_crops(
         self,
         look: Look,
-        indices: list[list[int]],
+        indices: np.ndarray,
         short_side: float,
         size: int,
         rng: np.random.Generator,
-    ) -> "_StyledCrops":
-        """Crops of pictures before and after the look, `size` px."""
-        short_side = max(short_side, size + 2 * LOOK_MARGIN)
+    ) -> "_Crops":
+        """A crop of each picture before and after the look, `size` px."""
         inner = slice(LOOK_MARGIN, LOOK_MARGIN + size)
-        photos = np.empty((len(indices), len(indices[0]), size, size, 3), np.uint8)
+        photos = np.empty((len(indices), size, size, 3), np.uint8)
         truths = np.empty_like(photos)
-        for side, row in enumerate(indices):
-            for place, index in enumerate(row):
-                picture = self._pool.pictures[index]
-                photo = _crop(picture, short_side, size + 2 * LOOK_MARGIN, rng)
-                styled = look(_unit(photo), short_side)[inner, inner]
-                turned = slice(None, None, -1 if rng.random() < 0.5 else 1)
-                photos[side, place] = photo[inner, inner][:, turned]
-                truths[side, place] = np.clip(styled * 255 + 0.5, 0, 255)[:, turned]
-        return _StyledCrops(photos, truths, short_side)
+        for place, index in enumerate(indices):
+            photo = _crop(self._pool.pictures[index], short_side, size + 2 * LOOK_MARGIN, rng)
+            styled = look(_unit(photo), short_side)[inner, inner]
+            turned = slice(None, None, -1 if rng.random() < 0.5 else 1)
+            photos[place] = photo[inner, inner][:, turned]
+            truths[place] = np.clip(styled * 255 + 0.5, 0, 255)[:, turned]
+        return _Crops(photos, truths)
 
 
 @dataclass(frozen=True, slots=True)
-class _StyledCrops:
-    """Crops before and after a look, (2, K, S, S, 3) uint8, of pictures at one short side in px."""
+class _Crops:
+    """Crops of one side before and after a look, (K, S, S, 3) uint8 each."""
 
     photos: np.ndarray
     truths: np.ndarray
-    short_side: float
+
+    def places(self) -> np.ndarray:
+        """Of every pixel before the look, (K * S * S, 6) uint8: see `_places`."""
+        return np.stack([_places(photo) for photo in self.photos]).reshape(-1, 6)
 
 
 def seed_worker(worker: int) -> None:

@@ -75,7 +75,7 @@ def test_the_shapes_told_without_torch_are_the_generator_s(config: GeneratorConf
 
 
 @pytest.mark.parametrize(
-    "config", [ENCODER, LookEncoderConfig(statistics_dim=STATISTICS_DIM)], ids=["small", "default"]
+    "config", [ENCODER, LookEncoderConfig.newest(STATISTICS_DIM)], ids=["small", "newest"]
 )
 def test_the_shapes_told_without_torch_are_the_encoder_s(config: LookEncoderConfig) -> None:
     with torch.device("meta"):
@@ -93,11 +93,32 @@ def test_the_shapes_told_without_torch_are_the_encoder_s(config: LookEncoderConf
         (GeneratorConfig, {"base_channels": -1}, "base_channels"),
         (LookEncoderConfig, {"statistics_dim": 7, "channels": ()}, "channels"),
         (LookEncoderConfig, {"statistics_dim": 0}, "statistics_dim"),
+        (LookEncoderConfig, {"statistics_dim": 7, "probes": (8, 8)}, "probes"),
     ],
 )
 def test_an_impossible_network_is_refused(config: Any, wrong: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         config(**wrong)
+
+
+@pytest.mark.parametrize("config", [SMALL, GeneratorConfig()], ids=["small", "of before"])
+def test_a_style_for_each_picture_equals_one_after_the_other(config: GeneratorConfig) -> None:
+    draw = torch.Generator().manual_seed(3)
+    network = Generator(config)
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=draw)
+    image = torch.rand(3, 3, 32, 40, generator=draw) * 2 - 1
+    matrix = torch.eye(3) + 0.2 * torch.randn(3, 3, 3, generator=draw)
+    offset, code = (
+        torch.randn(3, 3, generator=draw),
+        torch.randn(3, config.code_dim, generator=draw),
+    )
+    styles = (matrix, 0.1 * offset, code, torch.tensor([256.0, 128.0, 600.0]))
+    together = network(image, *styles)
+    rows = zip(image.split(1), *(part.split(1) for part in styles), strict=True)
+    alone = zip(*(network(*row) for row in rows), strict=True)
+    for found, wanted in zip(together, alone, strict=True):
+        torch.testing.assert_close(found, torch.cat(wanted), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("short_side", [16, 256, 700])

@@ -11,7 +11,7 @@ from model_files import small_model
 from PIL import Image
 
 from stylegan_cli.backends import Backend, open_backend
-from stylegan_cli.colour import apply_table, look_statistics
+from stylegan_cli.colour import apply_table, look_statistics, sample_colours
 from stylegan_cli.errors import DataError
 from stylegan_cli.instant import (
     calibration,
@@ -24,6 +24,7 @@ from stylegan_cli.instant import (
     starter_photos,
     with_mode_of_residue,
 )
+from stylegan_cli.instant.reading import LookSet
 from stylegan_cli.looks import draw_look
 from stylegan_cli.networks.architecture import READ_TILE
 from stylegan_cli.pictures import read_rgb, to_unit
@@ -131,6 +132,19 @@ def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
     shared = error()
     monkeypatch.setattr(calibration, "TWICINGS", 0)
     assert shared < 0.8 * error()
+
+
+@pytest.mark.parametrize(("gamma", "points"), [(1.0, 2), (2.5, calibration.CALIBRATION_POINTS)])
+def test_a_linear_look_is_taken_for_one_and_a_bent_one_is_not(gamma: float, points: int) -> None:
+    rng = numpy_generator(2, 0, "test")
+    photos = [read_rgb(path, 96) for path in starter_photos()]
+    order = rng.permutation(len(photos))
+    mine, theirs = ([photos[index] for index in half] for half in (order[:60], order[60:]))
+    plain = np.concatenate([sample_colours([photo], 200, rng) for photo in theirs])
+    styled = plain**gamma * np.float32([0.9, 0.6, 0.35]) + np.float32([0.08, 0.02, 0.04])
+    creator = LookSet(moments=np.zeros((len(theirs), 2)), colours=styled)
+    table = calibration._colour_transfer(sample_colours(mine, 9000, rng), creator)
+    assert len(table) == points
 
 
 def test_calibration_of_few_pictures_is_hardly_trusted(

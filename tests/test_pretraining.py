@@ -1,5 +1,6 @@
 """Promises of pretraining/, paired_data.py, looks/description.py and `influ pretrain`."""
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -28,7 +29,12 @@ from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.instant import starter_photos
 from stylegan_cli.looks import DESCRIPTION_DIM, describe, draw_look
-from stylegan_cli.networks.architecture import READ_TILE, GeneratorConfig, LookEncoderConfig
+from stylegan_cli.networks.architecture import (
+    READ_SHORT_SIDE,
+    READ_TILE,
+    GeneratorConfig,
+    LookEncoderConfig,
+)
 from stylegan_cli.paired_data import DrawConfig, PairedLooks
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, run, validation
@@ -45,6 +51,7 @@ from stylegan_cli.pretraining.learner import (
 from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.randomness import numpy_generator
 
+DRAWS = DrawConfig(looks=3, pictures=3, most_pictures=5, targets=2, size=64)
 TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
 
 
@@ -81,12 +88,13 @@ def domains() -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="module")
 def batch(domains: dict[str, list[Path]]) -> dict[str, np.ndarray]:
-    return PairedLooks(domains, DrawConfig(looks=3, pictures=3, targets=2, size=64))[1]
+    return PairedLooks(domains, DRAWS)[1]
 
 
 def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
     assert {name: value.shape for name, value in batch.items()} == {
-        "references": (3, 2, 3, READ_TILE, READ_TILE, 3),
+        "references": (batch["shown"].sum(), READ_TILE, READ_TILE, 3),
+        "shown": (3, 2),
         "photos": (3, 2, 2, 64, 64, 3),
         "truths": (3, 2, 2, 64, 64, 3),
         "short_side": (3,),
@@ -99,9 +107,27 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
     assert not np.array_equal(batch["photos"], batch["truths"])
 
 
+def test_of_a_larger_set_more_is_read() -> None:
+    domains = {"all": starter_photos()[:40]}  # sides of up to 20
+    drawn = [PairedLooks(domains, DRAWS)[step]["shown"] for step in range(8)]
+    assert np.min(drawn) == DRAWS.pictures
+    assert np.max(drawn) == DRAWS.most_pictures
+
+
+def test_photos_are_those_that_are_read_where_the_scale_is_the_same() -> None:
+    config = dataclasses.replace(DRAWS, looks=12, size=READ_TILE, targets=1)
+    drawn = PairedLooks({"all": starter_photos()[:40]}, config)[0]
+    first = np.cumsum(drawn["shown"]).reshape(-1, 2) - drawn["shown"]
+    off = np.abs(drawn["references"][first] - drawn["truths"][:, :, 0].astype(int)).mean((2, 3, 4))
+    same = drawn["short_side"] == READ_SHORT_SIDE
+    assert 0 < same.sum() < len(same)
+    assert off[same].max() < 12  # some are compressed
+    assert off[~same].min() > 12
+
+
 def test_every_setting_of_a_draw_reaches_it() -> None:
-    config = PretrainConfig(looks=2, pictures=5, targets=4, size=128, seed=3)
-    assert config.draws() == DrawConfig(looks=2, pictures=5, targets=4, size=128, seed=3)
+    settings = {"looks": 2, "pictures": 5, "most_pictures": 7, "targets": 4, "size": 128, "seed": 3}
+    assert PretrainConfig(**settings).draws() == DrawConfig(**settings)
 
 
 def test_a_large_set_is_told_the_colours_of_all_its_pictures() -> None:
@@ -111,10 +137,12 @@ def test_a_large_set_is_told_the_colours_of_all_its_pictures() -> None:
     photos = [read_rgb(path, 256) / np.float32(255) for path in starter_photos()]
     wanted = np.mean([look(photo, 256).mean((0, 1)) for photo in photos], 0)
     every = np.arange(len(photos))
-    drawn = [
-        pictures._set_colours(look, [every, every[::-1]], numpy_generator(0, seed, "test"))
-        for seed in range(4)
-    ]
+    creators, drawn = [every, every[::-1]], []
+    for seed in range(4):
+        rng = numpy_generator(0, seed, "test")
+        shown = [rng.permutation(creator)[:24] for creator in creators]
+        read = [pictures._styled_crops(look, s, READ_SHORT_SIDE, READ_TILE, rng) for s in shown]
+        drawn.append(pictures._set_colours(look, creators, read, rng))
     assert np.abs(np.mean(drawn, axis=2) - wanted).max() < 0.03  # 0.1 from a crop of eighteen
 
 
@@ -131,11 +159,23 @@ def test_a_batch_depends_on_seed_and_step_alone(domains: dict[str, list[Path]]) 
 def test_processes_share_the_looks_that_one_would_draw(
     domains: dict[str, list[Path]], batch: dict[str, np.ndarray]
 ) -> None:
-    config = DrawConfig(looks=3, pictures=3, targets=2, size=64)
-    shares = [PairedLooks(domains, config, share=(k, 2))[1] for k in range(2)]
+    shares = [PairedLooks(domains, DRAWS, share=(k, 2))[1] for k in range(2)]
     for name, whole in batch.items():
-        np.testing.assert_array_equal(shares[0][name], whole[0::2])
-        np.testing.assert_array_equal(shares[1][name], whole[1::2])
+        if name == "references":  # a look's lie together
+            whole = np.split(whole, np.cumsum(batch["shown"].sum(1))[:-1])
+            np.testing.assert_array_equal(shares[0][name], np.concatenate(whole[0::2]))
+            np.testing.assert_array_equal(shares[1][name], whole[1])
+        else:
+            np.testing.assert_array_equal(shares[0][name], whole[0::2])
+            np.testing.assert_array_equal(shares[1][name], whole[1::2])
+
+
+def test_each_side_is_read_from_its_own_pictures(batch: dict[str, np.ndarray]) -> None:
+    base, data = tiny_base(), {name: torch.from_numpy(value) for name, value in batch.items()}
+    rows = base.encoder.features(signed(data["references"]))
+    start = int(data["shown"][:2].sum())
+    mine = rows[start : start + int(data["shown"][2, 0])]
+    torch.testing.assert_close(base.moments(data)[2, 0], mine.mean(0))
 
 
 def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray]) -> None:
@@ -172,7 +212,8 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     with torch.device("meta"):
         learner = Learner(default_base(), PretrainConfig())
         data = {
-            "references": torch.empty(1, 2, 3, 64, 64, 3, dtype=torch.uint8),
+            "references": torch.empty(7, 64, 64, 3, dtype=torch.uint8),
+            "shown": torch.empty(1, 2, dtype=torch.int64),
             "photos": torch.empty(1, 2, 3, 64, 64, 3, dtype=torch.uint8),
             "truths": torch.empty(1, 2, 3, 64, 64, 3, dtype=torch.uint8),
             "statistics": torch.empty(1, 2, STATISTICS_DIM),
@@ -187,6 +228,7 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     assert {name: tuple(term.shape) for name, term in terms.items()} == {
         **dict.fromkeys(("residue", "toned", "gradient"), (6,)),
         "imitation": (),
+        "telling": (),
     }
     assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
     truth = torch.rand(2, 3, 16, 16)
@@ -199,11 +241,11 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
 
 def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
     def loss(quiet: float, loud: float) -> float:
-        errors = {"residue": torch.tensor([quiet, loud]), "imitation": torch.tensor(0.0)}
-        none = torch.zeros(2)
-        return total_loss({**errors, "toned": none, "gradient": none}).item()
+        none, nothing = torch.zeros(2), torch.tensor(0.0)
+        errors = {"residue": torch.tensor([quiet, loud]), "toned": none, "gradient": none}
+        return total_loss({**errors, "imitation": nothing, "telling": nothing}).item()
 
-    # All but alike: below 0.05 an error counts less and less.
+    # All but alike: below 0.03 an error counts less and less.
     assert loss(0.5, 8) - loss(0.25, 8) == pytest.approx(loss(0.5, 8) - loss(0.5, 4), rel=0.2)
     assert loss(0.001, 8) - loss(0.0005, 8) < 0.05 * (loss(0.5, 8) - loss(0.25, 8))
 
@@ -225,6 +267,7 @@ def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndar
     assert moved_by(told, "residue") == {"generator"}
     assert moved_by(read, "residue") == {"encoder", "generator"}
     assert moved_by(told, "imitation") == {"encoder"}
+    assert moved_by(told, "telling") == {"encoder", "teller"}
     assert learner(data, told, 0.0)["imitation"] == 0
 
 
@@ -249,7 +292,9 @@ def test_guidance_ends_where_it_is_told_to() -> None:
         {"size": 32},
         {"looks": 0},
         {"looks": 3, "processes": 2},
-        {"targets": 4},
+        {"targets": 7},
+        {"times": 0},
+        {"most_pictures": 5},
         {"processes": -1},
         {"precision": "fp8"},
     ],
@@ -280,6 +325,12 @@ def test_a_folder_of_folders_is_a_domain_each(tmp_path: Path) -> None:
     }
 
 
+def test_a_chapter_is_told_again_before_the_next() -> None:
+    told = run._told_again(iter([{"step": torch.tensor(k)} for k in range(64)]), 2)
+    steps = [int(batch["step"]) for batch in itertools.islice(told, 128)]
+    assert steps == [*range(32), *range(32), *range(32, 64), *range(32, 64)]
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_resumed_run_equals_an_unbroken_one(
     processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -291,7 +342,9 @@ def test_a_resumed_run_equals_an_unbroken_one(
         shutil.copy(path, content)
     monkeypatch.setattr(run, "default_base", tiny_base)
     monkeypatch.setattr(validation, "VALIDATION_STEPS", 2)
-    config = PretrainConfig(**TINY, steps=6, sample_every=0, processes=processes)
+    monkeypatch.setattr(run, "CHAPTER", 2)
+    times = 2 if processes == 1 else 1  # step 3 is in the middle of the chapter's second telling
+    config = PretrainConfig(**TINY, steps=6, times=times, sample_every=0, processes=processes)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -523,6 +523,8 @@ def test_a_score_weighs_closeness_against_change() -> None:
     assert start.score(start) == 1
     assert Figures(0.1, 0.25, 0.02, 0.25).score(start) == pytest.approx(0.5)
     assert Figures(0.1, 0.25, 0.9, 0.25).score(start) > 1
+    # What is gained in one distance does not pay for what is lost in the other.
+    assert Figures(0.21, 0.1, 0.02, 0.1).score(start) == pytest.approx(1.05)
     reported_only = dataclasses.replace(start, kid_lite1=9.0)
     assert reported_only.score(start) == 1
 

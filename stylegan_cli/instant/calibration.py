@@ -50,14 +50,14 @@ def calibrate(colours: Colours, creator: LookSet) -> np.ndarray:
     what it does to colours is the closed form's: with many pictures that is nearer the truth.
     """
     results = np.clip(colours.toned + colours.residue, 0, 1)
-    moved_by = _colour_transfer(results, creator.colours)
+    moved_by = _colour_transfer(results, creator)
     moved = float(np.sqrt(np.mean((apply_table(results, moved_by) - results) ** 2)))
     trust = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** 2) / (1 + (moved / TRUSTED_SHIFT) ** 2)
     nodes = lattice(CALIBRATION_POINTS)
     shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
     calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
-    closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator.colours))
+    closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator))
     energy = float(np.sqrt(np.mean(colours.residue**2)))
     share = trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
     found = apply_table(colours.toned, calibration)
@@ -88,20 +88,23 @@ def residue_of(colours: np.ndarray, painted: Sequence[Painted]) -> np.ndarray:
     return found
 
 
-def _colour_transfer(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """A table that carries unit colours (N, 3) to the distribution of others.
+def _colour_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
+    """A table that carries unit colours (N, 3) to the distribution of the creator's.
 
-    The linear map, or a table of the whole distribution where that is closer on pixels kept aside.
+    The linear map, or a table of the whole distribution where that is closer on pictures kept
+    aside: on pixels of the same pictures a table gains by what tells these people from others.
     """
-    rng = numpy_generator(0, 0, "calibration")
-    source, target = rng.permutation(source), rng.permutation(target)
+    source = numpy_generator(0, 0, "calibration").permutation(source)
+    sources = source[::2], source[1::2]
+    targets = creator.every_second()
 
     def missed(fit: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
-        table = fit(source[::2], target[::2])
-        return colour_distance(apply_table(source[1::2], table), target[1::2])
+        tables = [fit(*halves) for halves in zip(sources, targets, strict=True)]
+        aside = zip(tables, reversed(sources), reversed(targets), strict=True)
+        return sum(colour_distance(apply_table(some, table), rest) for table, some, rest in aside)
 
-    closest: np.ndarray = min(_linear_table, _whole_table, key=missed)(source, target)
-    return closest
+    closest = min(_linear_table, _whole_table, key=missed)
+    return closest(source, creator.colours)
 
 
 def _linear_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -128,6 +128,7 @@ def _by_hand(rng: np.random.Generator) -> list[Layer]:
         _pencil,
         _ink,
         _hatched,
+        _hatched,
         _painted,
         _painted,
         _wash,

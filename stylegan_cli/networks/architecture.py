@@ -76,16 +76,27 @@ class LookEncoderConfig:
     statistics_dim: int  # length of colour.look_statistics
     channels: tuple[int, ...] = (32, 64, 96, 128)  # at 1/2, 1/4, 1/8, 1/16
     hidden: int = 384
+    # What files of before say nothing about; `newest` has all.
+    probes: tuple[int, ...] = ()  # mixtures of each stage's channels that moments are taken of, too
+
+    @classmethod
+    def newest(cls, statistics_dim: int) -> Self:
+        """What a base is begun with today."""
+        return cls(statistics_dim=statistics_dim, probes=(64, 128, 192, 256))
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "statistics_dim", "hidden"))
         if not self.channels or min(self.channels) < 1:
             raise ConfigError(f"channels must be positive numbers, got {self.channels}")
+        if self.probes and (len(self.probes) != len(self.channels) or min(self.probes) < 1):
+            raise ConfigError(
+                f"probes must be none or as many positive numbers as channels, got {self.probes}"
+            )
 
     @property
     def moments_dim(self) -> int:
-        """First and second moment of every channel of every stage."""
-        return 2 * sum(self.channels)
+        """First and second moment of every channel and of every probe of every stage."""
+        return 2 * (sum(self.channels) + sum(self.probes))
 
 
 def generator_shapes(config: GeneratorConfig) -> Shapes:
@@ -101,6 +112,8 @@ def encoder_shapes(config: LookEncoderConfig) -> Shapes:
         shapes |= _conv(f"features.stages.{index}.0", wide_in, wide, 3)
         shapes |= _conv(f"features.stages.{index}.2", wide, wide, 3)
         wide_in = wide
+    for index, count in enumerate(config.probes):
+        shapes |= _conv(f"features.probes.{index}.0", config.channels[index], count, 1)
     head_in = config.moments_dim + config.statistics_dim
     shapes |= {"head.centre": (head_in,), "head.scale": (head_in,)}
     for index, rows, columns in (

@@ -141,11 +141,11 @@ class Generator(nn.Module):
     def forward(
         self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Repaint pictures in one style; also return the toned image, its per-pixel part.
+        """Repaint pictures, in one style or each in its own; also return their per-pixel part.
 
-        image: (B, 3, H, W) float in [-1, 1]; H and W are multiples of 8.
-        matrix (1, 3, 3), offset (1, 3): the linear colour map on unit colours.
-        code: (1, code_dim), from LookEncoder. short_side: (1,) px of the whole pictures.
+        image: (B, 3, H, W) float in [-1, 1]; H and W are multiples of 8. What follows has one row,
+        or one for each picture. matrix (1, 3, 3), offset (1, 3): the linear colour map on unit
+        colours. code: (1, code_dim), from LookEncoder. short_side: (1,) px of the whole pictures.
         """
         toned = self.colour(image, map_colours(image, matrix, offset), code)
         condition = torch.cat([code, log_size(short_side)], dim=1)

@@ -1,7 +1,8 @@
 """Building blocks of the generator: convolutions that a style modulates, and their folded twins.
 
 A call paints in one style, so a style is applied to the weights, which are few, and not to the
-features of every pixel: training runs the plain convolutions that painting does.
+features of every pixel: training runs the plain convolutions that painting does. Where each picture
+has a style of its own, as a GPU likes it, features are what is modulated; the result is the same.
 """
 
 import torch
@@ -37,13 +38,16 @@ class ModulatedConv(nn.Module):
         nn.init.zeros_(self.style.bias)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
-        """features: (B, C_in, H, W); condition: (1, condition_dim). Returns (B, C_out, H', W')."""
-        scale, shift = self.style(condition)[0].float().split(self._split)
-        scaled = self.conv.weight * (1 + scale)[:, None, None]
-        energy = scaled.square().sum(dim=(1, 2, 3), keepdim=True)
-        weight = GAIN * torch.rsqrt(energy + 1e-8) * scaled
-        stride, padding = self.conv.stride, self.conv.padding
-        return functional.conv2d(features, weight, shift, stride, padding)
+        """features: (B, C, H, W); condition: (1 or B, condition_dim). Returns (B, C', H', W')."""
+        scale, shift = self.style(condition).float().split(self._split, dim=1)
+        weight, stride, padding = self.conv.weight, self.conv.stride, self.conv.padding
+        energy = (1 + scale).square() @ weight.square().sum(dim=(2, 3)).T
+        gain = GAIN * torch.rsqrt(energy + 1e-8)
+        if len(condition) == 1:
+            styled = gain[0, :, None, None, None] * weight * (1 + scale[0])[:, None, None]
+            return functional.conv2d(features, styled, shift[0], stride, padding)
+        seen = functional.conv2d(features * each_pixel(1 + scale), weight, None, stride, padding)
+        return torch.addcmul(each_pixel(shift), each_pixel(gain), seen)
 
 
 class GatedConv(nn.Module):
@@ -69,15 +73,19 @@ class GatedConv(nn.Module):
         return channels_in
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
-        """features: (B, C_in, H, W); condition: (1, condition_dim). Returns (B, C_out, H, W)."""
-        inner, outer, shift = self.gate(condition)[0].float().split(self._split)
-        weight = (1 + outer)[:, None, None, None] * self.weigh(self.conv.weight, inner)
+        """features: (B, C, H, W); condition: (1 or B, condition_dim). Returns (B, C', H, W)."""
+        inner, outer, shift = self.gate(condition).float().split(self._split, dim=1)
         bias = torch.addcmul(shift, 1 + outer, self.conv.bias)  # type: ignore[arg-type]
-        return functional.conv2d(features, weight, bias, padding=self.conv.padding)
+        weight, padding = self.conv.weight, self.conv.padding
+        if len(condition) == 1:
+            weight = (1 + outer[0])[:, None, None, None] * self.weigh(weight, inner)
+            return functional.conv2d(features, weight, bias[0], padding=padding)
+        seen = functional.conv2d(self.weigh(features, inner), weight, padding=padding)
+        return torch.addcmul(each_pixel(bias), each_pixel(1 + outer), seen)
 
-    def weigh(self, weight: Tensor, inner: Tensor) -> Tensor:
-        """The weight with its input channels weighed."""
-        return (1 + inner)[:, None, None] * weight
+    def weigh(self, inputs: Tensor, inner: Tensor) -> Tensor:
+        """Features or weights with their input channels, the second dimension, weighed."""
+        return each_pixel(1 + inner) * inputs
 
 
 class OutputGatedConv(GatedConv):
@@ -87,9 +95,9 @@ class OutputGatedConv(GatedConv):
         """None."""
         return 0
 
-    def weigh(self, weight: Tensor, inner: Tensor) -> Tensor:
-        """As it is."""
-        return weight
+    def weigh(self, inputs: Tensor, inner: Tensor) -> Tensor:
+        """As they are."""
+        return inputs
 
 
 class FoldedConv(nn.Module):
@@ -123,11 +131,19 @@ class ResidualBlock(nn.Module):
 def map_colours(image: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     """`u @ matrix + offset` on unit colours, applied to an image in [-1, 1].
 
-    image: (B, 3, H, W); matrix: (1, 3, 3); offset: (1, 3). Returns (B, 3, H, W), not clipped.
+    image: (B, 3, H, W); matrix: (1 or B, 3, 3); offset: (1 or B, 3). Returns (B, 3, H, W), not
+    clipped.
     """
     # With u = (x + 1) / 2 the map is x @ matrix + (1 @ matrix + 2 offset - 1).
     shift = matrix.sum(dim=1) + 2 * offset - 1
-    return functional.conv2d(image, matrix.mT[0, :, :, None, None], shift[0])
+    if len(matrix) == 1:
+        return functional.conv2d(image, matrix.mT[0, :, :, None, None], shift[0])
+    return torch.einsum("bchw,bcd->bdhw", image, matrix) + each_pixel(shift)
+
+
+def each_pixel(channels: Tensor) -> Tensor:
+    """(B, C) → (B, C, 1, 1), to be broadcast over pixels."""
+    return channels[..., None, None]
 
 
 def enlarge(image: Tensor) -> Tensor:
@@ -136,5 +152,5 @@ def enlarge(image: Tensor) -> Tensor:
 
 
 def log_size(short_side: Tensor) -> Tensor:
-    """What the generator is told of a picture's scale: log(short side / 256), shape (1, 1)."""
+    """What the generator is told of a picture's scale: log(short side / 256), (B,) → (B, 1)."""
     return torch.log(short_side.float() / 256)[:, None]

@@ -29,16 +29,22 @@ class LookFeatures(nn.Module):
             for conv in (stage[0], stage[2]):  # type: ignore[index]
                 nn.init.kaiming_normal_(conv.weight, a=LEAK, nonlinearity="leaky_relu")
                 nn.init.zeros_(conv.bias)
+        # Moments tell how much of each channel there is, not which go together: mixtures do.
+        self.probes = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(wide, count, 1), nn.LeakyReLU(LEAK))
+            for wide, count in zip(config.channels, config.probes, strict=False)
+        )
 
     def forward(self, pictures: Tensor) -> Tensor:
         """pictures: (N, 3, H, W) in [-1, 1], H and W even. Returns (N, moments_dim)."""
         features = functional.pixel_unshuffle(pictures, 2)
-        first, second = [], []
+        maps = []
         for stage in self.stages:
             features = stage(features)
-            wide = features.float()
-            first.append(wide.mean(dim=(2, 3)))
-            second.append(wide.square().mean(dim=(2, 3)))
+            maps.append(features)
+        maps += [probe(seen) for probe, seen in zip(self.probes, maps, strict=False)]
+        first = [seen.float().mean(dim=(2, 3)) for seen in maps]
+        second = [seen.float().square().mean(dim=(2, 3)) for seen in maps]
         return torch.cat([*first, *second], dim=1)
 
 

@@ -13,8 +13,10 @@ class PretrainConfig:
     steps: int | None = None  # fixed from the time limit where not given
     time_limit_s: float = 36000.0
     looks: int = 8
-    pictures: int = 3  # to read, on each of a look's two sides
-    targets: int = 3  # of them to paint, too
+    pictures: int = 6  # crops to read, on each of a look's two sides
+    most_pictures: int = 24  # of them where the set holds as many pictures
+    targets: int = 1  # of them to paint, too
+    times: int = 1  # each batch is learned from; a GPU learns faster than processors draw
     size: int = 96  # px
     lr: float = 1e-3
     warmup: int = 100
@@ -28,6 +30,7 @@ class PretrainConfig:
     prompted_fully: float = 0.2  # share of the steps after which it falls
     prompted_until: float = 0.6  # share of the steps after which none is
     imitation_weight: float = 0.3  # of the encoder's distance to the prompter; falls likewise
+    telling_weight: float = 0.2  # of the error of the description that a code tells
     clip_norm: float = 1.0
     precision: str = "auto"
     processes: int = 0  # that share each step's looks; 0 for one per core, on a GPU one
@@ -37,9 +40,14 @@ class PretrainConfig:
     save_every: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("looks", "pictures", "targets"):
+        for name in ("looks", "pictures", "targets", "times"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.most_pictures < self.pictures:
+            raise ConfigError(
+                f"most_pictures must be at least pictures, got {self.most_pictures} and "
+                f"{self.pictures}"
+            )
         if self.targets > self.pictures:
             raise ConfigError(
                 f"targets must be at most pictures, got {self.targets} and {self.pictures}"
@@ -61,6 +69,7 @@ class PretrainConfig:
         return DrawConfig(
             looks=self.looks,
             pictures=self.pictures,
+            most_pictures=self.most_pictures,
             targets=self.targets,
             size=self.size,
             seed=self.seed,

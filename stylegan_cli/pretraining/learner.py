@@ -1,7 +1,6 @@
 """What learns in pre-training: the base, and a prompter that leads it at first."""
 
 from collections.abc import Mapping
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from stylegan_cli.networks.look_encoder import LookEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.randomness import numpy_generator
 
-HARDLY_AN_ERROR = 0.05  # on top of each picture's, so that none counts without end
+HARDLY_AN_ERROR = 0.03  # on top of each picture's, so that none counts without end
 PROMPT_GAIN = 1.5  # deviation of a prompted code: what is told in a whisper leads nobody
 
 
@@ -46,21 +45,30 @@ class Base(nn.Module):
     def moments(self, batch: Mapping[str, Tensor]) -> Tensor:
         """What the encoder sees of each side, pooled over its pictures: (L, 2, moments_dim)."""
         rows = self.encoder.features(signed(batch["references"]))
-        return rows.view(*batch["references"].shape[:3], -1).mean(2)  # type: ignore[no-any-return]
+        counts = batch["shown"].flatten()
+        sides = torch.arange(len(counts), device=rows.device)
+        owner = sides.repeat_interleave(counts, output_size=len(rows))
+        sums = rows.new_zeros(len(counts), rows.shape[1]).index_add(0, owner, rows)
+        return (sums / counts[:, None]).view(*batch["shown"].shape, -1)  # type: ignore[no-any-return]
 
     def paint(self, batch: Mapping[str, Tensor], codes: Tensor) -> Painting:
         """Each side's code painted on the photos of the other side; N = L * 2 * B pictures."""
-        painted = []
-        for look, side in product(*map(range, codes.shape[:2])):
-            result, toned = self.generator(
-                signed(batch["photos"][look, 1 - side]),
-                batch["matrix"][look, side][None],
-                batch["offset"][look, side][None],
-                codes[look, side][None],
-                batch["short_side"][look][None],
-            )
-            painted.append((result.float(), toned.float(), signed(batch["truths"][look, 1 - side])))
-        return Painting(*map(torch.cat, zip(*painted, strict=True)))
+        photos, truths = (batch[name].flip(1) for name in ("photos", "truths"))
+        sides = photos.shape[0] * 2
+        short_side = batch["short_side"][:, None].expand(-1, 2)
+        styles = (batch["matrix"], batch["offset"], codes, short_side)
+        pictures = signed(photos)
+        if pictures.is_cuda:  # all at once: thousands of small calls would keep a GPU waiting
+            each = [row.flatten(0, 1).repeat_interleave(photos.shape[2], 0) for row in styles]
+            result, toned = self.generator(pictures, *each)
+        else:
+            rows = zip(*(row.flatten(0, 1).split(1) for row in styles), strict=True)
+            painted = [
+                self.generator(some, *style)
+                for some, style in zip(pictures.chunk(sides), rows, strict=True)
+            ]
+            result, toned = map(torch.cat, zip(*painted, strict=True))
+        return Painting(result.float(), toned.float(), signed(truths))
 
 
 class Prompter(nn.Module):
@@ -81,14 +89,16 @@ class Prompter(nn.Module):
 
     def forward(self, description: Tensor) -> Tensor:
         """description: (L, DESCRIPTION_DIM), see looks. Returns (L, code_dim)."""
-        return description @ self.rotation
+        return (description @ self.rotation).float()
 
 
 class Learner(nn.Module):
     """A base, and a prompter that tells its generator a look's true description as a code.
 
     A generator that is led learns to draw before anybody can read, and the encoder learns what a
-    generator wants to know: learning with privileged information (Vapnik & Vashist 2009).
+    generator wants to know: learning with privileged information (Vapnik & Vashist 2009). For good,
+    the description has to follow from the code that is read: a painting says little of how far off
+    a line's width is, once the line is elsewhere.
     """
 
     def __init__(self, base: Base, config: PretrainConfig) -> None:
@@ -96,11 +106,12 @@ class Learner(nn.Module):
         self.base = base
         self.config = config
         self.prompter = Prompter(base.generator.config.code_dim)
+        self.teller = nn.Linear(base.generator.config.code_dim, DESCRIPTION_DIM)
 
     def forward(
         self, batch: Mapping[str, Tensor], prompted: Tensor, guidance: float
     ) -> dict[str, Tensor]:
-        """The terms of the loss: errors of each picture, (N,), and one number for the imitation.
+        """The terms of the loss: errors of each picture, (N,), a number for each of the others.
 
         prompted: (L, 2) 1 where the prompter leads, else 0. guidance: weight of the imitation.
         """
@@ -108,13 +119,17 @@ class Learner(nn.Module):
         told = self.prompter(batch["description"])[:, None].expand_as(read)
         codes = torch.lerp(read, told, prompted[..., None])
         imitation = functional.mse_loss(read, told)
-        terms = pair_losses(self.base.paint(batch, codes), self.config)
-        return terms | {"imitation": self.config.imitation_weight * guidance * imitation}
+        described = batch["description"][:, None].expand(-1, 2, -1)
+        telling = functional.mse_loss(self.teller(read).float(), described)
+        return pair_losses(self.base.paint(batch, codes), self.config) | {
+            "imitation": self.config.imitation_weight * guidance * imitation,
+            "telling": self.config.telling_weight * telling,
+        }
 
 
 def default_base() -> Base:
     """The base at its default size, untrained."""
-    return Base(GeneratorConfig.newest(), LookEncoderConfig(statistics_dim=STATISTICS_DIM))
+    return Base(GeneratorConfig.newest(), LookEncoderConfig.newest(STATISTICS_DIM))
 
 
 def pair_losses(painting: Painting, config: PretrainConfig) -> dict[str, Tensor]:
@@ -140,7 +155,7 @@ def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
     photographic look could still gain.
     """
     errors = torch.stack([terms[name] for name in ("residue", "toned", "gradient")]).sum(0)
-    return (errors + HARDLY_AN_ERROR).log().mean() + terms["imitation"]
+    return (errors + HARDLY_AN_ERROR).log().mean() + terms["imitation"] + terms["telling"]
 
 
 def _l1(first: Tensor, second: Tensor) -> Tensor:

@@ -40,8 +40,10 @@ from stylegan_cli.schedules import TIMED_STEPS, is_due, learning_rate, steps_for
 
 log = logging.getLogger(__name__)
 
+CHAPTER = 32  # batches that are told again together
+
 COLUMNS = (
-    *("loss", "residue", "toned", "gradient", "imitation", "lr", "seconds"),
+    *("loss", "residue", "toned", "gradient", "imitation", "telling", "lr", "seconds"),
     *VALIDATION_COLUMNS,
 )
 
@@ -131,6 +133,7 @@ class Pretraining:
         """All that a resumed run needs, and what rebuilds the networks."""
         return {
             "base": self.base.state_dict(),
+            "teller": self.learner.teller.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "total_steps": self.total_steps,
@@ -141,6 +144,7 @@ class Pretraining:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was saved."""
         self.base.load_state_dict(state["base"])
+        self.learner.teller.load_state_dict(state["teller"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -286,20 +290,37 @@ def _load(base: Base, tensors: Mapping[str, np.ndarray]) -> None:
 
 def _batches(domains: Domains, run: Pretraining) -> Iterator[dict[str, Tensor]]:
     """Batches from the run's step on, without end: the loop knows when to stop."""
-    workers = run.config.workers
+    workers, times = run.config.workers, run.config.times
     looks = PairedLooks(domains, run.config.draws(), share=(run.team.rank, run.team.size))
+    first, done = run.step, 0
+    if times > 1:  # a run that goes on within a chapter needs all of it
+        chapter, done = divmod(run.step, CHAPTER * times)
+        first = chapter * CHAPTER
     loader: DataLoader[Batch] = DataLoader(
         looks,
         batch_size=None,
-        sampler=range(run.step, 1 << 31),
+        sampler=range(first, 1 << 31),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=seed_worker,
         # A fork would inherit locks of thread pools that its threads do not.
         multiprocessing_context="spawn" if workers else None,
     )
-    for arrays in loader:
-        yield _to_device(arrays, run.device)
+    drawn = (_to_device(arrays, run.device) for arrays in loader)
+    return itertools.islice(_told_again(drawn, times), done, None)
+
+
+def _told_again(drawn: Iterator[dict[str, Tensor]], times: int) -> Iterator[dict[str, Tensor]]:
+    """Chapter after chapter, each told `times` times."""
+    if times == 1:
+        yield from drawn
+    while True:
+        chapter = []
+        for batch in itertools.islice(drawn, CHAPTER):
+            yield batch
+            chapter.append(batch)
+        for _ in range(times - 1):
+            yield from chapter
 
 
 def _to_device(arrays: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:

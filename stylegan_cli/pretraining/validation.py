@@ -63,7 +63,7 @@ def write_samples(paint: Paint, batch: Mapping[str, Tensor], path: Path) -> None
     painted = result.view(looks, 2, pictures, *result.shape[1:])
     pixels = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1)
     columns = (
-        batch["references"][:, 0, 0],
+        batch["references"][_first_shown(batch)],
         batch["photos"][:, 1, 0],
         pixels[:, 0, 0],
         batch["truths"][:, 1, 0],
@@ -71,6 +71,12 @@ def write_samples(paint: Paint, batch: Mapping[str, Tensor], path: Path) -> None
     rows = [[column[look].cpu().numpy() for column in columns] for look in range(looks)]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(contact_sheet(rows, tile=160)).save(path)
+
+
+def _first_shown(batch: Mapping[str, Tensor]) -> Tensor:
+    """Where each look's references begin, (L,)."""
+    counts = batch["shown"].sum(1)
+    return counts.cumsum(0) - counts
 
 
 def _psnr(image: Tensor, truth: Tensor) -> Tensor:

@@ -40,12 +40,17 @@ class Figures:
     kid_lite1: float
 
     def score(self, start: "Figures") -> float:
-        """1 for `start`, the instant style; lower is better."""
-        gains = (
+        """1 for `start`, the instant style; lower is better.
+
+        Where one of the distances grows, the other can't make up for it: critics are pleased by
+        texture that is nowhere near the creator's, and that costs a result what it had.
+        """
+        changes = (
             (self.patches - start.patches) / start.patches,
             (self.kid - start.kid) / max(LEAST_KID, start.kid),
         )
-        return 1 + sum(gains) / 2 + self._price() - start._price()
+        change = max(changes) if max(changes) > 0 else sum(changes) / 2
+        return 1 + change + self._price() - start._price()
 
     def _price(self) -> float:
         return CHANGE_PRICE * max(0.0, self.change - FREE_CHANGE)
