@@ -28,6 +28,7 @@ from stylegan_cli.cli import build_app
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.instant import starter_photos
+from stylegan_cli.instant.choosing import judging_photos
 from stylegan_cli.looks import DESCRIPTION_DIM, describe, draw_look
 from stylegan_cli.networks.architecture import (
     READ_SHORT_SIDE,
@@ -116,7 +117,7 @@ def test_of_a_larger_set_more_is_read() -> None:
 
 def test_photos_are_those_that_are_read_where_the_scale_is_the_same() -> None:
     config = dataclasses.replace(DRAWS, looks=12, size=READ_TILE, targets=1)
-    drawn = PairedLooks({"all": starter_photos()[:40]}, config)[0]
+    drawn = PairedLooks({"large": judging_photos()}, config)[0]
     first = np.cumsum(drawn["shown"]).reshape(-1, 2) - drawn["shown"]
     off = np.abs(drawn["references"][first] - drawn["truths"][:, :, 0].astype(int)).mean((2, 3, 4))
     same = drawn["short_side"] == READ_SHORT_SIDE
