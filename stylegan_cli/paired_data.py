@@ -171,9 +171,8 @@ class PairedLooks(Dataset[Batch]):
         elif size == READ_TILE:
             return [_Crops(side.photos[:count], side.truths[:count]) for side in read], short_side
         short_side = max(short_side, size + 2 * LOOK_MARGIN)
-        return [
-            self._styled_crops(look, side, short_side, size, rng) for side in chosen
-        ], short_side
+        crops = [self._styled_crops(look, side, short_side, size, rng) for side in chosen]
+        return crops, short_side
 
     def _set_colours(
         self, look: Look, creators: list[np.ndarray], read: list["_Crops"], rng: np.random.Generator

@@ -1,4 +1,4 @@
-"""What learns in pre-training: the base, and a prompter that leads it at first."""
+"""What learns in pre-training: the base, led at first by a prompter, and what holds its codes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

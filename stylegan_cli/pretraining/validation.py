@@ -44,14 +44,8 @@ def validate(paint: Paint, batches: Sequence[Mapping[str, Tensor]]) -> dict[str,
 def linearly_mapped(batch: Mapping[str, Tensor]) -> Tensor:
     """The photos after the linear colour map alone, in the order of Base.paint."""
     photos = batch["photos"].flip(1)  # each side's map is for the other side's photos
-    pictures = photos.shape[2]
-    sides = zip(
-        signed(photos).split(pictures),
-        batch["matrix"].flatten(0, 1),
-        batch["offset"].flatten(0, 1),
-        strict=True,
-    )
-    return torch.cat([map_colours(image, m[None], o[None]) for image, m, o in sides])
+    maps = (batch[name].flatten(0, 1) for name in ("matrix", "offset"))
+    return map_colours(signed(photos), *(m.repeat_interleave(photos.shape[2], 0) for m in maps))
 
 
 def write_samples(paint: Paint, batch: Mapping[str, Tensor], path: Path) -> None:

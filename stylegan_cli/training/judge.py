@@ -45,12 +45,12 @@ class Figures:
         Where one of the distances grows, the other can't make up for it: critics are pleased by
         texture that is nowhere near the creator's, and that costs a result what it had.
         """
-        changes = (
+        growths = (
             (self.patches - start.patches) / start.patches,
             (self.kid - start.kid) / max(LEAST_KID, start.kid),
         )
-        change = max(changes) if max(changes) > 0 else sum(changes) / 2
-        return 1 + change + self._price() - start._price()
+        growth = max(growths) if max(growths) > 0 else sum(growths) / 2
+        return 1 + growth + self._price() - start._price()
 
     def _price(self) -> float:
         return CHANGE_PRICE * max(0.0, self.change - FREE_CHANGE)
