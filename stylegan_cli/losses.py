@@ -103,7 +103,7 @@ def anchor_loss(
 
 
 def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:
-    """Mean square of what was added and repeats every `period` px throughout a window.
+    """Mean square of what was added and repeats every `period` px throughout a window, (B,).
 
     The strides of a network leave such a grid, nothing that people paint does; and a painter
     without a source of chance takes it for the cheapest texture there is. In windows, as a grid may
@@ -114,7 +114,8 @@ def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64
     added = (result.float() - content.float()).reshape(-1, rows, period, columns, period)
     cells = added.permute(0, 2, 4, 1, 3).reshape(batch * channels, period**2, rows, columns)
     pattern = functional.avg_pool2d(cells, min(window // period, rows, columns))
-    return (pattern - pattern.mean(dim=1, keepdim=True)).square().mean()
+    spread = (pattern - pattern.mean(dim=1, keepdim=True)).square()
+    return spread.reshape(batch, -1).mean(dim=1)
 
 
 def cycle_loss(cycled: Tensor, content: Tensor, keeps_colour: bool) -> Tensor:

@@ -113,7 +113,7 @@ class PairedLooks(Dataset[Batch]):
         photos, truths (L, 2, B, S, S, 3) uint8: pictures of each side before and after the look, at
         short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix (L, 2, 3, 3), offset
         (L, 2, 3): of each side's styled colours, the other side's photos being the content;
-        description (L, DESCRIPTION_DIM), see looks.
+        description (L, DESCRIPTION_DIM), see looks; pointwise (L,): 1 for a look of colour alone.
         """
         seed, purpose = self._config.seed, self._purpose
         items = [self._draw(numpy_generator(seed, step, f"{purpose} {k}")) for k in self._drawn]
@@ -149,6 +149,7 @@ class PairedLooks(Dataset[Batch]):
             "matrix": np.stack([matrix for matrix, _ in maps]),
             "offset": np.stack([offset for _, offset in maps]),
             "description": describe(look),
+            "pointwise": np.asarray(look.pointwise, np.float32),
         }
 
     def _draw_shown(self, creator: np.ndarray) -> np.ndarray:

@@ -94,8 +94,9 @@ def test_the_same_pictures_make_the_same_style(
 
 
 def test_calibration_moves_results_toward_the_creator_s_colours(
-    creator: list[Path], content: list[Path]
+    creator: list[Path], content: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(calibration, "TRUSTED_PICTURES", 10)  # as if there were many
     base = quiet_base()
     # The map alone meets the creator's colours; the error to make up for is the network's.
     tensors = dict(base.tensors)
@@ -117,6 +118,7 @@ def test_calibration_moves_results_toward_the_creator_s_colours(
 def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
     creator: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(calibration, "TRUSTED_PICTURES", 10)  # as if there were many
     base, content = quiet_base(), starter_photos()[:40]
     backend = open_backend(base)
     photos = [read_rgb(path, 96) for path in starter_photos()[100:106]]
@@ -152,7 +154,7 @@ def test_calibration_of_few_pictures_is_hardly_trusted(
 ) -> None:
     single, few = (
         make_style("few", creator[:count], small_model().base, backend, content=content)
-        for count in (1, 3)
+        for count in (1, 18)
     )
     colours = np.random.default_rng(0).random((500, 3), np.float32)
 
@@ -162,7 +164,7 @@ def test_calibration_of_few_pictures_is_hardly_trusted(
 
     assert single.info.pictures == 1
     assert single.calibration is None
-    assert moved(few) < 0.2 * moved(style)
+    assert moved(few) < 0.6 * moved(style)
 
 
 def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(

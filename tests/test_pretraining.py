@@ -40,6 +40,7 @@ from stylegan_cli.paired_data import DrawConfig, PairedLooks
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, run, validation
 from stylegan_cli.pretraining.learner import (
+    ERRORS,
     Base,
     Learner,
     Painting,
@@ -47,10 +48,11 @@ from stylegan_cli.pretraining.learner import (
     default_base,
     pair_losses,
     signed,
+    texture_error,
     total_loss,
 )
 from stylegan_cli.pretraining.validation import linearly_mapped
-from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.randomness import numpy_generator, torch_generator
 
 DRAWS = DrawConfig(looks=3, pictures=3, most_pictures=5, targets=2, size=64)
 TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
@@ -222,28 +224,56 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
             "offset": torch.empty(1, 2, 3),
             "short_side": torch.empty(1),
             "description": torch.empty(1, DESCRIPTION_DIM),
+            "pointwise": torch.empty(1),
         }
         terms = learner(data, torch.empty(1, 2), 1.0)
         painting = learner.base.paint(data, learner.base.read(data))
     assert {part.shape for part in painting} == {(6, 3, 64, 64)}
     assert {name: tuple(term.shape) for name, term in terms.items()} == {
-        **dict.fromkeys(("residue", "toned", "gradient"), (6,)),
+        **dict.fromkeys(ERRORS, (6,)),
         "imitation": (),
         "telling": (),
     }
     assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
-    truth = torch.rand(2, 3, 16, 16)
-    same = pair_losses(Painting(truth, truth, truth), PretrainConfig())
-    assert not any(term.any() for term in same.values())
-    lines = truth.clone()
+
+
+def test_each_error_of_a_painting_is_counted_for_what_it_is() -> None:
+    generator = torch_generator(0, 0, "test")
+    truth = torch.rand(2, 3, 64, 64, generator=generator)
+
+    def errors(result: torch.Tensor, toned: torch.Tensor = truth) -> dict[str, torch.Tensor]:
+        painting, pointwise = Painting(result, toned, truth), torch.tensor([1.0, 0.0])
+        return pair_losses(painting, pointwise, PretrainConfig())
+
+    assert not any(term.any() for term in errors(truth).values())
+    lines, waves = truth.clone(), truth.clone()
     lines[..., ::2] += 0.1
-    assert pair_losses(Painting(lines, truth, truth), PretrainConfig())["gradient"].min() > 0.04
+    waves[..., ::4] += 0.1
+    assert errors(lines)["gradient"].min() > 0.04
+    # What comes back every 2 or 4 px is a grid, which no hand draws.
+    assert errors(lines)["grid"].min() > 0.01
+    assert errors(waves)["grid"].min() > 0.01
+    # A residue is wrong where the look is of colour alone, and only there.
+    quiet = errors(truth, truth - 0.1)["quiet"]
+    torch.testing.assert_close(quiet, torch.tensor([0.1, 0.0]))
+
+
+def test_detail_as_strong_as_the_truth_s_is_right_wherever_it_is() -> None:
+    generator = torch_generator(0, 0, "test")
+    columns = 0.3 * torch.randn(2, 1, 1, 64, generator=generator)  # upright lines, as hatching has
+    truth = (columns[:1] + torch.zeros(1, 3, 64, 64)).contiguous()
+    elsewhere, nothing = columns[1:] + torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    assert texture_error(truth, truth).item() == 0
+    assert texture_error(elsewhere, truth) < 0.5 * texture_error(nothing, truth)
+    assert texture_error(elsewhere, truth) < 0.5 * texture_error(elsewhere.mT, truth)  # lying ones
+    chequers = 0.3 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float()
+    assert texture_error(chequers.expand(1, 3, 64, 64), nothing) < 1e-6
 
 
 def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
     def loss(quiet: float, loud: float) -> float:
         none, nothing = torch.zeros(2), torch.tensor(0.0)
-        errors = {"residue": torch.tensor([quiet, loud]), "toned": none, "gradient": none}
+        errors = dict.fromkeys(ERRORS, none) | {"residue": torch.tensor([quiet, loud])}
         return total_loss({**errors, "imitation": nothing, "telling": nothing}).item()
 
     # All but alike: below 0.03 an error counts less and less.

@@ -33,6 +33,7 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
+from stylegan_cli.training.patches import PatchLoss
 from stylegan_cli.training.players import (
     Batch,
     Look,
@@ -453,6 +454,7 @@ def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
         torch.empty(8, device=meta),
         load_features("lite0").to(meta),
         [True],
+        [PatchLoss(torch.empty(2, 3, 64, 64, device=meta), config.seed)],
         config,
     )
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]

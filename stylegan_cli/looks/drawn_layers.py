@@ -272,7 +272,7 @@ class Hatching(Layer):
         """Fine to coarse, most of them along the form."""
         return cls(
             by="form" if draws.chance(rng, 0.8) else "levels",
-            spacing=draws.log_uniform(rng, 1 / 300, 1 / 90),
+            spacing=draws.log_uniform(rng, 1 / 450, 1 / 90),
             length=draws.log_uniform(rng, 1 / 60, 1 / 18),
             lines=draws.log_uniform(rng, 3, 9),
             contrast=draws.uniform(rng, 0.12, 0.5),

@@ -26,6 +26,9 @@ class PretrainConfig:
     toned_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
     coarse_weight: float = 0.5
+    texture_weight: float = 2.0  # of the strength of detail, wherever it is
+    grid_weight: float = 20.0  # of what repeats at the network's strides and should not
+    quiet_weight: float = 1.0  # of a residue where the look is of colour alone
     prompted: float = 1.0  # share of paintings led by the look's true description, at first
     prompted_fully: float = 0.2  # share of the steps after which it falls
     prompted_until: float = 0.6  # share of the steps after which none is

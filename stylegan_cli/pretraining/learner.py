@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.looks import DESCRIPTION_DIM
+from stylegan_cli.losses import grid_loss, luminance
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.look_encoder import LookEncoder
@@ -17,6 +18,17 @@ from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.randomness import numpy_generator
 
 HARDLY_AN_ERROR = 0.03  # on top of each picture's, so that none counts without end
+ERRORS = (
+    "residue",
+    "toned",
+    "gradient",
+    "texture",
+    "grid",
+    "quiet",
+)  # the terms that a picture has each of its own
+TEXTURE_CELL = 8  # px
+TEXTURE_SCALES = 2  # each half the size of the one before
+FAINT = 1e-4  # of a cell's mean square, below which contrast is none
 PROMPT_GAIN = 1.5  # deviation of a prompted code: what is told in a whisper leads nobody
 
 
@@ -121,7 +133,8 @@ class Learner(nn.Module):
         imitation = functional.mse_loss(read, told)
         described = batch["description"][:, None].expand(-1, 2, -1)
         telling = functional.mse_loss(self.teller(read).float(), described)
-        return pair_losses(self.base.paint(batch, codes), self.config) | {
+        painting = self.base.paint(batch, codes)
+        return pair_losses(painting, batch["pointwise"], self.config) | {
             "imitation": self.config.imitation_weight * guidance * imitation,
             "telling": self.config.telling_weight * telling,
         }
@@ -132,12 +145,14 @@ def default_base() -> Base:
     return Base(GeneratorConfig.newest(), LookEncoderConfig.newest(STATISTICS_DIM))
 
 
-def pair_losses(painting: Painting, config: PretrainConfig) -> dict[str, Tensor]:
-    """L1 at two scales, L1 of gradients (so that lines stay sharp), L1 of the per-pixel part.
+def pair_losses(painting: Painting, pointwise: Tensor, config: PretrainConfig) -> dict[str, Tensor]:
+    """L1 at two scales, of gradients and of local contrasts, and of the per-pixel part.
 
-    Of each picture, (N,).
+    A look of colour alone is to be painted without a residue, which calibration could not follow.
+    pointwise: (L,) 1 for such looks, else 0. Of each picture, (N,), N a multiple of L.
     """
     result, toned, truth = painting
+    alone = pointwise.repeat_interleave(len(result) // len(pointwise))
     coarse = _l1(functional.avg_pool2d(result, 4), functional.avg_pool2d(truth, 4))
     across = _l1(result.diff(dim=3), truth.diff(dim=3))
     down = _l1(result.diff(dim=2), truth.diff(dim=2))
@@ -145,7 +160,44 @@ def pair_losses(painting: Painting, config: PretrainConfig) -> dict[str, Tensor]
         "residue": _l1(result, truth) + config.coarse_weight * coarse,
         "toned": config.toned_weight * _l1(toned, truth),
         "gradient": config.gradient_weight * (across + down),
+        "texture": config.texture_weight * texture_error(result, truth),
+        "grid": config.grid_weight * grid_loss(result, truth),
+        "quiet": config.quiet_weight * alone * _l1(result, toned),
     }
+
+
+def texture_error(result: Tensor, truth: Tensor) -> Tensor:
+    """How much stronger or weaker detail is than the truth's, by cell and direction.
+
+    Where exactly a hand draws its lines nobody can know, and the mean of all guesses is nothing;
+    but how strong they are, and along what direction, is known. Like the local energies of a
+    steerable pyramid (Portilla & Simoncelli 2000). Images (N, 3, S, S) in [-1, 1]; returns (N,).
+    """
+    errors = []
+    mine, theirs = luminance(result), luminance(truth)
+    for _ in range(TEXTURE_SCALES):
+        pairs = zip(_contrasts(mine), _contrasts(theirs), strict=True)
+        errors += [_l1(contrast, wanted) for contrast, wanted in pairs]
+        mine, theirs = functional.avg_pool2d(mine, 2), functional.avg_pool2d(theirs, 2)
+    return torch.stack(errors).mean(0)
+
+
+def _contrasts(grey: Tensor) -> list[Tensor]:
+    """Root mean square of differences within overlapping cells, along four directions.
+
+    Over 2 px, so that a chequerboard, which a network finds first, is no detail.
+    grey: (N, 1, S, S).
+    """
+    differences = (
+        grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2],
+        grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1],
+        grey[:, :, 2:, 2:] - grey[:, :, :-2, :-2],
+        grey[:, :, 2:, :-2] - grey[:, :, :-2, 2:],
+    )
+    return [
+        (functional.avg_pool2d(d.square(), TEXTURE_CELL, TEXTURE_CELL // 2) + FAINT).sqrt()
+        for d in differences
+    ]
 
 
 def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
@@ -154,7 +206,7 @@ def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
     Plain errors would be those of drawings and of unlike sets: ten times as large as what a
     photographic look could still gain.
     """
-    errors = torch.stack([terms[name] for name in ("residue", "toned", "gradient")]).sum(0)
+    errors = torch.stack([terms[name] for name in ERRORS]).sum(0)
     return (errors + HARDLY_AN_ERROR).log().mean() + terms["imitation"] + terms["telling"]
 
 

@@ -43,7 +43,19 @@ log = logging.getLogger(__name__)
 CHAPTER = 32  # batches that are told again together
 
 COLUMNS = (
-    *("loss", "residue", "toned", "gradient", "imitation", "telling", "lr", "seconds"),
+    *(
+        "loss",
+        "residue",
+        "toned",
+        "gradient",
+        "texture",
+        "grid",
+        "quiet",
+        "imitation",
+        "telling",
+        "lr",
+        "seconds",
+    ),
     *VALIDATION_COLUMNS,
 )
 

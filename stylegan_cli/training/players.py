@@ -30,10 +30,12 @@ from stylegan_cli.networks.low_rank import CreatorParameters
 from stylegan_cli.randomness import derive_seed, numpy_generator, torch_generator
 from stylegan_cli.schedules import learning_rate
 from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.patches import PatchLoss
 
 CRITIC_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
 CONTENT_STAGES = (2, 3)
 SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
+TEXTURE_CROPS = 96  # of a creator's pictures, to take patches from
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
 WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
@@ -90,9 +92,13 @@ class Refinement:
         content_code: Tensor,
         features: FrozenFeatures,
         small_folders: Sequence[bool],
+        textures: Sequence[PatchLoss],
         config: TrainingConfig,
     ) -> None:
-        """looks: one per creator. content_code: (code_dim,). small_folders: which to augment."""
+        """looks, textures: one per creator. content_code: (code_dim,).
+
+        small_folders: which to augment.
+        """
         self.config = config
         self.device = looks[0].matrix.device
         # A base that was trained stays as it is; a fresh one has everything to learn.
@@ -103,6 +109,7 @@ class Refinement:
         self.anchor_weight = 0.0 if config.init == "none" else config.lambda_anchor
         self.looks = looks
         self.features = features
+        self.textures = textures
         self._augmented = [
             config.augment == "on" or (config.augment == "auto" and small)
             for small in small_folders
@@ -294,6 +301,19 @@ class Refinement:
         return found
 
 
+def texture_of(
+    pictures: PictureSet,
+    creator: int,
+    working_size: int,
+    config: TrainingConfig,
+    device: torch.device,
+) -> PatchLoss:
+    """The texture of one creator's pictures at the scale that they are learned at."""
+    rng = numpy_generator(config.seed, creator, "texture")
+    crops, _ = pictures.crops(rng, TEXTURE_CROPS, config.size, max(config.size, working_size))
+    return PatchLoss(crops.to(device), config.seed)
+
+
 def draw_batch(
     content: PictureSet, pictures: PictureSet, creator: int, working_size: int, run: Refinement
 ) -> Batch:
@@ -325,7 +345,8 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         * content_loss(features, content_features, batch.faces, config.face_weight),
         "anchor": run.anchor_weight
         * anchor_loss(fake, anchor, 1 + config.face_weight * batch.faces),
-        "grid": config.lambda_grid * grid_loss(fake, batch.content),
+        "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
+        "patches": config.lambda_patches * run.textures[batch.creator](fake, batch.step),
         **_round_trip_terms(batch, fake, run),
     }
     loss = torch.stack(list(terms.values())).sum()

@@ -54,6 +54,7 @@ from stylegan_cli.training.players import (
     discriminator_step,
     draw_batch,
     generator_step,
+    texture_of,
 )
 from stylegan_cli.training.report import (
     REPORT_NAME,
@@ -73,11 +74,11 @@ START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
 RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
-    *("gan_pixels", "gan_features", "content", "anchor", "grid", "cycle", "identity"),
+    *("gan_pixels", "gan_features", "content", "anchor", "grid", "patches", "cycle", "identity"),
     *("critic_pixels", "critic_features", "r1", "seconds"),
 )
 FIGURES = ("patches", "kid", "change", "kid_lite1", "score")
-SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 384  # px
+SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 512  # px
 JUDGED_PHOTOS, JUDGED_PICTURES, SHEET_PHOTOS = 8, 24, 4
 MOST_PICTURES = 400  # of each side, kept in memory
 CLEARLY = 0.005  # of the score: less is noise
@@ -125,6 +126,12 @@ class Run:
             look_of(content_style, self.place).code,
             features,
             [len(creator) < SMALL_FOLDER for creator in self.creators],
+            [
+                texture_of(pictures, index, size, config, self.place)
+                for index, (pictures, size) in enumerate(
+                    zip(self.creators, self.working_sizes, strict=True)
+                )
+            ],
             config,
         )
         self.players.measure_residues(self.judged_photos, self.working_sizes)

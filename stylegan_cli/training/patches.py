@@ -1,0 +1,70 @@
+"""A creator's texture as a loss: a result's patches are to be spread as the creator's are."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegan_cli.randomness import torch_generator
+
+PATCH = 9  # px
+KEPT = 32_768  # patches of a creator, at each of two scales
+COMPARED = 4096  # patches of either side, in one step
+DIRECTIONS = 64  # that they are compared along, others in every step
+QUIET = 0.1  # of the mean variance: what varies less than that is grain, and stays quiet
+
+
+class PatchLoss:
+    """Sliced Wasserstein distance of whitened patches to a creator's, at full and at half size.
+
+    Of plain patches all that differs much is tone. Whitened, fine detail counts as much, together
+    with the tone that it is found at: lines in the half-tones, none on white paper.
+    """
+
+    def __init__(self, crops: Tensor, seed: int) -> None:
+        """crops: (N, 3, S, S) of the creator's pictures, in [-1, 1]."""
+        self._seed = seed
+        self._kept: list[Tensor] = []
+        self._whitening: list[Tensor] = []
+        for index, scale in enumerate(_two_scales(crops)):
+            patches = _some_patches(scale, torch_generator(seed, index, "kept patches"))
+            _, sizes, axes = torch.linalg.svd(patches - patches.mean(0), full_matrices=False)
+            variances = sizes.square() / len(patches)
+            louder = 1 / (variances + QUIET * variances.mean()).sqrt()
+            self._kept.append(patches)
+            self._whitening.append(axes.T * louder)
+
+    def __call__(self, result: Tensor, step: int) -> Tensor:
+        """How far `result` (B, 3, S, S) is from the creator's texture; draws by (seed, step)."""
+        generator = torch_generator(self._seed, step, "patch directions")
+        scales = zip(_two_scales(result), self._kept, self._whitening, strict=True)
+        return torch.stack([_distance(*scale, generator) for scale in scales]).mean()
+
+
+def _distance(image: Tensor, kept: Tensor, whitening: Tensor, generator: torch.Generator) -> Tensor:
+    """Sliced Wasserstein distance of `image` to what is kept, along some directions."""
+    drawn = torch.randn(whitening.shape[1], DIRECTIONS, generator=generator)
+    filters = whitening @ functional.normalize(drawn, dim=0).to(whitening.device)
+    # A filter's answer at a place is the product with the patch there.
+    answers = functional.conv2d(image, filters.T.reshape(DIRECTIONS, 3, PATCH, PATCH))
+    found = answers.transpose(0, 1).flatten(1)
+    some, others = (
+        torch.randint(among, (COMPARED,), generator=generator).to(image.device)
+        for among in (found.shape[1], len(kept))
+    )
+    wanted = (kept[others] @ filters).T
+    return (found[:, some].sort(1).values - wanted.sort(1).values).abs().mean()
+
+
+def _two_scales(images: Tensor) -> tuple[Tensor, Tensor]:
+    return images, functional.avg_pool2d(images, 2)
+
+
+def _some_patches(images: Tensor, generator: torch.Generator) -> Tensor:
+    """(KEPT, 3 * PATCH²) from random places of (N, 3, S, S)."""
+    share = -(-KEPT // len(images))
+    rows = []
+    for image in images:
+        patches = functional.unfold(image[None].contiguous(), PATCH)[0].T
+        chosen = torch.randint(len(patches), (share,), generator=generator)
+        rows.append(patches[chosen.to(patches.device)])
+    return torch.cat(rows)[:KEPT]
