@@ -43,11 +43,11 @@ def test_its_gradient_draws_lines_that_are_faint_in_full() -> None:
     faint = dark.std()
     painted = image.clone().requires_grad_()
     optimizer = torch.optim.Adam([painted], lr=0.01)
-    for step in range(40):
+    for step in range(30):
         optimizer.zero_grad()
         loss(painted, step).backward()
         optimizer.step()
-    assert painted[:, :, : SIZE // 2].std() > 1.3 * faint
+    assert painted[:, :, : SIZE // 2].std() > 1.2 * faint
 
 
 def test_its_draws_depend_on_seed_and_step_alone() -> None:
