@@ -177,7 +177,7 @@ def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
     assert float(rows[-1]["hatcher/score"]) > 0
     page = (finished / "report.html").read_text()
     assert "Finished: step 4 of 4" in page
-    assert page.count("<polyline") == 2 * 5 + 7  # figures of two creators, and losses
+    assert page.count("<polyline") == 2 * 5 + 8  # figures of two creators, and losses
     clear_run(finished.parent / "nothing")  # no folder, no complaint
 
 

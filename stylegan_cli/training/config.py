@@ -39,7 +39,7 @@ class TrainingConfig:
     scales: tuple[float, float] = (0.85, 1.15)  # of the working size, drawn for every step
     batch: int = 4
     lr_g: float = 3e-4  # of the low-rank deltas
-    lr_code: float = 2e-4
+    lr_code: float = 3e-3
     lr_d: float = 4e-4
     warmup: int = 100
     decay_from: float = 0.6

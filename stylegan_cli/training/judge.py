@@ -13,6 +13,7 @@ from stylegan_cli.losses import self_similarity_loss, sliced_wasserstein
 from stylegan_cli.metrics import kid
 from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.randomness import torch_generator
+from stylegan_cli.training.patches import whitening_of
 
 CONTENT_STAGES = (2, 3)  # of the frozen network: strides 8 and 16
 KID_STAGE = 3
@@ -29,9 +30,9 @@ CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity beyond that
 class Figures:
     """How close painted pictures come to a creator's, and what they keep of the photos.
 
-    patches: sliced Wasserstein distance of pixel patches. kid: kernel distance of Lite0's features.
-    change: self-similarity loss to the photos. kid_lite1: as kid, of a network that is never
-    trained against; it only reports. All in their own units, lower is better.
+    patches: sliced Wasserstein distance of whitened pixel patches. kid: kernel distance of Lite0's
+    features. change: self-similarity loss to the photos. kid_lite1: as kid, of a network that is
+    never trained against; it only reports. All in their own units, lower is better.
     """
 
     patches: float
@@ -73,6 +74,7 @@ class Judge:
         self._features, self._reporting = features, reporting
         self._photos = [_look(features, photo) for photo in photos]
         self._patches = _all_patches(creator)
+        self._directions = [_directions(whitening_of(patches)) for patches in self._patches]
         self._places = [_places([_look(eyes, x) for x in creator]) for eyes in self._eyes()]
 
     @torch.no_grad()
@@ -80,8 +82,10 @@ class Judge:
         """painted: the photos repainted, in their order, each (1, 3, H, W)."""
         seen = [[_look(eyes, picture) for picture in painted] for eyes in self._eyes()]
         far = [
-            sliced_wasserstein(theirs, mine, _directions(theirs))
-            for theirs, mine in zip(self._patches, _all_patches(painted), strict=True)
+            sliced_wasserstein(theirs, mine, directions)
+            for theirs, mine, directions in zip(
+                self._patches, _all_patches(painted), self._directions, strict=True
+            )
         ]
         foreign, reported = (
             kid(_places(mine), theirs).value
@@ -132,11 +136,12 @@ def _some_patches(pictures: list[Tensor]) -> Tensor:
     return torch.cat(rows)[:PATCHES]
 
 
-def _directions(vectors: Tensor) -> Tensor:
-    size = vectors.shape[1]
+def _directions(whitening: Tensor) -> Tensor:
+    """Directions among patches as they are, drawn among whitened ones."""
+    size = len(whitening)
     generator = torch_generator(0, size, "judge's directions")
-    drawn = torch.randn(size, DIRECTIONS, generator=generator)
-    return functional.normalize(drawn, dim=0).to(vectors.device)
+    drawn = torch.randn(whitening.shape[1], DIRECTIONS, generator=generator)
+    return whitening @ functional.normalize(drawn, dim=0).to(whitening.device)
 
 
 def _mean(values: list[Tensor]) -> float:

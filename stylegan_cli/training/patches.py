@@ -27,17 +27,22 @@ class PatchLoss:
         self._whitening: list[Tensor] = []
         for index, scale in enumerate(_two_scales(crops)):
             patches = _some_patches(scale, torch_generator(seed, index, "kept patches"))
-            _, sizes, axes = torch.linalg.svd(patches - patches.mean(0), full_matrices=False)
-            variances = sizes.square() / len(patches)
-            louder = 1 / (variances + QUIET * variances.mean()).sqrt()
             self._kept.append(patches)
-            self._whitening.append(axes.T * louder)
+            self._whitening.append(whitening_of(patches))
 
     def __call__(self, result: Tensor, step: int) -> Tensor:
         """How far `result` (B, 3, S, S) is from the creator's texture; draws by (seed, step)."""
         generator = torch_generator(self._seed, step, "patch directions")
         scales = zip(_two_scales(result), self._kept, self._whitening, strict=True)
         return torch.stack([_distance(*scale, generator) for scale in scales]).mean()
+
+
+def whitening_of(patches: Tensor) -> Tensor:
+    """(D, D): `patches @` it vary alike along all directions but grain's. patches: (N, D)."""
+    _, sizes, axes = torch.linalg.svd(patches - patches.mean(0), full_matrices=False)
+    variances = sizes.square() / len(patches)
+    whitening: Tensor = axes.T / (variances + QUIET * variances.mean()).sqrt()
+    return whitening
 
 
 def _distance(image: Tensor, kept: Tensor, whitening: Tensor, generator: torch.Generator) -> Tensor:
