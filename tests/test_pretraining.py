@@ -105,9 +105,18 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
         "matrix": (3, 2, 3, 3),
         "offset": (3, 2, 3),
         "description": (3, DESCRIPTION_DIM),
+        "pointwise": (3,),
     }
     assert all(np.isfinite(value).all() for value in batch.values())
     assert not np.array_equal(batch["photos"], batch["truths"])
+
+
+def test_a_batch_tells_which_looks_are_of_colour_alone(domains: dict[str, list[Path]]) -> None:
+    config = dataclasses.replace(DRAWS, looks=6, pictures=1, most_pictures=1, targets=1)
+    told = PairedLooks(domains, config)[0]["pointwise"]
+    looks = [draw_look(numpy_generator(config.seed, 0, f"looks {k}")) for k in range(6)]
+    assert told.tolist() == [look.pointwise for look in looks]
+    assert 0 < told.sum() < 6
 
 
 def test_of_a_larger_set_more_is_read() -> None:

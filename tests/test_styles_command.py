@@ -321,7 +321,7 @@ def test_a_style_is_renamed_with_its_preview(
     rename("anna", "carla")
     after = find_style("carla")[1]
     assert (after.info.display_name, after.info.licence) == ("carla", "CC0")
-    assert after.calibration.tobytes() == before.calibration.tobytes()
+    assert after.code.tobytes() == before.code.tobytes()
     assert sorted(path.name for path in styles_dir.iterdir()) == [
         "berta.preview.jpg",
         "berta.safetensors",
