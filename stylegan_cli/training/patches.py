@@ -39,10 +39,10 @@ class PatchLoss:
 
 def whitening_of(patches: Tensor) -> Tensor:
     """(D, D): `patches @` it vary alike along all directions but grain's. patches: (N, D)."""
-    _, sizes, axes = torch.linalg.svd(patches - patches.mean(0), full_matrices=False)
-    variances = sizes.square() / len(patches)
-    whitening: Tensor = axes.T / (variances + QUIET * variances.mean()).sqrt()
-    return whitening
+    centred = patches - patches.mean(0)
+    variances, axes = torch.linalg.eigh((centred.T @ centred / len(patches)).double())
+    whitening: Tensor = axes / (variances.clamp(min=0) + QUIET * variances.mean()).sqrt()
+    return whitening.float()
 
 
 def _distance(image: Tensor, kept: Tensor, whitening: Tensor, generator: torch.Generator) -> Tensor:
@@ -68,8 +68,10 @@ def _some_patches(images: Tensor, generator: torch.Generator) -> Tensor:
     """(KEPT, 3 * PATCH²) from random places of (N, 3, S, S)."""
     share = -(-KEPT // len(images))
     rows = []
-    for image in images:
-        patches = functional.unfold(image[None].contiguous(), PATCH)[0].T
-        chosen = torch.randint(len(patches), (share,), generator=generator)
-        rows.append(patches[chosen.to(patches.device)])
+    for windows in images.unfold(2, PATCH, 1).unfold(3, PATCH, 1):  # (3, rows, columns, P, P)
+        down, across = (
+            torch.randint(count, (share,), generator=generator).to(images.device)
+            for count in windows.shape[1:3]
+        )
+        rows.append(windows[:, down, across].transpose(0, 1).flatten(1))
     return torch.cat(rows)[:KEPT]
