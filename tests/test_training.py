@@ -42,6 +42,7 @@ from stylegan_cli.training.players import (
     exchanged,
     generator_step,
     keeps_colour,
+    led_less,
 )
 from stylegan_cli.training.run import Run
 from stylegan_cli.training.starting import load_generator, look_of
@@ -459,6 +460,16 @@ def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
     )
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
     return players, Batch(0, 0, *images, torch.empty(1, device=meta))
+
+
+def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
+    image = torch.rand(1, 3, 8, 8, requires_grad=True)
+    faces = torch.zeros(1, 1, 8, 8)
+    faces[..., :4] = 1
+    led = led_less(image, faces, face_weight=2.0)
+    torch.testing.assert_close(led, image)
+    led.sum().backward()
+    torch.testing.assert_close(image.grad, (1 - 8 / 9 * faces).expand_as(image))
 
 
 def test_one_step_runs_on_the_meta_device() -> None:

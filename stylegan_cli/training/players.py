@@ -333,7 +333,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
     run.critic.requires_grad_(False)  # the painter must not train its judge
     with run.autocast():
         fake, anchor = run.paint(batch), run.paint_instant(batch)
-        led = _led_less(fake, batch.faces, config.face_weight)
+        led = led_less(fake, batch.faces, config.face_weight)
         pictures = (fake, led, batch.content)
         shown, led_shown, before = same_treatment(pictures, config.seed, batch.step)
         features = run.look_at(shown)
@@ -402,6 +402,15 @@ def content_loss(
     return torch.stack(losses).mean()
 
 
+def led_less(image: Tensor, faces: Tensor, face_weight: float) -> Tensor:
+    """`image`, of which what is in faces passes on less of the slope of a loss.
+
+    Skin is what a network paints alike everywhere: asked for strokes there, it speckles.
+    """
+    share = 1 / (1 + face_weight * faces) ** 2
+    return share * image + (1 - share) * image.detach()
+
+
 def exchanged(look: Look) -> Look:
     """The look whose colour map leads back to the content; hues that are lost stay lost."""
     matrix = look.matrix[0].cpu().double().numpy() if not look.matrix.is_meta else np.eye(3)
@@ -427,15 +436,6 @@ def _trained(module: nn.Module) -> dict[str, Tensor]:
     return {
         name: value.detach() for name, value in module.named_parameters() if value.requires_grad
     }
-
-
-def _led_less(image: Tensor, faces: Tensor, face_weight: float) -> Tensor:
-    """`image`, of which what is in faces passes on less of the slope of a loss.
-
-    Skin is what a network paints alike everywhere: asked for strokes there, it speckles.
-    """
-    share = 1 / (1 + face_weight * faces) ** 2
-    return share * image + (1 - share) * image.detach()
 
 
 def _round_trip_terms(batch: Batch, fake: Tensor, run: Refinement) -> dict[str, Tensor]:
