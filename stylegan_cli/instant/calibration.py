@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Calibration is trusted with many pictures, and less the further it wants to move colours: a base
 # errs by a few percent, two unlike sets of people by a tenth and more. Of 30 pictures the network
-# reads better than their colours tell, of 200 it does not (docs/instant.md).
+# reads better than their colours tell, of 200 it does not (docs/design.md).
 TRUSTED_PICTURES = 80  # by half
 TRUST_GROWTH = 3  # power of their number by which distrust falls
 FEWEST_FOR_CALIBRATION = 18  # pictures; fewer would be trusted to less than a hundredth

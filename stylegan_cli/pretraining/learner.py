@@ -18,14 +18,8 @@ from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.randomness import numpy_generator
 
 HARDLY_AN_ERROR = 0.03  # on top of each picture's, so that none counts without end
-ERRORS = (
-    "residue",
-    "toned",
-    "gradient",
-    "texture",
-    "grid",
-    "quiet",
-)  # the terms that a picture has each of its own
+# The terms that each picture has of its own.
+ERRORS = ("residue", "toned", "gradient", "texture", "grid", "quiet")
 TEXTURE_CELL = 8  # px
 TEXTURE_SCALES = 2  # each half the size of the one before
 FAINT = 1e-4  # of a cell's mean square, below which contrast is none

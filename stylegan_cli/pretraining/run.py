@@ -27,7 +27,14 @@ from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfi
 from stylegan_cli.paired_data import Batch, Domains, PairedLooks, seed_worker
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import split_domains
-from stylegan_cli.pretraining.learner import Base, Learner, Painting, default_base, total_loss
+from stylegan_cli.pretraining.learner import (
+    ERRORS,
+    Base,
+    Learner,
+    Painting,
+    default_base,
+    total_loss,
+)
 from stylegan_cli.pretraining.processes import Team, lone, team_of
 from stylegan_cli.pretraining.validation import (
     VALIDATION_COLUMNS,
@@ -43,19 +50,7 @@ log = logging.getLogger(__name__)
 CHAPTER = 32  # batches that are told again together
 
 COLUMNS = (
-    *(
-        "loss",
-        "residue",
-        "toned",
-        "gradient",
-        "texture",
-        "grid",
-        "quiet",
-        "imitation",
-        "telling",
-        "lr",
-        "seconds",
-    ),
+    *("loss", *ERRORS, "imitation", "telling", "lr", "seconds"),
     *VALIDATION_COLUMNS,
 )
 

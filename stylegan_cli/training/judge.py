@@ -13,7 +13,7 @@ from stylegan_cli.losses import self_similarity_loss, sliced_wasserstein
 from stylegan_cli.metrics import kid
 from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.randomness import torch_generator
-from stylegan_cli.training.patches import whitening_of
+from stylegan_cli.training.patches import some_patches, two_scales, whitening_of
 
 CONTENT_STAGES = (2, 3)  # of the frozen network: strides 8 and 16
 KID_STAGE = 3
@@ -120,19 +120,16 @@ def _places(seen: Sequence[Sequence[Tensor]]) -> np.ndarray:
 
 def _all_patches(pictures: Sequence[Tensor]) -> list[Tensor]:
     """(PATCHES, 3 * PATCH²) at full and at half size, the same places every time."""
-    return [
-        _some_patches(list(pictures)),
-        _some_patches([functional.avg_pool2d(picture, 2) for picture in pictures]),
-    ]
+    scales = zip(*(two_scales(picture.clamp(-1, 1)) for picture in pictures), strict=True)
+    return [_some_of_each(scale) for scale in scales]
 
 
-def _some_patches(pictures: list[Tensor]) -> Tensor:
+def _some_of_each(pictures: Sequence[Tensor]) -> Tensor:
     share = -(-PATCHES // len(pictures))
-    rows = []
-    for index, picture in enumerate(pictures):
-        patches = functional.unfold(picture.clamp(-1, 1).contiguous(), PATCH, stride=2)[0].T
-        generator = torch_generator(0, index, "judge's patches")
-        rows.append(patches[torch.randint(len(patches), (share,), generator=generator)])
+    rows = [
+        some_patches(picture[0], PATCH, share, torch_generator(0, index, "judge's patches"))
+        for index, picture in enumerate(pictures)
+    ]
     return torch.cat(rows)[:PATCHES]
 
 

@@ -25,15 +25,18 @@ class PatchLoss:
         self._seed = seed
         self._kept: list[Tensor] = []
         self._whitening: list[Tensor] = []
-        for index, scale in enumerate(_two_scales(crops)):
-            patches = _some_patches(scale, torch_generator(seed, index, "kept patches"))
+        for index, scale in enumerate(two_scales(crops)):
+            generator = torch_generator(seed, index, "kept patches")
+            share = -(-KEPT // len(scale))
+            rows = [some_patches(crop, PATCH, share, generator) for crop in scale]
+            patches = torch.cat(rows)[:KEPT]
             self._kept.append(patches)
             self._whitening.append(whitening_of(patches))
 
     def __call__(self, result: Tensor, step: int) -> Tensor:
         """How far `result` (B, 3, S, S) is from the creator's texture; draws by (seed, step)."""
         generator = torch_generator(self._seed, step, "patch directions")
-        scales = zip(_two_scales(result), self._kept, self._whitening, strict=True)
+        scales = zip(two_scales(result), self._kept, self._whitening, strict=True)
         return torch.stack([_distance(*scale, generator) for scale in scales]).mean()
 
 
@@ -43,6 +46,21 @@ def whitening_of(patches: Tensor) -> Tensor:
     variances, axes = torch.linalg.eigh((centred.T @ centred / len(patches)).double())
     whitening: Tensor = axes / (variances.clamp(min=0) + QUIET * variances.mean()).sqrt()
     return whitening.float()
+
+
+def two_scales(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Images (B, C, H, W) at full and at half size: where patches are looked at."""
+    return images, functional.avg_pool2d(images, 2)
+
+
+def some_patches(image: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
+    """(count, 3 * size²) from random places of one image (3, H, W)."""
+    windows = image.unfold(1, size, 1).unfold(2, size, 1)  # (3, rows, columns, size, size)
+    down, across = (
+        torch.randint(among, (count,), generator=generator).to(image.device)
+        for among in windows.shape[1:3]
+    )
+    return windows[:, down, across].transpose(0, 1).flatten(1)
 
 
 def _distance(image: Tensor, kept: Tensor, whitening: Tensor, generator: torch.Generator) -> Tensor:
@@ -58,20 +76,3 @@ def _distance(image: Tensor, kept: Tensor, whitening: Tensor, generator: torch.G
     )
     wanted = (kept[others] @ filters).T
     return (found[:, some].sort(1).values - wanted.sort(1).values).abs().mean()
-
-
-def _two_scales(images: Tensor) -> tuple[Tensor, Tensor]:
-    return images, functional.avg_pool2d(images, 2)
-
-
-def _some_patches(images: Tensor, generator: torch.Generator) -> Tensor:
-    """(KEPT, 3 * PATCH²) from random places of (N, 3, S, S)."""
-    share = -(-KEPT // len(images))
-    rows = []
-    for windows in images.unfold(2, PATCH, 1).unfold(3, PATCH, 1):  # (3, rows, columns, P, P)
-        down, across = (
-            torch.randint(count, (share,), generator=generator).to(images.device)
-            for count in windows.shape[1:3]
-        )
-        rows.append(windows[:, down, across].transpose(0, 1).flatten(1))
-    return torch.cat(rows)[:KEPT]
