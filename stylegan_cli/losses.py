@@ -143,9 +143,12 @@ def luminance(image: Tensor) -> Tensor:
 def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Tensor:
     """Mean distance of two sets of vectors along given directions (Rabin et al. 2011, eq. 5).
 
-    first (N, D), second (M, D); directions (D, K). Compares 256 quantiles per direction, so that
-    the sets may differ in size.
+    first (N, D), second (M, D); directions (D, K). Sets that differ in size are compared by 256
+    quantiles per direction.
     """
+    if len(first) == len(second):
+        ranked = [(vectors.float() @ directions).sort(0).values for vectors in (first, second)]
+        return (ranked[0] - ranked[1]).abs().mean()
     shares = (torch.arange(256, device=first.device, dtype=torch.float32) + 0.5) / 256
     quantiles = [_quantiles(vectors.float() @ directions, shares) for vectors in (first, second)]
     return (quantiles[0] - quantiles[1]).abs().mean()

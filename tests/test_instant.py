@@ -10,7 +10,7 @@ import pytest
 from model_files import small_model
 from PIL import Image
 
-from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.backends import Backend, Painter, open_backend
 from stylegan_cli.colour import apply_table, look_statistics, sample_colours
 from stylegan_cli.errors import DataError
 from stylegan_cli.instant import (
@@ -24,6 +24,7 @@ from stylegan_cli.instant import (
     starter_photos,
     with_mode_of_residue,
 )
+from stylegan_cli.instant.choosing import choose_rendering
 from stylegan_cli.instant.reading import LookSet
 from stylegan_cli.looks import draw_look
 from stylegan_cli.networks.architecture import READ_TILE
@@ -297,6 +298,25 @@ def test_a_look_without_a_residue_is_told_from_one_with(style: Style) -> None:
     loud = with_mode_of_residue(style, small_model().base).info.mode
     assert loud in ("photographic", "drawn")
     assert loud == style.info.mode
+
+
+def test_what_was_learnt_small_is_drawn_small_where_it_is_another_picture_at_a_larger_size() -> (
+    None
+):
+    class Stripes:
+        """8 px wide at any size, so that a picture of twice the size has twice as many."""
+
+        reach = 0
+
+        def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            stripes = 0.8 * (np.arange(image.shape[3], dtype=np.float32) // 8 % 2) - 0.4
+            return image, np.broadcast_to(stripes, image.shape)
+
+    def painter_at(short_side: int) -> Painter:
+        return Stripes()
+
+    assert choose_rendering(painter_at) == ("drawn", 512)
+    assert choose_rendering(painter_at, learnt=256) == ("drawn", 256)
 
 
 def test_a_single_picture_borrows_its_variety_from_the_base(

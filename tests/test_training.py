@@ -33,7 +33,6 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
-from stylegan_cli.training.patches import PatchLoss
 from stylegan_cli.training.players import (
     Batch,
     Look,
@@ -46,6 +45,7 @@ from stylegan_cli.training.players import (
 )
 from stylegan_cli.training.run import Run
 from stylegan_cli.training.starting import load_generator, look_of
+from stylegan_cli.training.texture import Texture
 
 KILLS = 3
 SETTINGS: dict[str, Any] = {
@@ -200,16 +200,21 @@ def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, bas
 def test_a_look_that_draws_much_is_moved_by_smaller_steps(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
-    def first_step(strength: float) -> tuple[float, float]:
+    def first_step(strength: float) -> tuple[float, float, float]:
         players = (run := open_run(folder, data, _config(base))).players
         players.start_weights["residue.leave.conv.weight"] *= strength
         players.measure_residues(run.judged_photos, run.working_sizes)
         run.step()
-        return players.shares[0], max(d.up.abs().max().item() for d in players.creators[0].deltas)
+        creator = players.creators[0]
+        deltas = max(delta.up.abs().max().item() for delta in creator.deltas)
+        code_rate = players.painter_optimizer.param_groups[1]["lr"]
+        return players.shares[0], deltas, code_rate
 
-    (share, moved), (small_share, moved_little) = first_step(1), first_step(100)
-    assert small_share < 0.5 * share
-    assert moved_little == pytest.approx(moved * small_share / share, rel=0.05)
+    (share, deltas, rate), (small_share, small_deltas, small_rate) = first_step(1), first_step(100)
+    calmer = small_share / share
+    assert calmer < 0.5
+    assert small_deltas == pytest.approx(deltas * calmer, rel=0.05)
+    assert small_rate == pytest.approx(rate * calmer**2)
 
 
 def test_the_best_is_kept_when_later_states_are_worse(
@@ -217,7 +222,7 @@ def test_the_best_is_kept_when_later_states_are_worse(
 ) -> None:
     run = open_run(folder, data, _config(base))
     start = run.instant[0]
-    better = dataclasses.replace(start, patches=start.patches / 2)
+    better = dataclasses.replace(start, texture=start.texture / 2)
     for measured in (better, start):
         run.step()
         monkeypatch.setattr(run.judges[0], "measure", lambda painted, now=measured: now)
@@ -449,13 +454,14 @@ def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
         torch.empty(1, 3, 2, 2, 2, device=meta),
     )
     generator = Generator(small_model().base.generator).to(meta)
+    features = load_features("lite0").to(meta)
     players = Refinement(
         generator,
         [look],
         torch.empty(8, device=meta),
-        load_features("lite0").to(meta),
+        features,
         [True],
-        [PatchLoss(torch.empty(2, 3, 64, 64, device=meta), config.seed)],
+        [Texture([torch.empty(2, 3, 64, 64, device=meta)], features, config.seed)],
         config,
     )
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
@@ -523,7 +529,7 @@ def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
     photos, hatched = tensors(False, 3), tensors(True, 6)
     judge = Judge(hatched[:3], photos, load_features("lite0"), load_features("lite1"))
     untouched, alike = judge.measure(photos), judge.measure(hatched[3:])
-    assert alike.patches < untouched.patches
+    assert alike.texture < untouched.texture
     assert alike.kid < untouched.kid
     assert alike.kid_lite1 < untouched.kid_lite1
     assert untouched.change == pytest.approx(0, abs=1e-6)
@@ -532,7 +538,7 @@ def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
 
 
 def test_a_score_weighs_closeness_against_change() -> None:
-    start = Figures(patches=0.2, kid=0.5, change=0.02, kid_lite1=0.5)
+    start = Figures(texture=0.2, kid=0.5, change=0.02, kid_lite1=0.5)
     assert start.score(start) == 1
     assert Figures(0.1, 0.25, 0.02, 0.25).score(start) == pytest.approx(0.5)
     assert Figures(0.1, 0.25, 0.9, 0.25).score(start) > 1
@@ -543,7 +549,7 @@ def test_a_score_weighs_closeness_against_change() -> None:
 
 
 def test_a_distance_that_chance_makes_is_not_worth_a_doubled_one() -> None:
-    start = Figures(patches=0.2, kid=0.001, change=0.02, kid_lite1=0.0)
+    start = Figures(texture=0.2, kid=0.001, change=0.02, kid_lite1=0.0)
     assert dataclasses.replace(start, kid=-0.001).score(start) > 0.98
 
 

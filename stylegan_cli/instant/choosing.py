@@ -34,15 +34,17 @@ PHOTOGRAPHIC_PSNR = 36.0  # dB of a residue rebuilt from a working copy against 
 SAME_DRAWING_PSNR = 30.0  # dB of what is painted larger than learnt, brought down again
 
 
-def choose_rendering(painter_at: Callable[[int], Painter]) -> tuple[Mode, int]:
+def choose_rendering(
+    painter_at: Callable[[int], Painter], learnt: int = LEARNT_SIZE
+) -> tuple[Mode, int]:
     """Mode and working size (short side, px) of a look, as photos kept for it ask.
 
-    painter_at: the look's painter for pictures of a short side in px.
-    `colour` where there is hardly a residue; `photographic` where it follows the picture, at the
-    smallest size that shows it; else `drawn`, at the largest size at which the network still
-    draws the same picture.
+    painter_at: the look's painter for pictures of a short side in px. learnt: the short side that
+    the look was learnt at. `colour` where there is hardly a residue; `photographic` where it
+    follows the picture, at the smallest size that shows it; else `drawn`, at the largest size at
+    which the network still draws the same picture as at `learnt`.
     """
-    photos = [read_rgb(path, LEARNT_SIZE) for path in judging_photos()]
+    photos = _judging_photos_at(LEARNT_SIZE)
     pictures, residues = zip(*_painted_at(painter_at, photos, LEARNT_SIZE), strict=True)
     energy = float(np.sqrt(np.mean([np.mean(residue**2) for residue in residues])))
     if energy < QUIET_RESIDUE:
@@ -60,14 +62,14 @@ def choose_rendering(painter_at: Callable[[int], Painter]) -> tuple[Mode, int]:
         log.info("residue of %.3f, rebuilt from %d px at %.1f dB", energy, size, found)
         if found >= PHOTOGRAPHIC_PSNR:
             return "photographic", size
-    best = LEARNT_SIZE
-    for size in DRAWN_SIZES[1:]:
-        larger = [read_rgb(path, size) for path in judging_photos()]
+    best = learnt
+    if learnt != LEARNT_SIZE:
+        pictures, _ = zip(*_painted_at(painter_at, _judging_photos_at(learnt), learnt), strict=True)
+    for size in (size for size in DRAWN_SIZES if size > learnt):
+        larger = _painted_at(painter_at, _judging_photos_at(size), size)
         drawn = [
             bring_down(picture, wanted.shape[:2])
-            for (picture, _), wanted in zip(
-                _painted_at(painter_at, larger, size), pictures, strict=True
-            )
+            for (picture, _), wanted in zip(larger, pictures, strict=True)
         ]
         found = _psnr(drawn, pictures)
         log.info("painted at %d px, the same picture to %.1f dB", size, found)
@@ -89,10 +91,14 @@ def with_mode_of_residue(style: Style, base: Base) -> Style:
         parts = (style.matrix, style.offset, style.code)
         return backend.painter(fold_style(tensors, base.generator, *parts, short_side))
 
-    mode, size = choose_rendering(painter_at)
+    mode, size = choose_rendering(painter_at, style.info.working_size)
     return dataclasses.replace(
         style, info=dataclasses.replace(style.info, mode=mode, working_size=size)
     )
+
+
+def _judging_photos_at(short_side: int) -> list[np.ndarray]:
+    return [read_rgb(path, short_side) for path in judging_photos()]
 
 
 def _painted_at(

@@ -8,7 +8,7 @@ from stylegan_cli.losses import GanKind
 
 _NOT_NEGATIVE = (
     *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor", "lambda_grid"),
-    "lambda_patches",
+    "lambda_texture",
     *(
         "lambda_cycle",
         "lambda_identity",
@@ -52,7 +52,7 @@ class TrainingConfig:
     lambda_content: float = 4.0
     lambda_anchor: float = 5.0
     lambda_grid: float = 1000.0
-    lambda_patches: float = 10.0
+    lambda_texture: float = 10.0
     lambda_cycle: float = 0.0
     lambda_identity: float = 0.0
     face_weight: float = 2.0  # how much more a place in a face counts for content and anchor

@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegan_cli.losses import self_similarity_loss, sliced_wasserstein
+from stylegan_cli.losses import self_similarity_loss
 from stylegan_cli.metrics import kid
 from stylegan_cli.networks.frozen_features import FrozenFeatures
-from stylegan_cli.randomness import torch_generator
-from stylegan_cli.training.patches import some_patches, two_scales, whitening_of
+from stylegan_cli.training.texture import Texture
 
 CONTENT_STAGES = (2, 3)  # of the frozen network: strides 8 and 16
 KID_STAGE = 3
 KID_GRID = 3  # each picture counts as this many squared: whole ones are too few for a distance
 LEAST_KID = 0.1  # what chance makes of like sets this small; a gain below it is not worth more
-PATCH = 7  # px
-PATCHES = 8192  # of each set, at each of two scales
+PATCHES = 8192  # of each side, in each map
 DIRECTIONS = 128
 FREE_CHANGE = 0.12  # of self-similarity: what half of 120 random looks that draw come to
 CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity beyond that
@@ -30,12 +28,12 @@ CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity beyond that
 class Figures:
     """How close painted pictures come to a creator's, and what they keep of the photos.
 
-    patches: sliced Wasserstein distance of whitened pixel patches. kid: kernel distance of Lite0's
+    texture: as Texture.distance. kid: kernel distance of Lite0's
     features. change: self-similarity loss to the photos. kid_lite1: as kid, of a network that is
     never trained against; it only reports. All in their own units, lower is better.
     """
 
-    patches: float
+    texture: float
     kid: float
     change: float
     kid_lite1: float
@@ -47,7 +45,7 @@ class Figures:
         texture that is nowhere near the creator's, and that costs a result what it had.
         """
         growths = (
-            (self.patches - start.patches) / start.patches,
+            (self.texture - start.texture) / start.texture,
             (self.kid - start.kid) / max(LEAST_KID, start.kid),
         )
         growth = max(growths) if max(growths) > 0 else sum(growths) / 2
@@ -73,20 +71,15 @@ class Judge:
     ) -> None:
         self._features, self._reporting = features, reporting
         self._photos = [_look(features, photo) for photo in photos]
-        self._patches = _all_patches(creator)
-        self._directions = [_directions(whitening_of(patches)) for patches in self._patches]
+        self._texture = Texture(creator, features, seed=0)
         self._places = [_places([_look(eyes, x) for x in creator]) for eyes in self._eyes()]
 
     @torch.no_grad()
     def measure(self, painted: Sequence[Tensor]) -> Figures:
         """painted: the photos repainted, in their order, each (1, 3, H, W)."""
         seen = [[_look(eyes, picture) for picture in painted] for eyes in self._eyes()]
-        far = [
-            sliced_wasserstein(theirs, mine, directions)
-            for theirs, mine, directions in zip(
-                self._patches, _all_patches(painted), self._directions, strict=True
-            )
-        ]
+        shown = [picture.clamp(-1, 1) for picture in painted]
+        far = self._texture.distance(shown, 0, PATCHES, DIRECTIONS)
         foreign, reported = (
             kid(_places(mine), theirs).value
             for mine, theirs in zip(seen, self._places, strict=True)
@@ -96,7 +89,7 @@ class Judge:
             for mine, photo in zip(seen[0], self._photos, strict=True)
             for stage in CONTENT_STAGES
         ]
-        return Figures(_mean(far), foreign, _mean(changed), reported)
+        return Figures(far.item(), foreign, torch.stack(changed).mean().item(), reported)
 
     def _eyes(self) -> tuple[FrozenFeatures, FrozenFeatures]:
         return self._features, self._reporting
@@ -116,30 +109,3 @@ def _places(seen: Sequence[Sequence[Tensor]]) -> np.ndarray:
     parts = torch.cat([part[0].flatten(1).T for part in means])
     found: np.ndarray = (functional.normalize(parts) * math.sqrt(parts.shape[1])).cpu().numpy()
     return found
-
-
-def _all_patches(pictures: Sequence[Tensor]) -> list[Tensor]:
-    """(PATCHES, 3 * PATCH²) at full and at half size, the same places every time."""
-    scales = zip(*(two_scales(picture.clamp(-1, 1)) for picture in pictures), strict=True)
-    return [_some_of_each(scale) for scale in scales]
-
-
-def _some_of_each(pictures: Sequence[Tensor]) -> Tensor:
-    share = -(-PATCHES // len(pictures))
-    rows = [
-        some_patches(picture[0], PATCH, share, torch_generator(0, index, "judge's patches"))
-        for index, picture in enumerate(pictures)
-    ]
-    return torch.cat(rows)[:PATCHES]
-
-
-def _directions(whitening: Tensor) -> Tensor:
-    """Directions among patches as they are, drawn among whitened ones."""
-    size = len(whitening)
-    generator = torch_generator(0, size, "judge's directions")
-    drawn = torch.randn(whitening.shape[1], DIRECTIONS, generator=generator)
-    return whitening @ functional.normalize(drawn, dim=0).to(whitening.device)
-
-
-def _mean(values: list[Tensor]) -> float:
-    return float(torch.stack(values).mean())

@@ -30,12 +30,12 @@ from stylegan_cli.networks.low_rank import CreatorParameters
 from stylegan_cli.randomness import derive_seed, numpy_generator, torch_generator
 from stylegan_cli.schedules import learning_rate
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.patches import PatchLoss
+from stylegan_cli.training.texture import Texture
 
 CRITIC_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
 CONTENT_STAGES = (2, 3)
 SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
-TEXTURE_CROPS = 96  # of a creator's pictures, to take patches from
+TEXTURE_CROPS = 96  # of a creator's pictures
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
 WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
@@ -92,7 +92,7 @@ class Refinement:
         content_code: Tensor,
         features: FrozenFeatures,
         small_folders: Sequence[bool],
-        textures: Sequence[PatchLoss],
+        textures: Sequence[Texture],
         config: TrainingConfig,
     ) -> None:
         """looks, textures: one per creator. content_code: (code_dim,).
@@ -132,20 +132,21 @@ class Refinement:
         ]
         self.painter_optimizer = torch.optim.Adam(
             [
-                {"params": rest, "base_lr": config.lr_g},
-                {"params": codes, "base_lr": config.lr_code},
+                {"params": rest, "base_lr": config.lr_g, "share_power": 1},
+                {"params": codes, "base_lr": config.lr_code, "share_power": 2},
             ],
             betas=(0.5, 0.99),
         )
         self.critic_optimizer = torch.optim.Adam(
-            [{"params": list(self.critic.parameters()), "base_lr": config.lr_d}], betas=(0.5, 0.99)
+            [{"params": list(self.critic.parameters()), "base_lr": config.lr_d, "share_power": 0}],
+            betas=(0.5, 0.99),
         )
         self.ema = Ema(self.painter, config.ema)
         self.pools = [HistoryPool(config.pool, config.seed + index) for index in range(len(looks))]
         self.step = 0
         self.total_steps = config.steps
         self.pace = 1.0  # share of the learning rates: less after a loss was no number
-        self.shares = [1.0] * len(looks)  # each creator's of the painter's rate, besides
+        self.shares = [1.0] * len(looks)  # each creator's of the painter's rates, besides
         self._bf16 = uses_bf16(config.precision, self.device.type)
 
     @torch.no_grad()
@@ -170,8 +171,8 @@ class Refinement:
         """Fit the steps of creators to how much their instant styles draw.
 
         A step moves every weight by a like share, and so what is drawn by a share of itself: what
-        suits a painting turns a pencil drawing inside out. photos, sizes: of each creator, as for
-        paint_start.
+        suits a painting turns a pencil drawing inside out. A code moves all of a look at once: its
+        steps go by the square of that share. photos, sizes: of each creator, as for paint_start.
         """
         for creator, (own, size) in enumerate(zip(photos, sizes, strict=True)):
             look = self.looks[creator]
@@ -232,7 +233,7 @@ class Refinement:
         """One update at a share of the learning rate of the present step."""
         config = self.config
         for group in optimizer.param_groups:
-            rate = share * self.pace * group["base_lr"]
+            rate = share ** group["share_power"] * self.pace * group["base_lr"]
             group["lr"] = learning_rate(
                 self.step, self.total_steps, rate, config.warmup, config.decay_from
             )
@@ -306,12 +307,13 @@ def texture_of(
     creator: int,
     working_size: int,
     config: TrainingConfig,
+    features: FrozenFeatures,
     device: torch.device,
-) -> PatchLoss:
+) -> Texture:
     """The texture of one creator's pictures at the scale that they are learned at."""
     rng = numpy_generator(config.seed, creator, "texture")
     crops, _ = pictures.crops(rng, TEXTURE_CROPS, config.size, max(config.size, working_size))
-    return PatchLoss(crops.to(device), config.seed)
+    return Texture(crops.to(device).split(8), features, config.seed)
 
 
 def draw_batch(
@@ -349,7 +351,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "anchor": run.anchor_weight
         * anchor_loss(fake, anchor, 1 + config.face_weight * batch.faces),
         "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
-        "patches": config.lambda_patches * run.textures[batch.creator](led, batch.step),
+        "texture": config.lambda_texture * run.textures[batch.creator].distance([led], batch.step),
         **_round_trip_terms(batch, fake, run),
     }
     loss = torch.stack(list(terms.values())).sum()

@@ -74,10 +74,10 @@ START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
 RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
-    *("gan_pixels", "gan_features", "content", "anchor", "grid", "patches", "cycle", "identity"),
+    *("gan_pixels", "gan_features", "content", "anchor", "grid", "texture", "cycle", "identity"),
     *("critic_pixels", "critic_features", "r1", "seconds"),
 )
-FIGURES = ("patches", "kid", "change", "kid_lite1", "score")
+FIGURES = ("texture", "kid", "change", "kid_lite1", "score")
 SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 512  # px
 JUDGED_PHOTOS, JUDGED_PICTURES, SHEET_PHOTOS = 8, 24, 4
 MOST_PICTURES = 400  # of each side, kept in memory
@@ -127,7 +127,7 @@ class Run:
             features,
             [len(creator) < SMALL_FOLDER for creator in self.creators],
             [
-                texture_of(pictures, index, size, config, self.place)
+                texture_of(pictures, index, size, config, features, self.place)
                 for index, (pictures, size) in enumerate(
                     zip(self.creators, self.working_sizes, strict=True)
                 )
