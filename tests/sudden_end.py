@@ -1,12 +1,9 @@
-"""Sudden ends of a process at moments set by what it does: as sure on a slow machine as on a fast.
-
-They come as SIGALRM, which nothing here catches: it ends a process as SIGKILL does, at once,
-wherever it is.
-"""
+"""SIGKILL at moments set by what a process does: as sure on a slow machine as on a fast."""
 
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +22,10 @@ def die_after_change(folder: Path, number: int, pause_s: float) -> None:
             return
         begun += 1
         if begun == number:
-            signal.setitimer(signal.ITIMER_REAL, pause_s)
+            threading.Timer(pause_s, signal.raise_signal, [signal.SIGKILL]).start()
         elif begun > number:
-            signal.raise_signal(signal.SIGALRM)
+            signal.raise_signal(signal.SIGKILL)
 
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     sys.addaudithook(watch)
 
 

@@ -159,7 +159,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
         timeout=900,
     )
     ended, newest = json.loads(told.stdout).values()
-    assert ended == [signal.SIGALRM] * KILLS + [0]
+    assert ended == [signal.SIGKILL] * KILLS + [0]
     assert newest[-2] < newest[-1]  # none of them came too late
     assert _learnt(folder)["step"] == 4
     assert _same(_learnt(folder), _learnt(finished))

@@ -73,3 +73,22 @@ def test_a_hue_that_the_creator_does_not_have_counts_though_it_is_faint(
     grey = hatched(4, seed=1)
     purple = grey + 0.04 * torch.tensor([1.0, -1.0, 1.0])[:, None, None]
     assert mean_distance(texture, purple) > 1.5 * mean_distance(texture, grey)
+
+
+def test_its_slope_is_the_same_each_time_whatever_the_threads_do(features: FrozenFeatures) -> None:
+    texture = Texture([hatched(12, seed=0)], features, seed=0)
+    image = torch.rand(4, 3, 128, 128, generator=torch_generator(0, 0, "image"))
+
+    def slope() -> torch.Tensor:
+        picture = image.clone().requires_grad_()
+        texture.distance([picture], 0).backward()
+        assert picture.grad is not None
+        return picture.grad
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, *others = (slope() for _ in range(6))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(other.equal(first) for other in others)

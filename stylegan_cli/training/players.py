@@ -35,7 +35,6 @@ from stylegan_cli.training.texture import Texture
 CRITIC_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
 CONTENT_STAGES = (2, 3)
 SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
-TEXTURE_CROPS = 96  # of a creator's pictures
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
 WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
@@ -302,20 +301,6 @@ class Refinement:
         return found
 
 
-def texture_of(
-    pictures: PictureSet,
-    creator: int,
-    working_size: int,
-    config: TrainingConfig,
-    features: FrozenFeatures,
-    device: torch.device,
-) -> Texture:
-    """The texture of one creator's pictures at the scale that they are learned at."""
-    rng = numpy_generator(config.seed, creator, "texture")
-    crops, _ = pictures.crops(rng, TEXTURE_CROPS, config.size, max(config.size, working_size))
-    return Texture(crops.to(device).split(8), features, config.seed)
-
-
 def draw_batch(
     content: PictureSet, pictures: PictureSet, creator: int, working_size: int, run: Refinement
 ) -> Batch:
@@ -351,9 +336,11 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "anchor": run.anchor_weight
         * anchor_loss(fake, anchor, 1 + config.face_weight * batch.faces),
         "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
-        "texture": config.lambda_texture * run.textures[batch.creator].distance([led], batch.step),
         **_round_trip_terms(batch, fake, run),
     }
+    if config.lambda_texture:
+        distance = run.textures[batch.creator].distance([led], batch.step)
+        terms["texture"] = config.lambda_texture * distance
     loss = torch.stack(list(terms.values())).sum()
     run.improve(run.painter_optimizer, loss, run.shares[batch.creator])
     return fake.detach(), {name: term.detach() for name, term in terms.items()}

@@ -34,8 +34,9 @@ from stylegan_cli.data import (
 from stylegan_cli.errors import DataError, TrainingError
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.instant import with_mode_of_residue
-from stylegan_cli.networks.frozen_features import load_features
+from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
 from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.schedules import TIMED_STEPS, steps_for
 from stylegan_cli.style_file import Base, Model, Style, read_model, write_model
 from stylegan_cli.training.config import TrainingConfig
@@ -54,7 +55,6 @@ from stylegan_cli.training.players import (
     discriminator_step,
     draw_batch,
     generator_step,
-    texture_of,
 )
 from stylegan_cli.training.report import (
     REPORT_NAME,
@@ -65,6 +65,7 @@ from stylegan_cli.training.report import (
     write_report,
 )
 from stylegan_cli.training.starting import load_generator, look_of, make_start
+from stylegan_cli.training.texture import Texture
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ LOSSES = (
 FIGURES = ("texture", "kid", "change", "kid_lite1", "score")
 SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 512  # px
 JUDGED_PHOTOS, JUDGED_PICTURES, SHEET_PHOTOS = 8, 24, 4
+TEXTURE_CROPS = 96  # of a creator's pictures
 MOST_PICTURES = 400  # of each side, kept in memory
 CLEARLY = 0.005  # of the score: less is noise
 LEAST_PACE = 1 / 8  # of the learning rates; a run that needs less can't be helped
@@ -126,12 +128,7 @@ class Run:
             look_of(content_style, self.place).code,
             features,
             [len(creator) < SMALL_FOLDER for creator in self.creators],
-            [
-                texture_of(pictures, index, size, config, features, self.place)
-                for index, (pictures, size) in enumerate(
-                    zip(self.creators, self.working_sizes, strict=True)
-                )
-            ],
+            [self._texture(index, features) for index in range(len(self.styles))],
             config,
         )
         self.players.measure_residues(self.judged_photos, self.working_sizes)
@@ -167,6 +164,14 @@ class Run:
             judging = _held_out_pictures(creator, size)
             self.held_out.append([x.to(self.place) for x in judging.wholes(JUDGED_PICTURES, size)])
             self.judged_photos.append([x.to(self.place) for x in held.wholes(JUDGED_PHOTOS, size)])
+
+    def _texture(self, index: int, features: FrozenFeatures) -> Texture:
+        """That of one creator's pictures at the scale that they are learned at."""
+        config = self.config
+        rng = numpy_generator(config.seed, index, "texture")
+        short_side = max(config.size, self.working_sizes[index])
+        crops, _ = self.creators[index].crops(rng, TEXTURE_CROPS, config.size, short_side)
+        return Texture(crops.to(self.place).split(8), features, config.seed)
 
     @property
     def columns(self) -> tuple[str, ...]:

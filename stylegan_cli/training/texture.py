@@ -73,9 +73,15 @@ class Texture:
 
 def _some_patches(stack: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
     """(count, C * size²) from random places of one map (C, H, W)."""
-    windows = stack.unfold(1, size, 1).unfold(2, size, 1)  # (C, rows, columns, size, size)
-    down, across = (_places(among, count, generator, stack.device) for among in windows.shape[1:3])
-    return windows[:, down, across].transpose(0, 1).flatten(1)
+    channels, height, width = stack.shape
+    top = _places(height - size + 1, count, generator, stack.device)
+    left = _places(width - size + 1, count, generator, stack.device)
+    inside = torch.arange(size, device=stack.device)
+    down, across = top[:, None, None] + inside[:, None], left[:, None, None] + inside
+    places = (down * width + across).reshape(1, -1).expand(channels, -1)
+    # Not by indices: threads add up the slope of an index in any order, and runs would differ.
+    values = stack.reshape(channels, -1).gather(1, places)
+    return values.reshape(channels, count, -1).transpose(0, 1).flatten(1)
 
 
 def _places(among: int, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
