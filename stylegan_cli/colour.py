@@ -47,12 +47,12 @@ def transfer_table(
     """
     matrix, offset = linear_map(source, target)
     moved, nodes = source @ matrix + offset, lattice(size) @ matrix + offset
-    shares = np.linspace(0, 100, 200)
+    shares = np.linspace(0, 1, 200)
     for seed in range(rotations):
         rotation = _random_rotation(seed)
         s, t, n = moved @ rotation, target @ rotation, nodes @ rotation
         for axis in range(3):
-            before, after = np.percentile(s[:, axis], shares), np.percentile(t[:, axis], shares)
+            before, after = _quantiles(s[:, axis], shares), _quantiles(t[:, axis], shares)
             s[:, axis] += step * (_transport(s[:, axis], before, after) - s[:, axis])
             n[:, axis] += step * (_transport(n[:, axis], before, after) - n[:, axis])
         moved, nodes = s @ rotation.T, n @ rotation.T
@@ -62,11 +62,11 @@ def transfer_table(
 
 def colour_distance(first: Colours, second: Colours, directions: int = 24) -> float:
     """Sliced Wasserstein-1 distance of two sets of colours (Rabin et al. 2011), in unit colour."""
-    shares = np.linspace(1, 99, 99)
+    shares = np.linspace(0.01, 0.99, 99)
     distances = []
     for seed in range(directions):
         axis = _random_rotation(seed)[:, 0]
-        quantiles = [np.percentile(colours @ axis, shares) for colours in (first, second)]
+        quantiles = [_quantiles(colours @ axis, shares) for colours in (first, second)]
         distances.append(np.abs(quantiles[0] - quantiles[1]).mean())
     return float(np.mean(distances))
 
@@ -155,9 +155,13 @@ def _marginals(colours: Colours) -> np.ndarray:
     """Quantiles of R, G, B, luma and saturation. Shape (5 * QUANTILES,)."""
     luma = colours @ LUMA
     saturation = colours.max(1) - colours.min(1)
-    columns = np.column_stack([colours, luma, saturation])
-    shares = np.linspace(0.5, 99.5, QUANTILES)
-    return np.asarray(np.percentile(columns, shares, axis=0)).T.ravel()
+    shares = np.linspace(0.005, 0.995, QUANTILES)
+    return np.concatenate([_quantiles(values, shares) for values in (*colours.T, luma, saturation)])
+
+
+def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """What np.quantile says of values (N,) at sorted shares: sorting is quicker for so many."""
+    return np.interp(shares * (len(values) - 1), np.arange(len(values)), np.sort(values))
 
 
 def _luma_bands(colours: Colours, luma_of: Colours) -> np.ndarray:

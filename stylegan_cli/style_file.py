@@ -189,10 +189,11 @@ def read_model(path: Path) -> Model:
     with _opened(path) as file:
         document = _document(file, path, "model")
         base = _read_base(file, document, path)
-        if document.get("base_hash") != base.hash:
+        base_hash = base.hash
+        if document.get("base_hash") != base_hash:
             raise StyleFileError(f"the weights inside {path} are damaged; get the file again")
         styles = tuple(
-            _read_style(file, entry, f"creators/{index}/", base.hash, base, path)
+            _read_style(file, entry, f"creators/{index}/", base_hash, base, path)
             for index, entry in enumerate(_creators(document, path))
         )
     return Model(base=base, styles=styles, info=document.get("info", {}))

@@ -2,20 +2,21 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from stylegan_cli.backends import Painter, open_backend
 from stylegan_cli.networks.folding import fold_style, merge_deltas
-from stylegan_cli.pictures import read_rgb, size_for_short_side
+from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.rendering import (
     bring_down,
     enlarge_residue,
     fit_residue,
     run_painter,
     whole_residue,
+    working_copy,
 )
 from stylegan_cli.resources import starter_dir
 from stylegan_cli.style_file import Base, Mode, Style
@@ -31,6 +32,7 @@ DRAWN_SIZES = (LEARNT_SIZE, 768)
 # from the truth, and instant styles are rarely closer.
 QUIET_RESIDUE = 0.004
 PHOTOGRAPHIC_PSNR = 36.0  # dB of a residue rebuilt from a working copy against the residue itself
+DRAWN_PSNR = 30.0  # dB; what is rebuilt worse from one size is not good from the next either
 SAME_DRAWING_PSNR = 30.0  # dB of what is painted larger than learnt, brought down again
 
 
@@ -45,31 +47,30 @@ def choose_rendering(
     which the network still draws the same picture as at `learnt`.
     """
     photos = _judging_photos_at(LEARNT_SIZE)
-    pictures, residues = zip(*_painted_at(painter_at, photos, LEARNT_SIZE), strict=True)
+    residues = [residue for _, residue in _painted(painter_at(LEARNT_SIZE), photos)]
     energy = float(np.sqrt(np.mean([np.mean(residue**2) for residue in residues])))
     if energy < QUIET_RESIDUE:
         return "colour", PHOTOGRAPHIC_SIZES[-1]
     for size in PHOTOGRAPHIC_SIZES:
+        working = [working_copy(photo, size) for photo in photos]
+        small = _painted(painter_at(size), working)
         rebuilt = [
-            enlarge_residue(
-                fit_residue(bring_down(photo, picture.shape[:2]), residue, exact=False), photo
-            )
-            for photo, (picture, residue) in zip(
-                photos, _painted_at(painter_at, photos, size), strict=True
-            )
+            enlarge_residue(fit_residue(copy, residue, exact=False), photo)
+            for photo, copy, (_, residue) in zip(photos, working, small, strict=True)
         ]
         found = _psnr(rebuilt, residues)
         log.info("residue of %.3f, rebuilt from %d px at %.1f dB", energy, size, found)
         if found >= PHOTOGRAPHIC_PSNR:
             return "photographic", size
+        if found < DRAWN_PSNR:
+            break
+    pictures = _middles_painted_at(painter_at, learnt)
     best = learnt
-    if learnt != LEARNT_SIZE:
-        pictures, _ = zip(*_painted_at(painter_at, _judging_photos_at(learnt), learnt), strict=True)
     for size in (size for size in DRAWN_SIZES if size > learnt):
-        larger = _painted_at(painter_at, _judging_photos_at(size), size)
+        larger = _middles_painted_at(painter_at, size)
         drawn = [
             bring_down(picture, wanted.shape[:2])
-            for (picture, _), wanted in zip(larger, pictures, strict=True)
+            for picture, wanted in zip(larger, pictures, strict=True)
         ]
         found = _psnr(drawn, pictures)
         log.info("painted at %d px, the same picture to %.1f dB", size, found)
@@ -101,19 +102,23 @@ def _judging_photos_at(short_side: int) -> list[np.ndarray]:
     return [read_rgb(path, short_side) for path in judging_photos()]
 
 
-def _painted_at(
-    painter_at: Callable[[int], Painter], photos: Sequence[np.ndarray], short_side: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Result and residue of each photo painted at `short_side`, unit."""
-    painter = painter_at(short_side)
-    painted = []
+def _middles_painted_at(painter_at: Callable[[int], Painter], short_side: int) -> list[np.ndarray]:
+    """The middle of each photo, half as high and wide, painted as part of a photo of that size."""
+    middles = []
+    for photo in _judging_photos_at(short_side):
+        height, width = (side // 4 for side in photo.shape[:2])
+        middles.append(photo[height:-height, width:-width])
+    return [picture for picture, _ in _painted(painter_at(short_side), middles)]
+
+
+def _painted(
+    painter: Painter, photos: Sequence[np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Result and residue of each photo, unit."""
     for photo in photos:
-        height, width = photo.shape[:2]
-        size = size_for_short_side(height, width, short_side)
-        toned, residue = run_painter(painter, bring_down(photo, size))
+        toned, residue = run_painter(painter, to_unit(photo))
         residue = whole_residue(toned, residue)
-        painted.append((np.clip(np.clip(toned, 0, 1) + residue, 0, 1), residue))
-    return painted
+        yield np.clip(np.clip(toned, 0, 1) + residue, 0, 1), residue
 
 
 def _psnr(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:

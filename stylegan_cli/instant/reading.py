@@ -83,7 +83,7 @@ def read_set(
 
 def look_set(arrays: Sequence[np.ndarray], backend: Backend) -> LookSet:
     """uint8 pictures (H, W, 3) as the look encoder meets them."""
-    moments = np.stack([backend.moments(_tiles(array)).mean(0) for array in arrays])
+    moments = np.stack([backend.moments(_as_read(_tiles(array))).mean(0) for array in arrays])
     rng = numpy_generator(0, 0, "creator colours")
     share = -(-SET_COLOURS // len(arrays))
     colours = np.concatenate([sample_colours([array], share, rng) for array in arrays])
@@ -145,11 +145,12 @@ def some_tiles(pictures: Sequence[np.ndarray], count: int) -> np.ndarray:
     rng = numpy_generator(0, 0, "some tiles")
     shown = evenly_from(pictures, count)
     share = count // len(shown)
-    return np.concatenate([rng.permutation(_tiles(picture))[:share] for picture in shown])
+    tiles = [rng.permutation(_tiles(picture))[:share] for picture in shown]
+    return _as_read(np.concatenate(tiles))
 
 
 def _tiles(picture: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) → (N, 3, READ_TILE, READ_TILE) float32 in [-1, 1]: tiles that cover it."""
+    """uint8 (H, W, 3) → (N, READ_TILE, READ_TILE, 3): tiles that cover it."""
     height, width = (max(READ_TILE, min(side, READ_LONG_SIDE)) for side in picture.shape[:2])
     top, left = (max(0, side - READ_LONG_SIDE) // 2 for side in picture.shape[:2])
     middle = picture[top : top + height, left : left + width]
@@ -160,7 +161,12 @@ def _tiles(picture: np.ndarray) -> np.ndarray:
         for y in _tile_starts(height)
         for x in _tile_starts(width)
     ]
-    return np.ascontiguousarray(to_unit(np.stack(tiles)).transpose(0, 3, 1, 2) * 2 - 1)
+    return np.stack(tiles)
+
+
+def _as_read(tiles: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, 3) → (N, 3, H, W) float32 in [-1, 1]."""
+    return np.ascontiguousarray(to_unit(tiles).transpose(0, 3, 1, 2) * 2 - 1)
 
 
 def _tile_starts(side: int) -> list[int]:
