@@ -161,7 +161,8 @@ def _marginals(colours: Colours) -> np.ndarray:
 
 def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """What np.quantile says of values (N,) at sorted shares: sorting is quicker for so many."""
-    return np.interp(shares * (len(values) - 1), np.arange(len(values)), np.sort(values))
+    places = shares * (len(values) - 1)
+    return np.asarray(np.interp(places, np.arange(len(values)), np.sort(values)))
 
 
 def _luma_bands(colours: Colours, luma_of: Colours) -> np.ndarray:
