@@ -197,20 +197,23 @@ def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, bas
         assert not style.deltas
 
 
-def test_a_look_that_draws_much_is_moved_by_smaller_steps(
-    folder: Path, data: TrainingData, base: Path
+@pytest.mark.parametrize(("strength", "texture"), [(100, 1.0), (1, 0.05)])
+def test_a_look_that_draws_much_or_is_near_the_creator_is_moved_by_smaller_steps(
+    folder: Path, data: TrainingData, base: Path, strength: float, texture: float
 ) -> None:
-    def first_step(strength: float) -> tuple[float, float, float]:
+    def first_step(strength: float, texture: float) -> tuple[float, float, float]:
         players = (run := open_run(folder, data, _config(base))).players
         players.start_weights["residue.leave.conv.weight"] *= strength
-        players.measure_residues(run.judged_photos, run.working_sizes)
+        textures = [texture] * len(run.creators)
+        players.fit_shares(run.judged_photos, run.working_sizes, textures)
         run.step()
         creator = players.creators[0]
         deltas = max(delta.up.abs().max().item() for delta in creator.deltas)
         code_rate = players.painter_optimizer.param_groups[1]["lr"]
         return players.shares[0], deltas, code_rate
 
-    (share, deltas, rate), (small_share, small_deltas, small_rate) = first_step(1), first_step(100)
+    share, deltas, rate = first_step(1, 1.0)
+    small_share, small_deltas, small_rate = first_step(strength, texture)
     calmer = small_share / share
     assert calmer < 0.5
     assert small_deltas == pytest.approx(deltas * calmer, rel=0.05)

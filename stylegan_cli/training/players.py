@@ -38,6 +38,7 @@ SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
 WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
+FAR_TEXTURE = 0.2  # from a creator's; an instant style that is nearer is moved by smaller steps
 GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
 
@@ -166,14 +167,20 @@ class Refinement:
             return self.paint_instant(self._lone_batch(creator, photo, short_side))
 
     @torch.no_grad()
-    def measure_residues(self, photos: Sequence[Sequence[Tensor]], sizes: Sequence[int]) -> None:
-        """Fit the steps of creators to how much their instant styles draw.
+    def fit_shares(
+        self, photos: Sequence[Sequence[Tensor]], sizes: Sequence[int], textures: Sequence[float]
+    ) -> None:
+        """Fit the steps of creators to how much their instant styles draw, and how well.
 
         A step moves every weight by a like share, and so what is drawn by a share of itself: what
-        suits a painting turns a pencil drawing inside out. A code moves all of a look at once: its
-        steps go by the square of that share. photos, sizes: of each creator, as for paint_start.
+        suits a painting turns a pencil drawing inside out. And who is near the creator's texture
+        already has its lines in their places: large steps lose them. A code moves all of a look at
+        once: its steps go by the square of that share.
+
+        photos, sizes: of each creator, as for paint_start. textures: Texture.distance of each
+        instant style.
         """
-        for creator, (own, size) in enumerate(zip(photos, sizes, strict=True)):
+        for creator, (own, size, texture) in enumerate(zip(photos, sizes, textures, strict=True)):
             look = self.looks[creator]
             powers = []
             for photo in own:
@@ -182,7 +189,8 @@ class Refinement:
                     result, toned = self._run(self.start_weights, look, look.code, photo, batch)
                 powers.append((result - toned).float().square().mean())
             strength = torch.stack(powers).mean().sqrt().item()
-            self.shares[creator] = min(1.0, CALM_RESIDUE / max(strength, 1e-6))
+            calm, near = CALM_RESIDUE / max(strength, 1e-6), texture / FAR_TEXTURE
+            self.shares[creator] = min(1.0, calm) * min(1.0, near)
 
     def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""

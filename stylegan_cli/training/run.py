@@ -131,7 +131,6 @@ class Run:
             [self._texture(index, features) for index in range(len(self.styles))],
             config,
         )
-        self.players.measure_residues(self.judged_photos, self.working_sizes)
         self.judges = [
             Judge(held, photos, features, reporting)
             for held, photos in zip(self.held_out, self.judged_photos, strict=True)
@@ -139,6 +138,8 @@ class Run:
         self._variety = [self._opposite_shifts(style) for style in self.styles]
         painted = [self._paint(index) for index in range(len(self.styles))]
         self.instant = [j.measure(own) for j, own in zip(self.judges, painted, strict=True)]
+        textures = [figures.texture for figures in self.instant]
+        self.players.fit_shares(self.judged_photos, self.working_sizes, textures)
         impressions = [self._impression(index, own) for index, own in enumerate(painted)]
         self.albums = [
             Album.of(photos, own, held)
