@@ -150,6 +150,25 @@ def test_a_linear_look_is_taken_for_one_and_a_bent_one_is_not(gamma: float, poin
     assert len(table) == points
 
 
+def test_more_lines_are_not_taken_for_other_colours_of_what_lies_under_them() -> None:
+    photo = sample_colours(
+        [read_rgb(path, 96) for path in starter_photos()], 9000, numpy_generator(2, 1, "test")
+    )
+    rng = numpy_generator(2, 2, "test")
+
+    def lines(share: float) -> np.ndarray:
+        return np.where(rng.random((len(photo), 1)) < share, -0.5, 0).astype(np.float32)
+
+    def moved(residue: np.ndarray, result: np.ndarray) -> float:
+        creator = LookSet(np.zeros((200, 2)), np.clip(result, 0, 1))
+        table = calibration.calibrate(calibration.Colours(photo, photo, residue), creator)
+        return float(np.abs(apply_table(photo, table) - photo).mean())
+
+    few, many = lines(0.1), lines(0.2)
+    darker = photo + (many - few).mean()
+    assert moved(few, photo + many) < 0.3 * moved(np.zeros_like(photo), darker)
+
+
 def test_calibration_of_few_pictures_is_hardly_trusted(
     creator: list[Path], content: list[Path], backend: Backend, style: Style
 ) -> None:

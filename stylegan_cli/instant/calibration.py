@@ -28,6 +28,8 @@ TRUST_GROWTH = 3  # power of their number by which distrust falls
 FEWEST_FOR_CALIBRATION = 18  # pictures; fewer would be trusted to less than a hundredth
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
+TRUSTED_RESIDUE = 0.1  # root mean square, unit; how many lines there are tells of people, too
+DRAWN_GROWTH = 4  # power of it by which distrust grows
 DRAWN_RESIDUE = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
 TWICINGS = 5  # a kernel regression of what is left (Tukey 1977), so that it smooths less
 FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
@@ -55,15 +57,16 @@ def calibrate(colours: Colours, creator: LookSet) -> np.ndarray:
     moved_by = _colour_transfer(results, creator)
     moved = float(np.sqrt(np.mean((apply_table(results, moved_by) - results) ** 2)))
     enough = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** TRUST_GROWTH)
-    trust = enough / (1 + (moved / TRUSTED_SHIFT) ** 2)
+    energy = float(np.sqrt(np.mean(colours.residue**2)))
+    drawn = 1 / (1 + (energy / TRUSTED_RESIDUE) ** DRAWN_GROWTH)
+    trust = enough * drawn / (1 + (moved / TRUSTED_SHIFT) ** 2)
     nodes = lattice(CALIBRATION_POINTS)
     shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
     calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
     closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator))
-    energy = float(np.sqrt(np.mean(colours.residue**2)))
     share = trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
-    found = apply_table(colours.toned, calibration)
+    found = colours.toned + trust * (apply_table(results, moved_by) - results)
     wanted = found + share * (closed_form - colours.residue - found)
     for _ in range(TWICINGS):
         missing = wanted - apply_table(colours.toned, calibration)
