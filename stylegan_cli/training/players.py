@@ -189,8 +189,10 @@ class Refinement:
                     result, toned = self._run(self.start_weights, look, look.code, photo, batch)
                 powers.append((result - toned).float().square().mean())
             strength = torch.stack(powers).mean().sqrt().item()
-            calm, near = CALM_RESIDUE / max(strength, 1e-6), texture / FAR_TEXTURE
-            self.shares[creator] = min(1.0, calm) * min(1.0, near)
+            calm = CALM_RESIDUE / max(strength, 1e-6)
+            # A fresh network has no lines yet that it could lose.
+            far = 1.0 if self.trains_base else texture / FAR_TEXTURE
+            self.shares[creator] = min(1.0, calm) * min(1.0, far)
 
     def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
