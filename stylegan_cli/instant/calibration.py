@@ -55,7 +55,8 @@ def calibrate(colours: Colours, creator: LookSet) -> np.ndarray:
     """
     results = np.clip(colours.toned + colours.residue, 0, 1)
     moved_by = _colour_transfer(results, creator)
-    moved = float(np.sqrt(np.mean((apply_table(results, moved_by) - results) ** 2)))
+    shift = apply_table(results, moved_by) - results
+    moved = float(np.sqrt(np.mean(shift**2)))
     enough = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** TRUST_GROWTH)
     energy = float(np.sqrt(np.mean(colours.residue**2)))
     drawn = 1 / (1 + (energy / TRUSTED_RESIDUE) ** DRAWN_GROWTH)
@@ -66,7 +67,7 @@ def calibrate(colours: Colours, creator: LookSet) -> np.ndarray:
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
     closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator))
     share = trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
-    found = colours.toned + trust * (apply_table(results, moved_by) - results)
+    found = colours.toned + trust * shift
     wanted = found + share * (closed_form - colours.residue - found)
     for _ in range(TWICINGS):
         missing = wanted - apply_table(colours.toned, calibration)
