@@ -102,6 +102,16 @@ def anchor_loss(
     return difference.mean()
 
 
+def move_loss(result: Tensor, anchor: Tensor, limit: float) -> Tensor:
+    """How far a picture is from its anchor beyond `limit`, as a share of it, squared, (B,).
+
+    limit: root mean square in the unit of the images; nothing below it is held.
+    """
+    difference = (result.float() - anchor.float()).square().flatten(1)
+    moved = (difference.mean(dim=1) + 1e-12).sqrt()  # the square root has no slope at 0
+    return (moved / limit - 1).clamp(min=0).square()
+
+
 def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:
     """Mean square of what was added and repeats every `period` px throughout a window, (B,).
 

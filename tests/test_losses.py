@@ -16,6 +16,7 @@ from stylegan_cli.losses import (
     grid_loss,
     identity_loss,
     luminance,
+    move_loss,
     r1_penalty,
     self_similarity_loss,
     sliced_wasserstein,
@@ -92,6 +93,26 @@ def test_anchor_holds_tone_and_lets_lines_free() -> None:
     assert anchor_loss(anchor + 0.1, anchor, heavier) == pytest.approx(0.2)
 
 
+def test_a_move_is_free_up_to_its_limit_and_each_picture_has_its_own() -> None:
+    anchor = torch.zeros(2, 3, 16, 16)
+    moved = anchor.clone()
+    moved[0], moved[1] = 0.1, 0.4
+    moved.requires_grad_()
+    losses = move_loss(moved, anchor, limit=0.2)
+    assert losses[0] == 0
+    assert losses[1].item() == pytest.approx(1)  # twice the limit
+    losses.sum().backward()
+    slope = moved.grad
+    assert slope is not None
+    assert slope[0].abs().max() == 0
+    assert slope[1].min() > 0
+    still = anchor.clone().requires_grad_()
+    move_loss(still, anchor, limit=0.2).sum().backward()
+    assert still.grad is not None
+    assert still.grad.abs().max() == 0  # and a number
+    assert move_loss(moved, anchor, limit=math.inf).max() == 0
+
+
 def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
     photo = torch.zeros(2, 3, 128, 128)
     texture = 0.1 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
@@ -136,6 +157,7 @@ def test_losses_run_on_the_meta_device(kind: GanKind) -> None:
         self_similarity_loss(image(2, 4, 3, 3), image(2, 4, 3, 3), image(2, 3, 3)),
         anchor_loss(reals, image(2, 3, 16, 16), image(2, 1, 16, 16)),
         grid_loss(reals, image(2, 3, 16, 16)),
+        move_loss(reals, image(2, 3, 16, 16), limit=0.1),
         cycle_loss(reals, image(2, 3, 16, 16), keeps_colour=False),
         identity_loss(reals, image(2, 3, 16, 16)),
         sliced_wasserstein(image(50, 4), image(60, 4), image(4, 7)),

@@ -38,6 +38,7 @@ from stylegan_cli.training.players import (
     Look,
     Refinement,
     discriminator_step,
+    draw_batch,
     exchanged,
     generator_step,
     keeps_colour,
@@ -178,7 +179,7 @@ def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
     assert float(rows[-1]["hatcher/score"]) > 0
     page = (finished / "report.html").read_text()
     assert "Finished: step 4 of 4" in page
-    assert page.count("<polyline") == 2 * 5 + 8  # figures of two creators, and losses
+    assert page.count("<polyline") == 2 * 5 + 9  # figures of two creators, and losses
     clear_run(finished.parent / "nothing")  # no folder, no complaint
 
 
@@ -205,7 +206,7 @@ def test_a_look_that_draws_much_or_is_near_the_creator_is_moved_by_smaller_steps
         players = (run := open_run(folder, data, _config(base))).players
         players.start_weights["residue.leave.conv.weight"] *= strength
         textures = [texture] * len(run.creators)
-        players.fit_shares(run.judged_photos, run.working_sizes, textures)
+        players.fit_to_start(run.judged_photos, run.working_sizes, textures)
         run.step()
         creator = players.creators[0]
         deltas = max(delta.up.abs().max().item() for delta in creator.deltas)
@@ -218,6 +219,23 @@ def test_a_look_that_draws_much_or_is_near_the_creator_is_moved_by_smaller_steps
     assert calmer < 0.5
     assert small_deltas == pytest.approx(deltas * calmer, rel=0.05)
     assert small_rate == pytest.approx(rate * calmer**2)
+
+
+def test_a_look_is_held_near_an_instant_style_that_is_near_its_creator(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    def price_of_a_move(init: str, texture: float) -> float:
+        players = (run := open_run(folder, data, _config(base, init=init))).players
+        textures = [texture] * len(run.creators)
+        players.fit_to_start(run.judged_photos, run.working_sizes, textures)
+        with torch.no_grad():
+            players.creators[0].code.add_(1)
+        batch = draw_batch(run.content, run.creators[0], 0, run.working_sizes[0], players)
+        return generator_step(batch, players)[1]["move"].item()
+
+    assert price_of_a_move(str(base), texture=1e-4) > 1
+    assert price_of_a_move(str(base), texture=10.0) == 0
+    assert price_of_a_move("none", texture=1e-4) == 0  # a fresh network has all its way to go
 
 
 def test_the_best_is_kept_when_later_states_are_worse(

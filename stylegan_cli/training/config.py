@@ -8,7 +8,7 @@ from stylegan_cli.losses import GanKind
 
 _NOT_NEGATIVE = (
     *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor", "lambda_grid"),
-    "lambda_texture",
+    *("lambda_move", "lambda_texture"),
     *(
         "lambda_cycle",
         "lambda_identity",
@@ -52,6 +52,7 @@ class TrainingConfig:
     lambda_content: float = 4.0
     lambda_anchor: float = 5.0
     lambda_grid: float = 1000.0
+    lambda_move: float = 1.0
     lambda_texture: float = 10.0
     lambda_cycle: float = 0.0
     lambda_identity: float = 0.0

@@ -1,5 +1,6 @@
 """The painter and its critics: what they are, and one step function for each."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from stylegan_cli.losses import (
     generator_gan_loss,
     grid_loss,
     identity_loss,
+    move_loss,
     r1_penalty,
     self_similarity_loss,
 )
@@ -39,6 +41,7 @@ NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in 
 WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
 FAR_TEXTURE = 0.2  # from a creator's; an instant style that is nearer is moved by smaller steps
+FREE_MOVE = 0.5  # root mean square, of the instant style's texture distance
 GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
 
@@ -147,6 +150,7 @@ class Refinement:
         self.total_steps = config.steps
         self.pace = 1.0  # share of the learning rates: less after a loss was no number
         self.shares = [1.0] * len(looks)  # each creator's of the painter's rates, besides
+        self.limits = [math.inf] * len(looks)  # of each creator's way from the instant style
         self._bf16 = uses_bf16(config.precision, self.device.type)
 
     @torch.no_grad()
@@ -167,15 +171,15 @@ class Refinement:
             return self.paint_instant(self._lone_batch(creator, photo, short_side))
 
     @torch.no_grad()
-    def fit_shares(
+    def fit_to_start(
         self, photos: Sequence[Sequence[Tensor]], sizes: Sequence[int], textures: Sequence[float]
     ) -> None:
-        """Fit the steps of creators to how much their instant styles draw, and how well.
+        """Fit the steps of creators, and their way, to what instant styles draw, and how well.
 
         A step moves every weight by a like share, and so what is drawn by a share of itself: what
         suits a painting turns a pencil drawing inside out. And who is near the creator's texture
-        already has its lines in their places: large steps lose them. A code moves all of a look at
-        once: its steps go by the square of that share.
+        already has its lines in their places: large steps lose them, and so does a long way. A code
+        moves all of a look at once: its steps go by the square of that share.
 
         photos, sizes: of each creator, as for paint_start. textures: Texture.distance of each
         instant style.
@@ -193,6 +197,7 @@ class Refinement:
             # A fresh network has no lines yet that it could lose.
             far = 1.0 if self.trains_base else texture / FAR_TEXTURE
             self.shares[creator] = min(1.0, calm) * min(1.0, far)
+            self.limits[creator] = math.inf if self.trains_base else FREE_MOVE * texture
 
     def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
@@ -346,6 +351,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "anchor": run.anchor_weight
         * anchor_loss(fake, anchor, 1 + config.face_weight * batch.faces),
         "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
+        "move": config.lambda_move * move_loss(fake, anchor, run.limits[batch.creator]).mean(),
         **_round_trip_terms(batch, fake, run),
     }
     if config.lambda_texture:

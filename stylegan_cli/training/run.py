@@ -75,7 +75,8 @@ START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
 RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
-    *("gan_pixels", "gan_features", "content", "anchor", "grid", "texture", "cycle", "identity"),
+    *("gan_pixels", "gan_features", "content", "anchor", "grid", "move", "texture"),
+    *("cycle", "identity"),
     *("critic_pixels", "critic_features", "r1", "seconds"),
 )
 FIGURES = ("texture", "kid", "change", "kid_lite1", "score")
@@ -139,7 +140,7 @@ class Run:
         painted = [self._paint(index) for index in range(len(self.styles))]
         self.instant = [j.measure(own) for j, own in zip(self.judges, painted, strict=True)]
         textures = [figures.texture for figures in self.instant]
-        self.players.fit_shares(self.judged_photos, self.working_sizes, textures)
+        self.players.fit_to_start(self.judged_photos, self.working_sizes, textures)
         impressions = [self._impression(index, own) for index, own in enumerate(painted)]
         self.albums = [
             Album.of(photos, own, held)
