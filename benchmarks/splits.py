@@ -10,9 +10,9 @@ LEARNED_TENTHS = 7  # of a painter's pictures; the rest is held out from everyth
 
 
 def photos_in(root):
-    """The photos of a content folder: ROOT/SET/*.jpg, or ROOT/*.jpg where there are no sets."""
+    """The photos of a content folder: its own, ROOT/*.jpg, or ROOT/SET/*.jpg where it has none."""
     root = Path(root)
-    return sorted(root.glob("*/*.jpg")) or sorted(root.glob("*.jpg"))
+    return sorted(root.glob("*.jpg")) or sorted(root.glob("*/*.jpg"))
 
 
 def split(root, test_count=40, creator_count=200):

@@ -3,8 +3,9 @@
     python variety.py --model MODEL --photos DIR --creators DIR
     python variety.py --model MODEL --photos DIR --creators DIR --scales 0.5 1 2
 
-DIR/NAME of the creators are the pictures of the style NAME; of them the last 30 % in hash order are
-what results are compared with, and nothing may have been learned from those. For each creator:
+Photos are the test photos of splits.py. DIR/NAME of the creators are the pictures of the style
+NAME; what results are compared with is the last 30 % of them, which nothing was learned from
+(splits.painter_split). For each creator:
 
 variety: how far apart the results of one photo lie over 8 seeds, as a share of how far apart the
     creators lie on the same photo. Lite1 features, after removing colour: of each result only the
@@ -24,25 +25,23 @@ from pathlib import Path
 
 import numpy as np
 from records import append_record, read_records
-from splits import load
+from splits import load, painter_split, split
 
 from stylegan_cli import metrics
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import LUMA
 from stylegan_cli.evaluation import embed
-from stylegan_cli.pictures import find_pictures
 from stylegan_cli.style_file import read_model
 from stylegan_cli.stylizer import Stylizer, vary
 
 RESULTS = Path(__file__).parent / "results" / "variety.jsonl"
-HELD_OUT = 0.3
 
 
 def measure(arguments):
     model = read_model(arguments.model)
     backend = open_backend(model.base)
     styles = [s for s in model.styles if not arguments.styles or s.name in arguments.styles]
-    paths = in_hash_order(find_pictures(arguments.photos, recursive=True))[: arguments.count]
+    paths = split(arguments.photos)[2][: arguments.count]
     photos = [load(path) for path in paths]
     plain = {s.name: paint_all(model.base, s, backend, photos) for s in styles}
     between = distance_between([embed(without_colour(plain[s.name], photos)) for s in styles])
@@ -67,11 +66,10 @@ def measure(arguments):
             ]
             within = distance_between([embed(without_colour(v, photos)) for v in varied])
             figures = {"variety": within / between, "within": within, "between": between}
-            held_out = held_out_of(arguments.creators / style.name)
-            if held_out:
-                figures |= kids(
-                    [load(path) for path in held_out], photos, plain[style.name], varied
-                )
+            folder = arguments.creators / style.name
+            if folder.is_dir():
+                held_out = [load(path) for path in painter_split(folder)[1]]
+                figures |= kids(held_out, photos, plain[style.name], varied)
             figures = {name: round(float(value), 4) for name, value in figures.items()}
             append_record(arguments.results, cell | {"mode": style.info.mode} | figures)
             print(f"{style.name:16} x{scale:<4g}", *(f"{n} {v:.3f}" for n, v in figures.items()))
@@ -119,18 +117,6 @@ def kids(held_out, photos, plain, varied):
         "kid_ceiling": ceiling,
         "kid_pictures": count,
     }
-
-
-def held_out_of(folder):
-    """The last 30 % of a creator's pictures in hash order; none where there is no folder."""
-    if not folder.is_dir():
-        return []
-    paths = in_hash_order(find_pictures(folder))
-    return paths[round(len(paths) * (1 - HELD_OUT)) :]
-
-
-def in_hash_order(paths):
-    return sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
 
 
 def hash_of(paths):

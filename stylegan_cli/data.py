@@ -112,10 +112,14 @@ def _layout(folder: Path) -> tuple[dict[str, tuple[Path, ...]], dict[str, tuple[
         )
     if (folder / "train").is_dir():
         return _by_folder(folder / "train"), _by_folder(folder / "val")
-    flat = _pictures(folder)
-    if flat and not (folder / CONTENT_NAME).is_dir():
+    flat, folders = _pictures(folder), _by_folder(folder)
+    if flat and CONTENT_NAME not in folders:
+        if any(folders.values()):
+            log.warning("%s: its own pictures are the creator's; its folders are left out", folder)
         return {folder.resolve().name: flat}, {}
-    return _by_folder(folder), {}
+    if flat:
+        log.warning("%s: its folders are the creators; %d pictures lie loose", folder, len(flat))
+    return folders, {}
 
 
 def _by_folder(folder: Path) -> dict[str, tuple[Path, ...]]:

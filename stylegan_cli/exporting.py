@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.checkpoints import BEST_NAME, load_config, load_latest_checkpoint
+from stylegan_cli.checkpoints import (
+    BEST_NAME,
+    has_checkpoint,
+    load_config,
+    load_latest_checkpoint,
+)
 from stylegan_cli.colour import sample_colours
 from stylegan_cli.config import from_mapping
-from stylegan_cli.errors import TrainingError
+from stylegan_cli.errors import StyleNotFoundError, TrainingError, UsageError
 from stylegan_cli.instant import measure_prior_spread, starter_photos
 from stylegan_cli.networks.architecture import GeneratorConfig, LookEncoderConfig
 from stylegan_cli.networks.graphs import export_graphs
@@ -28,22 +33,38 @@ def export_model(
     """The model of a run's folder, a style's name or a model file, with the style files `added`.
 
     A name gives its base with that one creator; a refinement run its base and the run's creators.
-    Raises TrainingError for a folder that is no run, StyleNotFoundError for an unknown name.
+    A folder that is no run does not hide a style of its name: pictures of `faces` lie in ./faces.
+    Raises TrainingError for a folder that is neither, StyleNotFoundError for an unknown name.
     """
-    run_dir = Path(source)
-    if run_dir.is_file():
-        model = read_model(run_dir)
-    elif not run_dir.is_dir():
-        base, style = find_style(source)
-        model = Model(base=base, styles=(style,))
-    elif (run_dir / BEST_NAME).is_file():
-        model = read_model(run_dir / BEST_NAME)
+    path = Path(source)
+    of_pretraining = has_checkpoint(path) and not (path / BEST_NAME).is_file()
+    if content is not None and not of_pretraining:
+        raise UsageError("--content is what a pre-training run's base remembers: leave it out here")
+    if path.is_file():
+        model = read_model(path)
+    elif (path / BEST_NAME).is_file():
+        model = read_model(path / BEST_NAME)
+    elif of_pretraining:
+        model = model_from_pretraining(path, content)
     else:
-        model = model_from_pretraining(run_dir, content)
+        model = _model_of_one(source)
     more = tuple(read_style(path, model.base) for path in added)
     replaced = {style.name for style in more}
     kept = tuple(style for style in model.styles if style.name not in replaced)
     return dataclasses.replace(model, styles=kept + more)
+
+
+def _model_of_one(name: str) -> Model:
+    """A style and its base."""
+    try:
+        base, style = find_style(name)
+    except (StyleNotFoundError, UsageError):
+        if Path(name).is_dir():
+            raise TrainingError(
+                f"{name} holds no run to export, nor is a style called so"
+            ) from None
+        raise
+    return Model(base=base, styles=(style,))
 
 
 def model_from_pretraining(run_dir: Path, content: Sequence[Path] | None = None) -> Model:

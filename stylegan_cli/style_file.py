@@ -180,7 +180,8 @@ def check_name(name: str) -> None:
     """Raises UsageError for a name that could not be a file's."""
     if not _NAME.fullmatch(name) or name.endswith(".") or len(name.encode()) > MOST_NAME:
         raise UsageError(
-            f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most"
+            f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most, "
+            "beginning with a letter or digit"
         )
 
 

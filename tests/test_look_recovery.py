@@ -1,6 +1,7 @@
 import hashlib
 import inspect
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,8 +86,10 @@ def test_the_closed_forms_recover_a_linear_look() -> None:
     assert np.abs(closed_form.apply_table(image, table) - truth).mean() < 0.02
 
 
-def test_photos_need_no_sets(content: Path) -> None:
-    flat = content / "officials"
+def test_photos_need_no_sets(content: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "photos"
+    shutil.copytree(content / "officials", flat)
+    shutil.copytree(content / "synthetic", flat / "judging")  # as beside the starter photos
     parts = splits.split(flat, test_count=4)
     together = [path for part in parts for path in part]
     assert sorted(together) == sorted(flat.glob("*.jpg"))

@@ -440,3 +440,11 @@ def test_a_missing_package_file_says_what_to_do(
     monkeypatch.setattr(style_file, "weights_dir", lambda: tmp_path / "gone")
     with pytest.raises(StyleNotFoundError, match="--model FILE"):
         style_file.shipped_model()
+
+
+def test_each_shipped_style_is_a_file_that_can_be_mailed(tmp_path: Path) -> None:
+    styles = read_model(style_file.shipped_model()).styles
+    assert any(style.info.refined for style in styles)
+    for style in styles:
+        write_style(style, tmp_path / f"{style.name}.safetensors")
+        assert (tmp_path / f"{style.name}.safetensors").stat().st_size <= 200_000

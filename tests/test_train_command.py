@@ -1,8 +1,11 @@
 """Promises of `influ train`, on a small but real base in the place of the shipped one."""
 
 import json
+import shlex
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from stylegan_cli.cli import build_app
+from stylegan_cli.previews import preview_path
 from stylegan_cli.style_file import (
     SHIPPED_MODEL,
     find_style,
@@ -79,6 +83,50 @@ def test_a_folder_of_faces_becomes_a_style_that_stylize_knows(place: Path) -> No
     assert (place / "photo_faces.png").exists()
     assert _influ("export", "runs/faces", "-o", "faces.safetensors").exit_code == 0
     assert [style.name for style in read_model(place / "faces.safetensors").styles] == ["faces"]
+    assert preview_path(user_style_path("faces")).exists()
+    # The folder of pictures, which has the style's name, is not taken for a run.
+    assert _influ("export", "faces", "-o", "again.safetensors").exit_code == 0
+    assert _influ("export", "faces", "-o", "faces.cube").exit_code == 0
+    assert (place / "faces.cube").exists()
+
+
+def test_what_a_stopped_run_says_goes_on_with_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "my faces").mkdir()
+    for path in (place / "faces").iterdir():
+        shutil.copy(path, place / "my faces")
+    with monkeypatch.context() as patched:
+        at_once = SimpleNamespace(requested=True)
+        patched.setattr(
+            "stylegan_cli.training.loop.stop_between_steps", lambda: nullcontext(at_once)
+        )
+        stopped = _influ(
+            *("train", "--data", "my faces", "--content", "photos", *ONE),
+            *("--name", "anna", "--device", "cpu"),
+        )
+    assert stopped.exit_code == 130
+    words = shlex.split(" ".join(stopped.stderr.split("go on with:")[1].split()))
+    assert words[0] == "influ"
+    result = _influ(*words[1:], "--json")
+    assert result.exit_code == 0, result.output
+    assert _told(result)["styles"] == ["anna"]
+    other = _influ(*words[1:], "--name", "bertha")
+    assert other.exit_code == 1
+    assert "anna" in other.stderr
+
+
+def test_a_style_that_hides_a_shipped_one_says_so(place: Path) -> None:
+    shipped = small_model().styles[0].name
+    result = _train("--name", shipped)
+    assert f"influ styles remove {shipped}" in " ".join(result.stderr.split())
+
+
+def test_a_folder_whose_name_can_be_no_styles_is_told_of_the_remedy(place: Path) -> None:
+    (place / "faces").rename(place / "My Faces")
+    refused = _influ("train", "--data", "My Faces", "--content", "photos", *ONE)
+    assert refused.exit_code == 2
+    assert "--name" in refused.stderr
 
 
 def test_a_second_run_replaces_nothing_unless_told(place: Path) -> None:
@@ -127,6 +175,7 @@ def test_a_finished_run_can_be_resumed_and_keeps_its_settings(place: Path) -> No
     [
         (("--device", "cuda:0"), "CUDA"),
         (("--time-limit", "soon"), "no duration"),
+        (("--time-limit", "1m"), "give one of them"),
         (("--resume",), "no run to resume"),
         (("--ema", "2"), "ema"),
         (("--name", "../up"), "can't be a style's name"),

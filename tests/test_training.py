@@ -20,6 +20,7 @@ from model_files import small_model
 from PIL import Image
 from torch import Tensor
 
+from stylegan_cli.backends import open_backend
 from stylegan_cli.checkpoints import (
     BEST_NAME,
     load_latest_checkpoint,
@@ -31,6 +32,7 @@ from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
+from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
 from stylegan_cli.training.players import (
@@ -306,15 +308,30 @@ def test_the_style_file_paints_what_training_painted(
 
 
 def test_refining_one_creator_leaves_the_base_and_the_others_alone(
-    folder: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = open_run(folder, data, _config(base))
     before = {name: value.clone() for name, value in run.players.generator.state_dict().items()}
+    run.step()
+    run.step()  # the other's turn: its optimiser has a momentum now
     nobody = {n: v.clone() for n, v in run.players.creators[1].state_dict().items()}
-    run.step()  # the first creator's turn
+    run.step()
     assert _same(dict(run.players.generator.state_dict()), before)
     assert _same(dict(run.players.creators[1].state_dict()), nobody)
-    assert run.best_model().base.hash == small_model().base.hash
+    start = run.instant[0]
+    better = dataclasses.replace(start, texture=start.texture / 2, kid=start.kid / 2)
+    monkeypatch.setattr(run.judges[0], "measure", lambda painted: better)
+    monkeypatch.setattr(run.judges[1], "measure", lambda painted: run.instant[1])
+    run.judge()
+    model = run.best_model()
+    assert model.base.hash == small_model().base.hash
+    assert [style.info.refined for style in model.styles] == [True, False]
+    photo = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
+    painted = [
+        Stylizer(known.base, known.styles[1], open_backend(known.base)).paint(photo)
+        for known in (run.start, model)
+    ]
+    np.testing.assert_array_equal(*painted)
 
 
 @pytest.mark.parametrize("init", ["linear", "none"])

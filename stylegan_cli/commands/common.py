@@ -113,7 +113,7 @@ Debug = Annotated[
     typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=PANEL),
 ]
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, markup=False)  # names may hold [brackets]
 """For people: progress, notes and errors. Results for pipes go to stdout through `emit`."""
 
 
@@ -156,12 +156,20 @@ def endings_of_results(ending: str, model: Path | None) -> set[str]:
     return endings - {""}
 
 
+def say_hidden(name: str) -> None:
+    """Say so where a style that the user now has hides a shipped one."""
+    from stylegan_cli.style_file import list_styles
+
+    if any(style.shadows for style in list_styles() if style.name == name):
+        console.print(f"{name} is yours now; for the shipped one again: influ styles remove {name}")
+
+
 def say_error(sentence: str) -> None:
     """One sentence on stderr, even when the console is quiet."""
     quiet, console.quiet = console.quiet, False
     try:
         # Through the one console: a bar that is drawn stays below.
-        console.print("influ:", sentence, style="red", markup=False, soft_wrap=True)
+        console.print("influ:", sentence, style="red", soft_wrap=True)
     finally:
         console.quiet = quiet
 
@@ -193,7 +201,7 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         task = bar.add_task(label, total=None)
 
         def on_progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            bar.update(task, completed=done, total=total or None)  # 0: not known yet
 
         yield on_progress
 
@@ -221,7 +229,7 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(_readable(value) for value in row))
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _readable(value: object) -> str:

@@ -92,7 +92,7 @@ def evaluate(
     failed = [sentence for report in reports for sentence in report.comparison.failed]
     if failed:
         for sentence in dict.fromkeys(failed):
-            console.print(sentence, markup=False, soft_wrap=True)
+            console.print(sentence, soft_wrap=True)
         raise PartialFailureError(
             f"some pictures could not be used ({len(failed)}); the figures leave them out"
         )
@@ -138,7 +138,7 @@ def _say_what_it_rests_on(report: "StyleReport") -> None:
         more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
         sentences.append("without their other half: " + ", ".join(names[:MOST_NAMED] + more))
     for sentence in sentences:
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
 
 
 def _figure(value: float | None, error: float | None = None) -> str:

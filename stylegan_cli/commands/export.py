@@ -83,13 +83,12 @@ def export(
 
 
 def _export_cube(source: str, style: str | None, out: Path, overwrite: bool, as_json: bool) -> None:
+    from stylegan_cli.checkpoints import BEST_NAME
     from stylegan_cli.cubes import measure_left_out, open_look, write_cube
     from stylegan_cli.instant import starter_photos
 
-    if Path(source).is_dir():
-        from stylegan_cli.checkpoints import BEST_NAME
-
-        source = str(Path(source) / BEST_NAME)
+    if (best := Path(source) / BEST_NAME).is_file():
+        source = str(best)
     stylizer = open_look(source, style)
     with progress("measuring what colours leave out") as on_progress:
         left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)

@@ -61,7 +61,7 @@ def pretrain(
     from stylegan_cli.checkpoints import has_checkpoint, load_config
     from stylegan_cli.config import from_mapping, load_toml, to_mapping
     from stylegan_cli.devices import resolve_device
-    from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+    from stylegan_cli.errors import InterruptedByUserError, OutputExistsError, UsageError
     from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain
     from stylegan_cli.pretraining import pretrain as run_pretraining
     from stylegan_cli.schedules import parse_duration
@@ -88,6 +88,8 @@ def pretrain(
     before = load_config(out) if resume and has_checkpoint(out) else {}
     config = from_mapping(PretrainConfig, options | before | settings | typed)
     device = resolve_device(device, needs_torch=True)
+    if resume and not has_checkpoint(out):
+        raise UsageError(f"{out} holds no run to resume; leave out --resume")
     if has_checkpoint(out) and not (resume or overwrite):
         raise OutputExistsError(f"{out} holds a run already; add --resume or --overwrite")
     domains = pictures_by_domain(content)

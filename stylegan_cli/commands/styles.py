@@ -15,6 +15,7 @@ from stylegan_cli.commands.common import (
     emit,
     emit_table,
     progress,
+    say_hidden,
 )
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def add(
     from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import UsageError
     from stylegan_cli.instant import make_style, pictures_in, starter_photos
+    from stylegan_cli.previews import preview_path
     from stylegan_cli.style_file import read_model, shipped_model, user_style_path, with_model
     from stylegan_cli.style_text import read_line
 
@@ -140,7 +142,8 @@ def add(
     if run is not None and minutes is None:
         raise UsageError("--run keeps what --minutes did: add --minutes, or leave it out")
     target = out or user_style_path(name)
-    _refuse_taken(target, "choose another name or add --overwrite", overwrite)
+    for path in (target, preview_path(target)) if out else (target,):
+        _refuse_taken(path, "choose another name or add --overwrite", overwrite)
     pictures = pictures_in(folder) if folder else []
     photos = pictures_in(content) if content else None
     base = read_model(model or shipped_model()).base
@@ -339,6 +342,7 @@ def _keep(
         write_style(style, out, overwrite=overwrite)
     else:
         register(style, overwrite=overwrite)
+        say_hidden(style.name)
     target = out or user_style_path(style.name)
     used = f"--model {out}" if out else f"influ stylize photo.jpg --style {style.name}"
     if style.info.model:  # a style of another base is found by name, with that base's model

@@ -1,5 +1,6 @@
 """`influ train`: refine a creator's look from a folder of their pictures, and register it."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stylegan_cli.commands.common import Device, Json, Overwrite, console, emit, progress
+from stylegan_cli.commands.common import (
+    Device,
+    Json,
+    Overwrite,
+    console,
+    emit,
+    progress,
+    say_hidden,
+)
 
 if TYPE_CHECKING:
     from stylegan_cli.data import TrainingData
@@ -23,13 +32,20 @@ def train(
         Path,
         typer.Option(
             "--data",
+            exists=True,
+            file_okay=False,
             show_default=False,
             help="Pictures of one creator, what prep wrote, or content/ and a folder per creator.",
         ),
     ],
     content: Annotated[
         Path | None,
-        typer.Option(show_default="the folder's own, or the starter photos", help="Photos."),
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            show_default="the folder's own, or the starter photos",
+            help="Photos.",
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(show_default="the folder's", help="What the style is called.")
@@ -131,7 +147,7 @@ def train(
     """
     from stylegan_cli.config import from_mapping, load_settings
     from stylegan_cli.devices import resolve_device
-    from stylegan_cli.errors import InterruptedByUserError
+    from stylegan_cli.errors import InterruptedByUserError, UsageError
     from stylegan_cli.schedules import parse_duration
     from stylegan_cli.training import TrainingConfig, clear_run
 
@@ -158,6 +174,8 @@ def train(
         "save_every": save_every,
         "patience": patience,
     }
+    if steps is not None and time_limit is not None:
+        raise UsageError("a run ends after --steps or at its --time-limit: give one of them")
     settings = load_settings(config_file) if config_file else {}
     settings |= {key: value for key, value in told.items() if value is not None}
     place = resolve_device(device, needs_torch=True)
@@ -175,9 +193,11 @@ def train(
     again = _words_again(data, content, name, run_dir, place)
     outcome = _refine(run_dir, pictures, config, place, resume, again)
     if outcome.stopped:
+        words = [*_words(data, content, name), "--out", str(run_dir), "--resume"]
+        words += ["--device", device] if device != "auto" else []
+        words += ["--overwrite"] if overwrite else []
         raise InterruptedByUserError(
-            f"stopped and saved after {outcome.steps} steps; "
-            f"go on with: influ train --data {data} --out {run_dir} --resume"
+            f"stopped and saved after {outcome.steps} steps; go on with: {shlex.join(words)}"
         )
     emit(_registered(outcome, run_dir, overwrite), as_json)
 
@@ -261,11 +281,17 @@ def _words_again(
     from stylegan_cli.checkpoints import CONFIG_NAME
     from stylegan_cli.devices import resolve_threads
 
+    words = [*_words(data, content, name), "--device", device]
+    words += ["--threads", str(resolve_threads(None))]
+    return [*words, "--config", str(run_dir / CONFIG_NAME)]
+
+
+def _words(data: Path, content: Path | None, name: str | None) -> list[str]:
+    """The command with the pictures that it was given."""
     words = ["influ", "train", "--data", str(data)]
     words += ["--content", str(content)] if content else []
     words += ["--name", name] if name else []
-    words += ["--device", device, "--threads", str(resolve_threads(None))]
-    return [*words, "--config", str(run_dir / CONFIG_NAME)]
+    return words
 
 
 def _find(data: Path, content: Path | None, name: str | None) -> "TrainingData":
@@ -282,7 +308,11 @@ def _find(data: Path, content: Path | None, name: str | None) -> "TrainingData":
     if name is not None:
         pictures = replace(pictures, creators=(replace(pictures.creators[0], name=name),))
     for creator in pictures.creators:
-        check_name(creator.name)
+        try:
+            check_name(creator.name)
+        except UsageError as error:
+            remedy = "give the style one with --name" if name is None else "choose another"
+            raise UsageError(f"{error}; {remedy}") from None
     return pictures
 
 
@@ -354,7 +384,9 @@ def _plan(
 
 def _registered(outcome: "Outcome", run_dir: Path, overwrite: bool) -> dict[str, Any]:
     """Put each style into the user's folder; returns what to say of it."""
+    from stylegan_cli.backends import open_backend
     from stylegan_cli.checkpoints import BEST_NAME
+    from stylegan_cli.previews import write_preview
     from stylegan_cli.style_file import free_name, read_model, register, shipped_model
 
     result: dict[str, Any] = {"run": str(run_dir), "steps": outcome.steps}
@@ -369,10 +401,13 @@ def _registered(outcome: "Outcome", run_dir: Path, overwrite: bool) -> dict[str,
         result["next"] = f"influ stylize photo.jpg --model {model} --style {styles[0].name}"
         return result
     names = []
+    backend = open_backend(outcome.model.base)
     for style in styles:
         name = style.name if overwrite else free_name(style.name)
         if name != style.name:
             console.print(f"you have a style {style.name} already; this one is called {name}")
-        register(style.renamed(name), overwrite=overwrite)
+        path = register(style.renamed(name), overwrite=overwrite)
+        write_preview(outcome.model.base, style, backend, path)
+        say_hidden(name)
         names.append(name)
     return result | {"styles": names, "next": f"influ stylize photo.jpg --style {names[0]}"}

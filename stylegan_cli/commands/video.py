@@ -181,7 +181,7 @@ def video(
         if outcome.result is not None:
             about = "" if is_single else f"{outcome.job.source}: "
             for note in outcome.result.notes:
-                console.print(about + note, markup=False)
+                console.print(about + note)
             if outcome.result.shortfall is not None and not is_single:
                 say_error(f"{about}damaged, {outcome.result.shortfall} are kept")
             if not as_json:

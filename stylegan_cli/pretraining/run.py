@@ -220,7 +220,7 @@ def _lead(
     with Metrics(run_dir, COLUMNS, run.step) as metrics, stop_between_steps() as stop:
         batches = _batches(train, run)
         upcoming = next(batches)  # pictures are read now, which is no part of a step
-        started = time.monotonic()
+        started, first = time.monotonic(), run.step
         for batch in itertools.chain([upcoming], batches):
             values = run.run_step(batch)
             if not np.isfinite(values["loss"]):
@@ -228,7 +228,7 @@ def _lead(
                     f"the loss is not a number at step {run.step}; resume with a lower --lr-g"
                 )
             elapsed_s = time.monotonic() - started
-            if run.total_steps is None and run.step >= TIMED_STEPS:
+            if run.total_steps is None and run.step - first >= TIMED_STEPS:
                 run.total_steps = steps_for(config.time_limit_s, elapsed_s)
             last = run.step >= (run.total_steps or np.inf) or stop.requested
             run.team.tell(run.total_steps, last)

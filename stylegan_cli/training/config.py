@@ -21,7 +21,7 @@ _NOT_NEGATIVE = (
 )
 _POSITIVE = (
     *("time_limit_s", "batch", "lr_g", "lr_code", "lr_d"),
-    *("critic_channels", "z_dim", "validate_every"),
+    *("r1_every", "critic_channels", "z_dim", "validate_every"),
 )
 
 

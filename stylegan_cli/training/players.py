@@ -38,7 +38,6 @@ CRITIC_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
 CONTENT_STAGES = (2, 3)
 SMALL_FOLDER = 100  # pictures; below it the critic sees augmented ones
 NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in it
-WHOLE = 0.2  # of the learning rate of deltas, for a whole network
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
 FAR_TEXTURE = 0.2  # from a creator's; an instant style that is nearer is moved by smaller steps
 FREE_MOVE = 0.5  # root mean square, of the instant style's texture distance

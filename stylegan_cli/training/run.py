@@ -1,6 +1,7 @@
 """One run: the data, the players, their judges and the doctor, the best so far, its folder."""
 
 import dataclasses
+import hashlib
 import logging
 import shlex
 import time
@@ -120,7 +121,14 @@ class Run:
         # Read back: files keep half precision, and a resumed run must begin where this one did.
         self.start = read_model(run_dir / START_NAME)
         *self.styles, content_style = self.start.styles
+        began, now = [s.name for s in self.styles], [c.name for c in data.creators]
+        if began != now:
+            raise DataError(
+                f"the run in {run_dir} is of {', '.join(began)}, the pictures are of "
+                f"{', '.join(now)}; give it the pictures and the name that it began with"
+            )
         self.working_sizes = [_working_size(data, c.pictures, config) for c in data.creators]
+        self._pictures = _digest(data)
         self._read_pictures(data, on_progress)
         features, reporting = (load_features(x).to(self.place) for x in ("lite0", "lite1"))
         self.players = Refinement(
@@ -156,6 +164,10 @@ class Run:
 
     def _read_pictures(self, data: TrainingData, on_progress: Progress) -> None:
         largest = round(max(self.working_sizes) * self.config.scales[1])
+        sides = {"content": data.content} | {c.name: c.pictures for c in data.creators}
+        for name, paths in sides.items():
+            if len(paths) > MOST_PICTURES:
+                log.warning("%s: %d of %d pictures are read", name, MOST_PICTURES, len(paths))
         photos = data.content[:MOST_PICTURES]
         self.content = PictureSet(photos, largest, on_progress, _face_boxes)
         held = PictureSet(data.held_out_content[:JUDGED_PHOTOS], largest)
@@ -354,6 +366,7 @@ class Run:
         best = [dataclasses.asdict(item) for item in self.best]
         state = {
             **self.players.state_dict(),
+            "pictures": self._pictures,
             "best": best,
             "elapsed_s": self.elapsed_s,
             "doctor": self.doctor.state_dict(),
@@ -365,6 +378,8 @@ class Run:
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was saved."""
         self.players.load_state_dict(state)
+        if state["pictures"] != self._pictures:
+            log.warning("these are not the pictures that the run began with; it goes on with them")
         self.best = [Best(**item) for item in state["best"]]
         self.elapsed_s = state["elapsed_s"]
         self._chosen.clear()
@@ -409,6 +424,14 @@ class Run:
         base = _with_weights(self.start.base, best.tensors)
         self._chosen[index, best.step] = with_mode_of_residue(refined, base)
         return self._chosen[index, best.step]
+
+
+def _digest(data: TrainingData) -> str:
+    """Of the names and sizes of all pictures."""
+    sides = [data.content, data.held_out_content]
+    sides += [side for c in data.creators for side in (c.pictures, c.held_out)]
+    names = [[(path.name, path.stat().st_size) for path in side] for side in sides]
+    return hashlib.sha256(repr(names).encode()).hexdigest()
 
 
 def _held_out_pictures(creator: CreatorPictures, short_side: int) -> PictureSet:
