@@ -12,7 +12,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
+from small_training import measure_less
 from sudden_end import die_after_change
 
 from stylegan_cli.data import find_training_data
@@ -27,6 +29,7 @@ LONGEST_PAUSE_S = 0.06  # what a checkpoint takes to be written
 def main() -> None:
     folder, data, base, settings, threads, kills, seed = sys.argv[1:]
     config = TrainingConfig(**json.loads(settings), init=base)
+    measure_less(pytest.MonkeyPatch())  # as in the run that it is compared with
 
     def train() -> None:
         torch.set_num_threads(int(threads))

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from model_files import small_model
 from PIL import Image
+from small_training import measure_less
 from typer.testing import CliRunner
 
 from stylegan_cli.cli import build_app
@@ -51,6 +52,7 @@ def place(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
             pixels = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((96, 80)).save(tmp_path / name / f"{index}.png")
     (tmp_path / "small.toml").write_text(SMALL)
+    measure_less(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stylegan_cli.style_file.weights_dir", lambda: shipped.parent)
     return tmp_path

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 import torch
 from model_files import small_model
 from PIL import Image
+from small_training import measure_less
 from torch import Tensor
 
 from stylegan_cli.backends import open_backend
@@ -75,6 +76,13 @@ def _picture(rng: np.random.Generator, hatched: bool) -> np.ndarray:
         )
     noisy = pixels + rng.normal(0, 0.02, pixels.shape)
     return (noisy.clip(0, 1) * 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _measured_less() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        measure_less(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
