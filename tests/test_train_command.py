@@ -113,6 +113,9 @@ def test_what_a_stopped_run_says_goes_on_with_it(
     result = _influ(*words[1:], "--json")
     assert result.exit_code == 0, result.output
     assert _told(result)["styles"] == ["anna"]
+    assert "not the pictures" not in result.stderr
+    shutil.copy(place / "photos/0.png", place / "my faces/3.png")
+    assert "not the pictures" in " ".join(_influ(*words[1:]).stderr.split())
     other = _influ(*words[1:], "--name", "bertha")
     assert other.exit_code == 1
     assert "anna" in other.stderr

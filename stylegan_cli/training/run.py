@@ -378,7 +378,7 @@ class Run:
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was saved."""
         self.players.load_state_dict(state)
-        if state["pictures"] != self._pictures:
+        if state.get("pictures", self._pictures) != self._pictures:  # older ones don't tell
             log.warning("these are not the pictures that the run began with; it goes on with them")
         self.best = [Best(**item) for item in state["best"]]
         self.elapsed_s = state["elapsed_s"]
