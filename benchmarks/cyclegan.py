@@ -94,18 +94,19 @@ class PatchGan70(nn.Module):
 class CycleGan:
     """Both directions and both critics, and one step of their training."""
 
-    def __init__(self, build: Callable[[], nn.Module], seed: int) -> None:
+    def __init__(self, build: Callable[[], nn.Module], seed: int, device: str = "cpu") -> None:
+        self.place = torch.device(device)
         torch.manual_seed(seed)
         self.forth, self.back = build(), build()
         self.creator_critic, self.content_critic = PatchGan70(), PatchGan70()
         for network in (self.forth, self.back, self.creator_critic, self.content_critic):
             if isinstance(network, (ResNet9, PatchGan70)):
                 network.apply(_draw_weights)
-            network.to(memory_format=torch.channels_last)
+            network.to(self.place, memory_format=torch.channels_last)
         self.pools = [HistoryPool(HISTORY, seed), HistoryPool(HISTORY, seed + 1)]
         self.painters = _adam(self.forth, self.back)
         self.critics = _adam(self.creator_critic, self.content_critic)
-        self._bf16 = uses_bf16("auto", "cpu")
+        self._bf16 = uses_bf16("auto", self.place.type)
 
     def learn(self, content: Tensor, creator: Tensor, step: int) -> None:
         """One update of the generators, then one of the critics; each (1, 3, 256, 256)."""
@@ -128,7 +129,7 @@ class CycleGan:
         _update(self.critics, told)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self._bf16)
+        return torch.autocast(self.place.type, torch.bfloat16, enabled=self._bf16)
 
 
 def train_cyclegan(
@@ -137,12 +138,13 @@ def train_cyclegan(
     creator: Sequence[np.ndarray],
     shares: Iterable[float],
     seed: int,
+    device: str = "cpu",
 ) -> nn.Module:
-    """The generator from content to creator, after a step per share of the time (timed.TimeLimit).
+    """The generator from content to creator, after a step per share of the time (timed.Limit).
 
     content, creator: uint8 (H, W, 3), short side 256.
     """
-    run = CycleGan(build, seed)
+    run = CycleGan(build, seed, device)
     sides = [
         [resize_short_side(picture, LOADED) for picture in side] for side in (content, creator)
     ]
@@ -150,8 +152,8 @@ def train_cyclegan(
     for step, share in enumerate(shares):
         for optimizer in (run.painters, run.critics):
             set_rate(optimizer, RATE, share, DECAY_FROM)
-        run.learn(*(_crop(side, rng) for side in sides), step)
-    return run.forth.eval()
+        run.learn(*(_crop(side, rng).to(run.place) for side in sides), step)
+    return run.forth.cpu().eval()
 
 
 def painter_of(network: nn.Module) -> Paint:

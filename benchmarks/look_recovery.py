@@ -151,6 +151,8 @@ class Bench:
                 model=self.arguments.model if method.needs_model else None,
                 minutes=cell.minutes,
                 seed=cell.seed,
+                steps=self.arguments.steps,
+                device=self.arguments.device,
                 run=run / str(number) if len(shown) > 1 else run,
                 truth=LOOKS[cell.look] if method.told_truth else None,
             )
@@ -173,7 +175,10 @@ def measure(arguments):
     for look, group in itertools.groupby(cells, key=lambda cell: cell.look):
         truths = [LOOKS[look](photo) for photo in test]
         for cell in group:
-            figures, paint = judge(METHODS[cell.method], bench.tasks(cell), test, truths)
+            method = METHODS[cell.method]
+            figures, paint = judge(method, bench.tasks(cell), test, truths)
+            if method.trains:
+                figures |= trained_on(arguments)
             kind = "unseen" if look in UNSEEN_LOOKS else "known"
             append_record(arguments.results, asdict(cell) | {"kind": kind} | figures)
             print(line(cell, figures), flush=True)
@@ -314,6 +319,7 @@ def main():
     learning = argparse.ArgumentParser(add_help=False)
     learning.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="has the base")
     learning.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="trained models")
+    add_pace(learning)
     commands = parser.add_subparsers(required=True)
 
     command = commands.add_parser(
@@ -359,6 +365,22 @@ def run(arguments):
         arguments.run(arguments)
     except InfluError as error:
         sys.exit(f"{error}")
+
+
+def add_pace(command):
+    """How long and where to train, other than for minutes of this machine's processor."""
+    told = "of training, as many as fit into --minutes on the machine that these speak of"
+    command.add_argument("--steps", type=int, metavar="N", help=told)
+    command.add_argument("--device", default="cpu", metavar="NAME", help="to train on")
+
+
+def trained_on(arguments):
+    """Where a cell was trained, for the record; `steps` beside it say how far."""
+    if arguments.device == "cpu":
+        return {"trained_on": "cpu"}
+    import torch
+
+    return {"trained_on": torch.cuda.get_device_name(arguments.device)}
 
 
 def add_axes(command, methods, pictures):

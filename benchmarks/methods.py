@@ -21,7 +21,7 @@ from cyclegan import OurNetwork, ResNet9, load_network, painter_of, save_network
 from paired import Ceiling, train_ceiling, true_pairs
 from PIL import Image
 from splits import load
-from timed import TimeLimit
+from timed import Limit
 from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
@@ -74,8 +74,9 @@ class Task:
     """One creator to learn.
 
     pictures: the creator's. model: the file that holds the base. minutes, seed: for methods that
-    train; run: the folder that they leave their model in. truth: the look, for the ceiling alone.
-    notes: what a method has to say of its learning, for the record.
+    train; steps: how many, where minutes of this machine don't count; device: of theirs; run: the
+    folder that they leave their model in. truth: the look, for the ceiling alone. notes: what a
+    method has to say of its learning, for the record.
     """
 
     name: str
@@ -84,6 +85,8 @@ class Task:
     model: Path | None = None
     minutes: float = 0
     seed: int = 0
+    steps: int | None = None
+    device: str = "cpu"
     run: Path | None = None
     truth: Paint | None = None
     notes: dict[str, int] = field(default_factory=dict)
@@ -190,8 +193,8 @@ def paired(task: Task) -> Paint:
     styled = Files(pairs.unmirrored_truths)
     style = make_style(task.name, styled.paths, base, backend, content=task.content.paths)
     network = Ceiling(base.generator).start_at(base, style)
-    limit = TimeLimit(task.minutes)
-    train_ceiling(network, pairs, limit, task.seed)
+    limit = Limit(task.minutes, task.steps)
+    train_ceiling(network, pairs, limit, task.seed, task.device)
     task.notes["steps"] = limit.steps
     save_network(network, task.run / NETWORK_NAME)
     return painter_of(network)
@@ -200,9 +203,11 @@ def paired(task: Task) -> Paint:
 def _refine(task: Task, init: str) -> Paint:
     creator = CreatorPictures(task.name, *hold_out(task.pictures))
     data = TrainingData(*hold_out(task.content.paths), (creator,))
-    config = TrainingConfig(init=init, time_limit_s=60 * task.minutes, seed=task.seed)
+    config = TrainingConfig(
+        init=init, steps=task.steps, time_limit_s=60 * task.minutes, seed=task.seed
+    )
     clear_run(task.run)
-    outcome = refine(open_run(task.run, data, config))
+    outcome = refine(open_run(task.run, data, config, device=task.device))
     if outcome.stopped:
         raise KeyboardInterrupt
     (style,) = outcome.model.styles
@@ -222,8 +227,9 @@ def _painter(model: Model) -> Paint:
 
 
 def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> Paint:
-    limit = TimeLimit(task.minutes)
-    network = train_cyclegan(build, task.content.photos, task.images, limit, task.seed)
+    limit = Limit(task.minutes, task.steps)
+    sides = task.content.photos, task.images
+    network = train_cyclegan(build, *sides, limit, task.seed, task.device)
     task.notes["steps"] = limit.steps
     save_network(network, task.run / NETWORK_NAME)
     return painter_of(network)

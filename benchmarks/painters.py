@@ -21,7 +21,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from look_recovery import MODEL, ROOT, at_most, may_be_shown, run, write_sheet
+from look_recovery import (
+    MODEL,
+    ROOT,
+    add_pace,
+    at_most,
+    may_be_shown,
+    run,
+    trained_on,
+    write_sheet,
+)
 from methods import METHODS, Content, Task, opened
 from records import append_record, read_records
 from splits import content_hash, painter_split, split
@@ -108,6 +117,8 @@ class Bench:
             model=self.arguments.model if METHODS[cell.method].needs_model else None,
             minutes=cell.minutes,
             seed=cell.seed,
+            steps=self.arguments.steps,
+            device=self.arguments.device,
             run=self.arguments.runs / cell.run_name,
         )
 
@@ -137,6 +148,8 @@ def measure(arguments):
                 results = [mixed(*pair, at.strength) for pair in pairs]
                 figures = scale.place(Seen(results)) | kept(results, bench.photos)
                 figures |= {"seconds_to_learn": seconds, **task.notes}
+                if METHODS[cell.method].trains:
+                    figures |= trained_on(arguments)
                 append_record(arguments.results, asdict(at) | figures)
                 print(line(at, figures), flush=True)
 
@@ -305,6 +318,7 @@ def main():
     axes.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     axes.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="has the base")
     axes.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="trained models")
+    add_pace(axes)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("measure", parents=[results, axes], help=measure.__doc__)
     command.add_argument("--again", action="store_true", help="also what the results have already")

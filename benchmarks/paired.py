@@ -83,18 +83,21 @@ def true_pairs(photos: Sequence[np.ndarray], look: Look) -> Pairs:
     return Pairs(both, [look(photo) for photo in both])
 
 
-def train_ceiling(network: Ceiling, pairs: Pairs, shares: Iterable[float], seed: int) -> Ceiling:
-    """`network` after a step per share of the time (timed.TimeLimit), its weights averaged."""
-    network.to(memory_format=torch.channels_last)
+def train_ceiling(
+    network: Ceiling, pairs: Pairs, shares: Iterable[float], seed: int, device: str = "cpu"
+) -> Ceiling:
+    """`network` after a step per share of the time (timed.Limit), its weights averaged."""
+    place = torch.device(device)
+    network.to(place, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.99))
     ema = Ema(network, EMA)
     rng = np.random.default_rng(seed)
-    fast = uses_bf16("auto", "cpu")
+    fast = uses_bf16("auto", place.type)
     for step, share in enumerate(shares):
         set_rate(optimizer, RATE, share, DECAY_FROM)
-        photos, truths = pairs.crops(rng)
+        photos, truths = (side.to(place) for side in pairs.crops(rng))
         # Half the precision for half the time: what is fine is learned while the rate falls.
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast and share < DECAY_FROM):
+        with torch.autocast(place.type, torch.bfloat16, enabled=fast and share < DECAY_FROM):
             result = network(photos)
         loss = functional.l1_loss(result.float(), truths)
         optimizer.zero_grad(set_to_none=True)
@@ -102,4 +105,4 @@ def train_ceiling(network: Ceiling, pairs: Pairs, shares: Iterable[float], seed:
         optimizer.step()
         ema.update(step)
     network.load_state_dict(network.state_dict() | ema.state_dict())
-    return network.eval()
+    return network.cpu().eval()

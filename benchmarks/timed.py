@@ -1,4 +1,4 @@
-"""Training for a given time: how much of it is over, and the learning rate that follows from it."""
+"""Training for a given time or number of steps: how much is over, and what rate follows."""
 
 import time
 from collections.abc import Iterator
@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from torch.optim import Optimizer
 
 
-class TimeLimit:
-    """Iterates over the share of the time that is over, before each step; at least one step.
+class Limit:
+    """Iterates over the share that is over, before each step; at least one step.
 
-    steps: how many have been begun.
+    minutes: of wall time. planned: the number of steps instead, where not None. steps: how many
+    have been begun.
     """
 
-    def __init__(self, minutes: float) -> None:
-        self.minutes, self.steps = minutes, 0
+    def __init__(self, minutes: float, planned: int | None = None) -> None:
+        self.minutes, self.planned, self.steps = minutes, planned, 0
 
     def __iter__(self) -> Iterator[float]:
         started = time.perf_counter()
@@ -21,7 +22,10 @@ class TimeLimit:
         while share < 1:
             self.steps += 1
             yield share
-            share = (time.perf_counter() - started) / (60 * self.minutes)
+            if self.planned is None:
+                share = (time.perf_counter() - started) / (60 * self.minutes)
+            else:
+                share = self.steps / self.planned
 
 
 def set_rate(optimizer: Optimizer, base: float, share: float, decay_from: float) -> None:

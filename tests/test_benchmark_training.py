@@ -103,9 +103,15 @@ def test_the_rate_falls_to_nothing_by_the_end_of_the_time() -> None:
         timed.set_rate(optimizer, 2e-4, share, decay_from=0.5)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([2e-4, 2e-4, 1e-4, 0])
-    limit = timed.TimeLimit(minutes=1e-3)
+    limit = timed.Limit(minutes=1e-3)
     shares = list(limit)
     assert limit.steps == len(shares)
     assert shares[0] == 0
     assert shares == sorted(shares)
     assert shares[-1] < 1
+
+
+def test_a_number_of_steps_is_kept_whatever_the_time() -> None:
+    limit = timed.Limit(minutes=1e-9, planned=4)
+    assert list(limit) == [0, 0.25, 0.5, 0.75]
+    assert limit.steps == 4

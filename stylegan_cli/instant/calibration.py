@@ -47,26 +47,28 @@ class Colours:
     residue: np.ndarray
 
 
-def calibrate(colours: Colours, creator: LookSet) -> np.ndarray:
+def calibrate(colours: Colours, creator: LookSet, *, wholly: bool = False) -> np.ndarray:
     """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
 
     Shrunk toward doing nothing where there is little to trust. The less a look draws, the more of
     what it does to colours is the closed form's: with many pictures that is nearer the truth.
+    wholly: all of it is.
     """
     results = np.clip(colours.toned + colours.residue, 0, 1)
-    moved_by = _colour_transfer(results, creator)
+    moved_by = colour_transfer(results, creator)
     shift = apply_table(results, moved_by) - results
     moved = float(np.sqrt(np.mean(shift**2)))
     enough = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** TRUST_GROWTH)
     energy = float(np.sqrt(np.mean(colours.residue**2)))
     drawn = 1 / (1 + (energy / TRUSTED_RESIDUE) ** DRAWN_GROWTH)
-    trust = enough * drawn / (1 + (moved / TRUSTED_SHIFT) ** 2)
+    trust = 1.0 if wholly else enough * drawn / (1 + (moved / TRUSTED_SHIFT) ** 2)
     nodes = lattice(CALIBRATION_POINTS)
     shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
     calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
-    closed_form = apply_table(colours.photo, _colour_transfer(colours.photo, creator))
-    share = trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
+    carry = mean_transfer if wholly else colour_transfer
+    closed_form = apply_table(colours.photo, carry(colours.photo, creator))
+    share = 1.0 if wholly else trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
     found = colours.toned + trust * shift
     wanted = found + share * (closed_form - colours.residue - found)
     for _ in range(TWICINGS):
@@ -95,7 +97,7 @@ def residue_of(colours: np.ndarray, painted: Sequence[Painted]) -> np.ndarray:
     return found
 
 
-def _colour_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
+def colour_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
     """A table that carries unit colours (N, 3) to the distribution of the creator's.
 
     The linear map, or a table of the whole distribution where that is closer on pictures kept
@@ -112,6 +114,18 @@ def _colour_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
 
     closest = min(_linear_table, _whole_table, key=missed)
     return closest(source, creator.colours)
+
+
+def mean_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
+    """A table halfway between the two of `colour_transfer`, for looks that no table can follow.
+
+    A distribution met by table may be met the wrong way round, which a linear map errs on the
+    other side of: the mean of two guesses is seldom further off than the better one.
+    """
+    whole = _whole_table(source, creator.colours)
+    linear = apply_table(lattice(CALIBRATION_POINTS), _linear_table(source, creator.colours))
+    mean: np.ndarray = (whole + np.clip(linear, 0, 1).reshape(whole.shape)) / 2
+    return mean
 
 
 def _linear_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import Backend, Painter
+from stylegan_cli.backends import Backend
 from stylegan_cli.colour import linear_map, sample_colours
 from stylegan_cli.instant.calibration import (
     FEWEST_FOR_CALIBRATION,
@@ -14,17 +14,17 @@ from stylegan_cli.instant.calibration import (
     residue_of,
 )
 from stylegan_cli.instant.choosing import choose_rendering
+from stylegan_cli.instant.hearing import Listener, settle_code
 from stylegan_cli.instant.painting import paint_photos
 from stylegan_cli.instant.reading import (
     SET_COLOURS,
-    LookSet,
-    code_of,
     evenly_from,
     read_all,
     read_set,
     some_tiles,
     starter_photos,
 )
+from stylegan_cli.instant.strangeness import closed_form_is_nearer
 from stylegan_cli.instant.variety import VARIETY_RANK, variety_of
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.networks.folding import apply_colour, fold_style
@@ -33,9 +33,7 @@ from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.style_file import Base, Style, StyleInfo
 
 CALIBRATION_PICTURES = 24
-HEARING_SHARE = 0.5  # of the difference between a look and what is heard of its results
 HEARD_TILES = 128
-HEARD_TWICE = 20  # pictures from which a second hearing gains more than it costs
 
 
 def make_style(
@@ -70,17 +68,21 @@ def make_style(
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
     tiles = some_tiles(photos, HEARD_TILES)
-    code = _settle_code(creator, before, backend, tiles, lambda code: backend.painter(fold(code)))
+    listener = Listener(creator, before, backend, tiles)
+    code = settle_code(listener, lambda code: backend.painter(fold(code)))
     mode, size = choose_rendering(lambda side: backend.painter(fold(code, side)))
     calibration = None
     if creator.count >= FEWEST_FOR_CALIBRATION:
         folded = fold(code)
-        shown = evenly_from(photos, CALIBRATION_PICTURES)
-        painted = paint_photos(backend.painter(folded), shown)
+        painter = backend.painter(folded)
+        wholly = closed_form_is_nearer(base, creator, before, backend, painter, tiles)
+        if wholly:  # what the network would draw is of another kind
+            mode = "colour"
+        painted = paint_photos(painter, evenly_from(photos, CALIBRATION_PICTURES))
         # Without a residue the per-pixel part is all, and every content colour can be asked.
         residue = np.zeros_like(before) if mode == "colour" else residue_of(before, painted)
         colours = Colours(before, apply_colour(folded, before), residue)
-        calibration = calibrate(colours, creator)
+        calibration = calibrate(colours, creator, wholly=wholly)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -98,31 +100,3 @@ def make_style(
         calibration=calibration,
         spread=variety_of(base, backend, creator, before, variety),
     )
-
-
-def _settle_code(
-    creator: LookSet,
-    before: np.ndarray,
-    backend: Backend,
-    tiles: np.ndarray,
-    painter_of: Callable[[np.ndarray], Painter],
-) -> np.ndarray:
-    """The code of a set, moved by what is heard of its own results: half of what they lack.
-
-    What is read is shrunk towards the average look, as every estimate is, and so would be what is
-    painted. before: (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1], few
-    of each photo: what tells their content from others' would be taken for the look.
-    """
-    code = wanted = code_of(
-        backend, creator.moments.mean(0), creator.colours, before, creator.count
-    )
-    for _ in range(2 if creator.count >= HEARD_TWICE else 1):
-        painter = painter_of(code)
-        results = np.concatenate([np.clip(sum(painter(tile[None])), -1, 1) for tile in tiles])
-        colours = results.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5
-        some = colours[:: max(1, len(colours) // SET_COLOURS)]
-        heard = backend.moments(results).mean(0)
-        code = code + HEARING_SHARE * (
-            wanted - code_of(backend, heard, some, before, creator.count)
-        )
-    return code

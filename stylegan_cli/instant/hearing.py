@@ -1,0 +1,66 @@
+"""A code moved by what is heard of its own results, as far as they come nearer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stylegan_cli.backends import Backend, Painter
+from stylegan_cli.instant.reading import SET_COLOURS, LookSet, code_of
+
+HEARING_SHARE = 0.5  # of the difference between a look and what is heard of its results
+HEARD_TWICE = 20  # pictures from which a second hearing gains more than it costs
+CHECKED = 4  # every so many tiles say whether a step was one
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Reads a look's own results as a creator's pictures are read.
+
+    before: (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1], few of each
+    photo: what tells their content from others' would be taken for the look.
+    """
+
+    creator: LookSet
+    before: np.ndarray
+    backend: Backend
+    tiles: np.ndarray
+
+    def code(self, moments: np.ndarray, colours: np.ndarray) -> np.ndarray:
+        """The code (code_dim,) of moments (moments_dim,) and unit colours (N, 3)."""
+        return code_of(self.backend, moments, colours, self.before, self.creator.count)
+
+    def paint(self, painter: Painter, every: int = 1) -> np.ndarray:
+        """Every so-manieth tile as `painter` paints it, (N, 3, H, W) in [-1, 1]."""
+        tiles = self.tiles[::every]
+        return np.concatenate([np.clip(sum(painter(tile[None])), -1, 1) for tile in tiles])
+
+    def hear(self, results: np.ndarray) -> np.ndarray:
+        """The code (code_dim,) of painted tiles."""
+        colours = results.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5
+        some = colours[:: max(1, len(colours) // SET_COLOURS)]
+        return self.code(self.backend.moments(results).mean(0), some)
+
+
+def settle_code(listener: Listener, painter_of: Callable[[np.ndarray], Painter]) -> np.ndarray:
+    """The code of the listener's set, moved by half of what its results lack.
+
+    What is read is shrunk towards the average look, as every estimate is, and so would be what is
+    painted. A step that leaves them lacking more is not taken: what draws more in one place may
+    turn the whole look inside out.
+    """
+    creator = listener.creator
+    code = wanted = listener.code(creator.moments.mean(0), creator.colours)
+
+    def lack(results: np.ndarray) -> np.ndarray:
+        missing: np.ndarray = wanted - listener.hear(results)
+        return missing
+
+    for _ in range(2 if creator.count >= HEARD_TWICE else 1):
+        results = listener.paint(painter_of(code))
+        nearer = code + HEARING_SHARE * lack(results)
+        left = lack(listener.paint(painter_of(nearer), CHECKED))
+        if np.linalg.norm(left) >= np.linalg.norm(lack(results[::CHECKED])):
+            break
+        code = nearer
+    return code
