@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from looks import LOOKS, UNSEEN_LOOKS
-from methods import METHODS, Content, Files, Task, opened, save_pictures
+from methods import METHODS, Content, Files, Task, learn, opened, save_pictures
 from PIL import Image
 from records import append_record, read_records
 from reporting import MEASURES, draw_plots, tables
@@ -176,7 +176,8 @@ def measure(arguments):
         truths = [LOOKS[look](photo) for photo in test]
         for cell in group:
             method = METHODS[cell.method]
-            figures, paint = judge(method, bench.tasks(cell), test, truths)
+            tasks = bench.tasks(cell)
+            figures, paint = judge(method, tasks, test, truths, reopen=arguments.reopen)
             if method.trains:
                 figures |= trained_on(arguments)
             kind = "unseen" if look in UNSEEN_LOOKS else "known"
@@ -188,13 +189,13 @@ def measure(arguments):
                 write_sheet(arguments.sheets / f"{cell.run_name}.png", rows)
 
 
-def judge(method, tasks, test, truths):
+def judge(method, tasks, test, truths, *, reopen=False):
     """Mean figures over tasks and test photos, and the last task's paint function."""
     rows, seconds = [], []
     stride = 1 if len(tasks) == 1 else SINGLES_STRIDE
     for number, task in enumerate(tasks):
         start = time.perf_counter()
-        paint = method.learn(task)
+        paint = learn(method, task, reopen=reopen)
         seconds.append(time.perf_counter() - start)
         for photo, truth in list(zip(test, truths, strict=True))[number % stride :: stride]:
             rows.append(figures_of(paint(photo), photo, truth))
@@ -241,7 +242,7 @@ def crops(arguments):
         columns = {"photo": photos, "truth": [LOOKS[look](photo) for photo in photos]}
         for cell in group:
             method, task = METHODS[cell.method], bench.tasks(cell)[0]
-            paint = method.reopen(task) or method.learn(task)
+            paint = learn(method, task, reopen=True)
             columns[title(cell)] = [to_bytes(paint(photo)) for photo in photos]
         places = [face_window(photo, arguments.crop) for photo in photos]
         rows = [[column[k][place] for column in columns.values()] for k, place in enumerate(places)]
@@ -328,6 +329,7 @@ def main():
     add_axes(command, ["nothing", "linear", "table"], [200])
     command.add_argument("--sheets", type=Path, metavar="DIR", help="write pictures to look at")
     command.add_argument("--again", action="store_true", help="also what the results have already")
+    command.add_argument("--reopen", action="store_true", help="take what --runs has already")
     command.add_argument("--dry-run", action="store_true", help="only name the cells")
     command.set_defaults(run=measure)
 

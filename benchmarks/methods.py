@@ -126,6 +126,12 @@ class Method:
         return not self.package or importlib.util.find_spec(self.package) is not None
 
 
+def learn(method: Method, task: Task, *, reopen: bool = False) -> Paint:
+    """Learn a task; with `reopen`, take what is in its run folder instead, where there is one."""
+    paint = method.reopen(task) if reopen else None
+    return paint or method.learn(task)
+
+
 def nothing(task: Task) -> Paint:
     """The photo as it is."""
     return lambda photo: photo
@@ -219,7 +225,11 @@ def _refine(task: Task, init: str) -> Paint:
 
 def _reopen_style(task: Task) -> Paint | None:
     path = task.run / MODEL_NAME
-    return _painter(read_model(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    model = read_model(path)
+    task.notes["kept_steps"] = model.styles[0].info.metrics.get("steps", 0)
+    return _painter(model)
 
 
 def _painter(model: Model) -> Paint:

@@ -31,7 +31,7 @@ from look_recovery import (
     trained_on,
     write_sheet,
 )
-from methods import METHODS, Content, Task, opened
+from methods import METHODS, Content, Task, learn, opened
 from records import append_record, read_records
 from splits import content_hash, painter_split, split
 
@@ -140,7 +140,7 @@ def measure(arguments):
         for cell in group:
             start = time.perf_counter()
             task = bench.task(cell)
-            paint = METHODS[cell.method].learn(task)
+            paint = learn(METHODS[cell.method], task, reopen=arguments.reopen)
             seconds = round(time.perf_counter() - start, 2)
             styled = [unit(paint(photo)) for photo in bench.photos]
             for at in sorted(at_every_strength(cell) - done, key=lambda c: c.strength):
@@ -231,7 +231,7 @@ def sheets(arguments):
         columns = {"photo": photos}
         for cell in group:
             method, task = METHODS[cell.method], bench.task(cell)
-            paint = method.reopen(task) or method.learn(task)
+            paint = learn(method, task, reopen=True)
             title = cell.method + (f", {cell.minutes:g} min" if cell.minutes else "")
             columns[title] = [paint(photo) for photo in photos]
         path = arguments.out / f"{painter}.png"
@@ -322,6 +322,7 @@ def main():
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("measure", parents=[results, axes], help=measure.__doc__)
     command.add_argument("--again", action="store_true", help="also what the results have already")
+    command.add_argument("--reopen", action="store_true", help="take what --runs has already")
     command.set_defaults(run=measure)
     command = commands.add_parser("table", parents=[results], help=show_table.__doc__)
     command.set_defaults(run=show_table)
