@@ -30,11 +30,20 @@ FEWEST_HELD_OUT = 5  # fewer judge badly, where the folder can spare them
 
 @dataclass(frozen=True, slots=True)
 class CreatorPictures:
-    """One creator: what is learned from, and what only judges."""
+    """One creator: what steps learn from, and what only judges.
+
+    set_apart: the user has chosen what judges, so that nothing else may read it.
+    """
 
     name: str
     pictures: tuple[Path, ...]
     held_out: tuple[Path, ...]
+    set_apart: bool = False
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """What an instant style is read from: all pictures that are not set apart."""
+        return self.pictures if self.set_apart else tuple(sorted({*self.pictures, *self.held_out}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,9 @@ def find_training_data(
         raise DataError(f"{folder} has no photos to repaint; name a folder of some with --content")
     photos, judges = hold_out(own_content, own_held_out)
     creators = tuple(
-        CreatorPictures(name, *hold_out(pictures, held_out.get(name, ())))
+        CreatorPictures(
+            name, *hold_out(pictures, held_out.get(name, ())), set_apart=bool(held_out.get(name))
+        )
         for name, pictures in sides.items()
     )
     return TrainingData(photos, judges, creators)

@@ -44,6 +44,7 @@ def test_a_flat_folder_is_one_creator_named_after_it(folder: Folder) -> None:
     (creator,) = data.creators
     assert creator.name == "faces"
     assert (len(creator.pictures), len(creator.held_out)) == (9, 3)
+    assert creator.readable == tuple(sorted(creator.pictures + creator.held_out))
     assert {path.parent.name for path in data.content} == {"starter"}
 
 
@@ -55,6 +56,7 @@ def test_what_prep_writes_keeps_its_split(folder: Folder, tmp_path: Path) -> Non
     assert [creator.name for creator in data.creators] == ["anna", "ben"]
     assert [len(creator.pictures) for creator in data.creators] == [4, 3]
     assert {len(creator.held_out) for creator in data.creators} == {2}
+    assert all(creator.readable == creator.pictures for creator in data.creators)
     assert len(data.content) == 5
     assert {path.parent.parent.name for path in data.held_out_content} == {"val"}
 

@@ -16,7 +16,7 @@ from stylegan_cli.style_file import Base, Model, Style, read_model, shipped_mode
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.players import Look
 
-MOST_CONTENT = 200  # photos that the closed forms are measured on
+MOST_CONTENT = 400  # photos that the closed forms are measured on
 _LAST_LAYERS = ("colour.leave.", "residue.leave.")
 
 
@@ -27,12 +27,13 @@ def make_start(
 ) -> Model:
     """The base that `config.init` names, with an instant style per creator and one of the content.
 
-    Only what is learned from is read, never what is held out.
+    Instant styles are those that `styles add` would make, so that a refined one is compared with
+    what the user would have without it; what was set apart to judge is not read.
     """
     base = _chosen_base(config)
     backend = open_backend(base)
     content = data.content[:MOST_CONTENT]
-    folders = [(creator.name, creator.pictures) for creator in data.creators]
+    folders = [(creator.name, creator.readable) for creator in data.creators]
     folders.append((CONTENT_NAME, content))
     styles = [
         make_style(
