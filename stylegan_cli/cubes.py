@@ -85,7 +85,7 @@ def measure_left_out(
             on_progress(done, len(paths))
         photo = read_rgb(path, SHORT_SIDE)
         before, whole = to_unit(photo), to_unit(stylizer.paint(photo))
-        colours = look_up(photo, stylizer.table)
+        colours = look_up(photo, stylizer.colours)
         lost += float(np.square(whole - colours).mean())
         changed += float(np.square(whole - before).mean())
     if on_progress is not None:

@@ -6,29 +6,31 @@ and grain to full size; what the maps can't say, lines of the look's own, is enl
 A picture no larger than its working copy is painted as it is, in tiles that do not show.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFilter
 
 from stylegan_cli.backends import Painter
 from stylegan_cli.colour import apply_table, lattice
+from stylegan_cli.colour_table import ColourTable
 from stylegan_cli.networks.architecture import STRIDE
 from stylegan_cli.networks.folding import apply_colour
 from stylegan_cli.pictures import from_unit, to_unit
 
 TABLE_SIZE = 33  # points per channel
-FINE_TABLE_SIZE = 65  # the most that Pillow looks up
+FINE_TABLE_SIZE = 65
 BORDER = 16  # px mirrored around a picture, so that its edge is painted like its middle
 TILE = 1024  # px of a side painted at a time, a multiple of STRIDE
 SMALLEST_TILE = 128  # px; what does not fit into memory at this size never will
 MOST_WORKING_PIXELS = 4_000_000
 GUIDE_SHARE = 1 / 48  # of the working short side: radius of the local affine maps
 GUIDE_NOISE = 1e-4  # variance, unit colours: what counts as flat
-STRIP_PIXELS = 1 << 16  # full-size pixels a thread has in hand: a strip stays in its cache
+HALVED_ROWS = 32
+STRIP_PIXELS = 1 << 17  # full-size pixels a thread has in hand: a strip stays in its cache
+NARROWEST_STRIP = 64  # px; shorter rows are slow to come by
 
 Pixels = np.ndarray
 Size = tuple[int, int]
@@ -61,12 +63,15 @@ def bake_table(
     return table if np.mean(error <= 1 / 255) >= 0.99 else bake(FINE_TABLE_SIZE)
 
 
-def look_up(pixels: Pixels, table: np.ndarray) -> np.ndarray:
+def look_up(pixels: Pixels, table: np.ndarray | ColourTable) -> np.ndarray:
     """`table` applied to pixels (H, W, 3) of any depth. Returns unit float32 (H, W, 3).
 
-    8-bit pixels go through Pillow's trilinear look-up, which answers in 8 bits.
+    8-bit pixels are answered in 8 bits.
     """
-    return to_unit(_table_filter(table, pixels.dtype)(pixels))
+    colours = table if isinstance(table, ColourTable) else ColourTable(table)
+    if pixels.dtype == np.uint8:
+        return to_unit(colours(pixels))
+    return apply_table(to_unit(pixels).reshape(-1, 3), colours.unit).reshape(pixels.shape)
 
 
 def working_size(size: Size, short_side: int) -> Size:
@@ -89,10 +94,29 @@ def bring_down(pixels: Pixels, size: Size) -> np.ndarray:
     """
     if pixels.shape[:2] == size:
         return to_unit(pixels)
-    # The last step is taken in float: 8 bits would round away what the local maps go by.
-    between = [min(own, 3 * wanted) for own, wanted in zip(pixels.shape, size, strict=False)]
-    reduced = cv2.resize(pixels, between[::-1], interpolation=cv2.INTER_AREA)
-    return cv2.resize(to_unit(reduced), size[::-1], interpolation=cv2.INTER_AREA)
+    reduced = cv2.resize(_halved(pixels, size), size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(reduced / np.float32(_white(pixels.dtype)))
+
+
+def _halved(array: np.ndarray, size: Size) -> np.ndarray:
+    """By halves down to three times `size` at most, which is the quickest way; float32.
+
+    Not in 8 bits: they would round away what the local maps go by.
+    """
+    while min(own / wanted for own, wanted in zip(array.shape, size, strict=False)) >= 3:
+        array = _half(array)
+    return np.asarray(array, np.float32)
+
+
+def _half(array: np.ndarray) -> np.ndarray:
+    """(2 H, 2 W) or an odd pixel less of each to (H, W), float32."""
+    height, width = array.shape[:2]
+    half = np.empty((-(-height // 2), -(-width // 2), *array.shape[2:]), np.float32)
+    # A strip at a time, which stays in the cache; an odd picture can't be cut in such strips.
+    for rows in _pieces(height, height if height % 2 else HALVED_ROWS):
+        strip, out = array[rows].astype(np.float32), half[rows.start // 2 : -(-rows.stop // 2)]
+        cv2.resize(strip, out.shape[1::-1], out, interpolation=cv2.INTER_AREA)
+    return half
 
 
 def run_painter(painter: Painter, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,65 +189,89 @@ def _pieces(stop: int, length: int, start: int = 0, *, halved: bool = False) -> 
 class ResidueMaps:
     """A residue as local affine maps of the picture x: sum over i of x[i] * slope[i], and level.
 
-    slope: (3, 3, h, w). level: (3, h, w). At the working size they give the residue itself.
+    slope: (3, 3, h, w), from each channel of the picture to each of the residue.
+    level: (3, h', w'). Each covers the whole picture.
     """
 
     slope: np.ndarray
     level: np.ndarray
 
-    def enlarged(self, unit: np.ndarray, rows: slice, height: int) -> list[np.ndarray]:
-        """The residue of `rows` of a picture `height` px high, a plane per channel.
+    def widened(self, width: int, scale: float = 1.0) -> "ResidueMaps":
+        """The same, `width` px wide; for pictures whose white is `scale`."""
+        slope = [_widened(planes, width, cv2.INTER_LINEAR) for planes in self.slope]
+        level = _widened(self.level * np.float32(scale), width, cv2.INTER_CUBIC)
+        return ResidueMaps(np.stack(slope), level)
 
-        unit: those rows of the picture, (rows, W, 3).
+    def residue(
+        self, picture: Sequence[np.ndarray], columns: slice, room: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The residue in some columns of a picture, (3, H, columns).
+
+        picture: those columns of the picture, red, green and blue, (H, columns) float32 each. The
+            maps are as wide as the whole picture, and `scale` is its white (widened).
+        room: (4, H, columns) float32, overwritten; the result lies in it.
         """
-        planes = cv2.split(unit)
-        size = unit.shape[:2]
-        added = []
-        for channel in range(3):
-            total = _stretched(self.level[channel], rows, height, size, _cubic)
-            for plane, slope in zip(planes, self.slope[:, channel], strict=True):
-                total += plane * _stretched(slope, rows, height, size, _linear)
-            added.append(total)
-        return added
+        height, width = picture[0].shape
+        room = np.empty((4, height, width), np.float32) if room is None else room
+
+        def stretch(plane: np.ndarray, out: np.ndarray, interpolation: int) -> None:
+            # Across it stays as it is, so that these columns get what they get in the whole.
+            cv2.resize(plane[:, columns], (width, height), out, interpolation=interpolation)
+
+        for channel, total in enumerate(room[:3]):
+            stretch(self.level[channel], total, cv2.INTER_CUBIC)
+            for plane, slope in zip(picture, self.slope[:, channel], strict=True):
+                stretch(slope, room[3], cv2.INTER_LINEAR)
+                cv2.accumulateProduct(plane, room[3], total)
+        return room[:3]
 
 
 def fit_residue(working: np.ndarray, residue: np.ndarray, *, exact: bool = True) -> ResidueMaps:
     """Local affine maps from the working picture to its residue, both (h, w, 3) unit float32.
 
     The guided filter with a colour guide (He, Sun & Tang 2013, eq. 14-15), maps averaged over the
-    window.
+    window. They are that smooth that one value per radius says all (He & Sun 2015).
     exact: all that the slopes leave of the residue goes into the level; otherwise only what
     follows the picture is kept.
     """
-    radius = max(2, round(min(working.shape[:2]) * GUIDE_SHARE))
+    height, width = working.shape[:2]
+    radius = max(2, round(min(height, width) * GUIDE_SHARE))
+    size = max(1, height // radius), max(1, width // radius)
+
+    def smooth(plane: np.ndarray) -> np.ndarray:
+        return cv2.blur(plane, (3, 3), borderType=cv2.BORDER_REFLECT).reshape(plane.shape)
 
     def mean(plane: np.ndarray) -> np.ndarray:
-        window = (2 * radius + 1, 2 * radius + 1)
-        return cv2.blur(plane, window, borderType=cv2.BORDER_REFLECT).reshape(plane.shape)
+        coarse = cv2.resize(_halved(plane, size), size[::-1], interpolation=cv2.INTER_AREA)
+        return smooth(coarse.reshape(size))
 
-    x, r = (np.ascontiguousarray(a.transpose(2, 0, 1)) for a in (working, residue))
+    x, r = cv2.split(working), cv2.split(residue)
     mean_x, mean_r = [mean(plane) for plane in x], [mean(plane) for plane in r]
     covariance = {}
     for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)):
         entry = mean(x[i] * x[j]) - mean_x[i] * mean_x[j]
         covariance[i, j] = covariance[j, i] = entry + GUIDE_NOISE if i == j else entry
     inverse = _inverse(covariance)
-    slope, level = np.empty((3, *x.shape), np.float32), np.empty_like(x)
+    slope, level = np.empty((3, 3, *mean_x[0].shape), np.float32), []
     for c in range(3):
         cross = [mean(x[i] * r[c]) - mean_x[i] * mean_r[c] for i in range(3)]
         local = [sum(inverse[i, j] * cross[j] for j in range(3)) for i in range(3)]
+        offset = mean_r[c] - sum(mean_x[i] * local[i] for i in range(3))
         for i in range(3):
-            slope[i, c] = mean(local[i])
-        rest = [r[c], *(-x[i] * slope[i, c] for i in range(3))]
-        offset = [mean_r[c], *(-mean_x[i] * local[i] for i in range(3))]
-        level[c] = sum(rest) if exact else mean(sum(offset))
-    return ResidueMaps(slope, level)
+            slope[i, c] = smooth(local[i])
+        level.append(smooth(offset))
+    if not exact:
+        return ResidueMaps(slope, np.array(level))
+    followed = ResidueMaps(slope, np.zeros((3, 1, 1), np.float32)).widened(width)
+    return ResidueMaps(slope, np.array(r) - followed.residue(x, slice(0, width)))
 
 
 def enlarge_residue(maps: ResidueMaps, pixels: Pixels) -> np.ndarray:
     """The residue of a whole picture (H, W, 3) of any depth; float32, unit scale."""
-    height = len(pixels)
-    return np.stack(maps.enlarged(to_unit(pixels), slice(0, height), height), axis=-1)
+    width = pixels.shape[1]
+    planes = cv2.split(to_unit(pixels))
+    added = maps.widened(width).residue(planes, slice(0, width))
+    return np.ascontiguousarray(added.transpose(1, 2, 0))
 
 
 def _inverse(matrix: Mapping[Size, np.ndarray]) -> dict[Size, np.ndarray]:
@@ -238,45 +286,11 @@ def _inverse(matrix: Mapping[Size, np.ndarray]) -> dict[Size, np.ndarray]:
     return {place: entry * scale for place, entry in adjugate.items()}
 
 
-def _stretched(
-    plane: np.ndarray,
-    rows: slice,
-    height: int,
-    size: Size,
-    kernel: Callable[[np.ndarray], list[np.ndarray]],
-) -> np.ndarray:
-    """Rows `rows` of `plane` (h, w) stretched to `height` px and to the width of `size`."""
-    h = len(plane)
-    at = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (h / height) - 0.5
-    low = np.floor(at)
-    weights = kernel(at - low)
-    first = low.astype(int) - (len(weights) // 2 - 1)
-    tall = sum(
-        plane[np.clip(first + tap, 0, h - 1)] * weight[:, None]
-        for tap, weight in enumerate(weights)
-    )
-    across = cv2.INTER_LINEAR if kernel is _linear else cv2.INTER_CUBIC
-    stretched: np.ndarray = cv2.resize(tall, size[::-1], interpolation=across)
-    return stretched
-
-
-def _linear(past: np.ndarray) -> list[np.ndarray]:
-    return [1 - past, past]
-
-
-def _cubic(past: np.ndarray) -> list[np.ndarray]:
-    """Weights of four neighbours (Keys 1981, eq. 4, a = -3/4: OpenCV's own choice)."""
-    a = np.float32(-0.75)
-
-    def near(t: np.ndarray) -> np.ndarray:
-        result: np.ndarray = ((a + 2) * t - (a + 3)) * t * t + 1
-        return result
-
-    def far(t: np.ndarray) -> np.ndarray:
-        result: np.ndarray = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-        return result
-
-    return [far(1 + past), near(past), near(1 - past), far(2 - past)]
+def _widened(planes: np.ndarray, width: int, interpolation: int) -> np.ndarray:
+    wide: np.ndarray = np.empty((*planes.shape[:2], width), np.float32)
+    for plane, out in zip(planes, wide, strict=True):
+        cv2.resize(plane, (width, len(plane)), out, interpolation=interpolation)
+    return wide
 
 
 Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -285,7 +299,7 @@ Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def render(
     pixels: Pixels,
-    table: np.ndarray,
+    colours: ColourTable,
     residue: ResidueMaps | None = None,
     *,
     finish: Finish | None = None,
@@ -293,40 +307,50 @@ def render(
 ) -> Pixels:
     """The picture in the look, in its own size and depth.
 
-    pixels: (H, W, 3) of any depth. table: from bake_table. residue: from fit_residue.
+    pixels: (H, W, 3) of any depth. colours: of the table from bake_table. residue: from
+    fit_residue.
     """
     height, width = pixels.shape[:2]
     result = np.empty_like(pixels)
-    apply = _table_filter(table, pixels.dtype)
+    if pixels.dtype == np.uint8:
+        colours.expect(height * width, threads)
+    maps = residue and residue.widened(width, _white(pixels.dtype))
 
-    def paint(rows: slice) -> None:
-        strip = pixels[rows]
-        added = residue.enlarged(to_unit(strip), rows, height) if residue else None
-        result[rows] = _put_together(apply(strip), added, strip, finish)
+    def paint(strips: Sequence[slice]) -> None:
+        room = np.empty(0, np.float32)
+        for columns in strips:
+            strip = np.ascontiguousarray(pixels[:, columns])
+            added = None
+            if maps:
+                planes = [np.asarray(plane, np.float32) for plane in cv2.split(strip)]
+                # Arrays at hand are in the cache, new ones are not.
+                if room.shape[1:] != planes[0].shape:
+                    room = np.empty((4, *planes[0].shape), np.float32)
+                added = cv2.merge(list(maps.residue(planes, columns, room)))
+            result[:, columns] = _put_together(strip, colours, added, finish)
 
-    strips = _pieces(height, max(1, STRIP_PIXELS // width))
-    if threads == 1 or len(strips) == 1:
-        for rows in strips:
-            paint(rows)
+    # Columns, as parts of the maps can be stretched down their columns and be exact.
+    strips = _pieces(width, max(NARROWEST_STRIP, STRIP_PIXELS // height))
+    count = min(threads, len(strips))
+    if count == 1:
+        paint(strips)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(paint, strips))
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(paint, [strips[k::count] for k in range(count)]))
     return result
 
 
 def render_at_full_size(
-    pixels: Pixels, table: np.ndarray, painter: Painter, *, finish: Finish | None = None
+    pixels: Pixels, colours: ColourTable, painter: Painter, *, finish: Finish | None = None
 ) -> Pixels:
     """The picture in the look, its residue computed at every pixel, tile by tile.
 
     As `render`, which is quicker where the picture is larger than its working copy.
     """
     result = np.empty_like(pixels)
-    apply = _table_filter(table, pixels.dtype)
     for window, toned, residue in paint_tiles(painter, pixels):
-        added = list(whole_residue(toned, residue).transpose(2, 0, 1))
-        part = pixels[window]
-        result[window] = _put_together(apply(part), added, part, finish)
+        added = whole_residue(toned, residue) * np.float32(_white(pixels.dtype))
+        result[window] = _put_together(pixels[window], colours, added, finish)
     return result
 
 
@@ -336,26 +360,21 @@ def whole_residue(toned: np.ndarray, residue: np.ndarray) -> np.ndarray:
     return whole
 
 
+def _white(dtype: np.dtype) -> int:
+    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
+
+
 def _put_together(
-    toned: Pixels, added: list[np.ndarray] | None, original: Pixels, finish: Finish | None
+    original: Pixels, colours: ColourTable, added: np.ndarray | None, finish: Finish | None
 ) -> Pixels:
-    if added is None and finish is None:
-        return from_unit(toned, original.dtype) if toned.dtype != original.dtype else toned
-    unit = to_unit(toned)
-    for channel, plane in enumerate(added or ()):
-        unit[..., channel] += plane
+    """Colours of the table, and a residue (H, W, 3) of the depth's own scale."""
+    dtype = original.dtype
+    if dtype == np.uint8 and finish is None:
+        toned = colours(original)
+        return toned if added is None else cv2.add(toned, added, dtype=cv2.CV_8U)
+    unit = look_up(original, colours)
+    if added is not None:
+        unit += added / np.float32(_white(dtype))
     if finish is not None:
         unit = finish(np.clip(unit, 0, 1), to_unit(original))
-    return from_unit(unit, original.dtype)
-
-
-def _table_filter(table: np.ndarray, dtype: np.dtype) -> Callable[[Pixels], Pixels]:
-    """`table` as a function of pixels: 8 bits to 8 bits, any other depth to unit float32."""
-    if dtype != np.uint8:
-        return lambda pixels: apply_table(to_unit(pixels).reshape(-1, 3), table).reshape(
-            pixels.shape
-        )
-    # Pillow wants the first channel to change fastest.
-    values = np.ascontiguousarray(table.transpose(2, 1, 0, 3)).ravel()
-    cube = ImageFilter.Color3DLUT(len(table), values, _copy_table=False)
-    return lambda pixels: np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).filter(cube))
+    return from_unit(unit, dtype)

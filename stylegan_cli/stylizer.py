@@ -12,6 +12,7 @@ import numpy as np
 from stylegan_cli import __version__
 from stylegan_cli.backends import Backend, Painter, Precision, open_backend
 from stylegan_cli.colour import with_luma_of
+from stylegan_cli.colour_table import ColourTable
 from stylegan_cli.devices import resolve_device, resolve_threads
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
@@ -110,14 +111,14 @@ class Stylizer:
         if self.strength == 0:
             return pixels.copy()
         if self.style.info.mode == "colour":
-            return render(pixels, self.table, finish=self._finish, threads=self.threads)
+            return render(pixels, self.colours, finish=self._finish, threads=self.threads)
         size = self._working_size(pixels.shape[:2])
         if size == pixels.shape[:2]:
             painter = self._painter_at(min(size))
-            return render_at_full_size(pixels, self.table, painter, finish=self._finish)
+            return render_at_full_size(pixels, self.colours, painter, finish=self._finish)
         working = self.working_copy(pixels)
         maps = fit_residue(working, self.residue_of(working))
-        return render(pixels, self.table, maps, finish=self._finish, threads=self.threads)
+        return render(pixels, self.colours, maps, finish=self._finish, threads=self.threads)
 
     def working_copy(self, pixels: np.ndarray) -> np.ndarray:
         """The picture as the network gets it, unit (h, w, 3)."""
@@ -131,6 +132,11 @@ class Stylizer:
     def table(self) -> np.ndarray:
         """The look's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
         return bake_table(self._fold(256), self.style.calibration)
+
+    @cached_property
+    def colours(self) -> ColourTable:
+        """The table as a function of pixels."""
+        return ColourTable(self.table)
 
     def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) at which the network paints a picture of `size`."""

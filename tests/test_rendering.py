@@ -1,6 +1,8 @@
 """Promises of rendering.py."""
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,8 +14,11 @@ from model_files import LOOKS, small_model
 from stylegan_cli import rendering
 from stylegan_cli.backends import Painter, open_backend
 from stylegan_cli.colour import lattice
+from stylegan_cli.colour_table import ColourTable
+from stylegan_cli.instant.choosing import judging_photos
+from stylegan_cli.metrics import psnr
 from stylegan_cli.networks.folding import apply_colour, fold_style
-from stylegan_cli.pictures import from_unit, to_unit
+from stylegan_cli.pictures import from_unit, read_rgb, to_unit
 from stylegan_cli.rendering import (
     bake_table,
     bring_down,
@@ -25,6 +30,10 @@ from stylegan_cli.rendering import (
     working_copy,
     working_size,
 )
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+import looks
 
 DEPTHS = [np.uint8, np.uint16, np.float32]
 
@@ -203,6 +212,26 @@ def test_a_residue_that_follows_the_picture_is_rebuilt_at_full_size(height: int)
     assert np.abs(rebuilt - truth).mean() < 0.4 * np.abs(blurred - truth).mean()
 
 
+def test_a_film_look_from_a_working_copy_is_the_look_at_full_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo = cv2.resize(read_rgb(judging_photos()[0], 768), (1024, 1024))
+    grain = np.random.default_rng(0).normal(0, 4, (1024, 1024, 1))
+    pixels = np.clip(photo + grain, 0, 255).astype(np.uint8)
+    wanted = to_unit(looks.film(pixels))
+    working = working_copy(pixels, 384)
+    # From here on neither the look's pictures nor its colours are rounded to 8 bits.
+    monkeypatch.setattr(looks, "_to_uint8", lambda unit: np.clip(unit, 0, 1).astype(np.float32))
+    whole = looks.film(working * 255)
+    monkeypatch.setattr(looks.cv2, "GaussianBlur", lambda bright, *_: 0 * bright)
+    table = looks.film(255 * lattice(33).reshape(33 * 33, 33, 3)).reshape(33, 33, 33, 3)
+    maps = fit_residue(working, whole - look_up(working, table))
+    monkeypatch.undo()
+    found = to_unit(render(pixels, ColourTable(table), maps))
+    assert psnr(to_unit(render(pixels, ColourTable(table))), wanted) < 40
+    assert psnr(found, wanted) >= 45
+
+
 def test_at_the_working_size_the_maps_give_the_residue_itself() -> None:
     working, residue = grainy(70, 90), grainy(70, 90, seed=1) - 0.5
     rebuilt = enlarge_residue(fit_residue(working, residue), working)
@@ -217,10 +246,11 @@ def test_strips_and_threads_give_what_the_whole_gives(
     pixels = from_unit(grainy(97, 60), depth)
     working = bring_down(pixels, (39, 24))
     maps = fit_residue(working, grainy(39, 24, seed=5) * 0.2 - 0.1)
-    table = bake_table(folded(), None)
-    whole = render(pixels, table, maps)
-    monkeypatch.setattr(rendering, "STRIP_PIXELS", 60 * 10)
-    found = render(pixels, table, maps, threads=threads)
+    colours = ColourTable(bake_table(folded(), None))
+    whole = render(pixels, colours, maps)
+    monkeypatch.setattr(rendering, "STRIP_PIXELS", 97 * 10)
+    monkeypatch.setattr(rendering, "NARROWEST_STRIP", 1)
+    found = render(pixels, colours, maps, threads=threads)
     assert found.dtype == depth
     np.testing.assert_allclose(to_unit(found), to_unit(whole), atol=2e-5)
 
@@ -230,14 +260,14 @@ def test_lines_of_the_look_stay_where_the_picture_is_flat() -> None:
     residue = np.zeros_like(working)
     residue[:, 15:17] = -0.4
     pixels = np.full((64, 64, 3), 128, np.uint8)
-    table = lattice(2).reshape(2, 2, 2, 3)
-    drawn = to_unit(render(pixels, table, fit_residue(working, residue)))
+    same = ColourTable(lattice(2).reshape(2, 2, 2, 3))
+    drawn = to_unit(render(pixels, same, fit_residue(working, residue)))
     assert drawn[:, 31:33].mean() < 0.15
     assert drawn[:, :24].min() > 0.49
 
 
 def test_what_is_done_at_the_end_sees_the_result_and_the_original() -> None:
     pixels = from_unit(smooth(40, 50), np.float32)
-    table = 1 - lattice(2).reshape(2, 2, 2, 3)
-    found = render(pixels, table, finish=lambda styled, original: 0.25 * styled + original / 4)
+    colours = ColourTable(1 - lattice(2).reshape(2, 2, 2, 3))
+    found = render(pixels, colours, finish=lambda styled, original: 0.25 * styled + original / 4)
     np.testing.assert_allclose(found, 0.25, atol=1e-6)

@@ -14,8 +14,11 @@ from picture_files import scene
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import PictureError, StyleNotFoundError, UsageError
-from stylegan_cli.pictures import Picture, change_depth
-from stylegan_cli.style_file import Mode, Style
+from stylegan_cli.metrics import psnr
+from stylegan_cli.pictures import Picture, change_depth, from_unit, to_unit
+from stylegan_cli.rendering import bring_down
+from stylegan_cli.speed import picture_of
+from stylegan_cli.style_file import Mode, Style, shipped_model
 from stylegan_cli.stylizer import Detail, Stylizer, open_stylizer, vary
 
 DEPTHS = [np.uint8, np.uint16, np.float32]
@@ -73,7 +76,10 @@ def test_all_depths_are_painted_alike(backend: Backend, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("detail", get_args(Detail))
-def test_the_number_of_threads_changes_no_pixel(detail: Detail) -> None:
+def test_the_number_of_threads_changes_no_pixel(
+    detail: Detail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylegan_cli.rendering.STRIP_PIXELS", 300 * 70)
     base, pixels = small_model().base, scene(300, 410)
     painted = [
         Stylizer(
@@ -103,6 +109,15 @@ def test_fast_detail_works_smaller(backend: Backend, monkeypatch: pytest.MonkeyP
     small = Stylizer(base, dataclasses.replace(style_of(), info=asked), backend)
     fast = Stylizer(base, style_of(), backend, detail="fast")
     np.testing.assert_array_equal(fast.paint(pixels), small.paint(pixels))
+
+
+@pytest.mark.parametrize(("style", "least_db"), [("creatorA", 40), ("toon", 30)])
+def test_a_look_means_the_same_at_4k_and_at_1024(style: str, least_db: float) -> None:
+    large = picture_of((2160, 3840))
+    small = from_unit(bring_down(large, (1024, 1820)), np.uint8)
+    stylizer = open_stylizer(style, model=shipped_model(), precision="f32")
+    brought_down = bring_down(stylizer.paint(large), (1024, 1820))
+    assert psnr(brought_down, to_unit(stylizer.paint(small))) >= least_db
 
 
 def test_strength_leads_from_the_photo_to_the_look(backend: Backend) -> None:
