@@ -10,7 +10,7 @@ from stylegan_cli.instant.reading import SET_COLOURS, LookSet, code_of
 
 HEARING_SHARE = 0.5  # of the difference between a look and what is heard of its results
 HEARD_TWICE = 20  # pictures from which a second hearing gains more than it costs
-CHECKED = 4  # every so many tiles say whether a step was one
+CHECKED = 4  # of so many tiles one says whether a step was one
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,11 @@ def settle_code(listener: Listener, painter_of: Callable[[np.ndarray], Painter])
 
     for _ in range(2 if creator.count >= HEARD_TWICE else 1):
         results = listener.paint(painter_of(code))
-        nearer = code + HEARING_SHARE * lack(results)
-        left = lack(listener.paint(painter_of(nearer), CHECKED))
-        if np.linalg.norm(left) >= np.linalg.norm(lack(results[::CHECKED])):
+        lacking = lack(results)
+        nearer = code + HEARING_SHARE * lacking
+        # Few tiles have people of their own, which say nothing of how a step changes the results.
+        gained = lack(results[::CHECKED]) - lack(listener.paint(painter_of(nearer), CHECKED))
+        if np.linalg.norm(lacking - gained) >= np.linalg.norm(lacking):
             break
         code = nearer
     return code
