@@ -112,9 +112,11 @@ def _half(array: np.ndarray) -> np.ndarray:
     """(2 H, 2 W) or an odd pixel less of each to (H, W), float32."""
     height, width = array.shape[:2]
     half = np.empty((-(-height // 2), -(-width // 2), *array.shape[2:]), np.float32)
-    # A strip at a time, which stays in the cache; an odd picture can't be cut in such strips.
-    for rows in _pieces(height, height if height % 2 else HALVED_ROWS):
-        strip, out = array[rows].astype(np.float32), half[rows.start // 2 : -(-rows.stop // 2)]
+    # Made float a strip at a time, which stays in the cache; odd pictures can't be cut in strips.
+    in_one = array.dtype == np.float32 or height % 2
+    for rows in _pieces(height, height if in_one else HALVED_ROWS):
+        strip = np.asarray(array[rows], np.float32)
+        out = half[rows.start // 2 : -(-rows.stop // 2)]
         cv2.resize(strip, out.shape[1::-1], out, interpolation=cv2.INTER_AREA)
     return half
 

@@ -94,6 +94,8 @@ def _open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Threads that go on waiting in a loop after a run take a core from whatever comes next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if weights:
         # ONNX Runtime keeps a pointer to these arrays: they must be contiguous and stay alive.
         arrays = [np.ascontiguousarray(value, np.float32) for value in weights.values()]
