@@ -34,6 +34,7 @@ def transcode(clip, target, repaint=None):
         stream.width, stream.height, stream.pix_fmt = *size, encoder.pix_fmt
         stream.time_base = stream.codec_context.time_base = info.time_base
         stream.codec_context.options = dict(encoder.options)
+        stream.codec_context.thread_type = "AUTO"
         for frame in source.decode(video=0):
             pts = frame.pts
             if repaint is not None:

@@ -72,7 +72,7 @@ def test_coarse_maps_say_what_fine_ones_say() -> None:
     working = working_copy(pixels, 160)
     residue = 0.2 * np.sin(working * 5)[..., ::-1] - 0.1 * working
     fine = enlarge_residue(fit_residue(working, residue, exact=False), pixels)
-    coarse = applied(fit_coarse(working, residue), pixels) / 255
+    coarse = applied(fit_coarse(working, residue), pixels, pixels.shape[:2]) / 255
     assert np.abs(fine).mean() > 0.05
     assert np.abs(coarse - fine).mean() < 0.1 * np.abs(fine).mean()
 
@@ -95,25 +95,42 @@ def test_moving_frames_stay_near_what_pictures_would_get(mode: Mode) -> None:
         assert closeness(painted, as_picture(stylizer, scene(shift))) > 32
 
 
-def test_the_network_rests_while_nothing_is_new_and_wakes_when_something_is() -> None:
-    stylizer = a_stylizer("photographic")
-    runs = 0
+def counting_runs(stylizer: Stylizer) -> list[int]:
+    """Lets `stylizer` count how often its network runs, in the one entry of what is returned."""
+    runs = [0]
     paint = stylizer._painter_at(96)
 
     def counted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        nonlocal runs
-        runs += 1
+        runs[0] += 1
         return paint(image)
 
     counted.reach = paint.reach  # type: ignore[attr-defined]
     stylizer._painter_at = lambda short_side: counted  # type: ignore[assignment]
+    return runs
+
+
+def test_the_network_rests_while_nothing_is_new_and_wakes_when_something_is() -> None:
+    stylizer = a_stylizer("photographic")
+    runs = counting_runs(stylizer)
     painter = clip_look(stylizer, 0.5, 25.0)
-    for _ in range(21):
+    for _ in range(41):
         painter(scene())
-    assert runs == 3
+    assert runs == [3]
     for number in range(5):
         painter(scene(seed=10 + number))
-    assert runs == 8
+    assert runs == [8]
+
+
+def test_the_network_runs_less_often_for_a_look_that_errs_little_where_much_is_new() -> None:
+    counts = []
+    for strength in (0.5, 0.02):
+        stylizer = a_stylizer("photographic", strength)
+        runs = counting_runs(stylizer)
+        painter = clip_look(stylizer, 1.0, 25.0)
+        for shift in range(0, 120, 4):
+            painter(scene(shift))
+        counts += runs
+    assert counts[1] < counts[0] / 2
 
 
 @pytest.mark.parametrize("mode", ["colour", "photographic", "drawn"])

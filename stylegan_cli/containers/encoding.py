@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from av.codec.context import CodecContext, Flags
+from av.codec.context import CodecContext, Flags, ThreadType
 from av.video.frame import VideoFrame
 
 from stylegan_cli.containers.description import EXACT, ClipFrame, ClipInfo, Colours
@@ -75,6 +75,8 @@ class ClipPlan:
         context.bit_rate = 0  # Quality rules; FFmpeg's own default would be 200 kbit/s.
         context.flags |= Flags.frame_duration | Flags.global_header
         context.options = dict(encoder.options)
+        # Whole frames side by side rather than slices of one: quicker, and smaller files.
+        context.thread_type = ThreadType.AUTO
         if info.sample_aspect_ratio is not None:
             context.sample_aspect_ratio = info.sample_aspect_ratio
         context.color_range = encoder.colours.range

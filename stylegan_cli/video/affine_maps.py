@@ -5,38 +5,39 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.rendering import GUIDE_NOISE, GUIDE_SHARE
-from stylegan_cli.video.steadying import Step
+from stylegan_cli.video.steadying import Step, displaced
 
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.int16]
 
-# Of maps that are smooth over a window of some radius, values half a radius apart say all.
-_VALUES_PER_RADIUS = 2
+# Maps that are means over a window need no more than so many values across it.
+_VALUES_PER_WINDOW = 3
+
+_SUM = np.ones((1, 3), np.float32)  # as a matrix that makes one channel of three
 
 
 def fit_coarse(working: Plane, residue: Plane) -> Plane:
     """Local affine maps from the working picture to its residue, at a fraction of its size.
 
     As rendering.fit_residue, on a coarser grid (fast guided filter, He & Sun 2015). working,
-    residue: (H, W, 3) unit. Returns (4, h, w, 3): the slopes of red, green and blue of the guide
-    for each channel of the residue, and the level.
+    residue: (H, W, 3) unit. Returns (4, h, w, 3): for each channel of the residue the slopes of
+    red, green and blue of the guide, and the level of all three.
     """
     height, width = working.shape[:2]
-    fine_radius = max(1, round(min(height, width) * GUIDE_SHARE))
-    step = max(1, fine_radius // _VALUES_PER_RADIUS)
+    radius = max(1, round(min(height, width) * GUIDE_SHARE))
+    step = round((2 * radius + 1) / _VALUES_PER_WINDOW)
     size = (max(1, width // step), max(1, height // step))
-    radius = round(fine_radius / step)
-    window = (2 * radius + 1, 2 * radius + 1)
 
     def mean(array: Plane) -> Plane:
         coarse = cv2.resize(array, size, interpolation=cv2.INTER_AREA)
-        return _blurred(np.asarray(coarse, np.float32), window)
+        return _blurred(np.asarray(coarse, np.float32))
 
     mean_x, mean_r = mean(working), mean(residue)
     squares = mean(working * working)
     shifted = np.roll(working, 1, axis=2)  # blue, red, green beside red, green, blue
     mixed = mean(working * shifted)
-    covariance = np.empty((*mean_x.shape, 3), np.float32)
+    covariance = np.empty((*mean_x.shape, 3))
     cross = np.empty_like(covariance)  # of guide channel i with residue channel c
     for i in range(3):
         j = i - 1
@@ -44,27 +45,44 @@ def fit_coarse(working: Plane, residue: Plane) -> Plane:
         entry = mixed[..., i] - mean_x[..., i] * mean_x[..., j]
         covariance[..., i, j] = covariance[..., j, i] = entry
         cross[..., i, :] = mean(working[..., i : i + 1] * residue) - mean_x[..., i : i + 1] * mean_r
-    slope = np.linalg.solve(covariance, cross)
+    slope = np.einsum("hwij,hwjc->hwic", _inverse(covariance), cross).astype(np.float32)
     level = mean_r - np.einsum("hwi,hwic->hwc", mean_x, slope)
-    maps = [np.ascontiguousarray(slope[..., i, :]) for i in range(3)] + [level]
-    return np.stack([_blurred(part, window) for part in maps])
+    maps = [np.ascontiguousarray(slope[..., c]) for c in range(3)] + [level]
+    return np.stack([_blurred(part) for part in maps])
 
 
-def _blurred(array: Plane, window: tuple[int, int]) -> Plane:
+def _inverse(matrices: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Inverses of (..., 3, 3): the cross products of two rows over the determinant.
+
+    LAPACK would bring threads that go on turning, and take them from the encoder.
+    """
+    rows = [matrices[..., i, :] for i in range(3)]
+    adjugate = np.stack([np.cross(rows[i - 2], rows[i - 1]) for i in range(3)], axis=-1)
+    determinant = (rows[0] * adjugate[..., 0]).sum(-1)
+    return np.asarray(adjugate / determinant[..., None, None])
+
+
+def _blurred(array: Plane) -> Plane:
+    """Means over the window, of values as many as `_VALUES_PER_WINDOW` in it."""
+    window = (_VALUES_PER_WINDOW, _VALUES_PER_WINDOW)
     return np.asarray(cv2.blur(array, window, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def carried(step: Step, maps: Plane) -> Plane:
-    """`maps` moved along with the picture."""
-    return np.stack([step.carry(part) for part in maps])
+    """`maps`, (N, h, w, 3), moved along with the picture."""
+    height, width = maps.shape[1:3]
+    flow = step.flow_at(width, height)
+    return np.stack([displaced(part, flow) for part in maps])
 
 
-def applied(maps: Plane, pixels: Pixels) -> Plane:
-    """The residue of a full-size frame in levels, (H, W, 3) float32."""
-    height, width = pixels.shape[:2]
+def applied(maps: Plane, guide: Pixels, size: tuple[int, int]) -> Levels:
+    """The residue of a frame in levels, (H, W, 3).
+
+    guide: the frame itself, or a smaller copy of it. size: (H, W).
+    """
+    height, width = guide.shape[:2]
     *slopes, level = (cv2.resize(part, (width, height)) for part in maps)
-    residue = level * 255
-    for channel, slope in zip(cv2.split(pixels), slopes, strict=True):
-        guide = cv2.merge([channel, channel, channel])
-        cv2.add(residue, cv2.multiply(slope, guide, dtype=cv2.CV_32F), dst=residue)
-    return np.asarray(residue, np.float32)
+    products = (cv2.multiply(slope, guide, dtype=cv2.CV_32F) for slope in slopes)
+    added = cv2.merge([cv2.transform(product, _SUM) for product in products])
+    levels = cv2.addWeighted(added, 1, level, 255, 0, dtype=cv2.CV_16S)
+    return np.asarray(cv2.resize(levels, size[::-1]), np.int16)

@@ -4,6 +4,7 @@ What a look does to each pixel by itself cannot flicker and is looked up in a ta
 What it does in space is steadied on the working copy, where that is cheap and blurs nothing.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,19 +14,27 @@ import numpy.typing as npt
 
 from stylegan_cli.rendering import enlarge_residue, fit_residue
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
+from stylegan_cli.video.affine_maps import Levels, applied, carried, fit_coarse
 from stylegan_cli.video.colour_table import ColourTable
-from stylegan_cli.video.steadying import Memory, Movement, Pixels, Steadier, Step
+from stylegan_cli.video.steadying import Memory, Movement, Pixels, Steadier, Step, halved
 
 Paint = Callable[[Pixels], Pixels]
 Plane = npt.NDArray[np.float32]
 
 # The network runs at least so often on a photographic look at full --steady: its local affine maps
 # follow the picture by themselves, and change no faster than light does.
-_LONGEST_PAUSE_S = 0.8
+_LONGEST_PAUSE_S = 1.6
 
-# The share of a frame that the maps may not know before the network runs ahead of its time.
-_MUCH_IS_NEW = 0.04
+# The least short side, px, at which movement is measured for maps, which are softer than it.
+_FLOW_SIDE = 80
+
+# The least short side, px, at which maps are applied: what they change is softer than that.
+_GUIDE_SIDE = 320
+
+# The share of a frame that the maps may not know before the network runs ahead of its time: at
+# least, at most, and in between as much as lets them be wrong by so many levels (RMS).
+_LITTLE_NEW, _MUCH_NEW = 0.04, 0.5
+_WRONG = 3.0
 
 # The trust in the movement from which on what it brings is as good as known.
 _ENOUGH_TRUST = 0.5
@@ -140,30 +149,40 @@ class PhotographicLook:
     def __init__(self, stylizer: Stylizer, steady: float, frame_rate: float) -> None:
         self._stylizer = stylizer
         self._table = _colour_table(stylizer)
-        self._movement = Movement()
+        self._movement = Movement(_FLOW_SIDE)
+        # In fine detail the network works at full size, and so does all else.
+        is_fine = stylizer.detail == "fine"
+        self._guide_side = (
+            sys.maxsize if is_fine else max(_GUIDE_SIDE, stylizer.style.info.working_size)
+        )
         self._pause = max(1, round(_LONGEST_PAUSE_S * steady * frame_rate))
         self._now: Plane | None = None  # (4, h, w, 3): the maps in use
         self._aim: Plane | None = None  # (4, h, w, 3): those of the last run
         self._known: Plane | None = None  # (h, w) in [0, 1]: what that run has seen
         self._since = 0  # frames since that run
+        self._bearable = _LITTLE_NEW  # the share that may be new
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipLook."""
-        maps = self._next_maps(pixels, self._movement.follow(pixels))
-        return _sum(self._table(pixels), applied(maps, pixels))
+        guide = halved(pixels, self._guide_side)
+        maps = self._next_maps(guide, self._movement.follow(guide))
+        return _sum(self._table(pixels), applied(maps, guide, pixels.shape[:2]))
 
-    def _next_maps(self, pixels: Pixels, step: Step | None) -> Plane:
+    def _next_maps(self, guide: Pixels, step: Step | None) -> Plane:
         if step is None or self._now is None or self._aim is None or self._known is None:
-            self._now = self._aim = self._fresh(pixels)
+            self._now = self._aim = self._fresh(guide)
             self._known = np.ones(self._now.shape[1:3], np.float32)
             self._since = 0
             return self._now
-        now, aim = carried(step, self._now), carried(step, self._aim)
+        now, aim = np.split(carried(step, np.concatenate([self._now, self._aim])), 2)
         trust = step.trust_at(now.shape[2], now.shape[1])
         known = step.carry(self._known) * np.minimum(trust / _ENOUGH_TRUST, 1)
         self._since += 1
-        if self._since >= self._pause or known.mean() < 1 - _MUCH_IS_NEW:
-            aim = self._fresh(pixels)
+        new = 1 - float(known.mean())
+        if self._since >= self._pause or new > self._bearable:
+            expected, aim = aim, self._fresh(guide)
+            if new > _LITTLE_NEW / 2:
+                self._bearable = _bearable(new, applied(expected - aim, guide, guide.shape[:2]))
             # What is new has no past to be steady with.
             now = aim + np.asarray(known[..., None], np.float32) * (now - aim)
             known, self._since = np.ones_like(trust), 0
@@ -171,9 +190,9 @@ class PhotographicLook:
         self._now, self._aim, self._known = now, aim, np.asarray(known, np.float32)
         return now
 
-    def _fresh(self, pixels: Pixels) -> Plane:
+    def _fresh(self, guide: Pixels) -> Plane:
         """What the network says of this frame."""
-        working = self._stylizer.working_copy(pixels)
+        working = self._stylizer.working_copy(guide)
         return fit_coarse(working, _residue(self._stylizer, working))
 
     @property
@@ -187,6 +206,7 @@ class PhotographicLook:
             "aim": self._aim,
             "known": self._known,
             "since": np.array(self._since),
+            "bearable": np.array(self._bearable),
         }
 
     def recall(self, memory: Memory) -> None:
@@ -194,13 +214,20 @@ class PhotographicLook:
         self._movement.recall(memory)
         self._now, self._aim, self._known = (memory.get(key) for key in ("now", "aim", "known"))
         self._since = int(memory.get("since", 0))
+        self._bearable = float(memory.get("bearable", _LITTLE_NEW))
+
+
+def _bearable(new: float, wrong: Levels) -> float:
+    """How much may be new, where `new` of a frame made the maps so wrong: some looks bear more."""
+    error = float(np.sqrt(np.square(wrong, dtype=np.float32).mean()))
+    return min(_MUCH_NEW, max(_LITTLE_NEW, new * _WRONG / max(error, 1e-3)))
 
 
 def _colour_table(stylizer: Stylizer) -> ColourTable:
     return ColourTable(stylizer.table, stylizer.strength)
 
 
-def _sum(painted: Pixels, added: Plane) -> Pixels:
+def _sum(painted: Pixels, added: Plane | Levels) -> Pixels:
     return cv2.add(painted, added, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 

@@ -15,8 +15,9 @@ Plane = npt.NDArray[np.float32]
 Memory = Mapping[str, npt.NDArray[Any]]
 """What has to be known of the frames before to go on as if nothing had come between."""
 
-# Short side, px, at which movement is measured: enough to follow it, and cheap.
-_FLOW_SIDE = 256
+# The least short side, px, at which movement is measured: enough to follow it, and cheap.
+FLOW_SIDE = 160
+_LEAST_SIDE = 16  # of a frame that movement can be measured in at all
 
 # How far, in levels, a source pixel may be from where it came from before its past counts for e^-1.
 _TOLERANCE = 8.0
@@ -40,7 +41,13 @@ class Step:
     def carry(self, before: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """`before`, (H, W, up to 4) of any size, moved to where it is now."""
         height, width = before.shape[:2]
-        return _moved(before, _resized_flow(self.flow, width, height))
+        return displaced(before, self.flow_at(width, height))
+
+    def flow_at(self, width: int, height: int) -> Plane:
+        """`flow` brought to another size, px of that."""
+        scale = np.array([width / self.flow.shape[1], height / self.flow.shape[0]], np.float32)
+        resized = cv2.resize(self.flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(resized * scale, np.float32)
 
     def trust_at(self, width: int, height: int) -> Plane:
         """`trust` brought to another size."""
@@ -52,16 +59,17 @@ class Movement:
     """Follows a clip frame by frame.
 
     The movement is the optical flow of the source (DIS, Kroeger et al. 2016); it holds where the
-    frame before, moved by it, looks like the frame now.
+    frame before, moved by it, looks like the frame now. least_side: px, as FLOW_SIDE.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least_side: int = FLOW_SIDE) -> None:
+        self._least_side = least_side
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._last: tuple[Pixels, Pixels, Pixels] | None = None
 
     def follow(self, source: Pixels) -> Step | None:
         """The step to `source`, (H, W, 3) uint8; None for a first frame and after a cut."""
-        last, self._last = self._last, _views(_small(source))
+        last, self._last = self._last, _views(_small(source, self._least_side))
         if last is None or last[0].shape != self._last[0].shape:
             return None
         small, grey, thumbnail = self._last
@@ -122,11 +130,19 @@ class Steadier:
         self._last = memory.get("result")
 
 
-def _small(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    scale = min(1.0, _FLOW_SIDE / min(height, width))
-    size = (max(16, round(width * scale)), max(16, round(height * scale)))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+def _small(pixels: Pixels, least: int) -> Pixels:
+    small = halved(pixels, least)
+    size = [max(_LEAST_SIDE, side) for side in small.shape[1::-1]]
+    return cv2.resize(small, size).astype(np.uint8) if min(small.shape[:2]) < _LEAST_SIDE else small
+
+
+def halved(pixels: Pixels, least: int) -> Pixels:
+    """`pixels`, (H, W, 3), halved as often as the short side stays `least` px: that is quick."""
+    while min(pixels.shape[:2]) >= 2 * least:
+        height, width = pixels.shape[:2]
+        half = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        pixels = half.astype(np.uint8, copy=False)
+    return pixels
 
 
 def _views(small: Pixels) -> tuple[Pixels, Pixels, Pixels]:
@@ -137,10 +153,10 @@ def _views(small: Pixels) -> tuple[Pixels, Pixels, Pixels]:
 
 def _trusted(flow: Plane, now: Pixels, before: Pixels) -> tuple[Plane, Plane]:
     """The flow, still where standing still explains as much, and how far it holds, in [0, 1]."""
-    moved = _difference(now, _moved(before, flow).astype(np.uint8, copy=False))
+    moved = _difference(now, displaced(before, flow).astype(np.uint8, copy=False))
     still = _difference(now, before)
     is_still = still <= moved + 1
-    flow = np.where(is_still[..., None], np.float32(0), flow)
+    flow = cv2.copyTo(flow, (~is_still).astype(np.uint8)).astype(np.float32, copy=False)
     difference = np.where(is_still, still, moved)
     trust = np.exp(-((difference / _TOLERANCE) ** 2)) * _is_inside(flow)
     return flow, cv2.GaussianBlur(trust, (5, 5), 0).astype(np.float32)
@@ -161,13 +177,7 @@ def _difference(first: Pixels, second: Pixels) -> Plane:
     return np.asarray(cv2.blur(largest.astype(np.float32), (3, 3)), np.float32)
 
 
-def _resized_flow(flow: Plane, width: int, height: int) -> Plane:
-    scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-    larger = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(larger * scale, np.float32)
-
-
-def _moved(pixels: npt.NDArray[Any], flow: Plane) -> npt.NDArray[Any]:
+def displaced(pixels: npt.NDArray[Any], flow: Plane) -> npt.NDArray[Any]:
     """`pixels` fetched from where `flow`, (H, W, 2) px, says that each came from."""
     how = cv2.INTER_CUBIC | cv2.WARP_RELATIVE_MAP
     moved = cv2.remap(pixels, flow, _NOTHING, how, borderMode=cv2.BORDER_REPLICATE)
