@@ -7,13 +7,13 @@ import pytest
 from model_files import small_model
 
 from stylegan_cli.backends import open_backend
+from stylegan_cli.colour_table import ColourTable
 from stylegan_cli.metrics import psnr
 from stylegan_cli.rendering import enlarge_residue, fit_residue, working_copy
 from stylegan_cli.style_file import Mode
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import applied, fit_coarse
 from stylegan_cli.video.clip_looks import ClipLook, clip_look
-from stylegan_cli.video.colour_table import ColourTable
 from stylegan_cli.video.steadying import Pixels
 
 

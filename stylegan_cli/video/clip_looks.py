@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli.colour_table import ColourTable
 from stylegan_cli.rendering import enlarge_residue, fit_residue
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import Levels, applied, carried, fit_coarse
-from stylegan_cli.video.colour_table import ColourTable
 from stylegan_cli.video.steadying import Memory, Movement, Pixels, Steadier, Step, halved
 
 Paint = Callable[[Pixels], Pixels]
