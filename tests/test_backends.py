@@ -18,10 +18,13 @@ from stylegan_cli.backends import (
     open_backend,
     quantised,
 )
-from stylegan_cli.backends.quantised import cache_dir, find_quantised
+from stylegan_cli.backends.full_size_entry import enter_at_full_size
+from stylegan_cli.backends.onnx_backend import OnnxPainter, _open_session
+from stylegan_cli.backends.quantised import cache_dir, filled_graph, find_quantised
 from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.instant import read_set, starter_photos
 from stylegan_cli.networks.folding import fold_style
+from stylegan_cli.networks.graphs import export_graphs
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.style_file import write_model
 
@@ -125,6 +128,26 @@ def painted(precision: Precision, name: str = "onnx") -> np.ndarray:
     image = np.ascontiguousarray(photo.transpose(2, 0, 1)[None] * 2 - 1)
     toned, residue = open_backend(small_model().base, name).painter(folded(), precision)(image)
     return np.clip(toned + residue, -1, 1) / 2
+
+
+def test_a_first_layer_on_full_size_pixels_is_the_same_layer() -> None:
+    base = small_model().base
+    graph = filled_graph(base.graphs["generator"], folded())
+    quicker = enter_at_full_size(graph)
+    assert b"residue.enter.fine" in quicker
+    for size in ((48, 64), (8, 120)):
+        before, after = (
+            OnnxPainter(_open_session(g, 1), base.generator.reach)(image(*size))
+            for g in (graph, quicker)
+        )
+        for expected, found in zip(before, after, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_generator_without_bands_of_luma_keeps_its_first_layer() -> None:
+    generator = dataclasses.replace(small_model().base.generator, bands=0)
+    graph = export_graphs(generator, small_model().base.encoder)["generator"]
+    assert enter_at_full_size(graph) == graph
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
