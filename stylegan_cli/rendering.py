@@ -29,7 +29,7 @@ MOST_WORKING_PIXELS = 4_000_000
 GUIDE_SHARE = 1 / 48  # of the working short side: radius of the local affine maps
 GUIDE_NOISE = 1e-4  # variance, unit colours: what counts as flat
 HALVED_ROWS = 32
-STRIP_PIXELS = 1 << 17  # full-size pixels a thread has in hand: a strip stays in its cache
+STRIP_PIXELS = 1 << 18  # full-size pixels a thread has in hand: a strip stays in its cache
 NARROWEST_STRIP = 64  # px; shorter rows are slow to come by
 
 Pixels = np.ndarray
@@ -206,26 +206,26 @@ class ResidueMaps:
 
     def residue(
         self, picture: Sequence[np.ndarray], columns: slice, room: np.ndarray | None = None
-    ) -> np.ndarray:
-        """The residue in some columns of a picture, (3, H, columns).
+    ) -> Iterator[np.ndarray]:
+        """The residue in some columns of a picture: red, green and blue, (H, columns) each.
 
         picture: those columns of the picture, red, green and blue, (H, columns) float32 each. The
             maps are as wide as the whole picture, and `scale` is its white (widened).
-        room: (4, H, columns) float32, overwritten; the result lies in it.
+        room: (2, H, columns) float32, overwritten. A plane lies in it until the next one is asked.
         """
         height, width = picture[0].shape
-        room = np.empty((4, height, width), np.float32) if room is None else room
+        total, stretched = np.empty((2, height, width), np.float32) if room is None else room
 
         def stretch(plane: np.ndarray, out: np.ndarray, interpolation: int) -> None:
             # Across it stays as it is, so that these columns get what they get in the whole.
             cv2.resize(plane[:, columns], (width, height), out, interpolation=interpolation)
 
-        for channel, total in enumerate(room[:3]):
+        for channel in range(3):
             stretch(self.level[channel], total, cv2.INTER_CUBIC)
             for plane, slope in zip(picture, self.slope[:, channel], strict=True):
-                stretch(slope, room[3], cv2.INTER_LINEAR)
-                cv2.accumulateProduct(plane, room[3], total)
-        return room[:3]
+                stretch(slope, stretched, cv2.INTER_LINEAR)
+                cv2.accumulateProduct(plane, stretched, total)
+            yield total
 
 
 def fit_residue(working: np.ndarray, residue: np.ndarray, *, exact: bool = True) -> ResidueMaps:
@@ -265,15 +265,18 @@ def fit_residue(working: np.ndarray, residue: np.ndarray, *, exact: bool = True)
     if not exact:
         return ResidueMaps(slope, np.array(level))
     followed = ResidueMaps(slope, np.zeros((3, 1, 1), np.float32)).widened(width)
-    return ResidueMaps(slope, np.array(r) - followed.residue(x, slice(0, width)))
+    known = followed.residue(x, slice(0, width))
+    return ResidueMaps(slope, np.stack([own - part for own, part in zip(r, known, strict=True)]))
 
 
 def enlarge_residue(maps: ResidueMaps, pixels: Pixels) -> np.ndarray:
     """The residue of a whole picture (H, W, 3) of any depth; float32, unit scale."""
-    width = pixels.shape[1]
-    planes = cv2.split(to_unit(pixels))
-    added = maps.widened(width).residue(planes, slice(0, width))
-    return np.ascontiguousarray(added.transpose(1, 2, 0))
+    columns = slice(0, pixels.shape[1])
+    planes = maps.widened(columns.stop).residue(cv2.split(to_unit(pixels)), columns)
+    result = np.empty(pixels.shape, np.float32)
+    for channel, plane in enumerate(planes):
+        result[..., channel] = plane
+    return result
 
 
 def _inverse(matrix: Mapping[Size, np.ndarray]) -> dict[Size, np.ndarray]:
@@ -327,8 +330,8 @@ def render(
                 planes = [np.asarray(plane, np.float32) for plane in cv2.split(strip)]
                 # Arrays at hand are in the cache, new ones are not.
                 if room.shape[1:] != planes[0].shape:
-                    room = np.empty((4, *planes[0].shape), np.float32)
-                added = cv2.merge(list(maps.residue(planes, columns, room)))
+                    room = np.empty((2, *planes[0].shape), np.float32)
+                added = maps.residue(planes, columns, room)
             result[:, columns] = _put_together(strip, colours, added, finish)
 
     # Columns, as parts of the maps can be stretched down their columns and be exact.
@@ -352,7 +355,7 @@ def render_at_full_size(
     result = np.empty_like(pixels)
     for window, toned, residue in paint_tiles(painter, pixels):
         added = whole_residue(toned, residue) * np.float32(_white(pixels.dtype))
-        result[window] = _put_together(pixels[window], colours, added, finish)
+        result[window] = _put_together(pixels[window], colours, iter(cv2.split(added)), finish)
     return result
 
 
@@ -367,16 +370,22 @@ def _white(dtype: np.dtype) -> int:
 
 
 def _put_together(
-    original: Pixels, colours: ColourTable, added: np.ndarray | None, finish: Finish | None
+    original: Pixels,
+    colours: ColourTable,
+    added: Iterator[np.ndarray] | None,
+    finish: Finish | None,
 ) -> Pixels:
-    """Colours of the table, and a residue (H, W, 3) of the depth's own scale."""
+    """Colours of the table, and a residue on the depth's own scale, a plane per channel."""
     dtype = original.dtype
     if dtype == np.uint8 and finish is None:
         toned = colours(original)
-        return toned if added is None else cv2.add(toned, added, dtype=cv2.CV_8U)
+        if added is None:
+            return toned
+        planes = zip(cv2.split(toned), added, strict=True)
+        return cv2.merge([cv2.add(plane, more, dtype=cv2.CV_8U) for plane, more in planes])
     unit = look_up(original, colours)
-    if added is not None:
-        unit += added / np.float32(_white(dtype))
+    for channel, more in enumerate(added or ()):
+        unit[..., channel] += more / np.float32(_white(dtype))
     if finish is not None:
         unit = finish(np.clip(unit, 0, 1), to_unit(original))
     return from_unit(unit, dtype)
