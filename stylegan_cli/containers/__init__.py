@@ -20,6 +20,7 @@ from stylegan_cli.containers.encoding import (
 )
 from stylegan_cli.containers.failures import explained
 from stylegan_cli.containers.packet_files import append_packet, read_packets, read_times
+from stylegan_cli.containers.planes import YuvCodes, planes_of
 from stylegan_cli.containers.reading import ClipReader
 from stylegan_cli.containers.scenes import is_other_scene, sample_frames, scene_thumbnail
 from stylegan_cli.containers.tracks import ClipPacket
@@ -39,12 +40,14 @@ __all__ = [
     "EncoderOptions",
     "FrameEncoder",
     "Orientation",
+    "YuvCodes",
     "append_packet",
     "check_suffix",
     "explained",
     "is_clip",
     "is_other_scene",
     "plan_clip",
+    "planes_of",
     "read_info",
     "read_packets",
     "read_times",

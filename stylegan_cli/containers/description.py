@@ -161,8 +161,9 @@ class ClipInfo:
 class ClipFrame:
     """One frame as a viewer sees it: upright, RGB.
 
-    pixels: (H, W, 3) uint8. alpha: (H, W) uint8 or None. pts, duration: ticks of `time_base`.
-    is_repeat: stands in for a damaged frame; its picture is that of the frame before.
+    pixels: (H, W, 3) uint8, or planar where that was asked for (see `planes`). alpha: (H, W) uint8
+    or None. pts, duration: ticks of `time_base`. is_repeat: stands in for a damaged frame; its
+    picture is that of the frame before.
     """
 
     pixels: Pixels

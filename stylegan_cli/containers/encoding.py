@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from stylegan_cli.containers.description import EXACT, ClipFrame, ClipInfo, Colours
 from stylegan_cli.containers.encoders import Encoder, EncoderOptions, choose_encoder
 from stylegan_cli.containers.failures import explained
+from stylegan_cli.containers.planes import can_be_planar, turned
 from stylegan_cli.containers.tracks import ClipPacket
 from stylegan_cli.errors import UsageError
 
@@ -59,6 +60,13 @@ class ClipPlan:
     height: int
     encoder: Encoder
     notes: tuple[str, ...]
+
+    @property
+    def takes_planes(self) -> bool:
+        """Whether planar frames of `like` are encoded as they are."""
+        encoder, like = self.encoder, self.like
+        is_same = encoder.colours == like.colours and encoder.pix_fmt == "yuv420p"
+        return can_be_planar(like) and is_same
 
     @property
     def usual_duration(self) -> int:
@@ -159,10 +167,14 @@ class FrameEncoder:
                 if encoder.keeps_alpha
                 else frame.over_white()
             )
-        layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
-        stored = info.orientation.stored(pixels)
+        if pixels.ndim == 2:
+            stored = turned(pixels, info.orientation.stored)
+            picture = VideoFrame.from_numpy_buffer(stored, encoder.pix_fmt)
+        else:
+            layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
+            stored = info.orientation.stored(pixels)
+            picture = self._converted(VideoFrame.from_numpy_buffer(stored, layout))
         colours = encoder.colours
-        picture = self._converted(VideoFrame.from_numpy_buffer(stored, layout))
         picture.colorspace, picture.color_range = colours.matrix, colours.range
         picture.color_primaries, picture.color_trc = colours.primaries, colours.transfer
         picture.pts, picture.duration = frame.pts, frame.duration

@@ -26,6 +26,7 @@ from stylegan_cli.containers.description import (
     picture_stream,
     read_info,
 )
+from stylegan_cli.containers.planes import turned
 from stylegan_cli.containers.tone_mapping import ToneMapper
 from stylegan_cli.containers.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
@@ -38,7 +39,7 @@ class _Shown:
     """A decoded frame and, once somebody wants it, what it looks like: pixels and alpha."""
 
     frame: VideoFrame
-    rgb: tuple[Pixels, Pixels | None] | None = None
+    picture: tuple[Pixels, Pixels | None] | None = None
 
 
 class ClipReader:
@@ -47,8 +48,8 @@ class ClipReader:
     start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
     start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are.
     copied: indices of the streams whose packets are wanted too. skipped: how many frames to leave
-    out at the beginning; they are decoded, for what follows from them, and counted. Raises
-    ClipError.
+    out at the beginning; they are decoded, for what follows from them, and counted. is_planar: give
+    the pixels as they are stored (see `planes`), where `can_be_planar` says so. Raises ClipError.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ClipReader:
         )
         self.copied: frozenset[int] = frozenset()
         self.skipped = 0
+        self.is_planar = False
         self._seen_packets = 0
         self._discarded_packets = 0
         self._seen_until_s = 0.0
@@ -225,9 +227,10 @@ class ClipReader:
         self._shown_frames += 1
         if self._shown_frames <= self.skipped:
             return
-        if shown.rgb is None:
-            shown.rgb = self._to_rgb(shown.frame)
-        pixels, alpha = shown.rgb
+        if shown.picture is None:
+            to_picture = self._to_planes if self.is_planar else self._to_rgb
+            shown.picture = to_picture(shown.frame)
+        pixels, alpha = shown.picture
         yield ClipFrame(pixels, alpha, pts - self._origin, shown.frame.duration, is_repeat)
 
     def _is_late(self, frame: VideoFrame) -> bool:
@@ -270,6 +273,22 @@ class ClipReader:
             packet.dts = (packet.pts if packet.dts is None else packet.dts) - ticks
             packet.pts -= ticks
         return packet
+
+    def _to_planes(self, frame: VideoFrame) -> tuple[Pixels, None]:
+        info, matrix = self.info, self.info.colours.swscale_matrix(self.info.height)
+        code_range = info.colours.swscale_range
+        picture = frame.reformat(  # Nothing to do but for the odd frame that is unlike the first.
+            width=info.width,
+            height=info.height,
+            format=info.pix_fmt,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=code_range,
+            dst_color_range=code_range,
+            interpolation=EXACT,
+        )
+        array = picture.to_ndarray().astype(np.uint8, copy=False)
+        return turned(array, info.orientation.upright), None
 
     def _to_rgb(self, frame: VideoFrame) -> tuple[Pixels, Pixels | None]:
         info = self.info

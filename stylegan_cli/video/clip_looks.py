@@ -98,12 +98,14 @@ class AnyLook:
 class ColourLook:
     """A look that does to each pixel the same wherever it is: nothing in it can flicker."""
 
+    working_side = 0
+
     def __init__(self, stylizer: Stylizer) -> None:
-        self._table = _colour_table(stylizer)
+        self.table = _colour_table(stylizer)
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipLook."""
-        return self._table(pixels)
+        return self.table(pixels)
 
     @property
     def memory(self) -> Memory:
@@ -119,7 +121,7 @@ class DrawnLook:
 
     def __init__(self, stylizer: Stylizer, steady: float) -> None:
         self._stylizer = stylizer
-        self._table = _colour_table(stylizer)
+        self.table = _colour_table(stylizer)
         self._steadier = Steadier(steady)
 
     def __call__(self, pixels: Pixels) -> Pixels:
@@ -127,7 +129,7 @@ class DrawnLook:
         working = self._stylizer.working_copy(pixels)
         residue = self._steadier(pixels, _residue(self._stylizer, working))
         added = enlarge_residue(fit_residue(working, residue), pixels)
-        return _sum(self._table(pixels), added * 255)
+        return _sum(self.table(pixels), added * 255)
 
     @property
     def memory(self) -> Memory:
@@ -148,13 +150,12 @@ class PhotographicLook:
 
     def __init__(self, stylizer: Stylizer, steady: float, frame_rate: float) -> None:
         self._stylizer = stylizer
-        self._table = _colour_table(stylizer)
+        self.table = _colour_table(stylizer)
         self._movement = Movement(_FLOW_SIDE)
         # In fine detail the network works at full size, and so does all else.
         is_fine = stylizer.detail == "fine"
-        self._guide_side = (
-            sys.maxsize if is_fine else max(_GUIDE_SIDE, stylizer.style.info.working_size)
-        )
+        self.working_side = sys.maxsize if is_fine else stylizer.style.info.working_size
+        self._guide_side = max(_GUIDE_SIDE, self.working_side)
         self._pause = max(1, round(_LONGEST_PAUSE_S * steady * frame_rate))
         self._now: Plane | None = None  # (4, h, w, 3): the maps in use
         self._aim: Plane | None = None  # (4, h, w, 3): those of the last run
@@ -166,7 +167,7 @@ class PhotographicLook:
         """See ClipLook."""
         guide = halved(pixels, self._guide_side)
         maps = self._next_maps(guide, self._movement.follow(guide))
-        return _sum(self._table(pixels), applied(maps, guide, pixels.shape[:2]))
+        return _sum(self.table(pixels), applied(maps, guide, pixels.shape[:2]))
 
     def _next_maps(self, guide: Pixels, step: Step | None) -> Plane:
         if step is None or self._now is None or self._aim is None or self._known is None:

@@ -33,6 +33,7 @@ from stylegan_cli.video.face_tracking import FacesOnly
 from stylegan_cli.video.frame_rate import FrameRate
 from stylegan_cli.video.painting import FramePainter, OnProgress
 from stylegan_cli.video.pipeline import run_overlapped
+from stylegan_cli.video.planar import planar_look
 from stylegan_cli.video.segments import SegmentWriter, WorkFolder, ingredients
 
 _log = logging.getLogger(__name__)
@@ -88,11 +89,13 @@ def stylize_clip(
             )
         rate = None if config.fps is None else FrameRate(reader.info, config.fps)
         info = reader.info if rate is None else rate.info
-        look = clip_look(paint, config.steady, float(info.frame_rate))
-        faces = FacesOnly(look, float(info.frame_rate)) if config.faces_only else None
         colours = _BT709 if info.colours.is_hdr else None
         size = _shown_size(info, config)
         plan = plan_clip(target.suffix, info, size, config.encoder, colours)
+        look = clip_look(paint, config.steady, float(info.frame_rate))
+        faces = FacesOnly(look, float(info.frame_rate)) if config.faces_only else None
+        planar = None if faces or config.side_by_side else planar_look(look, plan)
+        reader.is_planar = planar is not None
         _make_folder(target.parent)
         # A function has no name that would tell it from another.
         style = paint.fingerprint if isinstance(paint, Stylizer) else ""
@@ -103,7 +106,7 @@ def stylize_clip(
             with _promising_to_go_on(work):
                 _refuse_early(joined, plan, reader, config)
                 frames = _frames_to_do(reader, rate, work.frames)
-                _paint_segments(frames, faces or look, plan, work, config, on_progress)
+                _paint_segments(frames, faces or planar or look, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
                 _publish(joined, target, config.overwrite)

@@ -1,0 +1,65 @@
+"""Clips painted as they are stored: everything at the size of their colour, luma brought up to it.
+
+Nearly all clips store colour at half of their size. A look that follows the picture is painted at
+that size; what a frame has beyond it is luma alone, and goes through the look's own grey curve.
+"""
+
+import cv2
+import numpy as np
+
+from stylegan_cli.containers import ClipPlan, YuvCodes, planes_of
+from stylegan_cli.video.clip_looks import ClipLook, ColourLook, PhotographicLook
+from stylegan_cli.video.steadying import Memory, Pixels
+
+# Of the short side, px, that a look asks for: with a little less it does the same.
+_ENOUGH = 0.9
+
+
+def planar_look(look: ClipLook, plan: ClipPlan) -> "PlanarLook | None":
+    """`look` on planar frames of a clip, where that is as good and they are written as they are."""
+    info = plan.like
+    if not plan.takes_planes or not isinstance(look, ColourLook | PhotographicLook):
+        return None
+    if min(info.width, info.height) / 2 < _ENOUGH * look.working_side:
+        return None
+    return PlanarLook(look, YuvCodes(info.colours, info.height))
+
+
+class PlanarLook:
+    """A look on planar frames. What it does to a frame of half the size decides, see `__call__`."""
+
+    def __init__(self, look: ColourLook | PhotographicLook, codes: YuvCodes) -> None:
+        self._look: ClipLook = look
+        self._codes = codes
+        greys = np.full((1, 256, 3), 128, np.uint8)
+        greys[..., 0] = np.arange(256)
+        self._curve = codes.of_rgb(look.table(codes.to_rgb(greys)))[0, :, 0].copy()
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """The next frame, (3/2 H, W) uint8, upright → painted, the same shape.
+
+        With y the luma, c its grey curve and a bar for half the size, painted luma is c(y) and,
+        enlarged, what the look makes of the half frame less c(ȳ).
+        """
+        luma, *differences = planes_of(pixels)
+        height, width = luma.shape
+        small = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        half = self._codes.to_rgb(np.asarray(cv2.merge([small, *differences]), np.uint8))
+        painted, *painted_differences = cv2.split(self._codes.of_rgb(self._look(half)))
+        beside = cv2.subtract(painted, cv2.LUT(small, self._curve), dtype=cv2.CV_16S)
+        result = np.empty_like(pixels)
+        out, *out_differences = planes_of(result)
+        enlarged = cv2.resize(beside, (width, height))
+        cv2.add(cv2.LUT(luma, self._curve), enlarged, out, dtype=cv2.CV_8U)
+        for plane, difference in zip(out_differences, painted_differences, strict=True):
+            plane[:] = difference
+        return result
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipLook."""
+        return self._look.memory
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipLook."""
+        self._look.recall(memory)
