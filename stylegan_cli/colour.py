@@ -76,7 +76,7 @@ def apply_table(colours: Colours, table: np.ndarray) -> Colours:
     points = table.reshape(-1, 3)
     result: np.ndarray = np.zeros((len(colours), 3), np.float32)
     for index, share in table_corners(colours, len(table)):
-        result += share[:, None] * points[index]
+        result += share[:, None] * np.take(points, index, axis=0)
     return result
 
 
@@ -93,11 +93,13 @@ def table_corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.
     """The eight points of a table around each unit colour, as index and share, (N,) each."""
     position = np.clip(colours, 0, 1).astype(np.float32) * (size - 1)
     low = np.minimum(position.astype(np.int32), size - 2)
-    weight = position - low
-    for corner in range(8):
-        bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
-        share = np.prod(np.where(bits, weight, 1 - weight), axis=1)
-        yield (low + bits) @ np.array([size * size, size, 1]), share
+    red, green, blue = low.T
+    index = (red * size + green) * size + blue
+    past = position - low
+    shares = [(1 - weight, weight) for weight in past.T]
+    for i, j, k in np.ndindex(2, 2, 2):
+        share = shares[0][i] * shares[1][j] * shares[2][k]
+        yield index + (i * size + j) * size + k, share
 
 
 def with_luma_of(styled: np.ndarray, photo: np.ndarray) -> np.ndarray:

@@ -53,7 +53,9 @@ def bake_table(
         return result
 
     def bake(points: int) -> np.ndarray:
-        return toned(lattice(points)).reshape(points, points, points, 3)
+        # A slice at a time, which stays in the cache.
+        slices = np.split(lattice(points), points)
+        return np.stack([toned(part).reshape(points, points, 3) for part in slices])
 
     if size is not None:
         return bake(size)

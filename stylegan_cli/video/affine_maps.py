@@ -9,20 +9,17 @@ from stylegan_cli.video.steadying import Step, displaced
 
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
-Levels = npt.NDArray[np.int16]
 
 # Maps that are means over a window need no more than so many values across it.
 _VALUES_PER_WINDOW = 3
-
-_SUM = np.ones((1, 3), np.float32)  # as a matrix that makes one channel of three
 
 
 def fit_coarse(working: Plane, residue: Plane) -> Plane:
     """Local affine maps from the working picture to its residue, at a fraction of its size.
 
     As rendering.fit_residue, on a coarser grid (fast guided filter, He & Sun 2015). working,
-    residue: (H, W, 3) unit. Returns (4, h, w, 3): for each channel of the residue the slopes of
-    red, green and blue of the guide, and the level of all three.
+    residue: (H, W, 3) unit. Returns (4, h, w, 3): the slopes from red, from green and from blue of
+    the picture to each channel of the residue, and the level of each.
     """
     height, width = working.shape[:2]
     radius = max(1, round(min(height, width) * GUIDE_SHARE))
@@ -47,7 +44,7 @@ def fit_coarse(working: Plane, residue: Plane) -> Plane:
         cross[..., i, :] = mean(working[..., i : i + 1] * residue) - mean_x[..., i : i + 1] * mean_r
     slope = np.einsum("hwij,hwjc->hwic", _inverse(covariance), cross).astype(np.float32)
     level = mean_r - np.einsum("hwi,hwic->hwc", mean_x, slope)
-    maps = [np.ascontiguousarray(slope[..., c]) for c in range(3)] + [level]
+    maps = [*np.ascontiguousarray(slope.transpose(2, 0, 1, 3)), level]
     return np.stack([_blurred(part) for part in maps])
 
 
@@ -75,14 +72,20 @@ def carried(step: Step, maps: Plane) -> Plane:
     return np.stack([displaced(part, flow) for part in maps])
 
 
-def applied(maps: Plane, guide: Pixels, size: tuple[int, int]) -> Levels:
+def applied(maps: Plane, guide: Pixels, size: tuple[int, int], room: Plane | None = None) -> Plane:
     """The residue of a frame in levels, (H, W, 3).
 
-    guide: the frame itself, or a smaller copy of it. size: (H, W).
+    guide: the frame itself, or a smaller copy of it. size: (H, W). room: (2, *guide.shape), which
+    is overwritten, and in which the result may lie: new arrays take longer than what they are for.
     """
+    total, product = np.empty((2, *guide.shape), np.float32) if room is None else room
     height, width = guide.shape[:2]
-    *slopes, level = (cv2.resize(part, (width, height)) for part in maps)
-    products = (cv2.multiply(slope, guide, dtype=cv2.CV_32F) for slope in slopes)
-    added = cv2.merge([cv2.transform(product, _SUM) for product in products])
-    levels = cv2.addWeighted(added, 1, level, 255, 0, dtype=cv2.CV_16S)
-    return np.asarray(cv2.resize(levels, size[::-1]), np.int16)
+    *slopes, level = maps
+    cv2.resize(level * np.float32(255), (width, height), total)
+    for slope, plane in zip(slopes, cv2.split(guide), strict=True):
+        cv2.resize(slope, (width, height), product)
+        cv2.multiply(product, cv2.merge([plane] * 3), product, dtype=cv2.CV_32F)
+        cv2.add(total, product, total)
+    return (
+        total if size == (height, width) else np.asarray(cv2.resize(total, size[::-1]), np.float32)
+    )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from stylegan_cli.colour_table import ColourTable
 from stylegan_cli.rendering import enlarge_residue, fit_residue
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.video.affine_maps import Levels, applied, carried, fit_coarse
+from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
 from stylegan_cli.video.steadying import Memory, Movement, Pixels, Steadier, Step, halved
 
 Paint = Callable[[Pixels], Pixels]
@@ -25,8 +25,11 @@ Plane = npt.NDArray[np.float32]
 # follow the picture by themselves, and change no faster than light does.
 _LONGEST_PAUSE_S = 1.6
 
-# The least short side, px, at which movement is measured for maps, which are softer than it.
-_FLOW_SIDE = 80
+# So long it rests in any case, but for a cut: nobody sees that a frame in a dissolve is a bit off.
+_SHORTEST_PAUSE_S = 0.12
+
+# The short side, px, at which movement is measured for maps, which are softer than it.
+_FLOW_SIDE = 90
 
 # The least short side, px, at which maps are applied: what they change is softer than that.
 _GUIDE_SIDE = 320
@@ -35,6 +38,8 @@ _GUIDE_SIDE = 320
 # least, at most, and in between as much as lets them be wrong by so many levels (RMS).
 _LITTLE_NEW, _MUCH_NEW = 0.04, 0.5
 _WRONG = 3.0
+
+_PIXELS_OF_A_CLIP = 100_000_000  # more or less
 
 # The trust in the movement from which on what it brings is as good as known.
 _ENOUGH_TRUST = 0.5
@@ -157,6 +162,8 @@ class PhotographicLook:
         self.working_side = sys.maxsize if is_fine else stylizer.style.info.working_size
         self._guide_side = max(_GUIDE_SIDE, self.working_side)
         self._pause = max(1, round(_LONGEST_PAUSE_S * steady * frame_rate))
+        self._shortest_pause = min(self._pause, round(_SHORTEST_PAUSE_S * frame_rate))
+        self._room = np.empty((2, 0, 0, 3), np.float32)
         self._now: Plane | None = None  # (4, h, w, 3): the maps in use
         self._aim: Plane | None = None  # (4, h, w, 3): those of the last run
         self._known: Plane | None = None  # (h, w) in [0, 1]: what that run has seen
@@ -166,8 +173,11 @@ class PhotographicLook:
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipLook."""
         guide = halved(pixels, self._guide_side)
-        maps = self._next_maps(guide, self._movement.follow(guide))
-        return _sum(self.table(pixels), applied(maps, guide, pixels.shape[:2]))
+        if self._room.shape[1:] != guide.shape:
+            self._room = np.empty((2, *guide.shape), np.float32)
+        maps = self._next_maps(guide, self._movement.follow(_shrunk(guide, _FLOW_SIDE)))
+        added = applied(maps, guide, pixels.shape[:2], self._room)
+        return _sum(self.table(pixels), added)
 
     def _next_maps(self, guide: Pixels, step: Step | None) -> Plane:
         if step is None or self._now is None or self._aim is None or self._known is None:
@@ -180,10 +190,12 @@ class PhotographicLook:
         known = step.carry(self._known) * np.minimum(trust / _ENOUGH_TRUST, 1)
         self._since += 1
         new = 1 - float(known.mean())
-        if self._since >= self._pause or new > self._bearable:
+        is_too_new = new > self._bearable and self._since >= self._shortest_pause
+        if self._since >= self._pause or is_too_new:
             expected, aim = aim, self._fresh(guide)
             if new > _LITTLE_NEW / 2:
-                self._bearable = _bearable(new, applied(expected - aim, guide, guide.shape[:2]))
+                wrong = applied(expected - aim, guide, guide.shape[:2], self._room)
+                self._bearable = _bearable(new, wrong)
             # What is new has no past to be steady with.
             now = aim + np.asarray(known[..., None], np.float32) * (now - aim)
             known, self._since = np.ones_like(trust), 0
@@ -218,17 +230,28 @@ class PhotographicLook:
         self._bearable = float(memory.get("bearable", _LITTLE_NEW))
 
 
-def _bearable(new: float, wrong: Levels) -> float:
+def _bearable(new: float, wrong: Plane) -> float:
     """How much may be new, where `new` of a frame made the maps so wrong: some looks bear more."""
-    error = float(np.sqrt(np.square(wrong, dtype=np.float32).mean()))
+    error = float(np.sqrt(np.square(wrong).mean()))
     return min(_MUCH_NEW, max(_LITTLE_NEW, new * _WRONG / max(error, 1e-3)))
 
 
+def _shrunk(pixels: Pixels, short_side: int) -> Pixels:
+    """`pixels` brought down to a short side of so many px, most of the way by halves."""
+    pixels = halved(pixels, short_side)
+    height, width = pixels.shape[:2]
+    scale = min(1.0, short_side / min(height, width))
+    size = (round(width * scale), round(height * scale))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
 def _colour_table(stylizer: Stylizer) -> ColourTable:
-    return ColourTable(stylizer.table, stylizer.strength)
+    table = ColourTable(stylizer.table, stylizer.strength)
+    table.expect(_PIXELS_OF_A_CLIP, stylizer.threads)
+    return table
 
 
-def _sum(painted: Pixels, added: Plane | Levels) -> Pixels:
+def _sum(painted: Pixels, added: Plane) -> Pixels:
     return cv2.add(painted, added, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 
