@@ -11,7 +11,7 @@ from stylegan_cli.errors import ConfigError, UsageError
 from stylegan_cli.schedules import parse_duration
 
 STEADY = 0.55
-"""Halves the flicker of a drawn look and leaves nine tenths of its gradients."""
+"""Takes more than half of the flicker of a drawn look and leaves nine tenths of its gradients."""
 
 
 MOST_FPS = 240

@@ -1,7 +1,8 @@
 """Painting the frames of a clip in order: what a picture would get, at a fraction of the cost.
 
 What a look does to each pixel by itself cannot flicker and is looked up in a table of all colours.
-What it does in space is steadied on the working copy, where that is cheap and blurs nothing.
+What follows the picture is carried along with it, and lines of a look's own are painted in every
+frame and blended with those of the frame before.
 """
 
 import sys
@@ -13,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.colour_table import ColourTable
-from stylegan_cli.rendering import enlarge_residue, fit_residue
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
 from stylegan_cli.video.steadying import Memory, Movement, Pixels, Steadier, Step, halved
@@ -72,15 +72,13 @@ def clip_look(look: Paint | Stylizer, steady: float, frame_rate: float) -> ClipL
     if mode == "colour" and not look.preserve_colour:
         return ColourLook(look)
     # The colours that are preserved are known only once a frame is painted.
-    if steady == 0 or look.preserve_colour:
-        return AnyLook(look.paint, steady)
-    if mode == "photographic":
+    if mode == "photographic" and steady and not look.preserve_colour:
         return PhotographicLook(look, steady, frame_rate)
-    return DrawnLook(look, steady)
+    return AnyLook(look.paint, steady)
 
 
 class AnyLook:
-    """Any function of a frame, its results steadied at full size."""
+    """Any function of a frame, its results steadied: a look with lines of its own, above all."""
 
     def __init__(self, paint: Paint, steady: float) -> None:
         self._paint = paint
@@ -88,7 +86,7 @@ class AnyLook:
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipLook."""
-        return self._steadier(pixels, self._paint(pixels)).astype(np.uint8, copy=False)
+        return self._steadier(pixels, self._paint(pixels))
 
     @property
     def memory(self) -> Memory:
@@ -119,31 +117,6 @@ class ColourLook:
 
     def recall(self, memory: Memory) -> None:
         """See ClipLook."""
-
-
-class DrawnLook:
-    """A look with lines of its own: the network paints every frame, its residue is steadied."""
-
-    def __init__(self, stylizer: Stylizer, steady: float) -> None:
-        self._stylizer = stylizer
-        self.table = _colour_table(stylizer)
-        self._steadier = Steadier(steady)
-
-    def __call__(self, pixels: Pixels) -> Pixels:
-        """See ClipLook."""
-        working = self._stylizer.working_copy(pixels)
-        residue = self._steadier(pixels, _residue(self._stylizer, working))
-        added = enlarge_residue(fit_residue(working, residue), pixels)
-        return _sum(self.table(pixels), added * 255)
-
-    @property
-    def memory(self) -> Memory:
-        """See ClipLook."""
-        return self._steadier.memory
-
-    def recall(self, memory: Memory) -> None:
-        """See ClipLook."""
-        self._steadier.recall(memory)
 
 
 class PhotographicLook:

@@ -19,8 +19,10 @@ Memory = Mapping[str, npt.NDArray[Any]]
 FLOW_SIDE = 160
 _LEAST_SIDE = 16  # of a frame that movement can be measured in at all
 
-# How far, in levels, a source pixel may be from where it came from before its past counts for e^-1.
+# How far, in levels, a source pixel may be from where it came from before its past counts for e^-1:
+# where it must be the same thing, and where what is there need only look alike.
 _TOLERANCE = 8.0
+_TOLERANCE_OF_STEADYING = 20.0
 
 # The most that the past may weigh: more would keep errors for seconds.
 MOST_WEIGHT = 0.9
@@ -59,12 +61,21 @@ class Movement:
     """Follows a clip frame by frame.
 
     The movement is the optical flow of the source (DIS, Kroeger et al. 2016); it holds where the
-    frame before, moved by it, looks like the frame now. least_side: px, as FLOW_SIDE.
+    frame before, moved by it, looks like the frame now. least_side: px, as FLOW_SIDE. is_fine: take
+    four times as long for small things. tolerance: levels.
     """
 
-    def __init__(self, least_side: int = FLOW_SIDE) -> None:
-        self._least_side = least_side
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    def __init__(
+        self,
+        least_side: int = FLOW_SIDE,
+        *,
+        is_fine: bool = False,
+        tolerance: float = _TOLERANCE,
+    ) -> None:
+        self._least_side, self._tolerance = least_side, tolerance
+        self._flow = cv2.DISOpticalFlow.create(
+            cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
+        )
         self._last: tuple[Pixels, Pixels, Pixels] | None = None
 
     def follow(self, source: Pixels) -> Step | None:
@@ -76,7 +87,7 @@ class Movement:
         if is_other_scene(last[2], thumbnail):
             return None
         flow = self._flow.calc(grey, last[1], _NOTHING).astype(np.float32)
-        return Step(*_trusted(flow, small, last[0]))
+        return Step(*_trusted(flow, small, last[0], self._tolerance))
 
     @property
     def memory(self) -> Memory:
@@ -96,14 +107,11 @@ class Steadier:
 
     def __init__(self, strength: float) -> None:
         self._weight = MOST_WEIGHT * strength
-        self._movement = Movement()
-        self._last: npt.NDArray[Any] | None = None
+        self._movement = Movement(is_fine=True, tolerance=_TOLERANCE_OF_STEADYING)
+        self._last: Pixels | None = None
 
-    def __call__(self, source: Pixels, painted: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """`painted`, steadied; call it for every frame in order.
-
-        source: (H, W, 3) uint8. painted: (H, W, 3) uint8 or float32 of any size.
-        """
+    def __call__(self, source: Pixels, painted: Pixels) -> Pixels:
+        """`painted`, steadied; call it for every frame in order. Both (H, W, 3) uint8."""
         if not self._weight:
             return painted
         step = self._movement.follow(source)
@@ -111,7 +119,8 @@ class Steadier:
         if step is not None and self._last is not None and self._last.shape == painted.shape:
             weight = self._weight * step.trust_at(painted.shape[1], painted.shape[0])
             moved = step.carry(self._last)
-            result = cv2.blendLinear(painted, moved, 1 - weight, weight)
+            blended = cv2.blendLinear(painted, moved, 1 - weight, weight)
+            result = blended.astype(np.uint8, copy=False)
         self._last = result
         return result
 
@@ -151,14 +160,14 @@ def _views(small: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     return small, grey, scene_thumbnail(small)
 
 
-def _trusted(flow: Plane, now: Pixels, before: Pixels) -> tuple[Plane, Plane]:
+def _trusted(flow: Plane, now: Pixels, before: Pixels, tolerance: float) -> tuple[Plane, Plane]:
     """The flow, still where standing still explains as much, and how far it holds, in [0, 1]."""
     moved = _difference(now, displaced(before, flow).astype(np.uint8, copy=False))
     still = _difference(now, before)
     is_still = still <= moved + 1
     flow = cv2.copyTo(flow, (~is_still).astype(np.uint8)).astype(np.float32, copy=False)
     difference = np.where(is_still, still, moved)
-    trust = np.exp(-((difference / _TOLERANCE) ** 2)) * _is_inside(flow)
+    trust = np.exp(-((difference / tolerance) ** 2)) * _is_inside(flow)
     return flow, cv2.GaussianBlur(trust, (5, 5), 0).astype(np.float32)
 
 
