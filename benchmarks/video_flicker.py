@@ -15,15 +15,18 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from records import append_record, file_hash, read_records
 
-from stylegan_cli.containers import ClipFrame, ClipReader
+from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, plan_clip
+from stylegan_cli.containers.description import EXACT
 from stylegan_cli.pictures import contact_sheet, write_picture
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.stylizer import open_stylizer
 from stylegan_cli.video.clip_looks import clip_look
+from stylegan_cli.video.planar import planar_look
 
 RESULTS = Path(__file__).parent / "results" / "video_flicker.jsonl"
 SHORT_SIDE = 512
@@ -154,7 +157,7 @@ def judge(clip, stylizer, arguments):
     figures, sheet = {}, []
     with ClipReader(clip, end_s=arguments.seconds, tone_map=True) as reader:
         rate = float(reader.info.frame_rate)
-        ways = ways_of(stylizer, arguments.steady, rate)
+        ways = ways_of(clip, reader.info, stylizer, arguments.steady)
         last = None
         frames = (item.pixels for item in reader if isinstance(item, ClipFrame))
         for number, pixels in enumerate(frames):
@@ -176,14 +179,39 @@ def judge(clip, stylizer, arguments):
     return {way: each.record() for way, each in figures.items()}
 
 
-def ways_of(stylizer, steady, rate):
-    """Name → (paint a frame, the way it is compared with)."""
+def ways_of(clip, info, stylizer, steady):
+    """Name → (paint the next frame, the way it is compared with)."""
     ways = {
         "source": (lambda pixels: pixels, "source"),
         "per_frame": (stylizer.paint, "per_frame"),
-        "steady": (clip_look(stylizer, steady, rate), "per_frame"),
+        "steady": (steady_way(clip, info, stylizer, steady), "per_frame"),
     }
     return ways | lite_ways()
+
+
+def steady_way(clip, info, stylizer, steady):
+    """As `influ video` paints it: planar frames where it does so, read beside the others."""
+    look = clip_look(stylizer, steady, float(info.frame_rate))
+    size = (info.width, info.height)
+    planar = planar_look(look, plan_clip(".mp4", info, size, EncoderOptions()))
+    if planar is None:
+        return look
+    frames = planar_frames(clip)
+    matrix, code_range = info.colours.swscale_matrix(info.height), info.colours.swscale_range
+
+    def paint(_):
+        painted = av.VideoFrame.from_ndarray(planar(next(frames)), "yuv420p")
+        return painted.reformat(
+            format="rgb24", src_colorspace=matrix, src_color_range=code_range, interpolation=EXACT
+        ).to_ndarray()
+
+    return paint
+
+
+def planar_frames(clip):
+    with ClipReader(clip) as reader:
+        reader.is_planar = True
+        yield from (item.pixels for item in reader if isinstance(item, ClipFrame))
 
 
 def lite_ways():
