@@ -4,12 +4,18 @@ Nearly all clips store colour at half of their size. A look that follows the pic
 that size; what a frame has beyond it is luma alone, and goes through the look's own grey curve.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from stylegan_cli.containers import ClipPlan, YuvCodes, planes_of
 from stylegan_cli.video.clip_looks import ClipLook, ColourLook, PhotographicLook
 from stylegan_cli.video.steadying import Memory, Pixels
+
+_LEVELS: npt.NDArray[np.float32] = np.arange(256, dtype=np.float32)
+_ROWS = 4  # every fourth one says enough of how strong detail is
 
 # Of the short side, px, that a look asks for: with a little less it does the same.
 _ENOUGH = 0.9
@@ -32,25 +38,29 @@ class PlanarLook:
         self._look: ClipLook = look
         self._codes = codes
         greys = np.full((1, 256, 3), 128, np.uint8)
-        greys[..., 0] = np.arange(256)
-        self._curve = codes.of_rgb(look.table(codes.to_rgb(greys)))[0, :, 0].copy()
+        greys[..., 0] = _LEVELS
+        self._greys = codes.of_rgb(look.table(codes.to_rgb(greys)))[0, :, 0].copy()
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """The next frame, (3/2 H, W) uint8, upright → painted, the same shape.
 
-        With y the luma, c its grey curve and a bar for half the size, painted luma is c(y) and,
-        enlarged, what the look makes of the half frame less c(ȳ).
+        With y the luma, c a curve and a bar for half the size, painted luma is c(y) and, enlarged,
+        what the look makes of the half frame less c(ȳ). The curve is that of greys, and as much
+        steeper as detail of the half frame comes out of the look stronger than through that.
         """
         luma, *differences = planes_of(pixels)
         height, width = luma.shape
         small = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         half = self._codes.to_rgb(np.asarray(cv2.merge([small, *differences]), np.uint8))
         painted, *painted_differences = cv2.split(self._codes.of_rgb(self._look(half)))
-        beside = cv2.subtract(painted, cv2.LUT(small, self._curve), dtype=cv2.CV_16S)
+        beside = cv2.subtract(painted, cv2.LUT(small, self._greys), dtype=cv2.CV_16S)
+        steeper = np.float32(_slope(small, beside)) * _LEVELS
+        curve = np.rint(self._greys + steeper).astype(np.int16)
+        beside = cv2.subtract(painted, cv2.LUT(small, curve), dtype=cv2.CV_16S)
         result = np.empty_like(pixels)
         out, *out_differences = planes_of(result)
         enlarged = cv2.resize(beside, (width, height))
-        cv2.add(cv2.LUT(luma, self._curve), enlarged, out, dtype=cv2.CV_8U)
+        cv2.add(cv2.LUT(luma, curve), enlarged, out, dtype=cv2.CV_8U)
         for plane, difference in zip(out_differences, painted_differences, strict=True):
             plane[:] = difference
         return result
@@ -63,3 +73,12 @@ class PlanarLook:
     def recall(self, memory: Memory) -> None:
         """See ClipLook."""
         self._look.recall(memory)
+
+
+def _slope(luma: npt.NDArray[Any], added: npt.NDArray[Any]) -> float:
+    """How strongly the detail of `luma` lies in what is added to it, by least squares."""
+    rows = slice(None, None, _ROWS)
+    detail, more = (
+        cv2.Laplacian(plane, cv2.CV_16S)[rows].astype(np.int64) for plane in (luma, added)
+    )
+    return float((detail * more).sum() / max(1, (detail * detail).sum()))
