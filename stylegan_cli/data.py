@@ -43,16 +43,27 @@ class CreatorPictures:
     @property
     def readable(self) -> tuple[Path, ...]:
         """What an instant style is read from: all pictures that are not set apart."""
-        return self.pictures if self.set_apart else tuple(sorted({*self.pictures, *self.held_out}))
+        return self.pictures if self.set_apart else _all_of(self.pictures, self.held_out)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The two sides of unpaired training, with pictures held out of both."""
+    """The two sides of unpaired training, with pictures held out of both.
+
+    content_set_apart: the user has chosen the photos that judge.
+    """
 
     content: tuple[Path, ...]
     held_out_content: tuple[Path, ...]
     creators: tuple[CreatorPictures, ...]
+    content_set_apart: bool = False
+
+    @property
+    def readable_content(self) -> tuple[Path, ...]:
+        """What an instant style is measured on: all photos that are not set apart."""
+        if self.content_set_apart:
+            return self.content
+        return _all_of(self.content, self.held_out_content)
 
 
 def find_training_data(
@@ -88,13 +99,17 @@ def find_training_data(
         )
         for name, pictures in sides.items()
     )
-    return TrainingData(photos, judges, creators)
+    return TrainingData(photos, judges, creators, content_set_apart=bool(own_held_out))
 
 
 def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
     """One creator's pictures and the photos to repaint, whatever folders they lie in."""
     content, judges = hold_out(photos)
     return TrainingData(content, judges, (CreatorPictures(name, *hold_out(pictures)),))
+
+
+def _all_of(pictures: Sequence[Path], held_out: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(sorted({*pictures, *held_out}))
 
 
 def hold_out(

@@ -46,6 +46,7 @@ def test_a_flat_folder_is_one_creator_named_after_it(folder: Folder) -> None:
     assert (len(creator.pictures), len(creator.held_out)) == (9, 3)
     assert creator.readable == tuple(sorted(creator.pictures + creator.held_out))
     assert {path.parent.name for path in data.content} == {"starter"}
+    assert data.readable_content == tuple(sorted(data.content + data.held_out_content))
 
 
 def test_what_prep_writes_keeps_its_split(folder: Folder, tmp_path: Path) -> None:
@@ -59,6 +60,7 @@ def test_what_prep_writes_keeps_its_split(folder: Folder, tmp_path: Path) -> Non
     assert all(creator.readable == creator.pictures for creator in data.creators)
     assert len(data.content) == 5
     assert {path.parent.parent.name for path in data.held_out_content} == {"val"}
+    assert data.readable_content == data.content
 
 
 def test_content_beside_a_folder_per_creator(folder: Folder, tmp_path: Path) -> None:

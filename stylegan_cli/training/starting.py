@@ -32,7 +32,7 @@ def make_start(
     """
     base = _chosen_base(config)
     backend = open_backend(base)
-    content = data.content[:MOST_CONTENT]
+    content = data.readable_content[:MOST_CONTENT]
     folders = [(creator.name, creator.readable) for creator in data.creators]
     folders.append((CONTENT_NAME, content))
     styles = [
