@@ -25,7 +25,6 @@ from stylegan_cli.errors import (
 from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
 from stylegan_cli.video.segments import SEGMENT_FRAMES, WorkFolder, ingredients
 
-# With AVX-512, x264 encodes one run in a hundred otherwise where a row has under eight macroblocks.
 SIZE = (128, 64)
 
 
