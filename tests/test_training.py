@@ -27,12 +27,13 @@ from stylegan_cli.checkpoints import (
     load_latest_checkpoint,
     read_metrics,
 )
-from stylegan_cli.data import TrainingData, find_training_data
+from stylegan_cli.data import TrainingData, find_training_data, to_pixels
 from stylegan_cli.errors import ConfigError, TrainingError
+from stylegan_cli.losses import anchor_loss
 from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
-from stylegan_cli.style_file import SHIPPED_MODEL, read_model, write_model
+from stylegan_cli.style_file import SHIPPED_MODEL, Mode, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
 from stylegan_cli.training.judge import Figures, Judge
@@ -47,11 +48,11 @@ from stylegan_cli.training.players import (
     keeps_colour,
     led_less,
 )
-from stylegan_cli.training.run import Run
+from stylegan_cli.training.run import START_NAME, Run
 from stylegan_cli.training.starting import load_generator, look_of
 from stylegan_cli.training.texture import Texture
 
-KILLS = 3
+KILLS = 10
 SETTINGS: dict[str, Any] = {
     "size": 64,
     "working_size": 80,
@@ -118,7 +119,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data: TrainingData, base:
 @pytest.fixture
 def folder(tmp_path: Path, finished: Path) -> Path:
     """A run's folder in which the instant styles are made already."""
-    shutil.copy(finished / "start.safetensors", tmp_path)
+    shutil.copy(finished / START_NAME, tmp_path)
     return tmp_path
 
 
@@ -155,14 +156,19 @@ def test_resumed_run_equals_uninterrupted_run(
 
 
 def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
-    finished: Path, folder: Path, data: TrainingData, base: Path
+    folder: Path, data: TrainingData, base: Path
 ) -> None:
-    settings = SETTINGS | {"save_every": 1}  # so that many moments fall into writing
+    # Saved at every step, so that many moments fall into writing; one step more than kills.
+    settings = {"save_every": 1, "validate_every": 4, "steps": KILLS + 1}
+    whole = folder / "whole"
+    whole.mkdir()
+    shutil.copy(folder / START_NAME, whole)
+    refine(open_run(whole, data, _config(base, **settings)))
     script = Path(__file__).with_name("killed_training.py")
     told = subprocess.run(
         [
             *(sys.executable, script, folder, data.content[0].parent.parent, base),
-            *(json.dumps(settings), str(torch.get_num_threads()), str(KILLS), "0"),
+            *(json.dumps(SETTINGS | settings), str(torch.get_num_threads()), str(KILLS), "0"),
         ],
         check=True,
         capture_output=True,
@@ -172,10 +178,10 @@ def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
     ended, newest = json.loads(told.stdout).values()
     assert ended == [signal.SIGKILL] * KILLS + [0]
     assert newest[-2] < newest[-1]  # none of them came too late
-    assert _learnt(folder)["step"] == 4
-    assert _same(_learnt(folder), _learnt(finished))
+    assert _learnt(folder)["step"] == KILLS + 1
+    assert _same(_learnt(folder), _learnt(whole))
     assert not list(folder.glob(".*"))  # nothing half-written
-    model = [read_model(place / BEST_NAME).styles[0] for place in (folder, finished)]
+    model = [read_model(place / BEST_NAME).styles[0] for place in (folder, whole)]
     np.testing.assert_array_equal(model[0].code, model[1].code)
 
 
@@ -246,6 +252,47 @@ def test_a_look_is_held_near_an_instant_style_that_is_near_its_creator(
     assert price_of_a_move(str(base), texture=1e-4) > 1
     assert price_of_a_move(str(base), texture=10.0) == 0
     assert price_of_a_move("none", texture=1e-4) == 0  # a fresh network has all its way to go
+
+
+@pytest.mark.parametrize(
+    ("mode", "outside", "inside"), [("photographic", 1, 3), ("drawn", 0.4, 3), ("colour", 0, 0)]
+)
+def test_tones_are_held_as_far_as_the_instant_style_knows_them(
+    folder: Path, data: TrainingData, base: Path, mode: Mode, outside: float, inside: float
+) -> None:
+    run = open_run(folder, data, _config(base))
+    players, size = run.players, run.working_sizes[0]
+    players.start_weights["residue.leave.conv.weight"] *= 100  # there are lines to leave out
+    players.looks = [dataclasses.replace(look, mode=mode) for look in players.looks]
+    players.fit_to_start(run.judged_photos, run.working_sizes, [0.2] * len(run.creators))
+    batch = draw_batch(run.content, run.creators[0], 0, size, players)
+    for face, weight in ((0.0, outside), (1.0, inside)):
+        shown = dataclasses.replace(batch, faces=torch.full_like(batch.faces, face))
+        with torch.no_grad():
+            tones = anchor_loss(players.paint(shown), players.paint_instant(shown))
+        _, terms = generator_step(shown, players)
+        expected = weight * players.config.lambda_anchor * tones
+        assert terms["anchor"].item() == pytest.approx(expected.item())
+
+
+def test_refining_begins_without_the_lines_that_the_instant_style_leaves_out(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    start = read_model(folder / START_NAME)
+    plain = dataclasses.replace(start.style("hatcher").info, mode="colour")
+    styles = [
+        dataclasses.replace(style, info=plain) if style.info.name == "hatcher" else style
+        for style in start.styles
+    ]
+    write_model(dataclasses.replace(start, styles=styles), folder / START_NAME, overwrite=True)
+    run = open_run(folder, data, _config(base))
+    photo = run.judged_photos[0][0]
+    pixels = to_pixels(photo)[0]
+    shown = to_pixels(run.players.paint_start(0, photo, 80))[0]
+    stylizer = Stylizer(run.start.base, run.styles[0], open_backend(run.start.base))
+    np.testing.assert_allclose(shown.astype(int), stylizer.paint(pixels), atol=2)
+    drawn = to_pixels(run.players.paint_photo(0, photo, 80))[0]
+    assert np.abs(drawn.astype(int) - shown).max() > 10
 
 
 def test_the_best_is_kept_when_later_states_are_worse(

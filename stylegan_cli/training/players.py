@@ -31,6 +31,7 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.low_rank import CreatorParameters
 from stylegan_cli.randomness import derive_seed, numpy_generator, torch_generator
 from stylegan_cli.schedules import learning_rate
+from stylegan_cli.style_file import Mode
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.texture import Texture
 
@@ -41,6 +42,8 @@ NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in 
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
 FAR_TEXTURE = 0.2  # from a creator's; an instant style that is nearer is moved by smaller steps
 FREE_MOVE = 0.5  # root mean square, of the instant style's texture distance
+LOOSE_HOLD = 0.4  # of the anchor outside faces, on a look that draws
+FEWEST_LINES = 0.02  # root mean square; a residue below it is no guess at lines
 GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
 
@@ -49,13 +52,15 @@ class Look:
     """A creator's closed forms on the device: the colour map before, the calibration after.
 
     matrix (1, 3, 3), offset (1, 3): u @ matrix + offset on unit colours, likewise calibration.
-    table: (1, 3, K, K, K) calibration as a table, in [-1, 1]; None where it is linear.
+    table: (1, 3, K, K, K) calibration as a table, in [-1, 1]; None where it is linear. mode: how
+    the instant style is rendered; where it is colour, what the network draws is left out.
     """
 
     matrix: Tensor
     offset: Tensor
     code: Tensor  # (code_dim,) of the instant style
     table: Tensor | None = None
+    mode: Mode = "photographic"
 
     def calibrate(self, toned: Tensor) -> Tensor:
         """What is left of the colour error after the network's per-pixel part, removed.
@@ -150,6 +155,8 @@ class Refinement:
         self.pace = 1.0  # share of the learning rates: less after a loss was no number
         self.shares = [1.0] * len(looks)  # each creator's of the painter's rates, besides
         self.limits = [math.inf] * len(looks)  # of each creator's way from the instant style
+        # Of the anchor on each creator's tones, outside faces and inside.
+        self.holds = [(1.0, 1 + config.face_weight)] * len(looks)
         self._bf16 = uses_bf16(config.precision, self.device.type)
 
     @torch.no_grad()
@@ -173,30 +180,33 @@ class Refinement:
     def fit_to_start(
         self, photos: Sequence[Sequence[Tensor]], sizes: Sequence[int], textures: Sequence[float]
     ) -> None:
-        """Fit the steps of creators, and their way, to what instant styles draw, and how well.
+        """Fit what moves creators, and what holds them, to what instant styles draw, and how well.
 
         A step moves every weight by a like share, and so what is drawn by a share of itself: what
         suits a painting turns a pencil drawing inside out. And who is near the creator's texture
         already has its lines in their places: large steps lose them, and so does a long way. A code
         moves all of a look at once: its steps go by the square of that share.
 
+        A look that draws holds its tones loosely outside faces, for lines are tones, too. Where the
+        instant style leaves out the lines that the network would draw, they are of a kind that it
+        has never met, and the tones were a guess: nothing holds them.
+
         photos, sizes: of each creator, as for paint_start. textures: Texture.distance of each
         instant style.
         """
         for creator, (own, size, texture) in enumerate(zip(photos, sizes, textures, strict=True)):
             look = self.looks[creator]
-            powers = []
-            for photo in own:
-                batch = self._lone_batch(creator, photo, size)
-                with self.autocast():
-                    result, toned = self._run(self.start_weights, look, look.code, photo, batch)
-                powers.append((result - toned).float().square().mean())
-            strength = torch.stack(powers).mean().sqrt().item()
-            calm = CALM_RESIDUE / max(strength, 1e-6)
-            # A fresh network has no lines yet that it could lose.
-            far = 1.0 if self.trains_base else texture / FAR_TEXTURE
-            self.shares[creator] = min(1.0, calm) * min(1.0, far)
-            self.limits[creator] = math.inf if self.trains_base else FREE_MOVE * texture
+            strength = self._strength(look, own, size)
+            calm = min(1.0, CALM_RESIDUE / max(strength, 1e-6))
+            if self.trains_base:  # a fresh network has no lines yet that it could lose
+                self.shares[creator] = calm
+            elif look.mode == "colour" and strength >= FEWEST_LINES:
+                self.shares[creator], self.holds[creator] = calm, (0.0, 0.0)
+            else:
+                self.shares[creator] = calm * min(1.0, texture / FAR_TEXTURE)
+                self.limits[creator] = FREE_MOVE * texture
+                outside = LOOSE_HOLD if look.mode == "drawn" else 1.0
+                self.holds[creator] = outside, 1 + self.config.face_weight
 
     def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
@@ -208,6 +218,9 @@ class Refinement:
     def paint_instant(self, batch: Batch) -> Tensor:
         """The instant style on the content: where refinement began."""
         look = self.looks[batch.creator]
+        if look.mode == "colour":
+            _, toned = self._run(self.start_weights, look, look.code, batch.content, batch)
+            return look.calibrate(toned).float()
         return self._paint(self.start_weights, look, look.code, batch.content, batch)
 
     def paint_back(self, fake: Tensor, batch: Batch) -> Tensor:
@@ -225,6 +238,11 @@ class Refinement:
             creator.code,
         )
         return self._paint(creator.merge(self.weights), unchanged, creator.code, batch.reals, batch)
+
+    def held(self, batch: Batch) -> Tensor:
+        """How much the instant style's tones hold each place, (B, 1, S, S)."""
+        outside, inside = self.holds[batch.creator]
+        return outside + (inside - outside) * batch.faces
 
     def look_at(self, images: Tensor, stages: Sequence[int] = CRITIC_STAGES) -> list[Tensor]:
         """Frozen features of images at the critic's stages."""
@@ -297,6 +315,16 @@ class Refinement:
         size = torch.tensor([float(short_side)]).to(self.device)
         return Batch(0, creator, photo, photo[:, :1], photo, size)
 
+    def _strength(self, look: Look, photos: Sequence[Tensor], size: int) -> float:
+        """Root mean square of what the network draws at the start, -1 to 1."""
+        powers = []
+        for photo in photos:
+            batch = self._lone_batch(0, photo, size)
+            with self.autocast():
+                result, toned = self._run(self.start_weights, look, look.code, photo, batch)
+            powers.append((result - toned).float().square().mean())
+        return torch.stack(powers).mean().sqrt().item()
+
     def _paint(
         self, weights: Mapping[str, Tensor], look: Look, code: Tensor, image: Tensor, batch: Batch
     ) -> Tensor:
@@ -347,8 +375,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "gan_features": config.lambda_features * generator_gan_loss(config.gan, projected),
         "content": config.lambda_content
         * content_loss(features, content_features, batch.faces, config.face_weight),
-        "anchor": run.anchor_weight
-        * anchor_loss(fake, anchor, 1 + config.face_weight * batch.faces),
+        "anchor": run.anchor_weight * anchor_loss(fake, anchor, run.held(batch)),
         "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
         "move": config.lambda_move * move_loss(fake, anchor, run.limits[batch.creator]).mean(),
         **_round_trip_terms(batch, fake, run),

@@ -145,7 +145,7 @@ class Run:
             for held, photos in zip(self.held_out, self.judged_photos, strict=True)
         ]
         self._variety = [self._opposite_shifts(style) for style in self.styles]
-        painted = [self._paint(index) for index in range(len(self.styles))]
+        painted = [self._paint_start(index) for index in range(len(self.styles))]
         self.instant = [j.measure(own) for j, own in zip(self.judges, painted, strict=True)]
         textures = [figures.texture for figures in self.instant]
         self.players.fit_to_start(self.judged_photos, self.working_sizes, textures)
@@ -319,7 +319,7 @@ class Run:
             photos = self.judged_photos[index][:SHEET_PHOTOS]
             size = self.working_sizes[index]
             rows = [self.held_out[index][:SHEET_PHOTOS], photos]
-            rows.append([self.players.paint_start(index, photo, size) for photo in photos])
+            rows.append(self._paint_start(index)[:SHEET_PHOTOS])
             rows.append([self.players.paint_photo(index, photo, size) for photo in photos])
             sheet = contact_sheet(
                 [[to_pixels(picture)[0] for picture in row] for row in rows],
@@ -391,6 +391,11 @@ class Run:
         """The judged photos in a creator's averaged look."""
         size = self.working_sizes[index]
         return [self.players.paint_photo(index, x, size) for x in self.judged_photos[index]]
+
+    def _paint_start(self, index: int) -> list[Tensor]:
+        """The judged photos in a creator's instant style."""
+        size = self.working_sizes[index]
+        return [self.players.paint_start(index, x, size) for x in self.judged_photos[index]]
 
     def _impression(self, index: int, painted: list[Tensor]) -> Impression:
         photo, size = self.judged_photos[index][0], self.working_sizes[index]

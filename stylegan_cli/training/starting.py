@@ -61,7 +61,8 @@ def look_of(style: Style, device: torch.device) -> Look:
     table = None
     if style.calibration is not None:
         table = tensor(style.calibration.transpose(3, 0, 1, 2) * 2 - 1)[None]
-    return Look(tensor(style.matrix)[None], tensor(style.offset)[None], tensor(style.code), table)
+    closed_form = tensor(style.matrix)[None], tensor(style.offset)[None]
+    return Look(*closed_form, tensor(style.code), table, style.info.mode)
 
 
 def load_generator(base: Base, device: torch.device) -> Generator:
