@@ -21,6 +21,7 @@ from stylegan_cli.losses import (
     generator_gan_loss,
     grid_loss,
     identity_loss,
+    luminance,
     move_loss,
     r1_penalty,
     self_similarity_loss,
@@ -42,7 +43,8 @@ NOISE = 0.02  # on a fake before its way back, so that nothing can be hidden in 
 CALM_RESIDUE = 0.07  # root mean square; a look that draws more is moved by smaller steps
 FAR_TEXTURE = 0.2  # from a creator's; an instant style that is nearer is moved by smaller steps
 FREE_MOVE = 0.5  # root mean square, of the instant style's texture distance
-LOOSE_HOLD = 0.4  # of the anchor outside faces, on a look that draws
+LOOSE_HOLD = 0.4  # of the anchor, on a look that draws
+DARK_SKIN = 0.3  # unit luma; the lighter skin is, the more loosely a look that draws holds it
 FEWEST_LINES = 0.02  # root mean square; a residue below it is no guess at lines
 GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
@@ -155,8 +157,7 @@ class Refinement:
         self.pace = 1.0  # share of the learning rates: less after a loss was no number
         self.shares = [1.0] * len(looks)  # each creator's of the painter's rates, besides
         self.limits = [math.inf] * len(looks)  # of each creator's way from the instant style
-        # Of the anchor on each creator's tones, outside faces and inside.
-        self.holds = [(1.0, 1 + config.face_weight)] * len(looks)
+        self.holds = [1.0] * len(looks)  # of the anchor on each creator's tones, at its loosest
         self._bf16 = uses_bf16(config.precision, self.device.type)
 
     @torch.no_grad()
@@ -187,9 +188,10 @@ class Refinement:
         already has its lines in their places: large steps lose them, and so does a long way. A code
         moves all of a look at once: its steps go by the square of that share.
 
-        A look that draws holds its tones loosely outside faces, for lines are tones, too. Where the
-        instant style leaves out the lines that the network would draw, they are of a kind that it
-        has never met, and the tones were a guess: nothing holds them.
+        A look that draws holds its tones loosely, for lines are tones, too, and dark skin as ever:
+        a painter of dark pictures would sink it into the dark. Where the instant style leaves out
+        the lines that the network would draw, they are of a kind that it has never met, and the
+        tones were a guess: nothing holds them.
 
         photos, sizes: of each creator, as for paint_start. textures: Texture.distance of each
         instant style.
@@ -201,12 +203,11 @@ class Refinement:
             if self.trains_base:  # a fresh network has no lines yet that it could lose
                 self.shares[creator] = calm
             elif look.mode == "colour" and strength >= FEWEST_LINES:
-                self.shares[creator], self.holds[creator] = calm, (0.0, 0.0)
+                self.shares[creator], self.holds[creator] = calm, 0.0
             else:
                 self.shares[creator] = calm * min(1.0, texture / FAR_TEXTURE)
                 self.limits[creator] = FREE_MOVE * texture
-                outside = LOOSE_HOLD if look.mode == "drawn" else 1.0
-                self.holds[creator] = outside, 1 + self.config.face_weight
+                self.holds[creator] = LOOSE_HOLD if look.mode == "drawn" else 1.0
 
     def paint(self, batch: Batch, shift: Tensor | float = 0.0) -> Tensor:
         """The creator's present look on the content, (B, 3, S, S), not clipped."""
@@ -239,10 +240,14 @@ class Refinement:
         )
         return self._paint(creator.merge(self.weights), unchanged, creator.code, batch.reals, batch)
 
-    def held(self, batch: Batch) -> Tensor:
-        """How much the instant style's tones hold each place, (B, 1, S, S)."""
-        outside, inside = self.holds[batch.creator]
-        return outside + (inside - outside) * batch.faces
+    def held(self, batch: Batch, anchor: Tensor) -> Tensor:
+        """How much the tones of the instant style, `anchor`, hold each place, (B, 1, S, S)."""
+        loosest = self.holds[batch.creator]
+        if not loosest:
+            return torch.zeros_like(batch.faces)
+        luma = (luminance(anchor) / 2 + 0.5).clamp(min=1e-3)
+        skin = (1 + self.config.face_weight) * (DARK_SKIN / luma).clamp(loosest, 1)
+        return loosest + (skin - loosest) * batch.faces
 
     def look_at(self, images: Tensor, stages: Sequence[int] = CRITIC_STAGES) -> list[Tensor]:
         """Frozen features of images at the critic's stages."""
@@ -375,7 +380,7 @@ def generator_step(batch: Batch, run: Refinement) -> tuple[Tensor, dict[str, Ten
         "gan_features": config.lambda_features * generator_gan_loss(config.gan, projected),
         "content": config.lambda_content
         * content_loss(features, content_features, batch.faces, config.face_weight),
-        "anchor": run.anchor_weight * anchor_loss(fake, anchor, run.held(batch)),
+        "anchor": run.anchor_weight * anchor_loss(fake, anchor, run.held(batch, anchor)),
         "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
         "move": config.lambda_move * move_loss(fake, anchor, run.limits[batch.creator]).mean(),
         **_round_trip_terms(batch, fake, run),
