@@ -278,7 +278,7 @@ def test_tones_are_held_as_far_as_the_instant_style_knows_them_and_dark_skin_mos
         torch.testing.assert_close(held, torch.full_like(batch.faces, weight))
 
 
-def test_refining_begins_without_the_lines_that_the_instant_style_leaves_out(
+def test_refining_is_held_to_an_instant_style_without_the_lines_that_it_leaves_out(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
     start = read_model(folder / START_NAME)

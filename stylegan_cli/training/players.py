@@ -51,7 +51,7 @@ GREY = 0.15  # a colour map with singular values further apart has lost a hue
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A creator's closed forms on the device: the colour map before, the calibration after.
+    """A creator's instant style on the device: colour map before, calibration after, the code.
 
     matrix (1, 3, 3), offset (1, 3): u @ matrix + offset on unit colours, likewise calibration.
     table: (1, 3, K, K, K) calibration as a table, in [-1, 1]; None where it is linear. mode: how
@@ -217,7 +217,7 @@ class Refinement:
 
     @torch.no_grad()
     def paint_instant(self, batch: Batch) -> Tensor:
-        """The instant style on the content: where refinement began."""
+        """The instant style on the content, as it is stylised: what a creator is held to."""
         look = self.looks[batch.creator]
         if look.mode == "colour":
             _, toned = self._run(self.start_weights, look, look.code, batch.content, batch)

@@ -319,7 +319,7 @@ class Run:
             photos = self.judged_photos[index][:SHEET_PHOTOS]
             size = self.working_sizes[index]
             rows = [self.held_out[index][:SHEET_PHOTOS], photos]
-            rows.append(self._paint_start(index)[:SHEET_PHOTOS])
+            rows.append([self.players.paint_start(index, photo, size) for photo in photos])
             rows.append([self.players.paint_photo(index, photo, size) for photo in photos])
             sheet = contact_sheet(
                 [[to_pixels(picture)[0] for picture in row] for row in rows],
