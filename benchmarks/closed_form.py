@@ -36,23 +36,23 @@ def linear_map(source, target):
     return matrix, target.mean(0) - source.mean(0) @ matrix
 
 
-def transfer_table(source, target, size=17, rotations=30, step=0.7):
+def transfer_lut(source, target, size=17, rotations=30, step=0.7):
     """(size, size, size, 3) colour table carrying the source's distribution to the target's."""
     grid = np.linspace(0, 1, size)
-    lattice = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3)
+    lut_grid = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3)
     matrix, offset = linear_map(source, target)
-    source, lattice = source @ matrix + offset, lattice @ matrix + offset
+    source, lut_grid = source @ matrix + offset, lut_grid @ matrix + offset
     quantiles = np.linspace(0, 100, 200)
     for seed in range(rotations):
         rotation = special_ortho_group.rvs(3, random_state=seed)
-        source, target_turned, lattice = source @ rotation, target @ rotation, lattice @ rotation
+        source, target_turned, lut_grid = source @ rotation, target @ rotation, lut_grid @ rotation
         for axis in range(3):
             old = np.percentile(source[:, axis], quantiles)
             new = np.percentile(target_turned[:, axis], quantiles)
-            for values in (source[:, axis], lattice[:, axis]):
+            for values in (source[:, axis], lut_grid[:, axis]):
                 values += step * (moved(values, old, new) - values)
-        source, lattice = source @ rotation.T, lattice @ rotation.T
-    return lattice.reshape(size, size, size, 3)
+        source, lut_grid = source @ rotation.T, lut_grid @ rotation.T
+    return lut_grid.reshape(size, size, size, 3)
 
 
 def moved(values, old, new):
@@ -62,9 +62,9 @@ def moved(values, old, new):
     return np.where(values > old[-1], values - old[-1] + new[-1], low)
 
 
-def apply_table(image, table):
-    places = (image.reshape(-1, 3) / 255 * (len(table) - 1)).T
-    channels = [map_coordinates(table[..., c], places, order=1) for c in range(3)]
+def apply_lut(image, lut):
+    places = (image.reshape(-1, 3) / 255 * (len(lut) - 1)).T
+    channels = [map_coordinates(lut[..., c], places, order=1) for c in range(3)]
     return np.stack(channels, 1).reshape(image.shape)
 
 
@@ -84,11 +84,11 @@ def main():
         look = LOOKS[name]
         target = pixels([look(image) for image in creator])
         matrix, offset = linear_map(source, target)
-        table = transfer_table(source, target)
+        lut = transfer_lut(source, target)
         rows = []
         for image in test:
             truth, x = look(image) / 255, image / 255
-            results = x, x @ matrix + offset, apply_table(image, table)
+            results = x, x @ matrix + offset, apply_lut(image, lut)
             rows.append([psnr(result, truth) for result in results])
         means = np.mean(rows, axis=0)
         print(f"{name:12} " + " ".join(f"{value:8.2f}" for value in means), flush=True)

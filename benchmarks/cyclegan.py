@@ -16,9 +16,7 @@ from timed import set_rate
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.data import HistoryPool, to_pixels, to_tensor
-from stylegan_cli.devices import uses_bf16
-from stylegan_cli.losses import (
+from stylegan_cli.learning.losses import (
     cycle_loss,
     discriminator_gan_loss,
     generator_gan_loss,
@@ -27,6 +25,8 @@ from stylegan_cli.losses import (
 from stylegan_cli.networks.architecture import STRIDE, GeneratorConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.pictures import resize_short_side
+from stylegan_cli.runtime.devices import uses_bf16
+from stylegan_cli.training.data import HistoryPool, to_pixels, to_tensor
 
 RATE = 2e-4
 BETAS = (0.5, 0.999)
@@ -92,41 +92,46 @@ class PatchGan70(nn.Module):
 
 
 class CycleGan:
-    """Both directions and both critics, and one step of their training."""
+    """Both directions and both discriminators, and one step of their training."""
 
     def __init__(self, build: Callable[[], nn.Module], seed: int, device: str = "cpu") -> None:
         self.place = torch.device(device)
         torch.manual_seed(seed)
         self.forth, self.back = build(), build()
-        self.creator_critic, self.content_critic = PatchGan70(), PatchGan70()
-        for network in (self.forth, self.back, self.creator_critic, self.content_critic):
+        self.creator_discriminator, self.content_discriminator = PatchGan70(), PatchGan70()
+        for network in (
+            self.forth,
+            self.back,
+            self.creator_discriminator,
+            self.content_discriminator,
+        ):
             if isinstance(network, (ResNet9, PatchGan70)):
                 network.apply(_draw_weights)
             network.to(self.place, memory_format=torch.channels_last)
         self.pools = [HistoryPool(HISTORY, seed), HistoryPool(HISTORY, seed + 1)]
         self.painters = _adam(self.forth, self.back)
-        self.critics = _adam(self.creator_critic, self.content_critic)
+        self.discriminators = _adam(self.creator_discriminator, self.content_discriminator)
         self._bf16 = uses_bf16("auto", self.place.type)
 
     def learn(self, content: Tensor, creator: Tensor, step: int) -> None:
-        """One update of the generators, then one of the critics; each (1, 3, 256, 256)."""
+        """One update of the generators, then one of the discriminators; each (1, 3, 256, 256)."""
         with self._autocast():
             fakes = self.forth(content), self.back(creator)
-            cycles = cycle_loss(self.back(fakes[0]), content, keeps_colour=True)
-            cycles = cycles + cycle_loss(self.forth(fakes[1]), creator, keeps_colour=True)
+            cycles = cycle_loss(self.back(fakes[0]), content, is_invertible=True)
+            cycles = cycles + cycle_loss(self.forth(fakes[1]), creator, is_invertible=True)
             kept = identity_loss(self.forth(creator), creator)
             kept = kept + identity_loss(self.back(content), content)
-            _freeze(True, self.creator_critic, self.content_critic)
-            fooled = generator_gan_loss("lsgan", [self.creator_critic(fakes[0])])
-            fooled = fooled + generator_gan_loss("lsgan", [self.content_critic(fakes[1])])
+            _freeze(True, self.creator_discriminator, self.content_discriminator)
+            fooled = generator_gan_loss("lsgan", [self.creator_discriminator(fakes[0])])
+            fooled = fooled + generator_gan_loss("lsgan", [self.content_discriminator(fakes[1])])
         _update(self.painters, fooled + CYCLE * cycles + IDENTITY * kept)
 
-        _freeze(False, self.creator_critic, self.content_critic)
+        _freeze(False, self.creator_discriminator, self.content_discriminator)
         shown = [pool.swap(fake, step) for pool, fake in zip(self.pools, fakes, strict=True)]
         with self._autocast():
-            told = _told(self.creator_critic, creator, shown[0])
-            told = told + _told(self.content_critic, content, shown[1])
-        _update(self.critics, told)
+            told = _told(self.creator_discriminator, creator, shown[0])
+            told = told + _told(self.content_discriminator, content, shown[1])
+        _update(self.discriminators, told)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.place.type, torch.bfloat16, enabled=self._bf16)
@@ -150,13 +155,13 @@ def train_cyclegan(
     ]
     rng = np.random.default_rng(seed)
     for step, share in enumerate(shares):
-        for optimizer in (run.painters, run.critics):
+        for optimizer in (run.painters, run.discriminators):
             set_rate(optimizer, RATE, share, DECAY_FROM)
         run.learn(*(_crop(side, rng).to(run.place) for side in sides), step)
     return run.forth.cpu().eval()
 
 
-def painter_of(network: nn.Module) -> Paint:
+def generator_of(network: nn.Module) -> Paint:
     """A paint function, uint8 in and out; sides are brought to multiples of 8 by mirroring."""
 
     @torch.inference_mode()
@@ -219,8 +224,8 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def _told(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    return discriminator_gan_loss("lsgan", [critic(real)], [critic(fake)])
+def _told(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return discriminator_gan_loss("lsgan", [discriminator(real)], [discriminator(fake)])
 
 
 def _crop(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> Tensor:

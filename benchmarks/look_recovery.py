@@ -31,11 +31,11 @@ from records import append_record, read_records
 from reporting import MEASURES, draw_plots, tables
 from splits import content_hash, load, mismatched_split, split
 
-from stylegan_cli import metrics
 from stylegan_cli.errors import DataError, InfluError
+from stylegan_cli.evaluation import metrics
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import contact_sheet
-from stylegan_cli.resources import weights_dir
+from stylegan_cli.runtime.resources import weights_dir
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "look_recovery.jsonl"
@@ -177,7 +177,7 @@ def measure(arguments):
         for cell in group:
             method = METHODS[cell.method]
             tasks = bench.tasks(cell)
-            figures, paint = judge(method, tasks, test, truths, reopen=arguments.reopen)
+            figures, paint = measure_style(method, tasks, test, truths, reopen=arguments.reopen)
             if method.trains:
                 figures |= trained_on(arguments)
             kind = "unseen" if look in UNSEEN_LOOKS else "known"
@@ -189,7 +189,7 @@ def measure(arguments):
                 write_sheet(arguments.sheets / f"{cell.run_name}.png", rows)
 
 
-def judge(method, tasks, test, truths, *, reopen=False):
+def measure_style(method, tasks, test, truths, *, reopen=False):
     """Mean figures over tasks and test photos, and the last task's paint function."""
     rows, seconds = [], []
     stride = 1 if len(tasks) == 1 else SINGLES_STRIDE
@@ -320,7 +320,7 @@ def main():
     learning = argparse.ArgumentParser(add_help=False)
     learning.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="has the base")
     learning.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="trained models")
-    add_pace(learning)
+    add_throughput(learning)
     commands = parser.add_subparsers(required=True)
 
     command = commands.add_parser(
@@ -369,7 +369,7 @@ def run(arguments):
         sys.exit(f"{error}")
 
 
-def add_pace(command):
+def add_throughput(command):
     """How long and where to train, other than for minutes of this machine's processor."""
     told = "of training, as many as fit into --minutes on the machine that these speak of"
     command.add_argument("--steps", type=int, metavar="N", help=told)

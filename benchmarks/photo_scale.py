@@ -20,15 +20,15 @@ import numpy as np
 from look_recovery import write_sheet
 from records import append_record, file_hash, read_records
 
+from stylegan_cli.evaluation.metrics import psnr
+from stylegan_cli.evaluation.throughput import GRAIN
 from stylegan_cli.faces import detect_faces
-from stylegan_cli.instant.choosing import judging_photos
-from stylegan_cli.metrics import psnr
+from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.pictures import change_depth, read_rgb
-from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.rendering import bring_down
-from stylegan_cli.resources import weights_dir
-from stylegan_cli.speed import GRAIN
-from stylegan_cli.style_file import list_styles
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import weights_dir
+from stylegan_cli.styles import list_styles
 from stylegan_cli.stylizer import open_stylizer
 
 RESULTS = Path(__file__).resolve().parent / "results" / "photo_scale.jsonl"
@@ -57,7 +57,7 @@ def measure(arguments):
             apart.append(psnr(brought_down, stylizer.paint(copy_of(photo, SMALL))))
         record = {"style": name, "mode": info.mode, "working_size": info.working_size}
         record |= {"model": model, "photos": hashes}
-        record |= {"psnr_db": mean(apart), "least_db": round(min(apart), 2)}
+        record |= {"psnr_db": mean(apart), "min_db": round(min(apart), 2)}
         append_record(RESULTS, record)
         print(line(record), flush=True)
 
@@ -140,7 +140,7 @@ def line(record):
     """One style in words."""
     return (
         f"{record['style']:16} {record['mode']:12} {record['working_size']:5} px  "
-        f"{record['psnr_db']:6.2f} dB, least {record['least_db']:6.2f} "
+        f"{record['psnr_db']:6.2f} dB, least {record['min_db']:6.2f} "
         f"(wanted {WANTED[record['mode']]})"
     )
 
@@ -148,7 +148,9 @@ def line(record):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--photos", nargs="+", type=Path, default=judging_photos(), metavar="PHOTO")
+    shared.add_argument(
+        "--photos", nargs="+", type=Path, default=render_mode_photos(), metavar="PHOTO"
+    )
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("measure", parents=[shared], help=measure.__doc__)
     command.add_argument("--styles", nargs="+", metavar="NAME")

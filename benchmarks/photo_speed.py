@@ -27,10 +27,10 @@ from photo_reporting import draw_plot, pixel_count, tables
 from records import append_record, file_hash, processor, read_records
 from video_speed import WITH_MODE, python
 
-from stylegan_cli.devices import use_threads
 from stylegan_cli.errors import InfluError, StyleNotFoundError
-from stylegan_cli.resources import weights_dir
-from stylegan_cli.timing import time_runs
+from stylegan_cli.runtime.devices import use_threads
+from stylegan_cli.runtime.resources import weights_dir
+from stylegan_cli.runtime.timing import time_runs
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "photo_speed.jsonl"
@@ -109,7 +109,7 @@ def measure(arguments):
 
 
 def chosen_looks(arguments):
-    """The looks that were asked for; else the default creator's, with its residue, and a drawn one.
+    """The looks that were asked for; else the default creator's, with its residual, and a drawn one.
 
     A model whose styles are colour alone has its look rendered as if it was of the other kinds.
     """

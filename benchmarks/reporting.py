@@ -8,8 +8,8 @@ import numpy as np
 from looks import KNOWN_LOOKS, UNSEEN_LOOKS
 from methods import METHODS
 
-from stylegan_cli import metrics
 from stylegan_cli.errors import DataError
+from stylegan_cli.evaluation import metrics
 
 GROUPS = {
     "Cousins of what pre-training draws": KNOWN_LOOKS,

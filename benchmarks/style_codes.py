@@ -3,7 +3,7 @@
     python style_codes.py --model MODEL
 
 A code is written so that what it paints is within so many dB of the style on a few starter photos
-(stylegan_cli/style_text.py). Here it is compared on other starter photos, at another size.
+(stylegan_cli/sharing/style_code.py). Here it is compared on other starter photos, at another size.
 """
 
 import argparse
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli import metrics
 from stylegan_cli.backends import open_backend
+from stylegan_cli.evaluation import metrics
 from stylegan_cli.instant import starter_photos
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.style_file import read_model, shipped_model
-from stylegan_cli.style_text import measured_photos, read_line, write_line
+from stylegan_cli.sharing.style_code import measured_photos, read_line, write_line
+from stylegan_cli.styles import read_model, shipped_model
 from stylegan_cli.stylizer import Stylizer
 
 SIZE = 256  # px, short side

@@ -18,8 +18,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from stylegan_cli.containers import EncoderOptions, read_info
-from stylegan_cli.containers.encoders import choose_encoder
+from stylegan_cli.clips import EncoderOptions, read_info
+from stylegan_cli.clips.encoders import choose_encoder
 
 
 def transcode(clip, target, repaint=None):

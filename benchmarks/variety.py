@@ -27,14 +27,13 @@ import numpy as np
 from records import append_record, read_records
 from splits import load, painter_split, split
 
-from stylegan_cli import metrics
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import LUMA
-from stylegan_cli.evaluation import embed
-from stylegan_cli.style_file import read_model
+from stylegan_cli.evaluation import embed, metrics
+from stylegan_cli.styles import read_model
 from stylegan_cli.stylizer import Stylizer, vary
 
-RESULTS = Path(__file__).parent / "results" / "variety.jsonl"
+RESULTS = Path(__file__).parent / "results" / "variation_rank.jsonl"
 
 
 def measure(arguments):
@@ -59,13 +58,13 @@ def measure(arguments):
             }
             if cell_key(cell) in done:
                 continue
-            spread = replace(style, spread=scale * style.spread)
+            code_factors = replace(style, code_factors=scale * style.code_factors)
             varied = [
-                paint_all(model.base, vary(spread, seed), backend, photos)
+                paint_all(model.base, vary(code_factors, seed), backend, photos)
                 for seed in range(arguments.seeds)
             ]
             within = distance_between([embed(without_colour(v, photos)) for v in varied])
-            figures = {"variety": within / between, "within": within, "between": between}
+            figures = {"variation_rank": within / between, "within": within, "between": between}
             folder = arguments.creators / style.name
             if folder.is_dir():
                 held_out = [load(path) for path in painter_split(folder)[1]]

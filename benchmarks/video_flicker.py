@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 from records import append_record, file_hash, read_records
 
-from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, plan_clip
-from stylegan_cli.containers.description import EXACT
+from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions, plan_clip
+from stylegan_cli.clips.description import EXACT
 from stylegan_cli.pictures import contact_sheet, write_picture
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.stylizer import open_stylizer
-from stylegan_cli.video.clip_looks import clip_look
-from stylegan_cli.video.planar import planar_look
+from stylegan_cli.video.clip_styles import clip_style
+from stylegan_cli.video.planar import planar_style
 
 RESULTS = Path(__file__).parent / "results" / "video_flicker.jsonl"
 SHORT_SIDE = 512
@@ -191,9 +191,9 @@ def ways_of(clip, info, stylizer, steady):
 
 def steady_way(clip, info, stylizer, steady):
     """As `influ video` paints it: planar frames where it does so, read beside the others."""
-    look = clip_look(stylizer, steady, float(info.frame_rate))
+    look = clip_style(stylizer, steady, float(info.frame_rate))
     size = (info.width, info.height)
-    planar = planar_look(look, plan_clip(".mp4", info, size, EncoderOptions()))
+    planar = planar_style(look, plan_clip(".mp4", info, size, EncoderOptions()))
     if planar is None:
         return look
     frames = planar_frames(clip)

@@ -54,7 +54,7 @@ WITH_MODE = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from stylegan_cli.style_file import Model, read_model, shipped_model, write_model
+from stylegan_cli.styles import Model, read_model, shipped_model, write_model
 model, target, name, mode = sys.argv[1:]
 whole = read_model(Path(model) if model else shipped_model())
 style = whole.style(name)

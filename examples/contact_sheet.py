@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stylegan_cli.pictures import Picture, contact_sheet, read_rgb, write_picture
-from stylegan_cli.style_file import list_styles
+from stylegan_cli.styles import list_styles
 from stylegan_cli.stylizer import open_stylizer
 
 HERE = Path(__file__).parent

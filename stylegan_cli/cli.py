@@ -98,7 +98,7 @@ def with_shared_options(function: Command) -> Command:
     def command(
         *args: Any, threads: int | None, verbose: int, quiet: bool, debug: bool, **options: Any
     ) -> None:
-        from stylegan_cli.devices import use_threads
+        from stylegan_cli.runtime.devices import use_threads
 
         common.set_verbosity(verbose, quiet, debug)
         with exit_codes(debug):

@@ -31,13 +31,13 @@ def linear_map(source: Colours, target: Colours) -> tuple[np.ndarray, np.ndarray
     return matrix.astype(np.float32), offset.astype(np.float32)
 
 
-def lattice(size: int) -> Colours:
+def lut_grid(size: int) -> Colours:
     """The `size`³ colours of a regular table, first channel slowest. Shape (size³, 3) float32."""
     grid = np.linspace(0, 1, size, dtype=np.float32)
     return np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3)
 
 
-def transfer_table(
+def transfer_lut(
     source: Colours, target: Colours, size: int = 17, rotations: int = 30, step: float = 0.7
 ) -> np.ndarray:
     """(size, size, size, 3) table carrying the source's distribution to the target's.
@@ -46,7 +46,7 @@ def transfer_table(
     relaxed steps so that sparse corners of the table stay smooth.
     """
     matrix, offset = linear_map(source, target)
-    moved, nodes = source @ matrix + offset, lattice(size) @ matrix + offset
+    moved, nodes = source @ matrix + offset, lut_grid(size) @ matrix + offset
     shares = np.linspace(0, 1, 200)
     for seed in range(rotations):
         rotation = _random_rotation(seed)
@@ -56,8 +56,8 @@ def transfer_table(
             s[:, axis] += step * (_transport(s[:, axis], before, after) - s[:, axis])
             n[:, axis] += step * (_transport(n[:, axis], before, after) - n[:, axis])
         moved, nodes = s @ rotation.T, n @ rotation.T
-    table: np.ndarray = nodes.reshape(size, size, size, 3).astype(np.float32)
-    return table
+    lut: np.ndarray = nodes.reshape(size, size, size, 3).astype(np.float32)
+    return lut
 
 
 def colour_distance(first: Colours, second: Colours, directions: int = 24) -> float:
@@ -71,25 +71,25 @@ def colour_distance(first: Colours, second: Colours, directions: int = 24) -> fl
     return float(np.mean(distances))
 
 
-def apply_table(colours: Colours, table: np.ndarray) -> Colours:
+def apply_lut(colours: Colours, lut: np.ndarray) -> Colours:
     """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
-    points = table.reshape(-1, 3)
+    points = lut.reshape(-1, 3)
     result: np.ndarray = np.zeros((len(colours), 3), np.float32)
-    for index, share in table_corners(colours, len(table)):
+    for index, share in lut_corners(colours, len(lut)):
         result += share[:, None] * np.take(points, index, axis=0)
     return result
 
 
-def table_weights(colours: Colours, size: int) -> np.ndarray:
-    """What `apply_table` makes of each point: (N, size³) float32, rows adding up to 1."""
+def lut_weights(colours: Colours, size: int) -> np.ndarray:
+    """What `apply_lut` makes of each point: (N, size³) float32, rows adding up to 1."""
     weights = np.zeros((len(colours), size**3), np.float32)
     rows = np.arange(len(colours))
-    for index, share in table_corners(colours, size):
+    for index, share in lut_corners(colours, size):
         weights[rows, index] += share
     return weights
 
 
-def table_corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def lut_corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The eight points of a table around each unit colour, as index and share, (N,) each."""
     position = np.clip(colours, 0, 1).astype(np.float32) * (size - 1)
     low = np.minimum(position.astype(np.int32), size - 2)
@@ -117,8 +117,8 @@ def with_luma_of(styled: np.ndarray, photo: np.ndarray) -> np.ndarray:
     return result.astype(np.float32)
 
 
-def look_statistics(creator: Colours, content: Colours, picture_count: int) -> np.ndarray:
-    """What the look encoder is told about the colours of a creator's set beside the content's.
+def style_statistics(creator: Colours, content: Colours, picture_count: int) -> np.ndarray:
+    """What the style encoder is told about the colours of a creator's set beside the content's.
 
     creator: (N, 3), content: (M, 3) unit colours sampled from all pictures of each set.
     picture_count: how many pictures stand behind `creator`.

@@ -10,28 +10,28 @@ from typing import Literal
 import numpy as np
 
 from stylegan_cli import __version__
-from stylegan_cli.backends import Backend, Painter, Precision, open_backend
+from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import with_luma_of
-from stylegan_cli.colour_table import ColourTable
-from stylegan_cli.devices import resolve_device, resolve_threads
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
-from stylegan_cli.mixing import find_look, find_looks
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import AiLabel, Picture
-from stylegan_cli.randomness import numpy_generator
 from stylegan_cli.rendering import (
     Finish,
-    bake_table,
+    bake_lut,
     bring_down,
-    fit_residue,
+    fit_residual,
     render,
     render_at_full_size,
-    run_painter,
-    whole_residue,
+    run_generator,
+    whole_residual,
     working_size,
 )
-from stylegan_cli.style_file import Base, Style, read_model, shipped_model
+from stylegan_cli.rendering.lut import ColourLut
+from stylegan_cli.runtime.devices import resolve_device, resolve_threads
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.styles import Base, Style, read_model, shipped_model
+from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
 SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
 FAST_SIZE = 256  # px, short side of the working copy at most
@@ -59,7 +59,7 @@ class Stylizer:
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
         self.threads = resolve_threads(threads)
-        self._painter_at = lru_cache(SCALES_IN_HAND)(self._fold_painter)
+        self._painter_at = lru_cache(SCALES_IN_HAND)(self._fold_generator)
 
     @property
     def name(self) -> str:
@@ -114,29 +114,29 @@ class Stylizer:
             return render(pixels, self.colours, finish=self._finish, threads=self.threads)
         size = self._working_size(pixels.shape[:2])
         if size == pixels.shape[:2]:
-            painter = self._painter_at(min(size))
-            return render_at_full_size(pixels, self.colours, painter, finish=self._finish)
+            generator = self._painter_at(min(size))
+            return render_at_full_size(pixels, self.colours, generator, finish=self._finish)
         working = self.working_copy(pixels)
-        maps = fit_residue(working, self.residue_of(working))
+        maps = fit_residual(working, self.residual_of(working))
         return render(pixels, self.colours, maps, finish=self._finish, threads=self.threads)
 
     def working_copy(self, pixels: np.ndarray) -> np.ndarray:
         """The picture as the network gets it, unit (h, w, 3)."""
         return bring_down(pixels, self._working_size(pixels.shape[:2]))
 
-    def residue_of(self, working: np.ndarray) -> np.ndarray:
+    def residual_of(self, working: np.ndarray) -> np.ndarray:
         """What the look adds in space to the table's colours of a working copy, (h, w, 3) unit."""
-        return whole_residue(*run_painter(self._painter_at(min(working.shape[:2])), working))
+        return whole_residual(*run_generator(self._painter_at(min(working.shape[:2])), working))
 
     @cached_property
-    def table(self) -> np.ndarray:
+    def lut(self) -> np.ndarray:
         """The look's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
-        return bake_table(self._fold(256), self.style.calibration)
+        return bake_lut(self._fold(256), self.style.calibration)
 
     @cached_property
-    def colours(self) -> ColourTable:
+    def colours(self) -> ColourLut:
         """The table as a function of pixels."""
-        return ColourTable(self.table)
+        return ColourLut(self.lut)
 
     def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) at which the network paints a picture of `size`."""
@@ -157,11 +157,11 @@ class Stylizer:
         blended: np.ndarray = original + self.strength * (styled - original)
         return blended
 
-    def _fold_painter(self, short_side: int) -> Painter:
+    def _fold_generator(self, short_side: int) -> StyleGenerator:
         precision = self.precision
         if precision == "auto" and short_side != self.style.info.working_size:
             precision = "f32"  # not worth the second that it takes to prepare
-        return self.backend.painter(self._fold(short_side), precision)
+        return self.backend.generator(self._fold(short_side), precision)
 
     def _fold(self, short_side: float) -> dict[str, np.ndarray]:
         style = self.style
@@ -200,7 +200,7 @@ def open_stylizer(
     seed: draw a personal variation from the noise vector; None is the creator's own look.
     preserve_colour: keep the picture's own colours, and take luma and texture from the look.
     detail: `auto` paints at the style's working size, `fast` at 256 px at most, `fine` at the
-    picture's own size. precision: as in `backends.Backend.painter`.
+    picture's own size. precision: as in `backends.Backend.generator`.
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
     of the references can't be read: without it the look would be another one.
     """
@@ -210,7 +210,7 @@ def open_stylizer(
         runner = open_backend(base, backend, place, threads)
         style = make_style("reference", list(references), base, runner, need_all=True)
     else:
-        base, style = find_look(name, model)
+        base, style = find_style_or_mix(name, model)
         runner = open_backend(base, backend, place, threads)
     if precision == "auto" and references:
         precision = "f32"
@@ -238,7 +238,7 @@ def open_stylizers(
 ) -> list[Stylizer]:
     """A stylizer for each of several styles or mixes, as by `open_stylizer`, on one backend."""
     place = resolve_device(device, needs_torch=backend == "torch")
-    base, styles = find_looks(names, model)
+    base, styles = find_styles_or_mixes(names, model)
     runner = open_backend(base, backend, place)
     # 32 bits: preparing 8 for each of the looks would take longer than the pictures do.
     return [
@@ -248,5 +248,5 @@ def open_stylizers(
 
 def vary(style: Style, seed: int) -> Style:
     """A personal variation: the code moved along the creator's own variety, z ~ N(0, I)."""
-    z = numpy_generator(seed, 0, "z").standard_normal(len(style.spread)).astype(np.float32)
-    return dataclasses.replace(style, code=style.code + z @ style.spread)
+    z = numpy_generator(seed, 0, "z").standard_normal(len(style.code_factors)).astype(np.float32)
+    return dataclasses.replace(style, code=style.code + z @ style.code_factors)

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.containers import (
+from stylegan_cli.clips import (
     ClipFrame,
     ClipReader,
     ClipWriter,

@@ -9,11 +9,11 @@ import numpy as np
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
-    LookEncoderConfig,
+    StyleEncoderConfig,
     encoder_shapes,
     generator_shapes,
 )
-from stylegan_cli.style_file import Base, Model, Style, StyleInfo, write_model
+from stylegan_cli.styles import Base, Model, Style, StyleInfo, write_model
 
 DIM = 8
 LOOKS = {
@@ -25,30 +25,30 @@ LOOKS = {
 @functools.cache
 def small_model() -> Model:
     """A base with random weights and the creators of LOOKS; its graphs take seconds, once."""
-    from stylegan_cli.networks.graphs import export_graphs
+    from stylegan_cli.networks.onnx_export import export_onnx
 
     rng = np.random.default_rng(0)
     generator = dataclasses.replace(
         GeneratorConfig.newest(), code_dim=DIM, base_channels=4, blocks=1, colour_channels=4
     )
-    encoder = LookEncoderConfig(
+    encoder = StyleEncoderConfig(
         code_dim=DIM, statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8
     )
     shapes = {f"generator.{name}": shape for name, shape in generator_shapes(generator).items()}
     shapes |= {f"encoder.{name}": shape for name, shape in encoder_shapes(encoder).items()}
     tensors = {name: rng.normal(0, 0.1, shape) for name, shape in shapes.items()}
-    # Bands are loud, and so are inputs that random gates weigh: as quiet as a trained residue.
-    tensors["generator.residue.enter.conv.weight"][:, 24:] /= 64
-    tensors["generator.residue.leave.conv.weight"] *= 0.8
+    # Bands are loud, and so are inputs that random gates weigh: as quiet as a trained residual.
+    tensors["generator.residual.conv_in.conv.weight"][:, 24:] /= 64
+    tensors["generator.residual.conv_out.conv.weight"] *= 0.8
     # As a file keeps them.
     tensors = {n: v.astype(np.float16).astype(np.float32) for n, v in tensors.items()}
     base = Base(
         generator=generator,
         encoder=encoder,
         tensors=tensors,
-        graphs=export_graphs(generator, encoder),
+        graphs=export_onnx(generator, encoder),
         content_colours=rng.integers(0, 256, (500, 3), dtype=np.uint8),
-        prior_spread=rng.normal(0, 0.2, (2, DIM)).astype(np.float32),
+        prior_code_factors=rng.normal(0, 0.2, (2, DIM)).astype(np.float32),
     )
     styles = tuple(
         Style(
@@ -57,7 +57,7 @@ def small_model() -> Model:
             matrix=matrix.astype(np.float32),
             offset=np.zeros(3, np.float32),
             code=rng.normal(0, 1, DIM).astype(np.float32),
-            spread=rng.normal(0, 0.8, (2, DIM)).astype(np.float32),
+            code_factors=rng.normal(0, 0.8, (2, DIM)).astype(np.float32),
         )
         for name, matrix in LOOKS.items()
     )

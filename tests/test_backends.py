@@ -1,4 +1,4 @@
-"""Promises of backends/* and networks/graphs.py."""
+"""Promises of backends/* and networks/onnx_export.py."""
 
 import dataclasses
 import subprocess
@@ -12,21 +12,21 @@ from model_files import small_model
 
 from stylegan_cli.backends import (
     Backend,
-    Painter,
     Precision,
+    StyleGenerator,
     onnx_backend,
     open_backend,
     quantised,
 )
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
-from stylegan_cli.backends.onnx_backend import OnnxPainter, _open_session
+from stylegan_cli.backends.onnx_backend import OnnxGenerator, _open_session
 from stylegan_cli.backends.quantised import cache_dir, filled_graph, find_quantised
 from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.instant import read_set, starter_photos
 from stylegan_cli.networks.folding import fold_style
-from stylegan_cli.networks.graphs import export_graphs
+from stylegan_cli.networks.onnx_export import export_onnx
 from stylegan_cli.pictures import read_rgb, to_unit
-from stylegan_cli.style_file import write_model
+from stylegan_cli.styles import write_model
 
 OTHERS = ["torch", "openvino"]
 
@@ -58,11 +58,11 @@ def test_both_backends_paint_alike_at_every_size(
         base.generator_tensors, base.generator, style.matrix, style.offset, style.code, min(size)
     )
     picture = image(*size)
-    results = [backend.painter(folded)(picture) for backend in backends]
+    results = [backend.generator(folded)(picture) for backend in backends]
     for onnx, torch in zip(*results, strict=True):
         assert onnx.shape == torch.shape == picture.shape
         np.testing.assert_allclose(onnx, torch, atol=1e-4)
-    assert np.abs(results[0][1]).max() > 0.05  # a residue that is not there would agree as well
+    assert np.abs(results[0][1]).max() > 0.05  # a residual that is not there would agree as well
 
 
 @pytest.mark.parametrize(("size", "count"), [((16, 16), 1), ((64, 48), 3), ((256, 384), 2)])
@@ -102,7 +102,7 @@ def test_two_styles_of_one_base_do_not_mix(backends: tuple[Backend, Backend]) ->
         folded = fold_style(
             base.generator_tensors, base.generator, style.matrix, style.offset, style.code, 64
         )
-        painters[style.name] = backends[0].painter(folded)
+        painters[style.name] = backends[0].generator(folded)
     first = painters["creatorA"](image(16, 16))[0]
     other = painters["toon"](image(16, 16))[0]
     assert np.abs(first - other).max() > 0.1
@@ -126,18 +126,20 @@ def painted(precision: Precision, name: str = "onnx") -> np.ndarray:
     """A photo's part in a style; noise would be unlike all that 8 bits are prepared for."""
     photo = to_unit(read_rgb(starter_photos()[1], 128)[32:96, 24:96])
     image = np.ascontiguousarray(photo.transpose(2, 0, 1)[None] * 2 - 1)
-    toned, residue = open_backend(small_model().base, name).painter(folded(), precision)(image)
-    return np.clip(toned + residue, -1, 1) / 2
+    base_colour, residual = open_backend(small_model().base, name).generator(folded(), precision)(
+        image
+    )
+    return np.clip(base_colour + residual, -1, 1) / 2
 
 
 def test_a_first_layer_on_full_size_pixels_is_the_same_layer() -> None:
     base = small_model().base
     graph = filled_graph(base.graphs["generator"], folded())
     quicker = enter_at_full_size(graph)
-    assert b"residue.enter.fine" in quicker
+    assert b"residual.conv_in.fine" in quicker
     for size in ((48, 64), (8, 120)):
         before, after = (
-            OnnxPainter(_open_session(g, 1), base.generator.reach)(image(*size))
+            OnnxGenerator(_open_session(g, 1), base.generator.reach)(image(*size))
             for g in (graph, quicker)
         )
         for expected, found in zip(before, after, strict=True):
@@ -146,7 +148,7 @@ def test_a_first_layer_on_full_size_pixels_is_the_same_layer() -> None:
 
 def test_a_generator_without_bands_of_luma_keeps_its_first_layer() -> None:
     generator = dataclasses.replace(small_model().base.generator, bands=0)
-    graph = export_graphs(generator, small_model().base.encoder)["generator"]
+    graph = export_onnx(generator, small_model().base.encoder)["generator"]
     assert enter_at_full_size(graph) == graph
 
 
@@ -165,24 +167,24 @@ def test_8_bits_are_taken_only_where_they_stay_close(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact, rough = painted("f32"), painted("int8")
-    monkeypatch.setattr(onnx_backend, "LEAST_PSNR", 0)
+    monkeypatch.setattr(onnx_backend, "MIN_PSNR", 0)
     np.testing.assert_array_equal(painted("auto"), rough)
-    monkeypatch.setattr(onnx_backend, "LEAST_PSNR", 100)
+    monkeypatch.setattr(onnx_backend, "MIN_PSNR", 100)
     np.testing.assert_array_equal(painted("auto"), exact)
 
 
 def test_the_measured_distance_is_the_true_one(own_cache: Path) -> None:
     base, backend = small_model().base, open_backend(small_model().base)
-    exact, rough = (backend.painter(folded(), p) for p in ("f32", "int8"))
+    exact, rough = (backend.generator(folded(), p) for p in ("f32", "int8"))
 
-    def no_painter(graph: bytes) -> Painter:
+    def no_generator(graph: bytes) -> StyleGenerator:
         raise AssertionError("it was in the cache")
 
-    told = find_quantised(base, folded(), "onnx", exact, no_painter).psnr
+    told = find_quantised(base, folded(), "onnx", exact, no_generator).psnr
     errors = []
     for path in starter_photos()[61:66]:
         photo = read_rgb(path).transpose(2, 0, 1)[None] / np.float32(127.5) - 1
-        pictures = [np.clip(sum(painter(photo)), -1, 1) / 2 for painter in (exact, rough)]
+        pictures = [np.clip(sum(generator(photo)), -1, 1) / 2 for generator in (exact, rough)]
         errors.append(np.mean((pictures[0] - pictures[1]) ** 2))
     assert told == pytest.approx(-10 * np.log10(np.mean(errors)), abs=2)
 
@@ -210,21 +212,21 @@ def test_a_cache_that_takes_nothing_stops_nobody(
 def test_the_cache_does_not_grow_without_end(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantised, "MOST_KEPT", 1)
+    monkeypatch.setattr(quantised, "MAX_KEPT", 1)
     backend = open_backend(small_model().base)
     for index in (0, 1):
-        backend.painter(folded(index), "int8")
+        backend.generator(folded(index), "int8")
     assert len(list(own_cache.iterdir())) == 1
 
 
 def test_torch_has_no_8_bits() -> None:
     with pytest.raises(UsageError, match="--precision f32"):
-        open_backend(small_model().base, "torch").painter(folded(), "int8")
+        open_backend(small_model().base, "torch").generator(folded(), "int8")
 
 
 def test_openvino_runs_without_its_telemetry() -> None:
     require("openvino")
-    open_backend(small_model().base, "openvino").painter(folded())
+    open_backend(small_model().base, "openvino").generator(folded())
     assert sys.modules["openvino_telemetry"] is None  # an import of it fails from now on
     assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
 
@@ -241,7 +243,7 @@ from pathlib import Path
 
 import numpy as np
 from stylegan_cli.backends import open_backend
-from stylegan_cli.style_file import read_model
+from stylegan_cli.styles import read_model
 
 base = read_model(Path({str(model)!r})).base
 weights = dict(np.load({str(folded_style)!r}))

@@ -45,8 +45,8 @@ from stylegan_cli.errors import (
     PictureError,
     UsageError,
 )
-from stylegan_cli.interruption import StopRequest
 from stylegan_cli.pictures import Picture, read_picture
+from stylegan_cli.runtime.interruption import StopRequest
 
 
 def negative(picture: Picture) -> Picture:
@@ -334,7 +334,7 @@ def test_pixels_in_hand_are_limited_and_a_larger_picture_is_alone(tmp_path: Path
     limit = 2 * 48 * 64
     raise_for(
         run_batch(
-            jobs_for(tmp_path, *names), count, FileOptions(), workers=5, most_pixels_in_hand=limit
+            jobs_for(tmp_path, *names), count, FileOptions(), workers=5, max_pixels_in_hand=limit
         )
     )
     assert most == {(48, 64): limit, (480, 640): 480 * 640}

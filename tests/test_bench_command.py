@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from model_files import small_model, write_small_model
 
-from stylegan_cli import speed
 from stylegan_cli.backends import installed_backends
 from stylegan_cli.commands.bench import bench
 from stylegan_cli.errors import StyleNotFoundError
-from stylegan_cli.style_file import Mode, write_model
-from stylegan_cli.timing import time_runs
+from stylegan_cli.evaluation import throughput as speed
+from stylegan_cli.runtime.timing import time_runs
+from stylegan_cli.styles import Mode, write_model
 
 SIZES = ((8, 8), (24, 40))
 
@@ -67,7 +67,9 @@ def test_a_look_of_colour_alone_is_measured_once_and_names_no_backend(
     model = model_of(tmp_path / "m.safetensors", creatorA="colour", toon="colour")
     stylizers = speed.open_stylizers(model=model)
     assert [stylizer.name for stylizer in stylizers] == ["creatorA"]
-    assert {pace.backend for pace in speed.measure_paces(stylizers[:1], limit_s=60)} == {None}
+    assert {
+        throughput.backend for throughput in speed.measure_throughput(stylizers[:1], limit_s=60)
+    } == {None}
 
 
 def test_a_style_that_is_named_is_measured_alone(tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_torch_is_loaded_only_where_it_is_asked_for(tmp_path: Path) -> None:
     model = write_small_model(tmp_path / "model.safetensors")
     script = (
         "import sys\nfrom stylegan_cli import cli, speed\n"
-        "from stylegan_cli.timing import time_runs\n"
+        "from stylegan_cli.runtime.timing import time_runs\n"
         f"speed.SIZES, speed.COLD_SIZE = {SIZES}, (16, 16)\n"
         "speed.time_runs = lambda work, **_: time_runs(work, least=1, most=1)\n"
         f"sys.argv[1:] = ['bench', '--model', {str(model)!r}, *sys.argv[1:]]\n"
@@ -105,8 +107,10 @@ def test_what_a_slow_machine_has_no_time_for_is_left_out_and_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = model_of(tmp_path / "m.safetensors", creatorA="photographic", toon="photographic")
-    measure = speed.measure_paces
-    monkeypatch.setattr(speed, "measure_paces", lambda s, **told: measure(s, limit_s=0, **told))
+    measure = speed.measure_throughput
+    monkeypatch.setattr(
+        speed, "measure_throughput", lambda s, **told: measure(s, limit_s=0, **told)
+    )
     bench(model=model, backend="onnx", as_json=True)
     printed = capsys.readouterr()
     assert json.loads(printed.out)["painting"] == []

@@ -28,15 +28,17 @@ def photos() -> list[np.ndarray]:
 
 def test_the_published_networks_have_the_published_size() -> None:
     count = sum(part.numel() for part in cyclegan.ResNet9().parameters())
-    # The authors' code prints 11.378 M and 2.765 M for its generator and its critic.
+    # The authors' code prints 11.378 M and 2.765 M for its generator and its discriminator.
     assert round(count / 1e6, 3) == 11.378
     assert round(sum(p.numel() for p in cyclegan.PatchGan70().parameters()) / 1e6, 3) == 2.765
 
 
 def test_a_score_of_the_critic_sees_70_pixels_each_way() -> None:
-    critic = cyclegan.PatchGan70(channels=2)
+    discriminator = cyclegan.PatchGan70(channels=2)
     # Instance norm lets everything see everything, so the patch is that of the convolutions.
-    convs = nn.Sequential(*(layer for layer in critic.layers if isinstance(layer, nn.Conv2d)))
+    convs = nn.Sequential(
+        *(layer for layer in discriminator.layers if isinstance(layer, nn.Conv2d))
+    )
     image = torch.rand(1, 3, 128, 128, requires_grad=True)
     scores = convs(image)
     scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
@@ -47,7 +49,7 @@ def test_a_score_of_the_critic_sees_70_pixels_each_way() -> None:
 def test_one_step_moves_both_directions_and_both_critics() -> None:
     torch.manual_seed(0)
     run = cyclegan.CycleGan(lambda: cyclegan.ResNet9(channels=4, blocks=1), seed=0)
-    players = (run.forth, run.back, run.creator_critic, run.content_critic)
+    players = (run.forth, run.back, run.creator_discriminator, run.content_discriminator)
     before = [[part.detach().clone() for part in player.parameters()] for player in players]
     run.learn(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), step=0)
     for player, old in zip(players, before, strict=True):
@@ -62,11 +64,11 @@ def test_a_trained_network_paints_any_size_and_comes_back_from_its_file(
         return cyclegan.ResNet9(channels=4, blocks=1)
 
     network = cyclegan.train_cyclegan(build, photos, photos, shares=[0], seed=0)
-    result = cyclegan.painter_of(network)(photos[0][:61, :83])
+    result = cyclegan.generator_of(network)(photos[0][:61, :83])
     assert (result.shape, result.dtype) == ((61, 83, 3), np.uint8)
     cyclegan.save_network(network, tmp_path / "run" / "network.pt")
     again = cyclegan.load_network(build(), tmp_path / "run" / "network.pt")
-    np.testing.assert_array_equal(cyclegan.painter_of(again)(photos[0][:61, :83]), result)
+    np.testing.assert_array_equal(cyclegan.generator_of(again)(photos[0][:61, :83]), result)
 
 
 def test_the_ceiling_learns_the_look_it_is_shown(photos: list[np.ndarray]) -> None:
@@ -75,7 +77,7 @@ def test_the_ceiling_learns_the_look_it_is_shown(photos: list[np.ndarray]) -> No
     network = paired.Ceiling(TINY)
 
     def error() -> float:
-        results = [cyclegan.painter_of(network)(photo).astype(float) for photo in photos]
+        results = [cyclegan.generator_of(network)(photo).astype(float) for photo in photos]
         truths = pairs.unmirrored_truths
         return float(np.mean([np.abs(r - t).mean() for r, t in zip(results, truths, strict=True)]))
 

@@ -1,4 +1,4 @@
-"""Promises of checkpoints.py."""
+"""Promises of learning/checkpoints.py."""
 
 import logging
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stylegan_cli.checkpoints import (
+from stylegan_cli.errors import TrainingError
+from stylegan_cli.learning.checkpoints import (
     Metrics,
     has_checkpoint,
     load_config,
@@ -16,7 +17,6 @@ from stylegan_cli.checkpoints import (
     save_checkpoint,
     save_config,
 )
-from stylegan_cli.errors import TrainingError
 
 
 def test_newest_checkpoint_comes_back_and_old_ones_are_removed(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from scipy.interpolate import RegularGridInterpolator
 
 from stylegan_cli.colour import (
     STATISTICS_DIM,
-    apply_table,
+    apply_lut,
     colour_distance,
-    lattice,
     linear_map,
-    look_statistics,
+    lut_grid,
     sample_colours,
-    transfer_table,
+    style_statistics,
+    transfer_lut,
 )
 
 RNG = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def test_a_grey_set_or_a_single_colour_keeps_the_map_finite() -> None:
 def test_the_transfer_table_moves_the_distribution_closer_than_the_linear_map() -> None:
     source, other = (np.random.default_rng(seed).random((4000, 3), np.float32) for seed in (3, 4))
     target = other**2 * (3 - 2 * other) * [0.5, 0.9, 0.7] + [0.4, 0.05, 0.1]
-    moved = apply_table(source, transfer_table(source, target))
+    moved = apply_lut(source, transfer_lut(source, target))
     matrix, offset = linear_map(source, target)
     shares = np.linspace(2, 98, 25)
 
@@ -76,31 +76,31 @@ def test_the_distance_of_a_shifted_set_is_its_mean_shadow_on_all_directions() ->
 
 @pytest.mark.parametrize("size", [2, 17, 33])
 def test_the_regular_table_changes_nothing(size: int) -> None:
-    inside = np.concatenate([RNG.random((500, 3)), lattice(2)]).astype(np.float32)
-    table = lattice(size).reshape(size, size, size, 3)
-    np.testing.assert_allclose(apply_table(inside, table), inside, atol=1e-6)
+    inside = np.concatenate([RNG.random((500, 3)), lut_grid(2)]).astype(np.float32)
+    lut = lut_grid(size).reshape(size, size, size, 3)
+    np.testing.assert_allclose(apply_lut(inside, lut), inside, atol=1e-6)
 
 
 @given(st.integers(2, 12), st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_a_table_is_looked_up_as_scipy_does(size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    table = rng.random((size, size, size, 3), np.float32)
+    lut = rng.random((size, size, size, 3), np.float32)
     wanted = rng.random((200, 3), np.float32)
     axis = np.linspace(0, 1, size)
-    expected = RegularGridInterpolator((axis, axis, axis), table)(wanted)
-    np.testing.assert_allclose(apply_table(wanted, table), expected, atol=2e-5)
+    expected = RegularGridInterpolator((axis, axis, axis), lut)(wanted)
+    np.testing.assert_allclose(apply_lut(wanted, lut), expected, atol=2e-5)
 
 
 def test_colours_out_of_range_meet_the_table_s_edge() -> None:
-    table = RNG.random((5, 5, 5, 3)).astype(np.float32)
-    found = apply_table(np.array([[-1, 2, 0.5], [0, 1, 0.5]], np.float32), table)
+    lut = RNG.random((5, 5, 5, 3)).astype(np.float32)
+    found = apply_lut(np.array([[-1, 2, 0.5], [0, 1, 0.5]], np.float32), lut)
     np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_statistics_are_finite_and_as_many_as_told() -> None:
     for creator in (colours(1), np.zeros((50, 3), np.float32)):
-        found = look_statistics(creator, colours(2), 3)
+        found = style_statistics(creator, colours(2), 3)
         assert found.shape == (STATISTICS_DIM,)
         assert found.dtype == np.float32
         assert np.isfinite(found).all()
@@ -110,7 +110,7 @@ def test_statistics_do_not_depend_on_the_order_of_colours() -> None:
     creator, content = colours(1), colours(2)
     shuffled = np.random.default_rng(9).permutation(creator)
     np.testing.assert_allclose(
-        look_statistics(creator, content, 3), look_statistics(shuffled, content, 3), atol=2e-3
+        style_statistics(creator, content, 3), style_statistics(shuffled, content, 3), atol=2e-3
     )
 
 

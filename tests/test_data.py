@@ -1,4 +1,4 @@
-"""Promises of data.py."""
+"""Promises of training/data.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stylegan_cli.data import (
+from stylegan_cli.errors import DataError
+from stylegan_cli.training.data import (
     HistoryPool,
     PictureSet,
     augment,
@@ -19,7 +20,6 @@ from stylegan_cli.data import (
     to_pixels,
     to_tensor,
 )
-from stylegan_cli.errors import DataError
 
 Folder = Callable[..., Path]
 

@@ -7,8 +7,13 @@ import sys
 import pytest
 import torch
 
-from stylegan_cli.devices import physical_cores, resolve_device, resolve_threads, use_threads
 from stylegan_cli.errors import DeviceError, UsageError
+from stylegan_cli.runtime.devices import (
+    physical_cores,
+    resolve_device,
+    resolve_threads,
+    use_threads,
+)
 
 
 def test_cpu_is_the_cpu() -> None:
@@ -35,7 +40,7 @@ def test_auto_takes_a_gpu_where_torch_is_needed_anyway() -> None:
 
 def test_auto_does_not_load_torch_to_look_for_a_gpu() -> None:
     script = (
-        "import sys\nfrom stylegan_cli.devices import resolve_device\n"
+        "import sys\nfrom stylegan_cli.runtime.devices import resolve_device\n"
         "assert resolve_device('auto') == 'cpu'\nassert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -56,7 +61,7 @@ def test_threads_are_those_asked_for_then_those_told_then_physical_cores(
 def test_no_more_cores_than_the_process_may_use() -> None:
     script = (
         "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from stylegan_cli.devices import physical_cores\nassert physical_cores() == 1\n"
+        "from stylegan_cli.runtime.devices import physical_cores\nassert physical_cores() == 1\n"
     )
     if hasattr(os, "sched_setaffinity"):
         subprocess.run([sys.executable, "-c", script], check=True)
@@ -65,7 +70,7 @@ def test_no_more_cores_than_the_process_may_use() -> None:
 
 def test_the_number_of_threads_reaches_the_libraries() -> None:
     script = (
-        "from stylegan_cli.devices import use_threads\nuse_threads(1)\n"
+        "from stylegan_cli.runtime.devices import use_threads\nuse_threads(1)\n"
         "import cv2, torch\nassert torch.get_num_threads() == 1\nassert cv2.getNumThreads() == 1\n"
     )
     environment = {key: os.environ[key] for key in os.environ if key != "OMP_NUM_THREADS"}

@@ -26,17 +26,17 @@ def test_every_critic_gives_a_map_of_scores_per_image() -> None:
 
 
 def test_a_domain_that_is_not_shown_keeps_its_head() -> None:
-    critic = Discriminator(2, CHANNELS, channels=8)
-    optimizer = Adam(critic.parameters(), lr=0.1)
-    before = {name: value.clone() for name, value in critic.state_dict().items()}
+    discriminator = Discriminator(2, CHANNELS, channels=8)
+    optimizer = Adam(discriminator.parameters(), lr=0.1)
+    before = {name: value.clone() for name, value in discriminator.state_dict().items()}
     for domain in (0, 1, 0):  # domain 1 has a history in Adam by the last step
         if domain == 0:
-            before = {name: value.clone() for name, value in critic.state_dict().items()}
+            before = {name: value.clone() for name, value in discriminator.state_dict().items()}
         optimizer.zero_grad(set_to_none=True)
-        pixels, projected = critic(*_inputs(), domain)
+        pixels, projected = discriminator(*_inputs(), domain)
         sum(scores.sum() for scores in pixels + projected).backward()
         optimizer.step()
-    after = critic.state_dict()
+    after = discriminator.state_dict()
     weights = [name for name in after if name.endswith(("original", "bias"))]
     changed = {name for name in weights if not torch.equal(after[name], before[name])}
     assert any("heads.0" in name for name in changed)
@@ -44,11 +44,11 @@ def test_a_domain_that_is_not_shown_keeps_its_head() -> None:
 
 
 def test_no_layer_stretches_its_input_by_much() -> None:
-    critic = Discriminator(1, CHANNELS, channels=8)
+    discriminator = Discriminator(1, CHANNELS, channels=8)
     image, features = _inputs()
     with torch.no_grad():
         for _ in range(30):  # power iterations
-            critic(image, features, 0)
-        for module in critic.modules():
+            discriminator(image, features, 0)
+        for module in discriminator.modules():
             if isinstance(module, torch.nn.Conv2d):
                 assert torch.linalg.matrix_norm(module.weight.flatten(1), ord=2) < 1.05

@@ -1,9 +1,9 @@
-"""Promises of ema.py."""
+"""Promises of learning/ema.py."""
 
 import torch
 from torch import nn
 
-from stylegan_cli.ema import Ema
+from stylegan_cli.learning.ema import Ema
 
 
 def _line(value: float) -> nn.Linear:

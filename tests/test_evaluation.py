@@ -20,12 +20,12 @@ from stylegan_cli.evaluation import (
     embed,
     evaluate_styles,
     find_cases,
-    judge,
+    measure_style,
 )
+from stylegan_cli.evaluation.skin import skin_change
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb
-from stylegan_cli.resources import starter_dir
-from stylegan_cli.skin import skin_change
+from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.stylizer import open_stylizer
 
 PHOTOS = find_pictures(starter_dir())[:18]
@@ -94,7 +94,7 @@ def test_the_true_look_is_perfect_and_doing_nothing_is_not(prepared: Path, truth
 
 def test_the_creators_own_look_is_nearest_to_the_creator(prepared: Path) -> None:
     [case] = find_cases(["artist"], prepared)
-    own, colour = judge(sketch, case), judge(warm, case)
+    own, colour = measure_style(sketch, case), measure_style(warm, case)
     assert (own.photos, len(case.references)) == (7, 7)
     for name in ("kid_lite1", "patch_swd"):
         ours, other = own.measures[name], colour.measures[name]
@@ -117,7 +117,7 @@ def test_a_look_that_wipes_faces_out_is_told(prepared: Path) -> None:
 
     [case] = find_cases(["artist"], prepared)
     few = replace(case, photos=case.photos[:3], references=case.references[:3])
-    kept, gone = judge(warm, few), judge(fog, few)
+    kept, gone = measure_style(warm, few), measure_style(fog, few)
     assert measure(kept, "faces_kept") > 0.9
     assert measure(kept, "face_shift") < 0.1
     assert measure(gone, "faces_kept") == 0

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from clip_files import make_clip
 
-from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions
+from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions
 from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.resources import starter_dir
+from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.video import VideoConfig, stylize_clip
-from stylegan_cli.video.clip_looks import AnyLook
+from stylegan_cli.video.clip_styles import AnyClipStyle
 from stylegan_cli.video.face_tracking import FacesOnly
-from stylegan_cli.video.steadying import Pixels
+from stylegan_cli.video.optical_flow import Pixels
 
 
 def negative(pixels: Pixels) -> Pixels:
@@ -20,7 +20,7 @@ def negative(pixels: Pixels) -> Pixels:
 
 
 def faces_only(steady: float = 0.0) -> FacesOnly:
-    return FacesOnly(AnyLook(negative, steady), 25.0)
+    return FacesOnly(AnyClipStyle(negative, steady), 25.0)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_face_is_followed_between_two_searches(portrait: Pixels) -> None:
         searches += 1
         return detect_faces(pixels) if searches == 1 else []
 
-    look = FacesOnly(AnyLook(negative, 0.0), 100.0, once)
+    look = FacesOnly(AnyClipStyle(negative, 0.0), 100.0, once)
     for left in range(30, 130, 5):
         frame = frame_with(portrait, left)
         result = look(frame)
@@ -79,7 +79,7 @@ def test_a_face_is_followed_between_two_searches(portrait: Pixels) -> None:
 
 def test_a_face_that_comes_or_goes_fades(portrait: Pixels) -> None:
     without = frame_with(np.zeros((0, 0, 3), np.uint8), 0)
-    look = FacesOnly(AnyLook(lambda p: np.where(p > 127, p - 40, p + 40), 0.0), 25.0)
+    look = FacesOnly(AnyClipStyle(lambda p: np.where(p > 127, p - 40, p + 40), 0.0), 25.0)
     assert np.array_equal(look(without), without)
     frame = without.copy()
     frame[40:, 100:300] = frame_with(portrait, 100)[40:, 100:300]

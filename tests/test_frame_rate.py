@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from clip_files import frame_times, make_clip, sound_of
 
-from stylegan_cli.containers import ClipFrame, read_info
+from stylegan_cli.clips import ClipFrame, read_info
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.video import VideoConfig, parse_rate, stylize_clip
 from stylegan_cli.video.frame_rate import FrameRate
-from stylegan_cli.video.steadying import Pixels
+from stylegan_cli.video.optical_flow import Pixels
 
 
 def counted(calls: list[int]) -> object:

@@ -1,4 +1,4 @@
-"""Promises of networks/{architecture,layers,generator,look_encoder,folding}.py."""
+"""Promises of networks/{architecture,layers,generator,style_encoder,folding}.py."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
-    LookEncoderConfig,
+    StyleEncoderConfig,
     encoder_shapes,
     folded_shapes,
     generator_shapes,
@@ -20,12 +20,12 @@ from stylegan_cli.networks.architecture import (
 from stylegan_cli.networks.folding import apply_colour, fold_style, merge_deltas
 from stylegan_cli.networks.generator import FoldedGenerator, Generator
 from stylegan_cli.networks.layers import map_colours
-from stylegan_cli.networks.look_encoder import LookEncoder
+from stylegan_cli.networks.style_encoder import StyleEncoder
 
 SMALL = dataclasses.replace(
     GeneratorConfig.newest(), code_dim=5, base_channels=4, blocks=2, colour_channels=6
 )
-ENCODER = LookEncoderConfig(code_dim=5, statistics_dim=7, channels=(4, 6, 8), hidden=8)
+ENCODER = StyleEncoderConfig(code_dim=5, statistics_dim=7, channels=(4, 6, 8), hidden=8)
 
 
 def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -63,8 +63,8 @@ def conditional(
     network: Generator, style: dict[str, np.ndarray], image: torch.Tensor, short_side: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     matrix, offset, code = (torch.from_numpy(style[n])[None] for n in ("matrix", "offset", "code"))
-    result, toned = network(image, matrix, offset, code, torch.tensor([short_side]))
-    return result, toned
+    result, base_colour = network(image, matrix, offset, code, torch.tensor([short_side]))
+    return result, base_colour
 
 
 @pytest.mark.parametrize("config", [SMALL, GeneratorConfig()], ids=["small", "without bands"])
@@ -75,11 +75,11 @@ def test_the_shapes_told_without_torch_are_the_generator_s(config: GeneratorConf
 
 
 @pytest.mark.parametrize(
-    "config", [ENCODER, LookEncoderConfig.newest(STATISTICS_DIM)], ids=["small", "newest"]
+    "config", [ENCODER, StyleEncoderConfig.newest(STATISTICS_DIM)], ids=["small", "newest"]
 )
-def test_the_shapes_told_without_torch_are_the_encoder_s(config: LookEncoderConfig) -> None:
+def test_the_shapes_told_without_torch_are_the_encoder_s(config: StyleEncoderConfig) -> None:
     with torch.device("meta"):
-        encoder = LookEncoder(config)
+        encoder = StyleEncoder(config)
         assert encoder_shapes(config) == shapes_of(encoder)
         rows = encoder.features(torch.empty(2, 3, 64, 48))
     assert rows.shape == (2, config.moments_dim)
@@ -91,9 +91,9 @@ def test_the_shapes_told_without_torch_are_the_encoder_s(config: LookEncoderConf
         (GeneratorConfig, {"blocks": 0}, "blocks"),
         (GeneratorConfig, {"blocks": 10**9}, "at most 64"),
         (GeneratorConfig, {"base_channels": -1}, "base_channels"),
-        (LookEncoderConfig, {"statistics_dim": 7, "channels": ()}, "channels"),
-        (LookEncoderConfig, {"statistics_dim": 0}, "statistics_dim"),
-        (LookEncoderConfig, {"statistics_dim": 7, "probes": (8, 8)}, "probes"),
+        (StyleEncoderConfig, {"statistics_dim": 7, "channels": ()}, "channels"),
+        (StyleEncoderConfig, {"statistics_dim": 0}, "statistics_dim"),
+        (StyleEncoderConfig, {"statistics_dim": 7, "probes": (8, 8)}, "probes"),
     ],
 )
 def test_an_impossible_network_is_refused(config: Any, wrong: dict[str, Any], reason: str) -> None:
@@ -129,21 +129,21 @@ def test_the_folded_generator_equals_the_conditional_one(
     folded = FoldedGenerator(SMALL).eval()
     weights = fold_style(arrays_of(generator), SMALL, short_side=short_side, **style)
     folded.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    result, toned = conditional(generator, style, image, short_side)
+    result, base_colour = conditional(generator, style, image, short_side)
     with torch.no_grad():
-        folded_toned, residue = folded(image)
-    torch.testing.assert_close(folded_toned, toned, atol=2e-5, rtol=1e-4)
-    torch.testing.assert_close(folded_toned + residue, result, atol=2e-5, rtol=1e-4)
+        folded_base_colour, residual = folded(image)
+    torch.testing.assert_close(folded_base_colour, base_colour, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(folded_base_colour + residual, result, atol=2e-5, rtol=1e-4)
 
 
-def test_the_scale_of_a_picture_leads_the_residue_alone(
+def test_the_scale_of_a_picture_leads_the_residual_alone(
     generator: Generator, style: dict[str, np.ndarray]
 ) -> None:
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    (small, toned_small), (large, toned_large) = (
+    (small, base_colour_small), (large, base_colour_large) = (
         conditional(generator, style, image, side) for side in (64.0, 512.0)
     )
-    torch.testing.assert_close(toned_small, toned_large, atol=0, rtol=0)
+    torch.testing.assert_close(base_colour_small, base_colour_large, atol=0, rtol=0)
     assert (small - large).abs().max() > 1e-3
 
 
@@ -152,9 +152,9 @@ def test_apply_colour_is_the_colour_network(
 ) -> None:
     colours = np.random.default_rng(3).uniform(0, 1, (128, 3)).astype(np.float32)
     image = torch.from_numpy(colours.T.reshape(1, 3, 8, 16) * 2 - 1)
-    _, toned = conditional(generator, style, image, 256)
+    _, base_colour = conditional(generator, style, image, 256)
     folded = fold_style(arrays_of(generator), SMALL, short_side=256, **style)
-    expected = (toned[0].reshape(3, -1).T.numpy() + 1) / 2
+    expected = (base_colour[0].reshape(3, -1).T.numpy() + 1) / 2
     np.testing.assert_allclose(apply_colour(folded, colours), expected, atol=1e-5)
 
 
@@ -178,7 +178,7 @@ def test_a_code_of_the_wrong_length_is_refused(
 def test_deltas_are_added_to_the_weight_they_name_and_to_no_other(generator: Generator) -> None:
     tensors = arrays_of(generator)
     rng = np.random.default_rng(4)
-    name = "residue.enter.conv.weight"
+    name = "residual.conv_in.conv.weight"
     rows, columns = tensors[name].shape[0], tensors[name][0].size
     up, down = rng.normal(size=(rows, 2)), rng.normal(size=(2, columns))
     halves = {f"{name}.up": up.astype(np.float16), f"{name}.down": down.astype(np.float16)}
@@ -200,11 +200,11 @@ def test_a_linear_map_of_unit_colours_is_the_same_on_signed_ones() -> None:
 
 def test_a_code_does_not_depend_on_the_scale_of_the_features() -> None:
     torch.manual_seed(0)
-    encoder = LookEncoder(ENCODER)
-    first, spread = torch.rand(2, ENCODER.moments_dim // 2) + 0.5, torch.rand(1) + 0.5
+    encoder = StyleEncoder(ENCODER)
+    first, code_factors = torch.rand(2, ENCODER.moments_dim // 2) + 0.5, torch.rand(1) + 0.5
     statistics = torch.rand(2, ENCODER.statistics_dim)
-    moments = torch.cat([first, first.square() + spread.square()], 1)
-    scaled = torch.cat([2 * first, 4 * (first.square() + spread.square())], 1)
+    moments = torch.cat([first, first.square() + code_factors.square()], 1)
+    scaled = torch.cat([2 * first, 4 * (first.square() + code_factors.square())], 1)
     described = [encoder.head.describe(m, statistics) for m in (moments, scaled)]
     shift = (described[1] - described[0])[:, ENCODER.moments_dim // 2 : ENCODER.moments_dim]
     torch.testing.assert_close(described[0][:, : first.shape[1]], described[1][:, : first.shape[1]])
@@ -213,7 +213,7 @@ def test_a_code_does_not_depend_on_the_scale_of_the_features() -> None:
 
 def test_usual_sets_reach_the_head_with_mean_0_and_deviation_1() -> None:
     torch.manual_seed(0)
-    head = LookEncoder(ENCODER).head
+    head = StyleEncoder(ENCODER).head
     described = torch.randn(200, ENCODER.moments_dim + 7) * 30 + 5
     head.standardise(described)
     standard = (described - head.centre) * head.scale
@@ -223,7 +223,7 @@ def test_usual_sets_reach_the_head_with_mean_0_and_deviation_1() -> None:
 
 def test_features_that_training_moves_are_heard_as_before_in_the_end() -> None:
     torch.manual_seed(0)
-    head = LookEncoder(ENCODER).head
+    head = StyleEncoder(ENCODER).head
     first, wide = torch.rand(64, ENCODER.moments_dim // 2) - 0.5, ENCODER.moments_dim // 2
     statistics = torch.randn(64, 7)
 
@@ -244,7 +244,7 @@ def test_features_that_training_moves_are_heard_as_before_in_the_end() -> None:
 
 def test_an_odd_folder_does_not_throw_the_code_out() -> None:
     torch.manual_seed(0)
-    encoder = LookEncoder(ENCODER).eval()
+    encoder = StyleEncoder(ENCODER).eval()
     statistics = torch.full((1, 7), 1e4)
     moments = torch.ones(1, ENCODER.moments_dim) * 2
     with torch.no_grad():
@@ -262,9 +262,9 @@ def test_a_smooth_slope_is_not_painted_in_steps(
         slope = torch.linspace(-0.2, 0.2, 256).expand(1, 3, 256, 256)
         matrix, offset, code = (torch.from_numpy(style[n])[None] for n in style)
         with torch.no_grad():
-            painted, toned = network(slope, matrix, offset, code, torch.tensor([256.0]))
-        residue = (painted - toned)[..., 96:160, 96:160]
-        way = residue[..., 2:] - residue[..., :-2]
+            painted, base_colour = network(slope, matrix, offset, code, torch.tensor([256.0]))
+        residual = (painted - base_colour)[..., 96:160, 96:160]
+        way = residual[..., 2:] - residual[..., :-2]
         return float((way[..., 2:] - way[..., :-2]).square().mean())
 
     assert unevenness(bilinear=True) < 0.5 * unevenness(bilinear=False)

@@ -1,4 +1,4 @@
-"""Promises of instant/ and previews.py."""
+"""Promises of instant/ and sharing/preview.py."""
 
 import dataclasses
 import itertools
@@ -11,36 +11,36 @@ import pytest
 from model_files import small_model
 from PIL import Image
 
-from stylegan_cli.backends import Backend, Painter, open_backend
-from stylegan_cli.colour import apply_table, linear_map, look_statistics, sample_colours
+from stylegan_cli.backends import Backend, StyleGenerator, open_backend
+from stylegan_cli.colour import apply_lut, linear_map, sample_colours, style_statistics
 from stylegan_cli.errors import DataError
 from stylegan_cli.instant import (
     calibration,
-    hearing,
     make_style,
-    measure_prior_spread,
+    measure_prior_code_factors,
     pictures_in,
     read_set,
-    reading,
     starter_photos,
-    with_mode_of_residue,
+    with_mode_of_residual,
 )
-from stylegan_cli.instant.choosing import choose_rendering
-from stylegan_cli.instant.reading import LookSet
-from stylegan_cli.looks import draw_look
+from stylegan_cli.instant import code_refinement as hearing
+from stylegan_cli.instant import encoding as reading
+from stylegan_cli.instant.encoding import SetStatistics
+from stylegan_cli.instant.render_mode import choose_rendering
 from stylegan_cli.networks.architecture import READ_TILE
 from stylegan_cli.pictures import read_rgb, to_unit
-from stylegan_cli.previews import preview_path, write_preview
-from stylegan_cli.randomness import numpy_generator
-from stylegan_cli.style_file import Base, Style, read_model, shipped_model
+from stylegan_cli.pretraining.looks import draw_look
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.sharing.preview import preview_path, write_preview
+from stylegan_cli.styles import Base, Style, read_model, shipped_model
 from stylegan_cli.stylizer import Stylizer
 
 
 def quiet_base() -> Base:
-    """The small base with a residue of nothing, as that of a colour look."""
+    """The small base with a residual of nothing, as that of a colour look."""
     tensors = dict(small_model().base.tensors)
     for name in tensors:
-        if name.startswith("generator.residue.leave"):
+        if name.startswith("generator.residual.conv_out"):
             tensors[name] = np.zeros_like(tensors[name])
     return dataclasses.replace(small_model().base, tensors=tensors)
 
@@ -81,7 +81,7 @@ def mean_colour(style: Style, base: Base, backend: Backend, photos: list[Path]) 
 def test_a_style_tells_what_it_was_made_of(style: Style, creator: list[Path]) -> None:
     assert (style.name, style.info.pictures, style.info.refined) == ("warm", len(creator), False)
     assert style.base_hash == small_model().base.hash
-    for part in (style.matrix, style.offset, style.code, style.spread, style.calibration):
+    for part in (style.matrix, style.offset, style.code, style.code_factors, style.calibration):
         assert part is not None
         assert np.isfinite(part).all()
 
@@ -90,7 +90,7 @@ def test_the_same_pictures_make_the_same_style(
     style: Style, creator: list[Path], content: list[Path], backend: Backend
 ) -> None:
     again = make_style("warm", creator, small_model().base, backend, content=content)
-    for name in ("matrix", "offset", "code", "spread", "calibration"):
+    for name in ("matrix", "offset", "code", "code_factors", "calibration"):
         np.testing.assert_array_equal(getattr(again, name), getattr(style, name))
     assert again.info == style.info
 
@@ -103,9 +103,9 @@ def test_calibration_moves_results_toward_the_creator_s_colours(
     # The map alone meets the creator's colours; the error to make up for is the network's.
     tensors = dict(base.tensors)
     for part in ("conv.weight", "gate.weight", "gate.bias"):
-        name = f"generator.colour.leave.{part}"
+        name = f"generator.colour.conv_out.{part}"
         tensors[name] = np.zeros_like(tensors[name])
-    tensors["generator.colour.leave.conv.bias"] = np.array([0.06, -0.06, 0.08], np.float32)
+    tensors["generator.colour.conv_out.conv.bias"] = np.array([0.06, -0.06, 0.08], np.float32)
     base = dataclasses.replace(base, tensors=tensors)
     backend = open_backend(base)
     style = make_style("warm", creator, base, backend, content=content)
@@ -146,9 +146,9 @@ def test_a_linear_look_is_taken_for_one_and_a_bent_one_is_not(gamma: float, poin
     mine, theirs = ([photos[index] for index in half] for half in (order[:60], order[60:]))
     plain = np.concatenate([sample_colours([photo], 200, rng) for photo in theirs])
     styled = plain**gamma * np.float32([0.9, 0.6, 0.35]) + np.float32([0.08, 0.02, 0.04])
-    creator = LookSet(moments=np.zeros((len(theirs), 2)), colours=styled)
-    table = calibration.colour_transfer(sample_colours(mine, 9000, rng), creator)
-    assert len(table) == points
+    creator = SetStatistics(moments=np.zeros((len(theirs), 2)), colours=styled)
+    lut = calibration.colour_transfer(sample_colours(mine, 9000, rng), creator)
+    assert len(lut) == points
 
 
 def test_more_lines_are_not_taken_for_other_colours_of_what_lies_under_them() -> None:
@@ -160,10 +160,10 @@ def test_more_lines_are_not_taken_for_other_colours_of_what_lies_under_them() ->
     def lines(share: float) -> np.ndarray:
         return np.where(rng.random((len(photo), 1)) < share, -0.5, 0).astype(np.float32)
 
-    def moved(residue: np.ndarray, result: np.ndarray) -> float:
-        creator = LookSet(np.zeros((200, 2)), np.clip(result, 0, 1))
-        table = calibration.calibrate(calibration.Colours(photo, photo, residue), creator)
-        return float(np.abs(apply_table(photo, table) - photo).mean())
+    def moved(residual: np.ndarray, result: np.ndarray) -> float:
+        creator = SetStatistics(np.zeros((200, 2)), np.clip(result, 0, 1))
+        lut = calibration.calibrate(calibration.ColourSamples(photo, photo, residual), creator)
+        return float(np.abs(apply_lut(photo, lut) - photo).mean())
 
     few, many = lines(0.1), lines(0.2)
     darker = photo + (many - few).mean()
@@ -181,7 +181,7 @@ def test_calibration_of_few_pictures_is_hardly_trusted(
 
     def moved(by: Style) -> float:
         assert by.calibration is not None
-        return float(np.abs(apply_table(colours, by.calibration) - colours).mean())
+        return float(np.abs(apply_lut(colours, by.calibration) - colours).mean())
 
     assert single.info.pictures == 1
     assert single.calibration is None
@@ -206,7 +206,7 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
 
     def read(pictures: list[Path]) -> np.ndarray:
         found = read_set(pictures, backend)
-        statistics = look_statistics(found.colours, to_unit(base.content_colours), 20)
+        statistics = style_statistics(found.colours, to_unit(base.content_colours), 20)
         return backend.code(found.moments.mean(0)[None], statistics[None])[0]
 
     def missed() -> float:
@@ -216,7 +216,7 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
         return float(np.linalg.norm(read(results) - read(creator)))
 
     heard = missed()
-    monkeypatch.setattr(hearing, "HEARING_SHARE", 0)
+    monkeypatch.setattr(hearing, "REFINEMENT_SHARE", 0)
     assert heard < 0.95 * missed()
 
 
@@ -224,32 +224,34 @@ class Echo:
     """A set whose code is 1; what a code paints is heard as `slope` times that code."""
 
     def __init__(self, pictures: int, slope: float) -> None:
-        self.creator = LookSet(moments=np.ones((pictures, 2)), colours=np.zeros((pictures, 3)))
+        self.creator = SetStatistics(
+            moments=np.ones((pictures, 2)), colours=np.zeros((pictures, 3))
+        )
         self.slope = slope
         self.painted: list[int] = []
 
     def code(self, moments: np.ndarray, colours: np.ndarray) -> np.ndarray:
         return moments[:1]
 
-    def paint(self, painter: Any, every: int = 1) -> np.ndarray:
+    def paint(self, generator: Any, every: int = 1) -> np.ndarray:
         self.painted.append(every)
-        return np.array([painter] * (8 // every))
+        return np.array([generator] * (8 // every))
 
-    def hear(self, results: np.ndarray) -> np.ndarray:
+    def encode_results(self, results: np.ndarray) -> np.ndarray:
         return self.slope * results[0]
 
 
-@pytest.mark.parametrize(("pictures", "hearings"), [(1, 1), (19, 1), (20, 2), (25, 2)])
-def test_many_pictures_are_trusted_to_be_heard_twice(pictures: int, hearings: int) -> None:
+@pytest.mark.parametrize(("pictures", "steps"), [(1, 1), (19, 1), (20, 2), (25, 2)])
+def test_many_pictures_are_trusted_to_be_heard_twice(pictures: int, steps: int) -> None:
     echo = Echo(pictures, slope=0.5)
-    code = hearing.settle_code(echo, lambda code: code)
-    assert echo.painted.count(1) == hearings
-    assert code == pytest.approx(1.25 if hearings == 1 else 1.4375)
+    code = hearing.refine_code(echo, lambda code: code)
+    assert echo.painted.count(1) == steps
+    assert code == pytest.approx(1.25 if steps == 1 else 1.4375)
 
 
 def test_a_code_that_says_the_contrary_of_what_it_is_told_is_left_as_it_was_read() -> None:
     echo = Echo(25, slope=-2)
-    assert hearing.settle_code(echo, lambda code: code) == 1
+    assert hearing.refine_code(echo, lambda code: code) == 1
 
 
 def emboss(photo: np.ndarray) -> np.ndarray:
@@ -367,10 +369,10 @@ def test_a_folder_is_searched_to_its_depth_and_a_picture_is_itself(tmp_path: Pat
     assert pictures_in(tmp_path) == pictures_in(path) == [path]
 
 
-def test_a_look_without_a_residue_is_told_from_one_with(style: Style) -> None:
+def test_a_look_without_a_residual_is_told_from_one_with(style: Style) -> None:
     base = quiet_base()
-    assert with_mode_of_residue(style, base).info.mode == "colour"
-    loud = with_mode_of_residue(style, small_model().base).info.mode
+    assert with_mode_of_residual(style, base).info.mode == "colour"
+    loud = with_mode_of_residual(style, small_model().base).info.mode
     assert loud in ("photographic", "drawn")
     assert loud == style.info.mode
 
@@ -387,11 +389,11 @@ def test_what_was_learnt_small_is_drawn_small_where_it_is_another_picture_at_a_l
             stripes = 0.8 * (np.arange(image.shape[3], dtype=np.float32) // 8 % 2) - 0.4
             return image, np.broadcast_to(stripes, image.shape)
 
-    def painter_at(short_side: int) -> Painter:
+    def generator_at(short_side: int) -> StyleGenerator:
         return Stripes()
 
-    assert choose_rendering(painter_at) == ("drawn", 512)
-    assert choose_rendering(painter_at, learnt=256) == ("drawn", 256)
+    assert choose_rendering(generator_at) == ("drawn", 512)
+    assert choose_rendering(generator_at, learnt=256) == ("drawn", 256)
 
 
 def test_a_single_picture_borrows_its_variety_from_the_base(
@@ -399,13 +401,13 @@ def test_a_single_picture_borrows_its_variety_from_the_base(
 ) -> None:
     base = small_model().base
     few = make_style("few", creator[:2], base, backend, content=content)
-    np.testing.assert_allclose(few.spread, 0.7 * base.prior_spread, atol=1e-6)
+    np.testing.assert_allclose(few.code_factors, 0.7 * base.prior_code_factors, atol=1e-6)
 
 
 def test_the_prior_spread_is_that_of_plain_photos(backend: Backend) -> None:
-    spread = measure_prior_spread(small_model().base, backend)
-    assert spread.shape[1] == small_model().base.generator.code_dim
-    lengths = np.linalg.norm(spread, axis=1)
+    code_factors = measure_prior_code_factors(small_model().base, backend)
+    assert code_factors.shape[1] == small_model().base.generator.code_dim
+    lengths = np.linalg.norm(code_factors, axis=1)
     assert (np.diff(lengths) <= 1e-6).all()
     assert lengths[0] > 0
 

@@ -1,10 +1,10 @@
-"""Promises of interruption.py."""
+"""Promises of runtime/interruption.py."""
 
 import signal
 
 import pytest
 
-from stylegan_cli.interruption import stop_between_steps
+from stylegan_cli.runtime.interruption import stop_between_steps
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -79,11 +79,11 @@ def test_the_closed_forms_recover_a_linear_look() -> None:
     matrix = np.diag([0.7, 0.6, 0.8]) + 0.05
     found, offset = closed_form.linear_map(source, other @ matrix + 0.1)
     assert np.abs(found - matrix).max() < 0.03
-    table = closed_form.transfer_table(source, other @ matrix + 0.1)
+    table = closed_form.transfer_lut(source, other @ matrix + 0.1)
     image = (np.clip(source[:100], 0, 1) * 255).round().astype(np.uint8).reshape(10, 10, 3)
     truth = image / 255 @ matrix + 0.1
     assert np.abs(image / 255 @ found + offset - truth).max() < 0.02
-    assert np.abs(closed_form.apply_table(image, table) - truth).mean() < 0.02
+    assert np.abs(closed_form.apply_lut(image, table) - truth).mean() < 0.02
 
 
 def test_photos_need_no_sets(content: Path, tmp_path: Path) -> None:

@@ -5,13 +5,20 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_cli.looks import Look, draw_look, reserved
-from stylegan_cli.looks.colour_layers import Contrast, Curves, Monochrome, SplitTone, Steps, Tone
-from stylegan_cli.looks.drawing import _layer
-from stylegan_cli.looks.drawn_layers import Contours, Hatching, Oil, Pencil, Strokes
-from stylegan_cli.looks.filters import Pixels, blurred, luma
-from stylegan_cli.looks.optical_layers import Diffusion, Glow, Halation, Sharpen
-from stylegan_cli.looks.reserved import RESERVED, is_reserved
+from stylegan_cli.pretraining.looks import Look, draw_look, excluded
+from stylegan_cli.pretraining.looks.colour_layers import (
+    Contrast,
+    Curves,
+    Monochrome,
+    SplitTone,
+    Steps,
+    Tone,
+)
+from stylegan_cli.pretraining.looks.drawing import _layer
+from stylegan_cli.pretraining.looks.drawn_layers import Contours, Hatching, Oil, Pencil, Strokes
+from stylegan_cli.pretraining.looks.excluded import RESERVED, is_excluded
+from stylegan_cli.pretraining.looks.filters import Pixels, blurred, luma
+from stylegan_cli.pretraining.looks.optical_layers import Diffusion, Glow, Halation, Sharpen
 
 
 def make_photo(height: int, width: int, seed: int = 0) -> Pixels:
@@ -211,20 +218,20 @@ KNOWN = [
 
 @pytest.mark.parametrize("layer", KNOWN, ids=lambda layer: layer.family)
 def test_the_benchmarks_own_parameters_are_reserved(layer: Tone) -> None:
-    assert is_reserved(layer)
+    assert is_excluded(layer)
     rows = RESERVED[layer.family]
     for name in {name for row in rows for name in row}:
         value = getattr(layer, name)
         if isinstance(value, float):
-            assert is_reserved(replace(layer, **{name: 1.05 * value}))
+            assert is_excluded(replace(layer, **{name: 1.05 * value}))
 
 
 def test_parameters_well_away_from_the_benchmarks_are_free() -> None:
-    assert not is_reserved(Pencil(1 / 50, 1.6, 0.0, 0.0, (0.299, 0.587, 0.114)))
-    assert not is_reserved(Pencil(1 / 65, 1.3, 0.0, 0.0, (0.299, 0.587, 0.114)))
-    assert not is_reserved(Contours("xdog", 1 / 220, 80, 0.006, 0.8, (0.0, 0.0, 0.0), True))
-    assert not is_reserved(Steps("luma", 8, 0.0, 0.0, 1.5))
-    assert not is_reserved(Curves.draw(np.random.default_rng(0)))
+    assert not is_excluded(Pencil(1 / 50, 1.6, 0.0, 0.0, (0.299, 0.587, 0.114)))
+    assert not is_excluded(Pencil(1 / 65, 1.3, 0.0, 0.0, (0.299, 0.587, 0.114)))
+    assert not is_excluded(Contours("xdog", 1 / 220, 80, 0.006, 0.8, (0.0, 0.0, 0.0), True))
+    assert not is_excluded(Steps("luma", 8, 0.0, 0.0, 1.5))
+    assert not is_excluded(Curves.draw(np.random.default_rng(0)))
 
 
 def test_reserved_rows_name_real_parameters() -> None:
@@ -252,5 +259,5 @@ def test_a_reserved_draw_is_drawn_again() -> None:
 
 
 def test_no_drawn_look_has_a_reserved_layer() -> None:
-    assert reserved.TOLERANCE >= 0.08
-    assert not any(is_reserved(layer) for look in draw_many(3000) for layer in look.layers)
+    assert excluded.TOLERANCE >= 0.08
+    assert not any(is_excluded(layer) for look in draw_many(3000) for layer in look.layers)

@@ -1,4 +1,4 @@
-"""Promises of losses.py."""
+"""Promises of learning/losses.py."""
 
 import math
 from typing import Any, get_args
@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan_cli.losses import (
+from stylegan_cli.learning.losses import (
     GanKind,
     anchor_loss,
     cycle_loss,
     discriminator_gan_loss,
+    drift_loss,
     generator_gan_loss,
     grid_loss,
     identity_loss,
     luminance,
-    move_loss,
     r1_penalty,
     self_similarity_loss,
     sliced_wasserstein,
@@ -98,7 +98,7 @@ def test_a_move_is_free_up_to_its_limit_and_each_picture_has_its_own() -> None:
     moved = anchor.clone()
     moved[0], moved[1] = 0.1, 0.4
     moved.requires_grad_()
-    losses = move_loss(moved, anchor, limit=0.2)
+    losses = drift_loss(moved, anchor, limit=0.2)
     assert losses[0] == 0
     assert losses[1].item() == pytest.approx(1)  # twice the limit
     losses.sum().backward()
@@ -107,10 +107,10 @@ def test_a_move_is_free_up_to_its_limit_and_each_picture_has_its_own() -> None:
     assert slope[0].abs().max() == 0
     assert slope[1].min() > 0
     still = anchor.clone().requires_grad_()
-    move_loss(still, anchor, limit=0.2).sum().backward()
+    drift_loss(still, anchor, limit=0.2).sum().backward()
     assert still.grad is not None
     assert still.grad.abs().max() == 0  # and a number
-    assert move_loss(moved, anchor, limit=math.inf).max() == 0
+    assert drift_loss(moved, anchor, limit=math.inf).max() == 0
 
 
 def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
@@ -131,8 +131,8 @@ def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
 def test_cycle_asks_only_for_luminance_where_colour_is_lost() -> None:
     content = _draw(1, 3, 4, 4)
     grey = luminance(content).expand_as(content)
-    assert cycle_loss(grey, content, keeps_colour=False) < 1e-6
-    assert cycle_loss(grey, content, keeps_colour=True) > 0.1
+    assert cycle_loss(grey, content, is_invertible=False) < 1e-6
+    assert cycle_loss(grey, content, is_invertible=True) > 0.1
     assert identity_loss(content, content) == 0
 
 
@@ -157,8 +157,8 @@ def test_losses_run_on_the_meta_device(kind: GanKind) -> None:
         self_similarity_loss(image(2, 4, 3, 3), image(2, 4, 3, 3), image(2, 3, 3)),
         anchor_loss(reals, image(2, 3, 16, 16), image(2, 1, 16, 16)),
         grid_loss(reals, image(2, 3, 16, 16)),
-        move_loss(reals, image(2, 3, 16, 16), limit=0.1),
-        cycle_loss(reals, image(2, 3, 16, 16), keeps_colour=False),
+        drift_loss(reals, image(2, 3, 16, 16), limit=0.1),
+        cycle_loss(reals, image(2, 3, 16, 16), is_invertible=False),
         identity_loss(reals, image(2, 3, 16, 16)),
         sliced_wasserstein(image(50, 4), image(60, 4), image(4, 7)),
     ]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from stylegan_cli import metrics
 from stylegan_cli.errors import DataError
+from stylegan_cli.evaluation import metrics
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import resize, resize_short_side
 

@@ -1,4 +1,4 @@
-"""Promises of mixing.py."""
+"""Promises of styles/mixing.py."""
 
 import dataclasses
 from pathlib import Path
@@ -9,11 +9,11 @@ from model_files import small_model, write_small_model
 from picture_files import scene
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.colour import apply_table, lattice
+from stylegan_cli.colour import apply_lut, lut_grid
 from stylegan_cli.errors import StyleNotFoundError, UsageError
-from stylegan_cli.mixing import find_look, mix, name_of, parse_mix
 from stylegan_cli.networks.folding import merge_deltas
-from stylegan_cli.style_file import Style, check_name
+from stylegan_cli.styles import Style, check_name
+from stylegan_cli.styles.mixing import find_style_or_mix, mix, name_of, parse_mix
 from stylegan_cli.stylizer import Stylizer, open_stylizer
 
 
@@ -24,12 +24,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def calibrated(style: Style, size: int, power: float) -> Style:
     return dataclasses.replace(
-        style, calibration=(lattice(size) ** power).reshape(size, size, size, 3)
+        style, calibration=(lut_grid(size) ** power).reshape(size, size, size, 3)
     )
 
 
 def refined(style: Style, rank: int, value: float) -> Style:
-    name = "residue.leave.conv.weight"
+    name = "residual.conv_out.conv.weight"
     rows, *rest = small_model().base.generator_tensors[name].shape
     rng = np.random.default_rng(rank)
     down = rng.normal(0, value, (rank, int(np.prod(rest)))).astype(np.float32)
@@ -71,7 +71,7 @@ def test_nonsense_is_one_sentence_of_wrong_use(look: str, complaint: str, model:
 
 def test_an_unknown_creator_in_a_mix_is_named(model: Path) -> None:
     with pytest.raises(StyleNotFoundError, match="nobody"):
-        find_look("toon:0.5,nobody:0.5", model)
+        find_style_or_mix("toon:0.5,nobody:0.5", model)
 
 
 def test_every_part_of_a_style_is_mixed_by_its_weight() -> None:
@@ -83,15 +83,15 @@ def test_every_part_of_a_style_is_mixed_by_its_weight() -> None:
         wanted = 0.75 * getattr(one, part) + 0.25 * getattr(other, part)
         np.testing.assert_allclose(getattr(both, part), wanted, atol=1e-6)
     colours = np.random.default_rng(0).random((100, 3)).astype(np.float32)
-    wanted = 0.75 * apply_table(colours, one.calibration)
-    wanted += 0.25 * apply_table(colours, other.calibration)
-    np.testing.assert_allclose(apply_table(colours, both.calibration), wanted, atol=1e-5)
+    wanted = 0.75 * apply_lut(colours, one.calibration)
+    wanted += 0.25 * apply_lut(colours, other.calibration)
+    np.testing.assert_allclose(apply_lut(colours, both.calibration), wanted, atol=1e-5)
     weights, weights_one, weights_other = (
-        merge_deltas(base.generator_tensors, style.deltas)["residue.leave.conv.weight"]
+        merge_deltas(base.generator_tensors, style.deltas)["residual.conv_out.conv.weight"]
         for style in (both, one, other)
     )
     np.testing.assert_allclose(weights, 0.75 * weights_one + 0.25 * weights_other, atol=1e-5)
-    assert both.spread.shape == (4, len(one.code))
+    assert both.code_factors.shape == (4, len(one.code))
 
 
 def test_a_mix_leads_from_one_look_to_the_other(model: Path) -> None:

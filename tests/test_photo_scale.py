@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.instant.choosing import judging_photos
-from stylegan_cli.metrics import psnr
+from stylegan_cli.evaluation.metrics import psnr
+from stylegan_cli.instant.render_mode import render_mode_photos
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -21,7 +21,7 @@ def test_copies_have_the_short_side_that_was_asked_for() -> None:
 
 
 def test_a_tile_shows_the_same_part_of_the_picture_at_every_size() -> None:
-    photo = photo_scale.large_photo(judging_photos()[0])
+    photo = photo_scale.large_photo(render_mode_photos()[0])
     small = photo_scale.copy_of(photo, photo_scale.SMALL)
     for place in photo_scale.places(photo):
         tiles = [photo_scale.seen(picture, place) for picture in (photo, small)]

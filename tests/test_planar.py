@@ -3,15 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_files import QUARTER_TURN, make_clip
-from test_clip_looks import a_stylizer, closeness, scene
+from test_clip_styles import a_stylizer, closeness, scene
 
-from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, plan_clip
+from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions, plan_clip
 from stylegan_cli.errors import InterruptedByUserError
-from stylegan_cli.style_file import Mode
+from stylegan_cli.styles import Mode
 from stylegan_cli.video import VideoConfig, stylize_clip
-from stylegan_cli.video.clip_looks import clip_look
-from stylegan_cli.video.planar import planar_look
-from stylegan_cli.video.steadying import Pixels
+from stylegan_cli.video.clip_styles import clip_style
+from stylegan_cli.video.optical_flow import Pixels
+from stylegan_cli.video.planar import planar_style
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 MILD = 0.3  # a look of random weights at this strength still changes more than real ones
@@ -47,7 +47,7 @@ def is_planar(source: Path, mode: Mode, **options: str) -> bool:
     with ClipReader(source) as reader:
         size = (reader.info.width, reader.info.height)
         plan = plan_clip(".mp4", reader.info, size, EncoderOptions(**options))  # type: ignore[arg-type]
-        return planar_look(clip_look(a_stylizer(mode), 0.55, 30.0), plan) is not None
+        return planar_style(clip_style(a_stylizer(mode), 0.55, 30.0), plan) is not None
 
 
 @pytest.mark.parametrize("mode", ["colour", "photographic"])
@@ -66,7 +66,7 @@ def test_a_planar_clip_looks_as_if_it_were_painted_in_rgb(
     stylizer = a_stylizer(mode, MILD)
     config = VideoConfig(encoder=EncoderOptions(crf=0, preset="ultrafast"))
     stylize_clip(source, tmp_path / "b.mp4", stylizer, config)
-    in_rgb = clip_look(stylizer, config.steady, 30.0)
+    in_rgb = clip_style(stylizer, config.steady, 30.0)
     for before, after in zip(shown(source), shown(tmp_path / "b.mp4"), strict=True):
         wanted = in_rgb(before)
         assert closeness(after, wanted) > 42

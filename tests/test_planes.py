@@ -5,10 +5,10 @@ import pytest
 from av.video.frame import VideoFrame
 from clip_files import QUARTER_TURN, make_clip, ramp_frame
 
-from stylegan_cli.containers import (
+from stylegan_cli.clips import (
     ClipFrame,
     ClipReader,
-    Colours,
+    ColourTags,
     EncoderOptions,
     FrameEncoder,
     Orientation,
@@ -16,14 +16,14 @@ from stylegan_cli.containers import (
     plan_clip,
     planes_of,
 )
-from stylegan_cli.containers.description import EXACT
-from stylegan_cli.containers.planes import turned
+from stylegan_cli.clips.description import EXACT
+from stylegan_cli.clips.planes import turned
 
 
 @pytest.mark.parametrize("matrix", [1, 4, 5, 7, 9, 2])
 @pytest.mark.parametrize("full", [1, 2])
 def test_codes_mean_what_ffmpeg_takes_them_for(matrix: int, full: int) -> None:
-    colours = Colours(range=full, matrix=matrix)
+    colours = ColourTags(range=full, matrix=matrix)
     codes, pixels = YuvCodes(colours, 64), ramp_frame(0, 96, 64)
     stored = codes.of_rgb(pixels)
     theirs = VideoFrame.from_ndarray(stored.transpose(2, 0, 1), "yuv444p").reformat(

@@ -29,7 +29,7 @@ from stylegan_cli.preparing import (
     read_manifest,
 )
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
-from stylegan_cli.preparing.judging import (
+from stylegan_cli.preparing.quality import (
     RELATED_PICTURES,
     SAME_PICTURE,
     hash_distance,

@@ -1,4 +1,4 @@
-"""Promises of pretraining/, paired_data.py, looks/description.py and `influ pretrain`."""
+"""Promises of pretraining/, pretraining/data.py, pretraining/looks/parameters.py and `influ pretrain`."""
 
 import dataclasses
 import itertools
@@ -18,33 +18,34 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from stylegan_cli.checkpoints import (
+from stylegan_cli.cli import build_app
+from stylegan_cli.colour import STATISTICS_DIM
+from stylegan_cli.errors import ConfigError, DataError, TrainingError
+from stylegan_cli.instant import starter_photos
+from stylegan_cli.instant.render_mode import render_mode_photos
+from stylegan_cli.learning.checkpoints import (
     load_config,
     load_latest_checkpoint,
     read_metrics,
     save_checkpoint,
 )
-from stylegan_cli.cli import build_app
-from stylegan_cli.colour import STATISTICS_DIM
-from stylegan_cli.errors import ConfigError, DataError, TrainingError
-from stylegan_cli.instant import starter_photos
-from stylegan_cli.instant.choosing import judging_photos
-from stylegan_cli.looks import DESCRIPTION_DIM, describe, draw_look
 from stylegan_cli.networks.architecture import (
     READ_SHORT_SIDE,
     READ_TILE,
     GeneratorConfig,
-    LookEncoderConfig,
+    StyleEncoderConfig,
 )
-from stylegan_cli.paired_data import DrawConfig, PairedLooks
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, run, validation
-from stylegan_cli.pretraining.learner import (
+from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, validation
+from stylegan_cli.pretraining import trainer as run
+from stylegan_cli.pretraining.data import DrawConfig, PairedLooks
+from stylegan_cli.pretraining.looks import PARAMETERS_DIM, describe, draw_look
+from stylegan_cli.pretraining.model import (
     ERRORS,
-    Base,
+    BaseNetworks,
     Learner,
     Painting,
-    Prompter,
+    PrivilegedTeacher,
     default_base,
     pair_losses,
     signed,
@@ -52,9 +53,9 @@ from stylegan_cli.pretraining.learner import (
     total_loss,
 )
 from stylegan_cli.pretraining.validation import linearly_mapped
-from stylegan_cli.randomness import numpy_generator, torch_generator
+from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 
-DRAWS = DrawConfig(looks=3, pictures=3, most_pictures=5, targets=2, size=64)
+DRAWS = DrawConfig(looks=3, pictures=3, max_pictures=5, targets=2, size=64)
 TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
 
 
@@ -76,11 +77,11 @@ def influ_here(*arguments: str | Path) -> Result:
     return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
 
 
-def tiny_base() -> Base:
+def tiny_base() -> BaseNetworks:
     generator = GeneratorConfig(base_channels=4, blocks=1, colour_channels=4)
-    return Base(
+    return BaseNetworks(
         generator,
-        LookEncoderConfig(statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8),
+        StyleEncoderConfig(statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8),
     )
 
 
@@ -104,7 +105,7 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
         "statistics": (3, 2, STATISTICS_DIM),
         "matrix": (3, 2, 3, 3),
         "offset": (3, 2, 3),
-        "description": (3, DESCRIPTION_DIM),
+        "parameters": (3, PARAMETERS_DIM),
         "pointwise": (3,),
     }
     assert all(np.isfinite(value).all() for value in batch.values())
@@ -112,7 +113,7 @@ def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
 
 
 def test_a_batch_tells_which_looks_are_of_colour_alone(domains: dict[str, list[Path]]) -> None:
-    config = dataclasses.replace(DRAWS, looks=6, pictures=1, most_pictures=1, targets=1)
+    config = dataclasses.replace(DRAWS, looks=6, pictures=1, max_pictures=1, targets=1)
     told = PairedLooks(domains, config)[0]["pointwise"]
     looks = [draw_look(numpy_generator(config.seed, 0, f"looks {k}")) for k in range(6)]
     assert told.tolist() == [look.pointwise for look in looks]
@@ -123,12 +124,12 @@ def test_of_a_larger_set_more_is_read() -> None:
     domains = {"all": starter_photos()[:40]}  # sides of up to 20
     drawn = [PairedLooks(domains, DRAWS)[step]["shown"] for step in range(8)]
     assert np.min(drawn) == DRAWS.pictures
-    assert np.max(drawn) == DRAWS.most_pictures
+    assert np.max(drawn) == DRAWS.max_pictures
 
 
 def test_photos_are_those_that_are_read_where_the_scale_is_the_same() -> None:
     config = dataclasses.replace(DRAWS, looks=12, size=READ_TILE, targets=1)
-    drawn = PairedLooks({"large": judging_photos()}, config)[0]
+    drawn = PairedLooks({"large": render_mode_photos()}, config)[0]
     first = np.cumsum(drawn["shown"]).reshape(-1, 2) - drawn["shown"]
     off = np.abs(drawn["references"][first] - drawn["truths"][:, :, 0].astype(int)).mean((2, 3, 4))
     same = drawn["short_side"] == READ_SHORT_SIDE
@@ -138,7 +139,7 @@ def test_photos_are_those_that_are_read_where_the_scale_is_the_same() -> None:
 
 
 def test_every_setting_of_a_draw_reaches_it() -> None:
-    settings = {"looks": 2, "pictures": 5, "most_pictures": 7, "targets": 4, "size": 128, "seed": 3}
+    settings = {"looks": 2, "pictures": 5, "max_pictures": 7, "targets": 4, "size": 128, "seed": 3}
     assert PretrainConfig(**settings).draws() == DrawConfig(**settings)
 
 
@@ -193,7 +194,7 @@ def test_each_side_is_read_from_its_own_pictures(batch: dict[str, np.ndarray]) -
 def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray]) -> None:
     base, data = tiny_base(), {name: torch.from_numpy(value) for name, value in batch.items()}
     codes = base.read(data)
-    result, toned, truth = base.paint(data, codes)
+    result, base_colour, truth = base.paint(data, codes)
     torch.testing.assert_close(truth, signed(data["truths"].flip(1)))
     look, side = 2, 0
     alone, _ = base.generator(
@@ -204,15 +205,15 @@ def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray
         data["short_side"][look][None],
     )
     torch.testing.assert_close(result[8:10], alone)
-    # A fresh residue is small, and so is what the network does to colours: near the linear map.
-    assert (toned - linearly_mapped(data)).abs().mean() < 0.2
+    # A fresh residual is small, and so is what the network does to colours: near the linear map.
+    assert (base_colour - linearly_mapped(data)).abs().mean() < 0.2
 
 
 def test_a_look_is_told_by_its_layers_and_their_parameters() -> None:
     drawn = [draw_look(numpy_generator(5, k, "test")) for k in range(300)]
     looks = [look for look in drawn if not look.pointwise]
     told = np.stack([describe(look) for look in looks])
-    assert told.shape == (len(looks), DESCRIPTION_DIM)
+    assert told.shape == (len(looks), PARAMETERS_DIM)
     assert np.isfinite(told).all()
     same = np.all(told[:, None] == told[None], axis=2)
     assert same.sum() == len(looks)  # no two looks are told alike
@@ -232,7 +233,7 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
             "matrix": torch.empty(1, 2, 3, 3),
             "offset": torch.empty(1, 2, 3),
             "short_side": torch.empty(1),
-            "description": torch.empty(1, DESCRIPTION_DIM),
+            "parameters": torch.empty(1, PARAMETERS_DIM),
             "pointwise": torch.empty(1),
         }
         terms = learner(data, torch.empty(1, 2), 1.0)
@@ -241,7 +242,7 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     assert {name: tuple(term.shape) for name, term in terms.items()} == {
         **dict.fromkeys(ERRORS, (6,)),
         "imitation": (),
-        "telling": (),
+        "parameters": (),
     }
     assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
 
@@ -250,8 +251,8 @@ def test_each_error_of_a_painting_is_counted_for_what_it_is() -> None:
     generator = torch_generator(0, 0, "test")
     truth = torch.rand(2, 3, 64, 64, generator=generator)
 
-    def errors(result: torch.Tensor, toned: torch.Tensor = truth) -> dict[str, torch.Tensor]:
-        painting, pointwise = Painting(result, toned, truth), torch.tensor([1.0, 0.0])
+    def errors(result: torch.Tensor, base_colour: torch.Tensor = truth) -> dict[str, torch.Tensor]:
+        painting, pointwise = Painting(result, base_colour, truth), torch.tensor([1.0, 0.0])
         return pair_losses(painting, pointwise, PretrainConfig())
 
     assert not any(term.any() for term in errors(truth).values())
@@ -262,7 +263,7 @@ def test_each_error_of_a_painting_is_counted_for_what_it_is() -> None:
     # What comes back every 2 or 4 px is a grid, which no hand draws.
     assert errors(lines)["grid"].min() > 0.01
     assert errors(waves)["grid"].min() > 0.01
-    # A residue is wrong where the look is of colour alone, and only there.
+    # A residual is wrong where the look is of colour alone, and only there.
     quiet = errors(truth, truth - 0.1)["quiet"]
     torch.testing.assert_close(quiet, torch.tensor([0.1, 0.0]))
 
@@ -282,8 +283,8 @@ def test_detail_as_strong_as_the_truth_s_is_right_wherever_it_is() -> None:
 def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
     def loss(quiet: float, loud: float) -> float:
         none, nothing = torch.zeros(2), torch.tensor(0.0)
-        errors = dict.fromkeys(ERRORS, none) | {"residue": torch.tensor([quiet, loud])}
-        return total_loss({**errors, "imitation": nothing, "telling": nothing}).item()
+        errors = dict.fromkeys(ERRORS, none) | {"residual": torch.tensor([quiet, loud])}
+        return total_loss({**errors, "imitation": nothing, "parameters": nothing}).item()
 
     # All but alike: below 0.03 an error counts less and less.
     assert loss(0.5, 8) - loss(0.25, 8) == pytest.approx(loss(0.5, 8) - loss(0.5, 4), rel=0.2)
@@ -295,32 +296,32 @@ def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndar
     data = {name: torch.from_numpy(value) for name, value in batch.items()}
     read, told = torch.zeros(3, 2), torch.ones(3, 2)
 
-    def moved_by(prompted: torch.Tensor, term: str) -> set[str]:
+    def moved_by(taught: torch.Tensor, term: str) -> set[str]:
         learner.zero_grad()
-        learner(data, prompted, 1.0)[term].sum().backward()
+        learner(data, taught, 1.0)[term].sum().backward()
         return {
             name.removeprefix("base.").partition(".")[0]
             for name, parameter in learner.named_parameters()
             if parameter.grad is not None and parameter.grad.abs().max() > 0
         }
 
-    assert moved_by(told, "residue") == {"generator"}
-    assert moved_by(read, "residue") == {"encoder", "generator"}
+    assert moved_by(told, "residual") == {"generator"}
+    assert moved_by(read, "residual") == {"encoder", "generator"}
     assert moved_by(told, "imitation") == {"encoder"}
-    assert moved_by(told, "telling") == {"encoder", "teller"}
+    assert moved_by(told, "parameters") == {"encoder", "parameter_head"}
     assert learner(data, told, 0.0)["imitation"] == 0
 
 
 def test_prompted_codes_differ_from_look_to_look_in_every_number() -> None:
     told = np.stack([describe(draw_look(numpy_generator(6, k, "test"))) for k in range(400)])
-    codes = Prompter(128)(torch.from_numpy(told))
+    codes = PrivilegedTeacher(128)(torch.from_numpy(told))
     assert codes.mean(0).abs().max() < 0.5  # what all have in common says nothing
     assert 0.8 < codes.std(0).min() < codes.std(0).max() < 2
-    np.testing.assert_array_equal(Prompter(128).rotation, Prompter(128).rotation)
+    np.testing.assert_array_equal(PrivilegedTeacher(128).rotation, PrivilegedTeacher(128).rotation)
 
 
 def test_guidance_ends_where_it_is_told_to() -> None:
-    config = PretrainConfig(prompted_fully=0.25, prompted_until=0.75)
+    config = PretrainConfig(teacher_fully=0.25, teacher_until=0.75)
     assert config.guidance(7, None) == 1
     assert [config.guidance(step, 100) for step in (0, 25, 50, 75, 99)] == [1, 1, 0.5, 0, 0]
 
@@ -333,8 +334,8 @@ def test_guidance_ends_where_it_is_told_to() -> None:
         {"looks": 0},
         {"looks": 3, "processes": 2},
         {"targets": 7},
-        {"times": 0},
-        {"most_pictures": 5},
+        {"echo_factor": 0},
+        {"max_pictures": 5},
         {"processes": -1},
         {"precision": "fp8"},
     ],
@@ -366,7 +367,7 @@ def test_a_folder_of_folders_is_a_domain_each(tmp_path: Path) -> None:
 
 
 def test_a_chapter_is_told_again_before_the_next() -> None:
-    told = run._told_again(iter([{"step": torch.tensor(k)} for k in range(64)]), 2)
+    told = run._echo(iter([{"step": torch.tensor(k)} for k in range(64)]), 2)
     steps = [int(batch["step"]) for batch in itertools.islice(told, 128)]
     assert steps == [*range(32), *range(32), *range(32, 64), *range(32, 64)]
 
@@ -382,9 +383,13 @@ def test_a_resumed_run_equals_an_unbroken_one(
         shutil.copy(path, content)
     monkeypatch.setattr(run, "default_base", tiny_base)
     monkeypatch.setattr(validation, "VALIDATION_STEPS", 2)
-    monkeypatch.setattr(run, "CHAPTER", 2)
-    times = 2 if processes == 1 else 1  # step 3 is in the middle of the chapter's second telling
-    config = PretrainConfig(**TINY, steps=6, times=times, sample_every=0, processes=processes)
+    monkeypatch.setattr(run, "ECHO_WINDOW", 2)
+    echo_factor = (
+        2 if processes == 1 else 1
+    )  # step 3 is in the middle of the chapter's second telling
+    config = PretrainConfig(
+        **TINY, steps=6, echo_factor=echo_factor, sample_every=0, processes=processes
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,9 +1,9 @@
-"""Promises of randomness.py."""
+"""Promises of runtime/randomness.py."""
 
 import numpy as np
 import torch
 
-from stylegan_cli.randomness import derive_seed, numpy_generator, torch_generator
+from stylegan_cli.runtime.randomness import derive_seed, numpy_generator, torch_generator
 
 
 def test_seeds_are_the_same_on_every_machine() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from stylegan_cli import resources
+from stylegan_cli.runtime import resources
 
 
 def test_the_starter_photos_are_small_and_in_a_fixed_order() -> None:

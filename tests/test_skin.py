@@ -1,4 +1,4 @@
-"""Promises of skin.py."""
+"""Promises of evaluation/skin.py."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from stylegan_cli.evaluation.skin import MIN_FACES, SkinChange, skin_change, terciles
 from stylegan_cli.faces import Face, detect_faces
-from stylegan_cli.skin import FEWEST_FACES, SkinChange, skin_change, terciles
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +78,4 @@ def test_terciles_go_from_dark_to_light_whatever_the_order() -> None:
     dark, middle, light = terciles(shuffled)
     assert (dark.lightness, middle.lightness, light.lightness) == (37.5, 57.5, 77.5)
     assert (dark.difference, middle.difference, light.difference) == (1.5, 5.5, 9.5)
-    assert terciles(changes[: FEWEST_FACES - 1]) == ()
+    assert terciles(changes[: MIN_FACES - 1]) == ()

@@ -1,4 +1,4 @@
-"""Promises of style_file.py."""
+"""Promises of styles/style_file.py."""
 
 import dataclasses
 import json
@@ -14,9 +14,8 @@ from model_files import DIM, small_model, write_small_model
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from stylegan_cli import style_file
 from stylegan_cli.errors import OutputExistsError, StyleFileError, StyleNotFoundError, UsageError
-from stylegan_cli.style_file import (
+from stylegan_cli.styles import (
     METADATA_KEY,
     Base,
     Model,
@@ -28,6 +27,7 @@ from stylegan_cli.style_file import (
     read_model,
     read_style,
     register,
+    style_file,
     user_style_path,
     write_model,
     write_style,
@@ -38,7 +38,7 @@ Tensors = dict[str, np.ndarray]
 Document = dict[str, Any]
 OLD_STYLE = Path(__file__).parent / "data" / "style-format-1.safetensors"
 OLD_MODEL = OLD_STYLE.with_name("model-format-1.safetensors")
-DELTA = "residue.enter.conv.weight"
+DELTA = "residual.conv_in.conv.weight"
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def assert_same_style(found: Style, wanted: Style) -> None:
     assert found.base_hash == wanted.base_hash
     for name in ("matrix", "offset", "code"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
-    np.testing.assert_allclose(found.spread, wanted.spread, atol=1e-3)
+    np.testing.assert_allclose(found.code_factors, wanted.code_factors, atol=1e-3)
     assert (found.calibration is None) == (wanted.calibration is None)
     if wanted.calibration is not None:
         np.testing.assert_array_equal(found.calibration, wanted.calibration)
@@ -169,7 +169,7 @@ def test_a_model_from_before_bands_paints_as_it_did(backend: str) -> None:
 
 def test_a_style_of_another_base_is_refused_by_name(style_path: Path) -> None:
     tensors = dict(small_model().base.tensors)
-    tensors["generator.colour.leave.conv.bias"] = np.ones(3, np.float32)
+    tensors["generator.colour.conv_out.conv.bias"] = np.ones(3, np.float32)
     other = dataclasses.replace(small_model().base, tensors=tensors)
     assert other.hash != small_model().base.hash
     with pytest.raises(StyleFileError, match=small_model().base.hash) as refused:
@@ -229,11 +229,14 @@ DAMAGES = {
     "wrong shape": (_put("code", np.zeros(DIM + 1, np.float32)), "shape"),
     "wrong rank": (_put("offset", np.zeros((3, 1), np.float32)), "shape"),
     "whole numbers": (_put("matrix", np.eye(3, dtype=np.int64)), "stored as"),
-    "oversized": (_put("spread", np.zeros((4096, DIM), np.float16)), "more than"),
+    "oversized": (_put("code_factors", np.zeros((4096, DIM), np.float16)), "more than"),
     "missing": (_drop("offset"), "lacks"),
     "flat table": (_put("calibration", np.zeros((2, 1, 2, 3), np.float16)), "calibration"),
     "table of one": (_put("calibration", np.zeros((1, 1, 1, 3), np.float16)), "calibration"),
-    "unknown tensor": (_put("deltas.residue.nowhere.up", np.zeros((4, 2), np.float16)), "not know"),
+    "unknown tensor": (
+        _put("deltas.residual.nowhere.up", np.zeros((4, 2), np.float16)),
+        "not know",
+    ),
     "a word": (_put("odd", np.zeros(3, np.float16)), "not know"),
     "half a delta": (_drop(f"deltas.{DELTA}.down"), "not know"),
     "ranks differ": (_put(f"deltas.{DELTA}.up", np.zeros((4, 3), np.float16)), "ranks"),
@@ -256,7 +259,7 @@ MODEL_DAMAGES: dict[str, tuple[Callable[[Tensors, Document], Any], str]] = {
     "architecture is a word": (lambda t, d: d.update(encoder="big"), "architecture"),
     "weights gone": (lambda t, d: t.pop("base/encoder.head.centre"), "lacks"),
     "weights changed": (
-        lambda t, d: t["base/generator.residue.leave.conv.bias"].fill(1),
+        lambda t, d: t["base/generator.residual.conv_out.conv.bias"].fill(1),
         "damaged",
     ),
     "graph too large": (

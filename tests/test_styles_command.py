@@ -9,8 +9,6 @@ import pytest
 from conftest import Influ
 from model_files import small_model, write_small_model
 
-from stylegan_cli import style_file
-from stylegan_cli.checkpoints import BEST_NAME
 from stylegan_cli.commands.export import export
 from stylegan_cli.commands.info import info
 from stylegan_cli.commands.styles import add, code, install, list_styles, pack, remove, rename
@@ -23,7 +21,8 @@ from stylegan_cli.errors import (
     UsageError,
 )
 from stylegan_cli.instant import starter_photos
-from stylegan_cli.style_file import find_style, read_model, read_style
+from stylegan_cli.learning.checkpoints import BEST_NAME
+from stylegan_cli.styles import find_style, read_model, read_style, style_file
 
 Printed = pytest.CaptureFixture[str]
 

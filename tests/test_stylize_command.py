@@ -38,7 +38,7 @@ from stylegan_cli.errors import (
     UsageError,
 )
 from stylegan_cli.pictures import read_picture
-from stylegan_cli.style_file import register
+from stylegan_cli.styles import register
 from stylegan_cli.stylizer import open_stylizer
 
 

@@ -14,11 +14,11 @@ from picture_files import scene
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import PictureError, StyleNotFoundError, UsageError
-from stylegan_cli.metrics import psnr
+from stylegan_cli.evaluation.metrics import psnr
+from stylegan_cli.evaluation.throughput import picture_of
 from stylegan_cli.pictures import Picture, change_depth, from_unit, to_unit
 from stylegan_cli.rendering import bring_down
-from stylegan_cli.speed import picture_of
-from stylegan_cli.style_file import Mode, Style, shipped_model
+from stylegan_cli.styles import Mode, Style, shipped_model
 from stylegan_cli.stylizer import Detail, Stylizer, open_stylizer, vary
 
 DEPTHS = [np.uint8, np.uint16, np.float32]
@@ -79,7 +79,7 @@ def test_all_depths_are_painted_alike(backend: Backend, mode: Mode) -> None:
 def test_the_number_of_threads_changes_no_pixel(
     detail: Detail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylegan_cli.rendering.STRIP_PIXELS", 300 * 70)
+    monkeypatch.setattr("stylegan_cli.rendering.rendering.STRIP_PIXELS", 300 * 70)
     base, pixels = small_model().base, scene(300, 410)
     painted = [
         Stylizer(
@@ -111,13 +111,13 @@ def test_fast_detail_works_smaller(backend: Backend, monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(fast.paint(pixels), small.paint(pixels))
 
 
-@pytest.mark.parametrize(("style", "least_db"), [("creatorA", 40), ("toon", 30)])
-def test_a_look_means_the_same_at_4k_and_at_1024(style: str, least_db: float) -> None:
+@pytest.mark.parametrize(("style", "min_db"), [("creatorA", 40), ("toon", 30)])
+def test_a_look_means_the_same_at_4k_and_at_1024(style: str, min_db: float) -> None:
     large = picture_of((2160, 3840))
     small = from_unit(bring_down(large, (1024, 1820)), np.uint8)
     stylizer = open_stylizer(style, model=shipped_model(), precision="f32")
     brought_down = bring_down(stylizer.paint(large), (1024, 1820))
-    assert psnr(brought_down, to_unit(stylizer.paint(small))) >= least_db
+    assert psnr(brought_down, to_unit(stylizer.paint(small))) >= min_db
 
 
 def test_strength_leads_from_the_photo_to_the_look(backend: Backend) -> None:
@@ -142,7 +142,7 @@ def test_one_seed_is_one_variation() -> None:
     assert min(np.abs(codes[0] - codes[2]).max(), np.abs(codes[2] - codes[3]).max()) > 0.01
     # All variations are among the creator's directions.
     moved = np.stack([vary(style, seed).code - style.code for seed in range(6)])
-    assert np.linalg.matrix_rank(moved, tol=1e-4) == len(style.spread)
+    assert np.linalg.matrix_rank(moved, tol=1e-4) == len(style.code_factors)
 
 
 def test_variations_of_a_seed_are_painted_alike(model: Path) -> None:
@@ -163,7 +163,7 @@ def test_one_stylizer_serves_many_threads(backend: Backend) -> None:
 
 
 def test_deltas_reach_the_picture(backend: Backend) -> None:
-    name = "residue.leave.conv.weight"
+    name = "residual.conv_out.conv.weight"
     shape = small_model().base.generator_tensors[name].shape
     deltas = {
         f"{name}.up": np.ones((shape[0], 1), np.float32),

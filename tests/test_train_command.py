@@ -17,8 +17,8 @@ from small_training import measure_less
 from typer.testing import CliRunner
 
 from stylegan_cli.cli import build_app
-from stylegan_cli.previews import preview_path
-from stylegan_cli.style_file import (
+from stylegan_cli.sharing.preview import preview_path
+from stylegan_cli.styles import (
     SHIPPED_MODEL,
     find_style,
     read_model,
@@ -54,7 +54,7 @@ def place(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "small.toml").write_text(SMALL)
     measure_less(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stylegan_cli.style_file.weights_dir", lambda: shipped.parent)
+    monkeypatch.setattr("stylegan_cli.styles.style_file.weights_dir", lambda: shipped.parent)
     return tmp_path
 
 

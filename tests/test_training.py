@@ -22,34 +22,34 @@ from small_training import measure_less
 from torch import Tensor
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.checkpoints import (
+from stylegan_cli.errors import ConfigError, TrainingError
+from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
     load_latest_checkpoint,
     read_metrics,
 )
-from stylegan_cli.data import TrainingData, find_training_data, to_pixels
-from stylegan_cli.errors import ConfigError, TrainingError
 from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
-from stylegan_cli.style_file import SHIPPED_MODEL, Mode, read_model, write_model
+from stylegan_cli.styles import SHIPPED_MODEL, Mode, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
-from stylegan_cli.training.judge import Figures, Judge
-from stylegan_cli.training.players import (
+from stylegan_cli.training.data import TrainingData, find_training_data, to_pixels
+from stylegan_cli.training.initialisation import load_generator, style_tensors
+from stylegan_cli.training.run import START_NAME, Run
+from stylegan_cli.training.steps import (
     Batch,
-    Look,
     Refinement,
+    StyleTensors,
     discriminator_step,
     draw_batch,
-    exchanged,
     generator_step,
-    keeps_colour,
-    led_less,
+    inverse_style,
+    is_invertible,
+    scale_gradient,
 )
-from stylegan_cli.training.run import START_NAME, Run
-from stylegan_cli.training.starting import load_generator, look_of
-from stylegan_cli.training.texture import Texture
+from stylegan_cli.training.texture_distance import TextureDistance
+from stylegan_cli.training.validation import ValidationMetrics, Validator
 
 KILLS = 10
 SETTINGS: dict[str, Any] = {
@@ -144,7 +144,7 @@ def test_resumed_run_equals_uninterrupted_run(
     run = open_run(folder, data, _config(base))
     for _ in range(2):
         run.step()
-    run.judge()
+    run.validate()
     run.save()
     run.step()  # lost: the process is killed after its checkpoint
     refine(open_run(folder, data, _config(base), resume=True))
@@ -180,7 +180,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
     assert _learnt(folder)["step"] == KILLS + 1
     assert _same(_learnt(folder), _learnt(whole))
     assert not list(folder.glob(".*"))  # nothing half-written
-    model = [read_model(place / BEST_NAME).styles[0] for place in (folder, whole)]
+    model = [read_model(device / BEST_NAME).styles[0] for device in (folder, whole)]
     np.testing.assert_array_equal(model[0].code, model[1].code)
 
 
@@ -206,7 +206,7 @@ def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, bas
     run.players.ema.update(10**6)
     for _ in range(300):
         run.players.ema.update(10**6)
-    run.judge()
+    run.validate()
     for style, start in zip(run.best_model().styles, run.styles, strict=True):
         assert not style.info.refined
         np.testing.assert_array_equal(style.code, start.code)
@@ -219,13 +219,13 @@ def test_a_look_that_draws_much_or_is_near_the_creator_is_moved_by_smaller_steps
 ) -> None:
     def first_step(strength: float, texture: float) -> tuple[float, float, float]:
         players = (run := open_run(folder, data, _config(base))).players
-        players.start_weights["residue.leave.conv.weight"] *= strength
+        players.start_weights["residual.conv_out.conv.weight"] *= strength
         textures = [texture] * len(run.creators)
-        players.fit_to_start(run.judged_photos, run.working_sizes, textures)
+        players.fit_to_start(run.validation_photos, run.working_sizes, textures)
         run.step()
         creator = players.creators[0]
         deltas = max(delta.up.abs().max().item() for delta in creator.deltas)
-        code_rate = players.painter_optimizer.param_groups[1]["lr"]
+        code_rate = players.generator_optimizer.param_groups[1]["lr"]
         return players.shares[0], deltas, code_rate
 
     share, deltas, rate = first_step(1, 1.0)
@@ -242,11 +242,11 @@ def test_a_look_is_held_near_an_instant_style_that_is_near_its_creator(
     def price_of_a_move(init: str, texture: float) -> float:
         players = (run := open_run(folder, data, _config(base, init=init))).players
         textures = [texture] * len(run.creators)
-        players.fit_to_start(run.judged_photos, run.working_sizes, textures)
+        players.fit_to_start(run.validation_photos, run.working_sizes, textures)
         with torch.no_grad():
             players.creators[0].code.add_(1)
         batch = draw_batch(run.content, run.creators[0], 0, run.working_sizes[0], players)
-        return generator_step(batch, players)[1]["move"].item()
+        return generator_step(batch, players)[1]["drift"].item()
 
     assert price_of_a_move(str(base), texture=1e-4) > 1
     assert price_of_a_move(str(base), texture=10.0) == 0
@@ -268,9 +268,9 @@ def test_tones_are_held_as_far_as_the_instant_style_knows_them_and_dark_skin_mos
 ) -> None:
     run = open_run(folder, data, _config(base))
     players, size = run.players, run.working_sizes[0]
-    players.start_weights["residue.leave.conv.weight"] *= 100  # there are lines to leave out
-    players.looks = [dataclasses.replace(look, mode=mode) for look in players.looks]
-    players.fit_to_start(run.judged_photos, run.working_sizes, [0.2] * len(run.creators))
+    players.start_weights["residual.conv_out.conv.weight"] *= 100  # there are lines to leave out
+    players.styles = [dataclasses.replace(look, mode=mode) for look in players.styles]
+    players.fit_to_start(run.validation_photos, run.working_sizes, [0.2] * len(run.creators))
     batch = draw_batch(run.content, run.creators[0], 0, size, players)
     for face, light, weight in ((0, 1, elsewhere), (1, 1, light_skin), (1, -0.5, dark_skin)):
         shown = dataclasses.replace(batch, faces=torch.full_like(batch.faces, face))
@@ -289,12 +289,12 @@ def test_refining_is_held_to_an_instant_style_without_the_lines_that_it_leaves_o
     ]
     write_model(dataclasses.replace(start, styles=styles), folder / START_NAME, overwrite=True)
     run = open_run(folder, data, _config(base))
-    photo = run.judged_photos[0][0]
+    photo = run.validation_photos[0][0]
     pixels = to_pixels(photo)[0]
-    shown = to_pixels(run.players.paint_start(0, photo, 80))[0]
+    shown = to_pixels(run.players.generate_initial(0, photo, 80))[0]
     stylizer = Stylizer(run.start.base, run.styles[0], open_backend(run.start.base))
     np.testing.assert_allclose(shown.astype(int), stylizer.paint(pixels), atol=2)
-    drawn = to_pixels(run.players.paint_photo(0, photo, 80))[0]
+    drawn = to_pixels(run.players.generate_photo(0, photo, 80))[0]
     assert np.abs(drawn.astype(int) - shown).max() > 10
 
 
@@ -306,8 +306,8 @@ def test_the_best_is_kept_when_later_states_are_worse(
     better = dataclasses.replace(start, texture=start.texture / 2)
     for measured in (better, start):
         run.step()
-        monkeypatch.setattr(run.judges[0], "measure", lambda painted, now=measured: now)
-        run.judge()
+        monkeypatch.setattr(run.validators[0], "measure", lambda painted, now=measured: now)
+        run.validate()
     assert [best.step for best in run.best] == [1, 0]
     hatcher, nobody = run.best_model().styles
     assert (hatcher.info.refined, nobody.info.refined) == (True, False)
@@ -344,25 +344,25 @@ def test_the_style_file_paints_what_training_painted(
     for _ in range(4):
         run.step()
     run.best[0].score = 9.0  # whatever it is, take it
-    run.judge()
+    run.validate()
     run.save()
     model = read_model(folder / BEST_NAME)
     style = model.style("hatcher")
     assert style.info.refined
-    photo = run.judged_photos[0][0]
+    photo = run.validation_photos[0][0]
     weights = merge_deltas(model.base.generator_tensors, style.deltas)
     merged = dataclasses.replace(
         model.base, tensors={f"generator.{n}": v for n, v in weights.items()}
     )
-    look = look_of(style, torch.device("cpu"))
+    look = style_tensors(style, torch.device("cpu"))
     with torch.no_grad():
-        result, toned = load_generator(merged, torch.device("cpu"))(
+        result, base_colour = load_generator(merged, torch.device("cpu"))(
             photo, look.matrix, look.offset, look.code[None], torch.tensor([80.0])
         )
-        painted = look.calibrate(toned) + result - toned.clamp(-1, 1)
-    expected = run.players.paint_photo(0, photo, 80)
+        painted = look.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
+    expected = run.players.generate_photo(0, photo, 80)
     torch.testing.assert_close(painted, expected, atol=2e-2, rtol=0)  # the file is fp16
-    assert (expected - run.players.paint_start(0, photo, 80)).abs().max() > 1e-3
+    assert (expected - run.players.generate_initial(0, photo, 80)).abs().max() > 1e-3
 
 
 def test_refining_one_creator_leaves_the_base_and_the_others_alone(
@@ -378,9 +378,9 @@ def test_refining_one_creator_leaves_the_base_and_the_others_alone(
     assert _same(dict(run.players.creators[1].state_dict()), nobody)
     start = run.instant[0]
     better = dataclasses.replace(start, texture=start.texture / 2, kid=start.kid / 2)
-    monkeypatch.setattr(run.judges[0], "measure", lambda painted: better)
-    monkeypatch.setattr(run.judges[1], "measure", lambda painted: run.instant[1])
-    run.judge()
+    monkeypatch.setattr(run.validators[0], "measure", lambda painted: better)
+    monkeypatch.setattr(run.validators[1], "measure", lambda painted: run.instant[1])
+    run.validate()
     model = run.best_model()
     assert model.base.hash == small_model().base.hash
     assert [style.info.refined for style in model.styles] == [True, False]
@@ -398,15 +398,17 @@ def test_a_fresh_network_begins_at_the_closed_form_and_learns(
 ) -> None:
     (tmp_path / "weights").mkdir()
     shutil.copy(base, tmp_path / "weights" / SHIPPED_MODEL)
-    monkeypatch.setattr("stylegan_cli.style_file.weights_dir", lambda: tmp_path / "weights")
+    monkeypatch.setattr("stylegan_cli.styles.style_file.weights_dir", lambda: tmp_path / "weights")
     run = open_run(tmp_path, data, _config(base, init=init, gan="lsgan"))
-    photo = run.judged_photos[1][0]
+    photo = run.validation_photos[1][0]
     if init == "none":
-        torch.testing.assert_close(run.players.paint_start(1, photo, 80), photo, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            run.players.generate_initial(1, photo, 80), photo, atol=1e-5, rtol=0
+        )
     run.step()
     assert run.players.trains_base
     run.best[0].score = 9.0
-    run.judge()
+    run.validate()
     model = run.best_model()
     assert model.base.hash != run.start.base.hash
     assert {style.base_hash for style in model.styles} == {model.base.hash}
@@ -464,11 +466,11 @@ def test_after_a_loss_that_is_no_number_it_goes_back_and_on_slower(
     assert "went back to step 2" in note.sentence
     assert "--lr-g" in note.sentence
     assert outcome.steps == 6
-    assert run.players.pace == 0.5
+    assert run.players.lr_scale == 0.5
     assert run.players.is_finite()
     state = load_latest_checkpoint(folder)
     assert state is not None
-    assert state["pace"] == 0.5
+    assert state["lr_scale"] == 0.5
     steps = [int(row["step"]) for row in read_metrics(folder / "metrics.csv")]
     assert steps == sorted(set(steps))
 
@@ -479,7 +481,7 @@ def test_a_run_that_can_not_be_helped_stops_with_a_remedy(
     run = open_run(folder, data, _config(base, lr_code=1e38, warmup=0))
     with pytest.raises(TrainingError, match="--lr-g"):
         refine(run)
-    assert len(run.doctor.notes) == 3
+    assert len(run.diagnostics.notes) == 3
     assert not read_model(folder / BEST_NAME).styles[0].info.refined
 
 
@@ -490,19 +492,19 @@ def patient(folder: Path, data: TrainingData, base: Path) -> Run:
 
 def _repaint(run: Run, matrix: Tensor, offset: float) -> None:
     """Give the first creator another colour map than its instant style had."""
-    look = run.players.looks[0]
+    look = run.players.styles[0]
     moved = torch.full_like(look.offset, offset)
-    run.players.looks[0] = dataclasses.replace(  # type: ignore[index]
-        look, matrix=matrix[None], offset=moved, table=None
+    run.players.styles[0] = dataclasses.replace(  # type: ignore[index]
+        look, matrix=matrix[None], offset=moved, lut=None
     )
 
 
 def test_inverted_colours_are_named_once_and_never_the_best(patient: Run) -> None:
     _repaint(patient, -torch.eye(3), 1.0)
     patient.best[0].score = 99.0  # any figure would win
-    patient.judge()
-    patient.judge()
-    (note,) = patient.doctor.notes
+    patient.validate()
+    patient.validate()
+    (note,) = patient.diagnostics.notes
     assert (note.creator, note.problem) == ("hatcher", "inverted colours")
     assert "--lr-g" in note.sentence
     assert patient.best[0].step == 0
@@ -513,10 +515,12 @@ def test_flat_pictures_are_named(patient: Run) -> None:
     _repaint(patient, 0.02 * torch.eye(3), 0.5)
     with torch.no_grad():
         for name, weight in patient.players.weights.items():
-            if ".leave." in name:
+            if ".conv_out." in name:
                 weight.zero_()
-    patient.judge()
-    assert ("hatcher", "flat pictures") in [(x.creator, x.problem) for x in patient.doctor.notes]
+    patient.validate()
+    assert ("hatcher", "flat pictures") in [
+        (x.creator, x.problem) for x in patient.diagnostics.notes
+    ]
 
 
 def test_an_ignored_z_is_named(patient: Run) -> None:
@@ -524,8 +528,8 @@ def test_an_ignored_z_is_named(patient: Run) -> None:
         for name, weight in patient.players.weights.items():
             if ".style." in name or "gate" in name:
                 weight.zero_()
-    patient.judge()
-    assert {note.problem for note in patient.doctor.notes} == {"ignored z"}
+    patient.validate()
+    assert {note.problem for note in patient.diagnostics.notes} == {"ignored z"}
 
 
 def test_a_critic_that_has_won_is_named(patient: Run) -> None:
@@ -534,16 +538,16 @@ def test_a_critic_that_has_won_is_named(patient: Run) -> None:
     batch = Batch(0, 0, reals, reals[:, :1], reals, torch.tensor([80.0]))
     for step in range(80):
         terms = discriminator_step(batch, torch.zeros_like(reals), players)
-        patient.doctor.watch(step, 0, {name: float(term) for name, term in terms.items()})
-        if patient.doctor.notes:
+        patient.diagnostics.watch(step, 0, {name: float(term) for name, term in terms.items()})
+        if patient.diagnostics.notes:
             break
-    assert [note.problem for note in patient.doctor.notes] == ["a critic has won"]
-    assert "--lr-d" in patient.doctor.notes[0].sentence
+    assert [note.problem for note in patient.diagnostics.notes] == ["a discriminator has won"]
+    assert "--lr-d" in patient.diagnostics.notes[0].sentence
 
 
 def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
     meta = torch.device("meta")
-    look = Look(
+    look = StyleTensors(
         torch.empty(1, 3, 3, device=meta),
         torch.empty(1, 3, device=meta),
         torch.empty(8, device=meta),
@@ -557,7 +561,7 @@ def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
         torch.empty(8, device=meta),
         features,
         [True],
-        [Texture([torch.empty(2, 3, 64, 64, device=meta)], features, config.seed)],
+        [TextureDistance([torch.empty(2, 3, 64, 64, device=meta)], features, config.seed)],
         config,
     )
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
@@ -568,7 +572,7 @@ def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
     image = torch.rand(1, 3, 8, 8, requires_grad=True)
     faces = torch.zeros(1, 1, 8, 8)
     faces[..., :4] = 1
-    led = led_less(image, faces, face_weight=2.0)
+    led = scale_gradient(image, faces, face_weight=2.0)
     torch.testing.assert_close(led, image)
     led.sum().backward()
     torch.testing.assert_close(image.grad, (1 - 8 / 9 * faces).expand_as(image))
@@ -577,28 +581,30 @@ def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
 def test_one_step_runs_on_the_meta_device() -> None:
     config = TrainingConfig(**SETTINGS, lambda_cycle=1.0, lambda_identity=1.0, penalty="r1")
     players, batch = _meta_players(config)
-    fakes, painter_terms = generator_step(batch, players)
-    critic_terms = discriminator_step(batch, players.pools[0].swap(fakes, 0), players)
-    assert {"cycle", "identity", "r1"} <= (painter_terms | critic_terms).keys()
-    assert {term.device.type for term in (painter_terms | critic_terms).values()} == {"meta"}
+    fakes, generator_terms = generator_step(batch, players)
+    discriminator_terms = discriminator_step(batch, players.pools[0].swap(fakes, 0), players)
+    assert {"cycle", "identity", "r1"} <= (generator_terms | discriminator_terms).keys()
+    assert {term.device.type for term in (generator_terms | discriminator_terms).values()} == {
+        "meta"
+    }
 
 
-def _look(matrix: list[list[float]]) -> Look:
-    return Look(torch.tensor([matrix]), torch.tensor([[0.1, 0.0, -0.1]]), torch.zeros(2))
+def _look(matrix: list[list[float]]) -> StyleTensors:
+    return StyleTensors(torch.tensor([matrix]), torch.tensor([[0.1, 0.0, -0.1]]), torch.zeros(2))
 
 
 def test_the_exchanged_colour_map_leads_back() -> None:
     look = _look([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]])
-    back, colours = exchanged(look), torch.rand(5, 3)
+    back, colours = inverse_style(look), torch.rand(5, 3)
     there = colours @ look.matrix[0] + look.offset[0]
     torch.testing.assert_close(there @ back.matrix[0] + back.offset[0], colours)
-    assert keeps_colour(look)
+    assert is_invertible(look)
 
 
 def test_the_way_back_from_grey_stays_grey_and_tame() -> None:
     grey = _look([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]])
-    assert not keeps_colour(grey)
-    assert exchanged(grey).matrix.abs().max() < 3
+    assert not is_invertible(grey)
+    assert inverse_style(grey).matrix.abs().max() < 3
 
 
 def test_noise_on_the_fake_barely_changes_the_way_back(
@@ -606,12 +612,14 @@ def test_noise_on_the_fake_barely_changes_the_way_back(
 ) -> None:
     run = open_run(folder, data, _config(base, lambda_cycle=3.0, lambda_identity=1.0))
     assert {"cycle", "identity"} <= run.step().keys()
-    players, photo = run.players, run.judged_photos[1][0][..., :64, :64]
+    players, photo = run.players, run.validation_photos[1][0][..., :64, :64]
     batch = Batch(0, 1, photo, photo[:, :1], photo, torch.tensor([80.0]))
     with torch.no_grad():
         fake = players.paint(batch)
         noise = torch.randn(fake.shape, generator=torch.Generator().manual_seed(0)) * 2 / 127.5
-        change = players.paint_back(fake + noise, batch) - players.paint_back(fake, batch)
+        change = players.reconstruct_cycle(fake + noise, batch) - players.reconstruct_cycle(
+            fake, batch
+        )
     assert change.abs().mean() < 0.03
 
 
@@ -623,29 +631,29 @@ def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
         return [x.permute(2, 0, 1)[None].float() / 127.5 - 1 for x in pixels]
 
     photos, hatched = tensors(False, 3), tensors(True, 6)
-    judge = Judge(hatched[:3], photos, load_features("lite0"), load_features("lite1"))
-    untouched, alike = judge.measure(photos), judge.measure(hatched[3:])
+    validate = Validator(hatched[:3], photos, load_features("lite0"), load_features("lite1"))
+    untouched, alike = validate.measure(photos), validate.measure(hatched[3:])
     assert alike.texture < untouched.texture
     assert alike.kid < untouched.kid
     assert alike.kid_lite1 < untouched.kid_lite1
     assert untouched.change == pytest.approx(0, abs=1e-6)
     assert alike.change > 0.05
-    assert judge.measure(photos) == untouched
+    assert validate.measure(photos) == untouched
 
 
 def test_a_score_weighs_closeness_against_change() -> None:
-    start = Figures(texture=0.2, kid=0.5, change=0.02, kid_lite1=0.5)
+    start = ValidationMetrics(texture=0.2, kid=0.5, change=0.02, kid_lite1=0.5)
     assert start.score(start) == 1
-    assert Figures(0.1, 0.25, 0.02, 0.25).score(start) == pytest.approx(0.5)
-    assert Figures(0.1, 0.25, 0.9, 0.25).score(start) > 1
+    assert ValidationMetrics(0.1, 0.25, 0.02, 0.25).score(start) == pytest.approx(0.5)
+    assert ValidationMetrics(0.1, 0.25, 0.9, 0.25).score(start) > 1
     # What is gained in one distance does not pay for what is lost in the other.
-    assert Figures(0.21, 0.1, 0.02, 0.1).score(start) == pytest.approx(1.05)
+    assert ValidationMetrics(0.21, 0.1, 0.02, 0.1).score(start) == pytest.approx(1.05)
     reported_only = dataclasses.replace(start, kid_lite1=9.0)
     assert reported_only.score(start) == 1
 
 
 def test_a_distance_that_chance_makes_is_not_worth_a_doubled_one() -> None:
-    start = Figures(texture=0.2, kid=0.001, change=0.02, kid_lite1=0.0)
+    start = ValidationMetrics(texture=0.2, kid=0.001, change=0.02, kid_lite1=0.0)
     assert dataclasses.replace(start, kid=-0.001).score(start) > 0.98
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from stylegan_cli.training.doctor import Note
+from stylegan_cli.training.diagnostics import Note
 from stylegan_cli.training.report import (
-    MOST_MOMENTS,
+    MAX_MOMENTS,
     REFRESH_S,
     Album,
     CreatorReport,
@@ -131,7 +131,7 @@ def test_without_a_gain_the_instant_style_is_the_result(tmp_path: Path) -> None:
 def test_progress_shows_the_whole_way_in_few_pictures() -> None:
     album = _album(*range(10, 2000, 10))
     steps = [step for step, _ in album.moments]
-    assert len(steps) <= MOST_MOMENTS
+    assert len(steps) <= MAX_MOMENTS
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (0, 1990)
     resumed = _album()

@@ -25,12 +25,12 @@ from clip_files import (
     write_clip,
 )
 
-from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions, read_info
+from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions, read_info
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
 from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip
-from stylegan_cli.video.checking import check_clip
+from stylegan_cli.video.optical_flow import TemporalSmoother
 from stylegan_cli.video.pipeline import run_overlapped
-from stylegan_cli.video.steadying import Steadier
+from stylegan_cli.video.verification import check_clip
 
 
 def warm(pixels: Pixels) -> Pixels:
@@ -525,7 +525,7 @@ def warping_error(frames: list[Pixels], step: int) -> float:
 def test_steadying_halves_flicker_and_keeps_detail(step: int) -> None:
     sources = [textured(step * number) for number in range(12)]
     painted = [flickering(number, source) for number, source in enumerate(sources)]
-    steadier = Steadier(0.55)
+    steadier = TemporalSmoother(0.55)
     steadied = [steadier(*pair) for pair in zip(sources, painted, strict=True)]
     assert warping_error(steadied, step) < 0.5 * warping_error(painted, step)
     clean = sources[-1] * 0.8 + 25
@@ -539,7 +539,7 @@ def test_steadying_halves_flicker_and_keeps_detail(step: int) -> None:
 
 def test_steadying_lets_go_at_a_cut_and_where_something_new_appears() -> None:
     first, second = textured(0), 255 - textured(250)
-    steadier = Steadier(1.0)
+    steadier = TemporalSmoother(1.0)
     steadier(first, first)
     assert np.array_equal(steadier(second, second), second)
     with_object = second.copy()
@@ -549,7 +549,7 @@ def test_steadying_lets_go_at_a_cut_and_where_something_new_appears() -> None:
 
 
 def test_no_steadying_is_every_frame_for_itself() -> None:
-    steadier = Steadier(0.0)
+    steadier = TemporalSmoother(0.0)
     for number in range(3):
         painted = flickering(number, textured(0))
         assert steadier(textured(0), painted) is painted

@@ -10,8 +10,8 @@ import pytest
 from clip_files import QUARTER_TURN, frame_times, make_clip, sound_of
 from model_files import write_small_model
 
+from stylegan_cli.clips import ClipFrame, ClipReader, read_info
 from stylegan_cli.commands.video import video
-from stylegan_cli.containers import ClipFrame, ClipReader, read_info
 from stylegan_cli.errors import UsageError
 from stylegan_cli.stylizer import open_stylizer
 

@@ -15,7 +15,7 @@ import pytest
 from clip_files import Pixels, frame_times, make_clip, ramp_frame, sound_of
 from test_video import largest_file, leftovers
 
-from stylegan_cli.containers import ClipFrame, ClipReader, EncoderOptions
+from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions
 from stylegan_cli.errors import (
     ClipError,
     InterruptedByUserError,

@@ -7,14 +7,14 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from stylegan_cli.errors import UsageError
-from stylegan_cli.style_file import Base
+from stylegan_cli.styles import Base
 
 Name = Literal["auto", "onnx", "torch", "openvino"]
 Precision = Literal["auto", "f32", "int8"]
 BACKENDS: tuple[Name, ...] = get_args(Name)
 
 
-class Painter(Protocol):
+class StyleGenerator(Protocol):
     """A generator with one style folded in."""
 
     @property
@@ -23,7 +23,7 @@ class Painter(Protocol):
         ...
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """image: (1, 3, H, W) float32 in [-1, 1], multiples of 8. Returns (toned, residue).
+        """image: (1, 3, H, W) float32 in [-1, 1], multiples of 8. Returns (base_colour, residual).
 
         Raises MemoryError where the picture is too large for the memory there is.
         """
@@ -35,7 +35,9 @@ class Backend(Protocol):
 
     name: str
 
-    def painter(self, folded: Mapping[str, np.ndarray], precision: Precision = "f32") -> Painter:
+    def generator(
+        self, folded: Mapping[str, np.ndarray], precision: Precision = "f32"
+    ) -> StyleGenerator:
         """A painter for weights from networks.folding.fold_style.
 
         precision: `auto` is int8 where that is quicker and stays within 50 dB of f32.

@@ -1,4 +1,4 @@
-"""The generator's graph with the residue's first layer on full-size pixels: the same, and quicker.
+"""The generator's graph with the residual's first layer on full-size pixels: the same, and quicker.
 
 The network packs 2x2 pixels into channels and then convolves by 3x3, which is to convolve the
 pixels themselves by 6x6 in steps of 2. ONNX Runtime takes longer to pack than to convolve.
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-WEIGHT, BIAS = "residue.enter.conv.weight", "residue.enter.conv.bias"
+WEIGHT, BIAS = "residual.conv_in.conv.weight", "residual.conv_in.conv.bias"
 # Named like the layer itself, so that they are treated like it.
-FINE, COARSE = "residue.enter.fine", "residue.enter.coarse"
+FINE, COARSE = "residual.conv_in.fine", "residual.conv_in.coarse"
 
 
 def enter_at_full_size(graph: bytes) -> bytes:
@@ -59,7 +59,7 @@ def enter_at_full_size(graph: bytes) -> bytes:
             helper.make_node("Conv", [full, FINE, BIAS], [first], first, **six),
             helper.make_node("Concat", coarser, [half], half, axis=1),
             helper.make_node("Conv", [half, COARSE], [second], second, **three),
-            helper.make_node("Add", [first, second], entering.output, "residue.enter.sum"),
+            helper.make_node("Add", [first, second], entering.output, "residual.conv_in.sum"),
         ]
     _keep_needed(model.graph, nodes)
     return bytes(model.SerializeToString())

@@ -7,17 +7,17 @@ from functools import cached_property
 import numpy as np
 import onnxruntime as ort
 
-from stylegan_cli.backends import Painter, Precision
-from stylegan_cli.backends.quantised import LEAST_PSNR, find_quantised
-from stylegan_cli.devices import resolve_threads
+from stylegan_cli.backends import Precision, StyleGenerator
+from stylegan_cli.backends.quantised import MIN_PSNR, find_quantised
 from stylegan_cli.errors import StyleFileError
-from stylegan_cli.style_file import Base
+from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.styles import Base
 
 Tensors = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OnnxPainter:
+class OnnxGenerator:
     """A session of its own: a folded style is a network of its own."""
 
     session: ort.InferenceSession
@@ -26,13 +26,13 @@ class OnnxPainter:
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See Painter."""
         try:
-            toned, residue = self.session.run(None, {"image": image})
+            base_colour, residual = self.session.run(None, {"image": image})
         # ONNX Runtime's own exceptions derive from nothing narrower.
         except Exception as error:
             if "allocate memory" in str(error) or "bad allocation" in str(error):
                 raise MemoryError(str(error)) from error
             raise
-        return toned, residue
+        return base_colour, residual
 
 
 class OnnxBackend:
@@ -44,19 +44,19 @@ class OnnxBackend:
         self._base = base
         self._threads = resolve_threads(threads)
 
-    def painter(self, folded: Tensors, precision: Precision = "f32") -> Painter:
+    def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
         """See Backend."""
         reach = self._base.generator.reach
-        exact = OnnxPainter(self._session("generator", folded), reach)
+        exact = OnnxGenerator(self._session("generator", folded), reach)
         if precision == "f32":
             return exact
 
-        def open_painter(graph: bytes) -> Painter:
-            return OnnxPainter(_open_session(graph, self._threads), reach)
+        def open_generator(graph: bytes) -> StyleGenerator:
+            return OnnxGenerator(_open_session(graph, self._threads), reach)
 
-        quantised = find_quantised(self._base, folded, self.name, exact, open_painter)
-        good = precision == "int8" or quantised.psnr >= LEAST_PSNR
-        return open_painter(quantised.graph) if good else exact
+        quantised = find_quantised(self._base, folded, self.name, exact, open_generator)
+        good = precision == "int8" or quantised.psnr >= MIN_PSNR
+        return open_generator(quantised.graph) if good else exact
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""

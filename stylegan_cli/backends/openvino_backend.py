@@ -12,10 +12,10 @@ import numpy as np
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 
-from stylegan_cli.backends import Painter, Precision  # noqa: E402
-from stylegan_cli.backends.quantised import LEAST_PSNR, filled_graph, find_quantised  # noqa: E402
-from stylegan_cli.devices import resolve_threads  # noqa: E402
-from stylegan_cli.style_file import Base  # noqa: E402
+from stylegan_cli.backends import Precision, StyleGenerator  # noqa: E402
+from stylegan_cli.backends.quantised import MIN_PSNR, filled_graph, find_quantised  # noqa: E402
+from stylegan_cli.runtime.devices import resolve_threads  # noqa: E402
+from stylegan_cli.styles import Base  # noqa: E402
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -32,7 +32,7 @@ def _core() -> openvino.Core:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OpenvinoPainter:
+class OpenvinoGenerator:
     """A compiled graph; each call has a request of its own, so that threads may share it."""
 
     compiled: Any
@@ -46,7 +46,7 @@ class OpenvinoPainter:
             if "bad_alloc" in str(error) or "allocate" in str(error):
                 raise MemoryError(str(error)) from error
             raise
-        return found["toned"], found["residue"]
+        return found["base_colour"], found["residual"]
 
 
 class OpenvinoBackend:
@@ -58,19 +58,19 @@ class OpenvinoBackend:
         self._base = base
         self._threads = resolve_threads(threads)
 
-    def painter(self, folded: Tensors, precision: Precision = "f32") -> Painter:
+    def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
         """See Backend."""
         reach = self._base.generator.reach
-        exact = OpenvinoPainter(self._compiled("generator", folded), reach)
+        exact = OpenvinoGenerator(self._compiled("generator", folded), reach)
         if precision == "f32":
             return exact
 
-        def open_painter(graph: bytes) -> Painter:
-            return OpenvinoPainter(self._compile(graph), reach)
+        def open_generator(graph: bytes) -> StyleGenerator:
+            return OpenvinoGenerator(self._compile(graph), reach)
 
-        quantised = find_quantised(self._base, folded, self.name, exact, open_painter)
-        good = precision == "int8" or quantised.psnr >= LEAST_PSNR
-        return open_painter(quantised.graph) if good else exact
+        quantised = find_quantised(self._base, folded, self.name, exact, open_generator)
+        good = precision == "int8" or quantised.psnr >= MIN_PSNR
+        return open_generator(quantised.graph) if good else exact
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""

@@ -13,20 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import Painter
+from stylegan_cli.backends import StyleGenerator
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
 from stylegan_cli.pictures import read_rgb, to_unit
-from stylegan_cli.resources import starter_dir
-from stylegan_cli.style_file import Base
+from stylegan_cli.runtime.resources import starter_dir
+from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
 
-LEAST_PSNR = 50.0  # dB of a painted picture in 8 bits against the same in float32
+MIN_PSNR = 50.0  # dB of a painted picture in 8 bits against the same in float32
 RECIPE = 3  # part of a graph's name in the cache: raise it when anything below changes
-EXACT = ("map.", "colour.", "residue.enter.", "residue.leave.")  # cheap, and their errors show
+EXACT = (
+    "map.",
+    "colour.",
+    "residual.conv_in.",
+    "residual.conv_out.",
+)  # cheap, and their errors show
 CALIBRATION_PHOTOS = slice(0, 60, 8)
 MEASURED_PHOTOS = slice(60, 120, 15)
-MOST_KEPT = 100  # graphs in the cache, 2 MB each
+MAX_KEPT = 100  # graphs in the cache, 2 MB each
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -43,20 +48,20 @@ def find_quantised(
     base: Base,
     folded: Tensors,
     backend: str,
-    exact: Painter,
-    open_painter: Callable[[bytes], Painter],
+    exact: StyleGenerator,
+    open_generator: Callable[[bytes], StyleGenerator],
 ) -> Quantised:
     """The 8-bit graph of a folded style, from the cache or made now.
 
     backend: who measures; each has rounding of its own. exact: paints in float32.
-    open_painter: makes a painter of a graph.
+    open_generator: makes a painter of a graph.
     """
     path = cache_dir() / f"{_key(base, folded, backend)}.onnx"
     try:
         return _read(path)
     except (OSError, ValueError):
         log.info("preparing the style in 8 bits, once")
-    made = _make(base, folded, exact, open_painter)
+    made = _make(base, folded, exact, open_generator)
     try:
         _keep(made, path)
     except OSError as error:
@@ -84,14 +89,17 @@ def filled_graph(graph: bytes, weights: Tensors) -> bytes:
 
 
 def _make(
-    base: Base, folded: Tensors, exact: Painter, open_painter: Callable[[bytes], Painter]
+    base: Base,
+    folded: Tensors,
+    exact: StyleGenerator,
+    open_generator: Callable[[bytes], StyleGenerator],
 ) -> Quantised:
     whole = filled_graph(base.graphs["generator"], folded)
     graph = _quantise(enter_at_full_size(whole))
-    rough = open_painter(graph)
+    rough = open_generator(graph)
     errors = []
     for image in _photos(MEASURED_PHOTOS):
-        pictures = (np.clip(sum(painter(image)), -1, 1) / 2 for painter in (exact, rough))
+        pictures = (np.clip(sum(generator(image)), -1, 1) / 2 for generator in (exact, rough))
         errors.append(np.square(np.subtract(*pictures)).mean())
     psnr = float(-10 * np.log10(max(1e-10, np.mean(errors))))
     log.info("8 bits stay within %.1f dB of float32", psnr)
@@ -176,5 +184,5 @@ def _keep(quantised: Quantised, path: Path) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     kept = sorted(path.parent.glob("*.onnx"), key=lambda file: file.stat().st_mtime)
-    for old in kept[:-MOST_KEPT]:
+    for old in kept[:-MAX_KEPT]:
         old.unlink(missing_ok=True)

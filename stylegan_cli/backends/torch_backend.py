@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stylegan_cli.backends import Painter, Precision, refuse_int8
+from stylegan_cli.backends import Precision, StyleGenerator, refuse_int8
 from stylegan_cli.networks.generator import FoldedGenerator
-from stylegan_cli.networks.look_encoder import LookEncoder
-from stylegan_cli.style_file import Base
+from stylegan_cli.networks.style_encoder import StyleEncoder
+from stylegan_cli.styles import Base
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TorchPainter:
+class TorchGenerator:
     """A folded generator on a device."""
 
     generator: FoldedGenerator
@@ -25,8 +25,8 @@ class TorchPainter:
         """See Painter."""
         try:
             with torch.inference_mode():
-                toned, residue = self.generator(_tensor(image, self.device))
-            return toned.cpu().numpy(), residue.cpu().numpy()
+                base_colour, residual = self.generator(_tensor(image, self.device))
+            return base_colour.cpu().numpy(), residual.cpu().numpy()
         except RuntimeError as error:
             # torch's CPU allocator raises nothing narrower; its CUDA error is one of these too.
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
@@ -42,15 +42,17 @@ class TorchBackend:
     def __init__(self, base: Base, device: str = "cpu") -> None:
         self._base = base
         self._device = torch.device(device)
-        self._encoder = LookEncoder(base.encoder)
+        self._encoder = StyleEncoder(base.encoder)
         self._load(self._encoder, base.encoder_tensors)
 
-    def painter(self, folded: Mapping[str, np.ndarray], precision: Precision = "f32") -> Painter:
+    def generator(
+        self, folded: Mapping[str, np.ndarray], precision: Precision = "f32"
+    ) -> StyleGenerator:
         """See Backend."""
         refuse_int8(precision, self.name)
         generator = FoldedGenerator(self._base.generator)
         self._load(generator, folded)
-        return TorchPainter(generator, self._device, self._base.generator.reach)
+        return TorchGenerator(generator, self._device, self._base.generator.reach)
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""

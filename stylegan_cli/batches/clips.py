@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_cli.batches.kinds import Kind
+from stylegan_cli.batches.file_kinds import FileKind
 from stylegan_cli.batches.outcomes import Outcome, Status, raise_for
 from stylegan_cli.batches.planning import Job
-from stylegan_cli.containers import CLIP_SUFFIXES, WRITABLE_SUFFIXES
+from stylegan_cli.clips import CLIP_SUFFIXES, WRITABLE_SUFFIXES
 from stylegan_cli.errors import ClipError, InfluError, InterruptedByUserError, PartialFailureError
 from stylegan_cli.pictures import find_files
 from stylegan_cli.stylizer import Stylizer
@@ -32,7 +32,7 @@ def _suffix_of_result(source: Path) -> str:
     return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".mp4"
 
 
-CLIPS = Kind("clip", _clips_in, _format_of_clip, _suffix_of_result)
+CLIPS = FileKind("clip", _clips_in, _format_of_clip, _suffix_of_result)
 
 
 @dataclass(frozen=True, slots=True)

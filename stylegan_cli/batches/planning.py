@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stylegan_cli.batches.kinds import PICTURES, Kind
+from stylegan_cli.batches.file_kinds import PICTURES, FileKind
 from stylegan_cli.errors import DataError, UsageError
 from stylegan_cli.pictures import FORMATS
 
@@ -36,7 +36,7 @@ class Naming:
     endings_of_results: endings that mark a file beside its input as an earlier result.
     """
 
-    kind: Kind = PICTURES
+    kind: FileKind = PICTURES
     out: Path | None = None
     ending: str = ""
     format: str | None = None

@@ -17,9 +17,7 @@ from typing import Final
 from stylegan_cli.batches.claims import claimed
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import STREAM, Job
-from stylegan_cli.devices import resolve_threads
 from stylegan_cli.errors import InfluError, PictureError
-from stylegan_cli.interruption import StopRequest
 from stylegan_cli.pictures import (
     JPEG_QUALITY,
     MAX_PIXELS,
@@ -31,10 +29,12 @@ from stylegan_cli.pictures import (
     write_picture,
 )
 from stylegan_cli.pictures.credentials import Credentials, sign_picture
+from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.interruption import StopRequest
 
 logger = logging.getLogger(__name__)
 
-MOST_PIXELS_IN_HAND: Final = 64_000_000  # a pixel costs some 30 bytes while it is painted
+MAX_PIXELS_IN_HAND: Final = 64_000_000  # a pixel costs some 30 bytes while it is painted
 
 # What libraries say when they run out of memory without a MemoryError.
 _OUT_OF_MEMORY: Final = ("bad_alloc", "failed to allocate", "out of memory", "not enough memory")
@@ -79,7 +79,7 @@ def run_batch(
     options: FileOptions,
     *,
     workers: int = 1,
-    most_pixels_in_hand: int = MOST_PIXELS_IN_HAND,
+    max_pixels_in_hand: int = MAX_PIXELS_IN_HAND,
     stop: StopRequest | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -88,7 +88,7 @@ def run_batch(
 
     workers: how many pictures are in hand at a time, each in a thread of its own, so that one is
         decoded or encoded while another is painted. `paint` must allow that.
-    most_pixels_in_hand: of all of them together; a larger picture is in hand alone.
+    max_pixels_in_hand: of all of them together; a larger picture is in hand alone.
     stop: once requested, what is in hand is dropped at its next step and nothing begins.
     on_outcome, on_progress: called in the thread of the job, one at a time, once it is through; an
         error of theirs ends the batch.
@@ -108,7 +108,7 @@ def run_batch(
             if on_progress is not None:
                 on_progress(len(outcomes), len(jobs))
 
-    batch = _Batch(jobs, paint, options, count, most_pixels_in_hand, stop or StopRequest(), tell)
+    batch = _Batch(jobs, paint, options, count, max_pixels_in_hand, stop or StopRequest(), tell)
     threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     if on_progress is not None:
         on_progress(0, len(jobs))
@@ -175,7 +175,7 @@ class _Batch:
         paint: Callable[[Picture], Picture],
         options: FileOptions,
         workers: int,
-        most_pixels_in_hand: int,
+        max_pixels_in_hand: int,
         stop: StopRequest,
         tell: Callable[[Outcome], None],
     ) -> None:
@@ -185,7 +185,7 @@ class _Batch:
         self._are_many = workers > 1
         self._waiting = deque(jobs)
         self._ran_short: set[Job] = set()
-        self._budget = PixelBudget(most_pixels_in_hand)
+        self._budget = PixelBudget(max_pixels_in_hand)
         # What changes from here on is the work of another run.
         self._before = {job.target: _stamp(job.target) for job in jobs}
         self._made_folders: set[Path] = set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import Job, Planner
-from stylegan_cli.interruption import StopRequest
+from stylegan_cli.runtime.interruption import StopRequest
 
 Stamp = tuple[int, int]
 """Size in bytes and time of the last change in ns."""

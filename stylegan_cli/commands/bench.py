@@ -17,7 +17,7 @@ from stylegan_cli.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from stylegan_cli.speed import Pace
+    from stylegan_cli.evaluation.throughput import Throughput
 
 
 def bench(
@@ -43,13 +43,13 @@ def bench(
     Pixels to pixels, warm, at three sizes; and one photo, JPEG to JPEG, by a process that starts
     from nothing.
     """
-    from stylegan_cli import speed
+    from stylegan_cli.evaluation import throughput as speed
 
     with progress("measuring") as on_progress:
         stylizers = speed.open_stylizers(style, model=model, backend=backend, device=device)
         cold = speed.measure_cold_start(style, model=model, backend=backend, device=device)
-        paces = speed.measure_paces(stylizers, on_progress=on_progress)
-    if left_out := len(speed.SIZES) * len(stylizers) - len(paces):
+        throughputs = speed.measure_throughput(stylizers, on_progress=on_progress)
+    if left_out := len(speed.SIZES) * len(stylizers) - len(throughputs):
         console.print(f"{left_out} left out, because this machine takes too long for them.")
     height, width = speed.COLD_SIZE
     if as_json:
@@ -60,22 +60,22 @@ def bench(
             "seconds": round(cold.median_s, 3),
             "least_seconds": round(cold.least_s, 3),
         }
-        rows = [_record(pace) for pace in paces]
+        rows = [_record(throughput) for throughput in throughputs]
         emit({"threads": stylizers[0].threads, "cold_start": start, "painting": rows}, as_json)
         return
     emit_table(
         ("style", "kind", "backend", "size", "ms", "at best", "megapixels a second"),
         [
             (
-                pace.style,
-                pace.mode,
-                pace.backend or "none needed",
-                f"{pace.size[1]}x{pace.size[0]}",
-                f"{1000 * pace.timing.median_s:.1f}",
-                f"{1000 * pace.timing.least_s:.1f}",
-                f"{pace.megapixels_per_second:.1f}",
+                throughput.style,
+                throughput.mode,
+                throughput.backend or "none needed",
+                f"{throughput.size[1]}x{throughput.size[0]}",
+                f"{1000 * throughput.timing.median_s:.1f}",
+                f"{1000 * throughput.timing.least_s:.1f}",
+                f"{throughput.megapixels_per_second:.1f}",
             )
-            for pace in paces
+            for throughput in throughputs
         ],
     )
     sys.stdout.write(
@@ -84,15 +84,15 @@ def bench(
     )
 
 
-def _record(pace: "Pace") -> dict[str, object]:
+def _record(throughput: "Throughput") -> dict[str, object]:
     return {
-        "style": pace.style,
-        "mode": pace.mode,
-        "backend": pace.backend,
-        "width": pace.size[1],
-        "height": pace.size[0],
-        "ms": round(1000 * pace.timing.median_s, 2),
-        "least_ms": round(1000 * pace.timing.least_s, 2),
-        "runs": len(pace.timing.seconds),
-        "megapixels_per_second": round(pace.megapixels_per_second, 2),
+        "style": throughput.style,
+        "mode": throughput.mode,
+        "backend": throughput.backend,
+        "width": throughput.size[1],
+        "height": throughput.size[0],
+        "ms": round(1000 * throughput.timing.median_s, 2),
+        "least_ms": round(1000 * throughput.timing.least_s, 2),
+        "runs": len(throughput.timing.seconds),
+        "megapixels_per_second": round(throughput.megapixels_per_second, 2),
     }

@@ -148,7 +148,7 @@ def endings_of_results(ending: str, model: Path | None) -> set[str]:
     """`ending` and those of every style there is: what marks a file as an earlier result."""
     from stylegan_cli.batches import ending_of
     from stylegan_cli.errors import InfluError
-    from stylegan_cli.style_file import list_styles
+    from stylegan_cli.styles import list_styles
 
     endings = {ending}
     with suppress(InfluError):  # without a shipped model there is only this ending
@@ -158,7 +158,7 @@ def endings_of_results(ending: str, model: Path | None) -> set[str]:
 
 def say_hidden(name: str) -> None:
     """Say so where a style that the user now has hides a shipped one."""
-    from stylegan_cli.style_file import list_styles
+    from stylegan_cli.styles import list_styles
 
     if any(style.shadows for style in list_styles() if style.name == name):
         console.print(f"{name} is yours now; for the shipped one again: influ styles remove {name}")

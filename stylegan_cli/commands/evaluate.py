@@ -10,7 +10,7 @@ from stylegan_cli.commands.common import Device, Json, console, emit, emit_table
 if TYPE_CHECKING:
     from stylegan_cli.evaluation import StyleReport
 
-MOST_NAMED = 8  # pictures without their other half that are named; --json names all
+MAX_NAMED = 8  # pictures without their other half that are named; --json names all
 
 
 def evaluate(
@@ -135,8 +135,8 @@ def _say_what_it_rests_on(report: "StyleReport") -> None:
     sentences += report.comparison.notes
     if case.unmatched:
         names = [path.name for path in case.unmatched]
-        more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
-        sentences.append("without their other half: " + ", ".join(names[:MOST_NAMED] + more))
+        more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+        sentences.append("without their other half: " + ", ".join(names[:MAX_NAMED] + more))
     for sentence in sentences:
         console.print(sentence, soft_wrap=True)
 

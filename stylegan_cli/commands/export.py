@@ -50,7 +50,7 @@ def export(
     """
     from stylegan_cli.errors import OutputExistsError, UsageError
     from stylegan_cli.instant import pictures_in
-    from stylegan_cli.style_file import SUFFIX, write_model
+    from stylegan_cli.styles import SUFFIX, write_model
 
     to_cube = out.suffix.lower() == ".cube"
     if not to_cube and out.suffix.lower() != SUFFIX:
@@ -67,7 +67,7 @@ def export(
     if to_cube:
         _export_cube(source, style, out, overwrite, as_json)
         return
-    from stylegan_cli.exporting import export_model
+    from stylegan_cli.sharing.model_export import export_model
 
     model = export_model(source, pictures_in(content) if content else None, add or [])
     write_model(model, out, overwrite=overwrite)
@@ -83,13 +83,13 @@ def export(
 
 
 def _export_cube(source: str, style: str | None, out: Path, overwrite: bool, as_json: bool) -> None:
-    from stylegan_cli.checkpoints import BEST_NAME
-    from stylegan_cli.cubes import measure_left_out, open_look, write_cube
     from stylegan_cli.instant import starter_photos
+    from stylegan_cli.learning.checkpoints import BEST_NAME
+    from stylegan_cli.sharing.cube_file import measure_left_out, open_style, write_cube
 
     if (best := Path(source) / BEST_NAME).is_file():
         source = str(best)
-    stylizer = open_look(source, style)
+    stylizer = open_style(source, style)
     with progress("measuring what colours leave out") as on_progress:
         left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)
     write_cube(stylizer, out, overwrite=overwrite)
@@ -97,7 +97,7 @@ def _export_cube(source: str, style: str | None, out: Path, overwrite: bool, as_
         {
             "cube": str(out),
             "style": stylizer.name,
-            "points": len(stylizer.table),
+            "points": len(stylizer.lut),
             "left_out_share": left_out.share,
             "left_out_psnr_db": left_out.psnr_db,
             "photos": left_out.photos,

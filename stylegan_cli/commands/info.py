@@ -16,7 +16,7 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Describe a model or style file: architecture, creators, sizes, metrics, hash."""
-    from stylegan_cli.style_file import read_info, shipped_model
+    from stylegan_cli.styles import read_info, shipped_model
 
     path = model or shipped_model()
     document = read_info(path)

@@ -57,8 +57,8 @@ def prep(
     files could not be read, 1 when the data set stays empty.
     """
     from stylegan_cli.errors import DataError, PartialFailureError
+    from stylegan_cli.learning.schedules import parse_duration
     from stylegan_cli.preparing import FacesRule, PrepConfig, Reason, prepare
-    from stylegan_cli.schedules import parse_duration
 
     config = PrepConfig(
         name=name,

@@ -58,13 +58,13 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Make a base: one network that reads a look from pictures and paints it on others."""
-    from stylegan_cli.checkpoints import has_checkpoint, load_config
     from stylegan_cli.config import from_mapping, load_toml, to_mapping
-    from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError, UsageError
+    from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
+    from stylegan_cli.learning.schedules import parse_duration
     from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain
     from stylegan_cli.pretraining import pretrain as run_pretraining
-    from stylegan_cli.schedules import parse_duration
+    from stylegan_cli.runtime.devices import resolve_device
 
     options = {
         "steps": steps,
@@ -100,7 +100,7 @@ def pretrain(
         return
     tensors = None
     if init is not None:
-        from stylegan_cli.style_file import read_model
+        from stylegan_cli.styles import read_model
 
         tensors = read_model(init).base.tensors
     console.print(f"Pre-training on {sum(counts.values())} pictures into {out}")

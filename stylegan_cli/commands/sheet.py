@@ -102,7 +102,7 @@ def sheet(
 def _usable_names(model: Path | None) -> list[str]:
     """The styles that can be used by name; those of another base are left out, and told of."""
     from stylegan_cli.errors import StyleNotFoundError
-    from stylegan_cli.style_file import list_styles, read_info
+    from stylegan_cli.styles import list_styles, read_info
 
     found = list_styles(model)
     alone = model is not None and model.exists() and read_info(model).get("kind") == "style"

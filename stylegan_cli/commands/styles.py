@@ -20,7 +20,7 @@ from stylegan_cli.commands.common import (
 
 if TYPE_CHECKING:
     from stylegan_cli.backends import Backend
-    from stylegan_cli.style_file import Base, FoundStyle, Style
+    from stylegan_cli.styles import Base, FoundStyle, Style
 
 
 def list_styles(
@@ -30,7 +30,7 @@ def list_styles(
     as_json: Json = False,
 ) -> None:
     """List the styles that can be used by name, and where they come from."""
-    from stylegan_cli.style_file import list_styles as find_styles
+    from stylegan_cli.styles import list_styles as find_styles
 
     found = find_styles(model)
     if as_json:
@@ -126,12 +126,12 @@ def add(
     With --minutes it is then refined on the same pictures.
     """
     from stylegan_cli.backends import open_backend
-    from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import UsageError
     from stylegan_cli.instant import make_style, pictures_in, starter_photos
-    from stylegan_cli.previews import preview_path
-    from stylegan_cli.style_file import read_model, shipped_model, user_style_path, with_model
-    from stylegan_cli.style_text import read_line
+    from stylegan_cli.runtime.devices import resolve_device
+    from stylegan_cli.sharing.preview import preview_path
+    from stylegan_cli.sharing.style_code import read_line
+    from stylegan_cli.styles import read_model, shipped_model, user_style_path, with_model
 
     if (folder is None) == (code is None):
         raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
@@ -189,10 +189,10 @@ def code(
     The other side makes the style of it with `influ styles add NAME --code TEXT`.
     """
     from stylegan_cli.backends import open_backend
-    from stylegan_cli.mixing import find_look
-    from stylegan_cli.style_text import write_line
+    from stylegan_cli.sharing.style_code import write_line
+    from stylegan_cli.styles.mixing import find_style_or_mix
 
-    base, style = find_look(name, model)
+    base, style = find_style_or_mix(name, model)
     line = write_line(style, base, open_backend(base))
     if as_json:
         record = {"style": style.name, "code": line.text, "psnr_db": round(line.psnr_db, 2)}
@@ -220,8 +220,7 @@ def pack(
     The other side runs `influ styles install FILE`. A style of another base than the shipped one
     is packed as a model, with that base, and is used as it is: --model FILE.
     """
-    from stylegan_cli.mixing import find_look
-    from stylegan_cli.style_file import (
+    from stylegan_cli.styles import (
         SUFFIX,
         Model,
         read_info,
@@ -229,8 +228,9 @@ def pack(
         write_model,
         write_style,
     )
+    from stylegan_cli.styles.mixing import find_style_or_mix
 
-    base, style = find_look(name, model)
+    base, style = find_style_or_mix(name, model)
     target = out or Path(f"{style.name}{SUFFIX}")
     at_home = read_info(shipped_model()).get("base_hash") == base.hash
     if at_home:
@@ -266,7 +266,7 @@ def install(
     """Check a style file that somebody handed you, and register it under its name."""
     from stylegan_cli.backends import open_backend
     from stylegan_cli.errors import UsageError
-    from stylegan_cli.style_file import (
+    from stylegan_cli.styles import (
         read_info,
         read_model,
         read_style,
@@ -294,8 +294,8 @@ def rename(
     overwrite: Overwrite = False,
 ) -> None:
     """Give one of your own styles another name."""
-    from stylegan_cli.previews import preview_path
-    from stylegan_cli.style_file import rename_own
+    from stylegan_cli.sharing.preview import preview_path
+    from stylegan_cli.styles import rename_own
 
     before, after = rename_own(old, new, overwrite=overwrite)
     if preview_path(before).exists():
@@ -309,8 +309,8 @@ def remove(
     ],
 ) -> None:
     """Remove one of your own styles."""
-    from stylegan_cli.previews import preview_path
-    from stylegan_cli.style_file import own_style_path
+    from stylegan_cli.sharing.preview import preview_path
+    from stylegan_cli.styles import own_style_path
 
     path = own_style_path(name)
     path.unlink()
@@ -335,8 +335,8 @@ def _keep(
     overwrite: bool,
 ) -> dict[str, object]:
     """Write the style to `out` or register it, with a preview; returns what to say of it."""
-    from stylegan_cli.previews import write_preview
-    from stylegan_cli.style_file import register, user_style_path, write_style
+    from stylegan_cli.sharing.preview import write_preview
+    from stylegan_cli.styles import register, user_style_path, write_style
 
     if out:
         write_style(style, out, overwrite=overwrite)

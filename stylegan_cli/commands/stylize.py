@@ -144,11 +144,11 @@ def stylize(
         summary,
         watch_folders,
     )
-    from stylegan_cli.devices import resolve_threads
     from stylegan_cli.errors import InterruptedByUserError, UsageError
-    from stylegan_cli.interruption import stop_between_steps
     from stylegan_cli.pictures import require_format
     from stylegan_cli.pictures.credentials import read_credentials
+    from stylegan_cli.runtime.devices import resolve_threads
+    from stylegan_cli.runtime.interruption import stop_between_steps
     from stylegan_cli.stylizer import open_stylizer
 
     if skip_existing and overwrite:

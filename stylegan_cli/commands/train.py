@@ -19,9 +19,9 @@ from stylegan_cli.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from stylegan_cli.data import TrainingData
-    from stylegan_cli.style_file import Style
-    from stylegan_cli.training import Outcome, TrainingConfig
+    from stylegan_cli.styles import Style
+    from stylegan_cli.training import TrainingConfig, TrainingResult
+    from stylegan_cli.training.data import TrainingData
 
 # A resumed run keeps its settings; these do not change what is learnt.
 _FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
@@ -63,15 +63,16 @@ def train(
         float | None, typer.Option(show_default="0.0003", help="Learning rate of the painter.")
     ] = None,
     lr_d: Annotated[
-        float | None, typer.Option(show_default="0.0004", help="Learning rate of the critics.")
+        float | None,
+        typer.Option(show_default="0.0004", help="Learning rate of the discriminators."),
     ] = None,
     gan: Annotated[
         Literal["hinge", "lsgan", "bce"] | None,
-        typer.Option(show_default="hinge", help="What the critics are scored by."),
+        typer.Option(show_default="hinge", help="What the discriminators are scored by."),
     ] = None,
     penalty: Annotated[
         Literal["none", "r1"] | None,
-        typer.Option(show_default="none", help="Gradient penalty of the pixel critic."),
+        typer.Option(show_default="none", help="Gradient penalty of the pixel discriminator."),
     ] = None,
     lambda_cycle: Annotated[
         float | None, typer.Option(show_default="0", help="Weight of the way back.")
@@ -89,11 +90,14 @@ def train(
         float | None, typer.Option(show_default="0.998", help="Decay of the averaged weights.")
     ] = None,
     pool: Annotated[
-        int | None, typer.Option(show_default="50", help="Earlier results shown to the critic.")
+        int | None,
+        typer.Option(show_default="50", help="Earlier results shown to the discriminator."),
     ] = None,
     augment: Annotated[
         Literal["auto", "on", "off"] | None,
-        typer.Option(show_default="auto", help="Vary what the critic sees; auto: small folders."),
+        typer.Option(
+            show_default="auto", help="Vary what the discriminator sees; auto: small folders."
+        ),
     ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None,
@@ -146,9 +150,9 @@ def train(
     `influ stylize photo.jpg --style NAME` works next. Ctrl-C saves; --resume goes on.
     """
     from stylegan_cli.config import from_mapping, load_settings
-    from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError, UsageError
-    from stylegan_cli.schedules import parse_duration
+    from stylegan_cli.learning.schedules import parse_duration
+    from stylegan_cli.runtime.devices import resolve_device
     from stylegan_cli.training import TrainingConfig, clear_run
 
     told = {
@@ -220,10 +224,10 @@ def refined(
     """
     from tempfile import TemporaryDirectory
 
-    from stylegan_cli.data import data_of_one
-    from stylegan_cli.devices import resolve_device
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+    from stylegan_cli.runtime.devices import resolve_device
     from stylegan_cli.training import TrainingConfig, clear_run
+    from stylegan_cli.training.data import data_of_one
 
     place = resolve_device(device, needs_torch=True)
     if run_dir and _is_used(run_dir):
@@ -255,7 +259,7 @@ def _refine(
     device: str,
     resume: bool = False,
     again: Sequence[str] = (),
-) -> "Outcome":
+) -> "TrainingResult":
     """One run with its progress on the terminal."""
     from stylegan_cli.training import REPORT_NAME, open_run, refine
 
@@ -278,8 +282,8 @@ def _words_again(
     data: Path, content: Path | None, name: str | None, run_dir: Path, device: str
 ) -> list[str]:
     """The command that repeats a run, but for its number of steps."""
-    from stylegan_cli.checkpoints import CONFIG_NAME
-    from stylegan_cli.devices import resolve_threads
+    from stylegan_cli.learning.checkpoints import CONFIG_NAME
+    from stylegan_cli.runtime.devices import resolve_threads
 
     words = [*_words(data, content, name), "--device", device]
     words += ["--threads", str(resolve_threads(None))]
@@ -296,10 +300,10 @@ def _words(data: Path, content: Path | None, name: str | None) -> list[str]:
 
 def _find(data: Path, content: Path | None, name: str | None) -> "TrainingData":
     """The pictures to train on, the creator called `name` if told."""
-    from stylegan_cli.data import find_training_data
     from stylegan_cli.errors import UsageError
-    from stylegan_cli.resources import starter_dir
-    from stylegan_cli.style_file import check_name
+    from stylegan_cli.runtime.resources import starter_dir
+    from stylegan_cli.styles import check_name
+    from stylegan_cli.training.data import find_training_data
 
     pictures = find_training_data(data, content, starter_dir())
     if name is not None and len(pictures.creators) > 1:
@@ -320,8 +324,8 @@ def _run_folder(
     out: Path | None, pictures: "TrainingData", data: Path, resume: bool, overwrite: bool
 ) -> Path:
     """Where the run goes: never into another run's folder, unless told to."""
-    from stylegan_cli.checkpoints import has_checkpoint
     from stylegan_cli.errors import OutputExistsError, UsageError
+    from stylegan_cli.learning.checkpoints import has_checkpoint
 
     one = len(pictures.creators) == 1
     named = Path("runs") / (pictures.creators[0].name if one else data.resolve().name)
@@ -348,9 +352,9 @@ def _is_used(folder: Path) -> bool:
 
 def _resumed_config(run_dir: Path, settings: dict[str, Any]) -> "TrainingConfig":
     """The settings the run was started with; raises ConfigError where others are asked for."""
-    from stylegan_cli.checkpoints import load_config
     from stylegan_cli.config import from_mapping
     from stylegan_cli.errors import ConfigError
+    from stylegan_cli.learning.checkpoints import load_config
     from stylegan_cli.training import TrainingConfig
 
     stored = from_mapping(TrainingConfig, load_config(run_dir))
@@ -382,12 +386,12 @@ def _plan(
     }
 
 
-def _registered(outcome: "Outcome", run_dir: Path, overwrite: bool) -> dict[str, Any]:
+def _registered(outcome: "TrainingResult", run_dir: Path, overwrite: bool) -> dict[str, Any]:
     """Put each style into the user's folder; returns what to say of it."""
     from stylegan_cli.backends import open_backend
-    from stylegan_cli.checkpoints import BEST_NAME
-    from stylegan_cli.previews import write_preview
-    from stylegan_cli.style_file import free_name, read_model, register, shipped_model
+    from stylegan_cli.learning.checkpoints import BEST_NAME
+    from stylegan_cli.sharing.preview import write_preview
+    from stylegan_cli.styles import free_name, read_model, register, shipped_model
 
     result: dict[str, Any] = {"run": str(run_dir), "steps": outcome.steps}
     for style in outcome.model.styles:

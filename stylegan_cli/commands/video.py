@@ -126,9 +126,9 @@ def video(
     """
     from stylegan_cli.batches import Job, Naming, Status, ending_of, plan_batch, summary
     from stylegan_cli.batches.clips import CLIPS, ClipOutcome, raise_for_clips, run_clips
-    from stylegan_cli.containers import EncoderOptions
+    from stylegan_cli.clips import EncoderOptions
     from stylegan_cli.errors import UsageError
-    from stylegan_cli.mixing import name_of
+    from stylegan_cli.styles.mixing import name_of
     from stylegan_cli.stylizer import open_stylizer
     from stylegan_cli.video import VideoConfig, parse_rate, part_of
 

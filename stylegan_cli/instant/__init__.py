@@ -1,15 +1,15 @@
 """A folder of pictures becomes a style in seconds, without training."""
 
-from stylegan_cli.instant.choosing import with_mode_of_residue
-from stylegan_cli.instant.making import make_style
-from stylegan_cli.instant.reading import pictures_in, read_set, starter_photos
-from stylegan_cli.instant.variety import measure_prior_spread
+from stylegan_cli.instant.encoding import pictures_in, read_set, starter_photos
+from stylegan_cli.instant.instant_style import make_style
+from stylegan_cli.instant.render_mode import with_mode_of_residual
+from stylegan_cli.instant.variation import measure_prior_code_factors
 
 __all__ = [
     "make_style",
-    "measure_prior_spread",
+    "measure_prior_code_factors",
     "pictures_in",
     "read_set",
     "starter_photos",
-    "with_mode_of_residue",
+    "with_mode_of_residual",
 ]

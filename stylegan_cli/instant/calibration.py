@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from stylegan_cli.colour import (
-    apply_table,
+    apply_lut,
     colour_distance,
-    lattice,
     linear_map,
-    table_corners,
-    transfer_table,
+    lut_corners,
+    lut_grid,
+    transfer_lut,
 )
-from stylegan_cli.instant.painting import Painted
-from stylegan_cli.instant.reading import SET_COLOURS, LookSet
-from stylegan_cli.randomness import numpy_generator
+from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics
+from stylegan_cli.instant.generation import GeneratorOutput
+from stylegan_cli.runtime.randomness import numpy_generator
 
 log = logging.getLogger(__name__)
 
@@ -25,79 +25,81 @@ log = logging.getLogger(__name__)
 # reads better than their colours tell, of 200 it does not (docs/design.md).
 TRUSTED_PICTURES = 80  # by half
 TRUST_GROWTH = 3  # power of their number by which distrust falls
-FEWEST_FOR_CALIBRATION = 18  # pictures; fewer would be trusted to less than a hundredth
+MIN_FOR_CALIBRATION = 18  # pictures; fewer would be trusted to less than a hundredth
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
-TRUSTED_RESIDUE = 0.1  # root mean square, unit; how many lines there are tells of people, too
+TRUSTED_RESIDUAL = 0.1  # root mean square, unit; how many lines there are tells of people, too
 DRAWN_GROWTH = 4  # power of it by which distrust grows
-DRAWN_RESIDUE = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
+DRAWN_RESIDUAL = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
 TWICINGS = 5  # a kernel regression of what is left (Tukey 1977), so that it smooths less
 FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
 
 
 @dataclass(frozen=True, slots=True)
-class Colours:
+class ColourSamples:
     """Content colours and what the network makes of each, all (N, 3).
 
-    photo: unit. toned: the per-pixel part. residue: what is added to it.
+    photo: unit. base_colour: the per-pixel part. residual: what is added to it.
     """
 
     photo: np.ndarray
-    toned: np.ndarray
-    residue: np.ndarray
+    base_colour: np.ndarray
+    residual: np.ndarray
 
 
-def calibrate(colours: Colours, creator: LookSet, *, wholly: bool = False) -> np.ndarray:
+def calibrate(
+    colours: ColourSamples, creator: SetStatistics, *, wholly: bool = False
+) -> np.ndarray:
     """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
 
     Shrunk toward doing nothing where there is little to trust. The less a look draws, the more of
     what it does to colours is the closed form's: with many pictures that is nearer the truth.
     wholly: all of it is.
     """
-    results = np.clip(colours.toned + colours.residue, 0, 1)
+    results = np.clip(colours.base_colour + colours.residual, 0, 1)
     moved_by = colour_transfer(results, creator)
-    shift = apply_table(results, moved_by) - results
+    shift = apply_lut(results, moved_by) - results
     moved = float(np.sqrt(np.mean(shift**2)))
     enough = 1 / (1 + (TRUSTED_PICTURES / creator.count) ** TRUST_GROWTH)
-    energy = float(np.sqrt(np.mean(colours.residue**2)))
-    drawn = 1 / (1 + (energy / TRUSTED_RESIDUE) ** DRAWN_GROWTH)
+    energy = float(np.sqrt(np.mean(colours.residual**2)))
+    drawn = 1 / (1 + (energy / TRUSTED_RESIDUAL) ** DRAWN_GROWTH)
     trust = 1.0 if wholly else enough * drawn / (1 + (moved / TRUSTED_SHIFT) ** 2)
-    nodes = lattice(CALIBRATION_POINTS)
-    shrunk = nodes + trust * (apply_table(nodes, moved_by) - nodes)
+    nodes = lut_grid(CALIBRATION_POINTS)
+    shrunk = nodes + trust * (apply_lut(nodes, moved_by) - nodes)
     calibration: np.ndarray = shrunk.reshape(*(CALIBRATION_POINTS,) * 3, 3)
     log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
     carry = mean_transfer if wholly else colour_transfer
-    closed_form = apply_table(colours.photo, carry(colours.photo, creator))
-    share = 1.0 if wholly else trust / (1 + (energy / DRAWN_RESIDUE) ** 2)
-    found = colours.toned + trust * shift
-    wanted = found + share * (closed_form - colours.residue - found)
+    closed_form = apply_lut(colours.photo, carry(colours.photo, creator))
+    share = 1.0 if wholly else trust / (1 + (energy / DRAWN_RESIDUAL) ** 2)
+    found = colours.base_colour + trust * shift
+    wanted = found + share * (closed_form - colours.residual - found)
     for _ in range(TWICINGS):
-        missing = wanted - apply_table(colours.toned, calibration)
-        calibration += _smooth_table(colours.toned, missing)
+        missing = wanted - apply_lut(colours.base_colour, calibration)
+        calibration += _smooth_lut(colours.base_colour, missing)
     return calibration.astype(np.float32)
 
 
-def residue_of(colours: np.ndarray, painted: Sequence[Painted]) -> np.ndarray:
-    """What the residue adds to unit colours (N, 3): as to the most similar pixel of painted photos.
+def residual_of(colours: np.ndarray, painted: Sequence[GeneratorOutput]) -> np.ndarray:
+    """What the residual adds to unit colours (N, 3): as to the most similar pixel of painted photos.
 
-    A few photos stand for all the content in what a residue does to a colour. They can't in how
+    A few photos stand for all the content in what a residual does to a colour. They can't in how
     often a colour is seen: what tells 24 people from 200 others would be taken for the look.
     """
     from scipy.spatial import KDTree
 
     rng = numpy_generator(0, 0, "painted colours")
     share = -(-2 * SET_COLOURS // len(painted))
-    pixels, residues = [], []
+    pixels, residuals = [], []
     for one in painted:
         chosen = rng.integers(0, one.photo.shape[0] * one.photo.shape[1], share)
         pixels.append(one.photo.reshape(-1, 3)[chosen])
-        residues.append(one.residue.reshape(-1, 3)[chosen])
+        residuals.append(one.residual.reshape(-1, 3)[chosen])
     _, nearest = KDTree(np.concatenate(pixels)).query(colours, workers=-1)
-    found: np.ndarray = np.concatenate(residues)[nearest]
+    found: np.ndarray = np.concatenate(residuals)[nearest]
     return found
 
 
-def colour_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
+def colour_transfer(source: np.ndarray, creator: SetStatistics) -> np.ndarray:
     """A table that carries unit colours (N, 3) to the distribution of the creator's.
 
     The linear map, or a table of the whole distribution where that is closer on pictures kept
@@ -108,37 +110,37 @@ def colour_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
     targets = creator.every_second()
 
     def missed(fit: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
-        tables = [fit(*halves) for halves in zip(sources, targets, strict=True)]
-        aside = zip(tables, reversed(sources), reversed(targets), strict=True)
-        return sum(colour_distance(apply_table(some, table), rest) for table, some, rest in aside)
+        luts = [fit(*halves) for halves in zip(sources, targets, strict=True)]
+        aside = zip(luts, reversed(sources), reversed(targets), strict=True)
+        return sum(colour_distance(apply_lut(some, lut), rest) for lut, some, rest in aside)
 
-    closest = min(_linear_table, _whole_table, key=missed)
+    closest = min(_linear_lut, _whole_lut, key=missed)
     return closest(source, creator.colours)
 
 
-def mean_transfer(source: np.ndarray, creator: LookSet) -> np.ndarray:
+def mean_transfer(source: np.ndarray, creator: SetStatistics) -> np.ndarray:
     """A table halfway between the two of `colour_transfer`, for looks that no table can follow.
 
     A distribution met by table may be met the wrong way round, which a linear map errs on the
     other side of: the mean of two guesses is seldom further off than the better one.
     """
-    whole = _whole_table(source, creator.colours)
-    linear = apply_table(lattice(CALIBRATION_POINTS), _linear_table(source, creator.colours))
+    whole = _whole_lut(source, creator.colours)
+    linear = apply_lut(lut_grid(CALIBRATION_POINTS), _linear_lut(source, creator.colours))
     mean: np.ndarray = (whole + np.clip(linear, 0, 1).reshape(whole.shape)) / 2
     return mean
 
 
-def _linear_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _linear_lut(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     matrix, offset = linear_map(source, target)
-    table: np.ndarray = (lattice(2) @ matrix + offset).reshape(2, 2, 2, 3)
-    return table
+    lut: np.ndarray = (lut_grid(2) @ matrix + offset).reshape(2, 2, 2, 3)
+    return lut
 
 
-def _whole_table(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return transfer_table(source, target, size=CALIBRATION_POINTS)
+def _whole_lut(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return transfer_lut(source, target, size=CALIBRATION_POINTS)
 
 
-def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _smooth_lut(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(K, K, K, 3): the mean of `values` (N, 3) around each point; nothing far from all colours.
 
     Kernel regression of Nadaraya and Watson, with a Gaussian of one point's width.
@@ -148,7 +150,7 @@ def _smooth_table(colours: np.ndarray, values: np.ndarray) -> np.ndarray:
     points = CALIBRATION_POINTS
     sums = np.zeros((points**3, 4))
     weighted = np.column_stack([values, np.ones(len(values))])
-    for index, share in table_corners(colours, points):
+    for index, share in lut_corners(colours, points):
         np.add.at(sums, index, share[:, None] * weighted)
     blurred = [gaussian_filter(channel.reshape((points,) * 3), 1) for channel in sums.T]
     means: np.ndarray = np.stack(blurred[:3], -1) / (blurred[3][..., None] + FEW_COLOURS)

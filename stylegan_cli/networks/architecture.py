@@ -11,11 +11,11 @@ Shapes = dict[str, tuple[int, ...]]
 # Plain ReLUs of a network without normalisation die within a thousand steps, and stay dead.
 LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
-MOST_BLOCKS = 64  # a file must not be able to ask for a network without end
+MAX_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
-MOST_BANDS = 3  # the coarsest is of pictures halved three times
+MAX_BANDS = 3  # the coarsest is of pictures halved three times
 
-# How the look encoder meets every picture, in training and in use: moments of a whole picture are
+# How the style encoder meets every picture, in training and in use: moments of a whole picture are
 # not those of its tiles, which have more margin; read whole, a sketch comes out 6 dB worse.
 READ_SHORT_SIDE = 256  # px
 READ_TILE = 96  # px
@@ -36,7 +36,7 @@ class GeneratorConfig:
     blocks: int = 2  # residual blocks at an eighth of the resolution
     colour_channels: int = 32  # width of the per-pixel network
     # What files of before say nothing about; `newest` has all.
-    bands: int = 0  # of the photo's luma that the residue is shown apart
+    bands: int = 0  # of the photo's luma that the residual is shown apart
     gates_inputs: bool = False  # a style weighs the input channels of the last layers, too
     bilinear: bool = False  # features are enlarged smoothly; repeated ones leave a grid of steps
 
@@ -47,10 +47,10 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
-        if self.blocks > MOST_BLOCKS:
-            raise ConfigError(f"blocks must be at most {MOST_BLOCKS}, got {self.blocks}")
-        if not 0 <= self.bands <= MOST_BANDS:
-            raise ConfigError(f"bands must be from 0 to {MOST_BANDS}, got {self.bands}")
+        if self.blocks > MAX_BLOCKS:
+            raise ConfigError(f"blocks must be at most {MAX_BLOCKS}, got {self.blocks}")
+        if not 0 <= self.bands <= MAX_BANDS:
+            raise ConfigError(f"bands must be from 0 to {MAX_BANDS}, got {self.bands}")
 
     @property
     def reach(self) -> int:
@@ -64,16 +64,16 @@ class GeneratorConfig:
 
     @property
     def entering(self) -> int:
-        """Channels that enter the residue at half the size: toned, photo, and bands of luma."""
+        """Channels that enter the residual at half the size: base_colour, photo, and bands of luma."""
         return 24 + (3 + self.bands if self.bands else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookEncoderConfig:
-    """What it takes to rebuild a LookEncoder."""
+class StyleEncoderConfig:
+    """What it takes to rebuild a StyleEncoder."""
 
     code_dim: int = 128
-    statistics_dim: int  # length of colour.look_statistics
+    statistics_dim: int  # length of colour.style_statistics
     channels: tuple[int, ...] = (32, 64, 96, 128)  # at 1/2, 1/4, 1/8, 1/16
     hidden: int = 384
     # What files of before say nothing about; `newest` has all.
@@ -101,11 +101,11 @@ class LookEncoderConfig:
 
 def generator_shapes(config: GeneratorConfig) -> Shapes:
     """Name and shape of every tensor of a Generator, as torch's state_dict has them."""
-    return dict(_colour_shapes(config)) | dict(_residue_shapes(config))
+    return dict(_colour_shapes(config)) | dict(_residual_shapes(config))
 
 
-def encoder_shapes(config: LookEncoderConfig) -> Shapes:
-    """Name and shape of every tensor of a LookEncoder."""
+def encoder_shapes(config: StyleEncoderConfig) -> Shapes:
+    """Name and shape of every tensor of a StyleEncoder."""
     shapes: Shapes = {}
     wide_in = 12
     for index, wide in enumerate(config.channels):
@@ -137,24 +137,24 @@ def folded_shapes(config: GeneratorConfig) -> Shapes:
 
 def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     wide = config.colour_channels
-    for name, channels in (("enter", 6), ("middle", wide)):
+    for name, channels in (("conv_in", 6), ("middle", wide)):
         yield from _modulated(f"colour.{name}", channels, wide, 1, config.code_dim).items()
     gated = wide if config.gates_inputs else 0
-    yield from _gated("colour.leave", wide, 3, 1, config.code_dim, gated).items()
+    yield from _gated("colour.conv_out", wide, 3, 1, config.code_dim, gated).items()
 
 
-def _residue_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _residual_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
-    plan = [("enter", config.entering, one), ("down_two", one, two), ("down_four", two, four)]
+    plan = [("conv_in", config.entering, one), ("down_two", one, two), ("down_four", two, four)]
     for index in range(config.blocks):
         plan += [(f"blocks.{index}.first", four, four), (f"blocks.{index}.second", four, four)]
     plan += [("up_two", four, two), ("up_one", two, one), ("finish", one, one)]
     for name, channels_in, channels_out in plan:
         yield from _modulated(
-            f"residue.{name}", channels_in, channels_out, 3, config.code_dim + 1
+            f"residual.{name}", channels_in, channels_out, 3, config.code_dim + 1
         ).items()
     gated = one if config.gates_inputs else 0
-    yield from _gated("residue.leave", one, 12, 3, config.code_dim + 1, gated).items()
+    yield from _gated("residual.conv_out", one, 12, 3, config.code_dim + 1, gated).items()
 
 
 def _modulated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:

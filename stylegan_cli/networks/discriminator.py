@@ -1,4 +1,4 @@
-"""The critics of refinement: one looks at pixels, one at frozen features; both judge patches."""
+"""The discriminators of refinement: one looks at pixels, one at frozen features; both judge patches."""
 
 from collections.abc import Sequence
 
@@ -51,10 +51,10 @@ class FeatureDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Both critics. `scores` of the pixels come first, those of the features after them."""
+    """Both discriminators. `scores` of the pixels come first, those of the features after them."""
 
     def __init__(self, domains: int, feature_channels: Sequence[int], channels: int) -> None:
-        """channels: of the pixel critic's first layer."""
+        """channels: of the pixel discriminator's first layer."""
         super().__init__()
         self.pixels = PatchDiscriminator(domains, channels)
         self.projected = FeatureDiscriminator(domains, feature_channels)
@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
     def forward(
         self, image: Tensor, features: Sequence[Tensor], domain: int
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Scores of the pixel critic and of the feature critic, each a list; high means real."""
+        """Scores of the pixel discriminator and of the feature discriminator, each a list; high means real."""
         return [self.pixels(image, domain)], self.projected(features, domain)
 
 

@@ -42,7 +42,7 @@ def fold_style(
     if len(code) != config.code_dim:
         raise ValueError(f"expected a code of {config.code_dim} numbers, got {len(code)}")
     size = np.log(short_side / 256)
-    conditions = {"colour": code, "residue": np.append(code, size)}
+    conditions = {"colour": code, "residual": np.append(code, size)}
     folded: dict[str, np.ndarray] = {}
     for name in tensors:
         if name.endswith(".conv.weight"):
@@ -65,11 +65,13 @@ def apply_colour(folded: Tensors, colours: np.ndarray) -> np.ndarray:
     image = colours.astype(np.float32) * 2 - 1
     mapped = _pointwise(image, folded, "map")
     features = np.concatenate([image, mapped], axis=1)
-    for name in ("colour.enter.conv", "colour.middle.conv"):
+    for name in ("colour.conv_in.conv", "colour.middle.conv"):
         features = _pointwise(features, folded, name)
         features = np.where(features > 0, features, LEAK * features)
-    toned: np.ndarray = (mapped + _pointwise(features, folded, "colour.leave.conv") + 1) / 2
-    return toned
+    base_colour: np.ndarray = (
+        mapped + _pointwise(features, folded, "colour.conv_out.conv") + 1
+    ) / 2
+    return base_colour
 
 
 def _fold_modulated(

@@ -1,4 +1,4 @@
-"""The generator: a per-pixel colour function and a spatial residue, both led by a style code."""
+"""The generator: a per-pixel colour function and a spatial residual, both led by a style code."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.losses import luminance
+from stylegan_cli.learning.losses import luminance
 from stylegan_cli.networks.architecture import GeneratorConfig
 from stylegan_cli.networks.layers import (
     FoldedConv,
@@ -37,15 +37,15 @@ class ColourNetwork(nn.Module):
     ) -> None:
         super().__init__()
         wide = config.colour_channels
-        self.enter = layer(6, wide, 1, config.code_dim)
+        self.conv_in = layer(6, wide, 1, config.code_dim)
         self.middle = layer(wide, wide, 1, config.code_dim)
-        self.leave = last(wide, 3, 1, config.code_dim)
+        self.conv_out = last(wide, 3, 1, config.code_dim)
 
     def forward(self, image: Tensor, mapped: Tensor, code: Tensor) -> Tensor:
         """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (1, code_dim). Returns toned."""
-        features = activate(self.enter(torch.cat([image, mapped], 1), code))
+        features = activate(self.conv_in(torch.cat([image, mapped], 1), code))
         features = activate(self.middle(features, code))
-        return mapped + self.leave(features, code)  # type: ignore[no-any-return]
+        return mapped + self.conv_out(features, code)  # type: ignore[no-any-return]
 
 
 class LumaBands(nn.Module):
@@ -84,7 +84,7 @@ class NoBands(nn.Module):
         return packed
 
 
-class ResidueNetwork(nn.Module):
+class ResidualNetwork(nn.Module):
     """What a look does in space: glow, lines, strokes. A small U-Net without normalisation.
 
     `layer` and `last` as in ColourNetwork.
@@ -99,25 +99,25 @@ class ResidueNetwork(nn.Module):
         super().__init__()
         one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
         dim = config.code_dim + 1
-        self.look_closer = LumaBands(config.bands) if config.bands else NoBands()
+        self.luma_bands = LumaBands(config.bands) if config.bands else NoBands()
         self._double = enlarge if config.bilinear else _repeat
-        self.enter = layer(config.entering, one, 3, dim)
+        self.conv_in = layer(config.entering, one, 3, dim)
         self.down_two = layer(one, two, 3, dim, 2)
         self.down_four = layer(two, four, 3, dim, 2)
         self.blocks = nn.ModuleList(ResidualBlock(layer, four, dim) for _ in range(config.blocks))
         self.up_two = layer(four, two, 3, dim)
         self.up_one = layer(two, one, 3, dim)
         self.finish = layer(one, one, 3, dim)
-        self.leave = last(one, 12, 3, dim)
+        self.conv_out = last(one, 12, 3, dim)
 
-    def forward(self, toned: Tensor, image: Tensor, condition: Tensor) -> Tensor:
-        """The residue to add to `toned`.
+    def forward(self, base_colour: Tensor, image: Tensor, condition: Tensor) -> Tensor:
+        """The residual to add to `base_colour`.
 
-        toned, image: (B, 3, H, W) in about [-1, 1], H and W multiples of 8.
+        base_colour, image: (B, 3, H, W) in about [-1, 1], H and W multiples of 8.
         condition: (1, code_dim + 1), code and log size. Returns (B, 3, H, W).
         """
-        packed = functional.pixel_unshuffle(torch.cat([toned, image], 1), 2)
-        half = activate(self.enter(self.look_closer(packed, image), condition))
+        packed = functional.pixel_unshuffle(torch.cat([base_colour, image], 1), 2)
+        half = activate(self.conv_in(self.luma_bands(packed, image), condition))
         quarter = activate(self.down_two(half, condition))
         features = activate(self.down_four(quarter, condition))
         for block in self.blocks:
@@ -125,18 +125,18 @@ class ResidueNetwork(nn.Module):
         features = activate(self.up_two(self._double(features), condition) + quarter)
         features = activate(self.up_one(self._double(features), condition) + half)
         features = activate(self.finish(features, condition))
-        return functional.pixel_shuffle(self.leave(features, condition), 2)
+        return functional.pixel_shuffle(self.conv_out(features, condition), 2)
 
 
 class Generator(nn.Module):
-    """Repaint pictures in the look of a style: linear colour map, per-pixel network, residue."""
+    """Repaint pictures in the look of a style: linear colour map, per-pixel network, residual."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         last = GatedConv if config.gates_inputs else OutputGatedConv
         self.colour = ColourNetwork(config, ModulatedConv, last)
-        self.residue = ResidueNetwork(config, ModulatedConv, last)
+        self.residual = ResidualNetwork(config, ModulatedConv, last)
 
     def forward(
         self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor
@@ -145,11 +145,11 @@ class Generator(nn.Module):
 
         image: (B, 3, H, W) float in [-1, 1]; H and W are multiples of 8. What follows has one row,
         or one for each picture. matrix (1, 3, 3), offset (1, 3): the linear colour map on unit
-        colours. code: (1, code_dim), from LookEncoder. short_side: (1,) px of the whole pictures.
+        colours. code: (1, code_dim), from StyleEncoder. short_side: (1,) px of the whole pictures.
         """
-        toned = self.colour(image, map_colours(image, matrix, offset), code)
+        base_colour = self.colour(image, map_colours(image, matrix, offset), code)
         condition = torch.cat([code, log_size(short_side)], dim=1)
-        return toned + self.residue(toned, image, condition), toned
+        return base_colour + self.residual(base_colour, image, condition), base_colour
 
 
 class FoldedGenerator(nn.Module):
@@ -159,13 +159,13 @@ class FoldedGenerator(nn.Module):
         super().__init__()
         self.map = nn.Conv2d(3, 3, 1)
         self.colour = ColourNetwork(config, FoldedConv, FoldedConv)
-        self.residue = ResidueNetwork(config, FoldedConv, FoldedConv)
+        self.residual = ResidualNetwork(config, FoldedConv, FoldedConv)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns (toned, residue)."""
+        """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns (base_colour, residual)."""
         # A folded layer ignores its condition; the image stands in for one.
-        toned = self.colour(image, self.map(image), image)
-        return toned, self.residue(toned, image, image)
+        base_colour = self.colour(image, self.map(image), image)
+        return base_colour, self.residual(base_colour, image, image)
 
 
 def _repeat(features: Tensor) -> Tensor:

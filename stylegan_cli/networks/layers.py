@@ -62,7 +62,7 @@ class GatedConv(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, size, padding=size // 2)
         self._split = (self.gated_inputs(channels_in), channels_out, channels_out)
         self.gate = nn.Linear(condition_dim, sum(self._split))
-        # Next to nothing at first: a residue that begins as noise is learned away, and stays away.
+        # Next to nothing at first: a residual that begins as noise is learned away, and stays away.
         nn.init.normal_(self.conv.weight, std=4e-4)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.gate.weight, std=2e-3)

@@ -58,7 +58,7 @@ def _read_png(stream: BinaryIO) -> Planes | None:
     if len(data) < 26 or data[24] != 16:
         return None
     data = whole_file(stream)
-    if not png_iswhole_file(data):
+    if not is_complete_png(data):
         return None  # libpng would complain on the user's terminal; Pillow says it in words
     return _decoded(data)
 
@@ -113,7 +113,7 @@ def whole_file(stream: BinaryIO, size: int = -1) -> bytes:
     return data
 
 
-def png_iswhole_file(data: bytes) -> bool:
+def is_complete_png(data: bytes) -> bool:
     """Whether every chunk of a PNG is there, down to the last, with the right checksum."""
     if not data.startswith(_PNG_SIGNATURE):
         return False

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.containers import CLIP_SUFFIXES, is_clip, sample_frames
+from stylegan_cli.clips import CLIP_SUFFIXES, is_clip, sample_frames
 from stylegan_cli.errors import ClipError, ConfigError, DataError, PictureError, UsageError
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
 from stylegan_cli.pictures import PICTURE_SUFFIXES, Picture, find_pictures, read_rgb, write_picture
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
-from stylegan_cli.preparing.judging import (
+from stylegan_cli.preparing.manifest import Entry, Reason, Side, read_manifest, write_manifest
+from stylegan_cli.preparing.quality import (
     RELATED_PICTURES,
     SAME_PICTURE,
     SHARPNESS_SIDE,
@@ -26,7 +27,6 @@ from stylegan_cli.preparing.judging import (
     perceptual_hash,
     sharpness,
 )
-from stylegan_cli.preparing.manifest import Entry, Reason, Side, read_manifest, write_manifest
 from stylegan_cli.preparing.report import SHOWN_PER_SHEET, thumbnail, write_report
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class PrepConfig:
             raise ConfigError(f"--min-sharpness must be at least 0, got {self.min_sharpness:g}")
 
     @property
-    def least_side(self) -> int:
+    def min_side(self) -> int:
         """px of the source that a result is made from, at least."""
         return self.min_size or -(-self.size // LARGEST_ENLARGEMENT)
 
@@ -124,12 +124,12 @@ class _Run:
         try:
             sha256 = _sha256(source)
             for look in _looks(source, sha256, self.config.every_s):
-                self._judge(look)
+                self._check_quality(look)
         except (PictureError, ClipError, OSError) as error:
             blank = Entry(name=self.config.name, source=str(source.resolve()), sha256=sha256)
             self._reject(blank, Reason.UNREADABLE, _why(error, source), None)
 
-    def _judge(self, look: _Look) -> None:
+    def _check_quality(self, look: _Look) -> None:
         config = self.config
         entry = Entry(
             name=config.name,
@@ -162,8 +162,8 @@ class _Run:
     def _fault(self, entry: Entry, side: int) -> tuple[Reason, str | None] | None:
         """Why a picture, `side` px of the source, is not good enough; None when it is."""
         config, sharp = self.config, entry.sharpness or 0.0
-        if side < config.least_side:
-            return Reason.TOO_SMALL, f"{side} px, at least {config.least_side} are needed"
+        if side < config.min_side:
+            return Reason.TOO_SMALL, f"{side} px, at least {config.min_side} are needed"
         if config.faces is FacesRule.REQUIRED and not entry.faces:
             return Reason.NO_FACE, None
         if sharp < config.min_sharpness:
@@ -186,7 +186,7 @@ class _Run:
         if not faces:
             return frame_whole(height, width)
         config = self.config
-        return frame_face(faces[0], height, width, config.margin, config.size, config.least_side)
+        return frame_face(faces[0], height, width, config.margin, config.size, config.min_side)
 
     def _take(self, entry: Entry, picture: Pixels) -> None:
         group = self._group(entry)

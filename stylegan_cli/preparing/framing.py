@@ -44,19 +44,19 @@ def frame_whole(height: int, width: int) -> Crop:
 
 
 def frame_face(
-    face: Face, height: int, width: int, margin: float, enough_side: int, least_side: int
+    face: Face, height: int, width: int, margin: float, enough_side: int, min_side: int
 ) -> Crop:
     """The square round a face with its eyes level.
 
     margin: room on each side, in face heights. enough_side: px; where the picture has them, more of
     it is taken rather than less enlarged. The square stays inside the picture, face off centre if
     need be; only its turned corners may reach past the border, by a tenth of the side at most.
-    A turn that would leave fewer than least_side px, or cut into the face, is not made.
+    A turn that would leave fewer than min_side px, or cut into the face, is not made.
     """
     angle = face.roll_deg if _eyes_tell(face) else 0.0
     crop = _fitted(face, height, width, margin, enough_side, angle)
     points = (face.left_eye, face.right_eye, face.nose, face.mouth_left, face.mouth_right)
-    if angle and (crop.side < least_side or not all(crop.holds(point) for point in points)):
+    if angle and (crop.side < min_side or not all(crop.holds(point) for point in points)):
         return _fitted(face, height, width, margin, enough_side, 0.0)
     return crop
 

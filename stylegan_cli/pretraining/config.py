@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.paired_data import DrawConfig
+from stylegan_cli.pretraining.data import DrawConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,26 +14,26 @@ class PretrainConfig:
     time_limit_s: float = 36000.0
     looks: int = 8
     pictures: int = 6  # crops to read, on each of a look's two sides
-    most_pictures: int = 24  # of them where the set holds as many pictures
+    max_pictures: int = 24  # of them where the set holds as many pictures
     targets: int = 1  # of them to paint, too
-    times: int = 1  # each batch is learned from; a GPU learns faster than processors draw
+    echo_factor: int = 1  # each batch is learned from; a GPU learns faster than processors draw
     size: int = 96  # px
     lr: float = 1e-3
     warmup: int = 100
     decay_from: float = 0.6
     ema: float = 0.998
     features_until: float = 0.4  # share of the steps after which the encoder's features are fixed
-    toned_weight: float = 0.4  # of the loss on the per-pixel part alone
+    base_colour_weight: float = 0.4  # of the loss on the per-pixel part alone
     gradient_weight: float = 0.5
     coarse_weight: float = 0.5
     texture_weight: float = 2.0  # of the strength of detail, wherever it is
     grid_weight: float = 20.0  # of what repeats at the network's strides and should not
-    quiet_weight: float = 1.0  # of a residue where the look is of colour alone
-    prompted: float = 1.0  # share of paintings led by the look's true description, at first
-    prompted_fully: float = 0.2  # share of the steps after which it falls
-    prompted_until: float = 0.6  # share of the steps after which none is
-    imitation_weight: float = 0.3  # of the encoder's distance to the prompter; falls likewise
-    telling_weight: float = 0.2  # of the error of the description that a code tells
+    quiet_weight: float = 1.0  # of a residual where the look is of colour alone
+    taught: float = 1.0  # share of paintings led by the look's true description, at first
+    teacher_fully: float = 0.2  # share of the steps after which it falls
+    teacher_until: float = 0.6  # share of the steps after which none is
+    imitation_weight: float = 0.3  # of the encoder's distance to the teacher; falls likewise
+    parameter_weight: float = 0.2  # of the error of the description that a code tells
     clip_norm: float = 1.0
     precision: str = "auto"
     processes: int = 0  # that share each step's looks; 0 for one per core, on a GPU one
@@ -43,12 +43,12 @@ class PretrainConfig:
     save_every: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("looks", "pictures", "targets", "times"):
+        for name in ("looks", "pictures", "targets", "echo_factor"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.most_pictures < self.pictures:
+        if self.max_pictures < self.pictures:
             raise ConfigError(
-                f"most_pictures must be at least pictures, got {self.most_pictures} and "
+                f"max_pictures must be at least pictures, got {self.max_pictures} and "
                 f"{self.pictures}"
             )
         if self.targets > self.pictures:
@@ -72,15 +72,15 @@ class PretrainConfig:
         return DrawConfig(
             looks=self.looks,
             pictures=self.pictures,
-            most_pictures=self.most_pictures,
+            max_pictures=self.max_pictures,
             targets=self.targets,
             size=self.size,
             seed=self.seed,
         )
 
     def guidance(self, step: int, total_steps: int | None) -> float:
-        """How much the true descriptions still help: 1 at first, 0 from `prompted_until` on."""
+        """How much the true descriptions still help: 1 at first, 0 from `teacher_until` on."""
         if total_steps is None:
             return 1.0
-        fall = max(1e-9, self.prompted_until - self.prompted_fully)
-        return min(1.0, max(0.0, (self.prompted_until - step / total_steps) / fall))
+        fall = max(1e-9, self.teacher_until - self.teacher_fully)
+        return min(1.0, max(0.0, (self.teacher_until - step / total_steps) / fall))

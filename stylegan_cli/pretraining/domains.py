@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stylegan_cli.errors import DataError
-from stylegan_cli.paired_data import Domains
 from stylegan_cli.pictures import find_pictures
+from stylegan_cli.pretraining.data import Domains
 
 
 def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:

@@ -18,7 +18,7 @@ PATIENCE = timedelta(minutes=10)  # with another process: validation takes a whi
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class ProcessTeam:
     """Which of how many processes this is."""
 
     rank: int
@@ -28,12 +28,12 @@ class Team:
         """`module` with the first process's weights, and gradients averaged over all processes."""
         return module if self.size == 1 else DistributedDataParallel(module)
 
-    def tell(self, total_steps: int | None, last: bool) -> None:
+    def broadcast(self, total_steps: int | None, last: bool) -> None:
         """As the first process: what every process is to know before the next step."""
         if self.size > 1:
             dist.broadcast(torch.tensor([total_steps or 0, int(last)]), 0)
 
-    def hear(self) -> tuple[int | None, bool]:
+    def receive(self) -> tuple[int | None, bool]:
         """As another process: what the first one tells, the number of steps and whether to end."""
         told = torch.zeros(2, dtype=torch.int64)
         dist.broadcast(told, 0)
@@ -41,13 +41,15 @@ class Team:
         return total_steps or None, bool(last)
 
 
-def lone() -> Team:
+def lone() -> ProcessTeam:
     """A process by itself."""
-    return Team(0, 1)
+    return ProcessTeam(0, 1)
 
 
 @contextmanager
-def team_of(size: int, follow: Callable[..., None], arguments: tuple[Any, ...]) -> Iterator[Team]:
+def process_team(
+    size: int, follow: Callable[..., None], arguments: tuple[Any, ...]
+) -> Iterator[ProcessTeam]:
     """Start `size - 1` processes that call `follow(team, *arguments)`; this one is the first.
 
     Each computes in one thread. They end with this block, and with this process.
@@ -55,18 +57,20 @@ def team_of(size: int, follow: Callable[..., None], arguments: tuple[Any, ...]) 
     threads = torch.get_num_threads()
     context = torch.multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="influ-") as place:
-        meeting = Path(place) / "meeting"
+        rendezvous = Path(place) / "rendezvous"
         others = [
             context.Process(
-                target=_join, args=(Team(rank, size), meeting, follow, arguments), daemon=True
+                target=_join,
+                args=(ProcessTeam(rank, size), rendezvous, follow, arguments),
+                daemon=True,
             )
             for rank in range(1, size)
         ]
         for other in others:
             other.start()
-        _meet(Team(0, size), meeting)
+        _rendezvous(ProcessTeam(0, size), rendezvous)
         try:
-            yield Team(0, size)
+            yield ProcessTeam(0, size)
             for other in others:
                 other.join(PATIENCE.total_seconds())
         finally:
@@ -78,24 +82,24 @@ def team_of(size: int, follow: Callable[..., None], arguments: tuple[Any, ...]) 
 
 
 def _join(
-    team: Team, meeting: Path, follow: Callable[..., None], arguments: tuple[Any, ...]
+    team: ProcessTeam, rendezvous: Path, follow: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     # Ctrl-C and a stop of the whole process group reach every process: the first alone decides.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
-    _meet(team, meeting)
+    _rendezvous(team, rendezvous)
     follow(team, *arguments)
     dist.destroy_process_group()
 
 
-def _meet(team: Team, meeting: Path) -> None:
+def _rendezvous(team: ProcessTeam, rendezvous: Path) -> None:
     import cv2
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     dist.init_process_group(
         "gloo",
-        init_method=meeting.as_uri(),
+        init_method=rendezvous.as_uri(),
         rank=team.rank,
         world_size=team.size,
         timeout=PATIENCE,

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from stylegan_cli.networks.layers import map_colours
-from stylegan_cli.paired_data import Batch, Domains, PairedLooks
 from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.pretraining.config import PretrainConfig
-from stylegan_cli.pretraining.learner import Painting, signed
+from stylegan_cli.pretraining.data import Batch, Domains, PairedLooks
+from stylegan_cli.pretraining.model import Painting, signed
 
 VALIDATION_STEPS = 4  # batches
-VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_toned_psnr", "val_residue_gain")
+VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_base_colour_psnr", "val_residual_gain")
 
 Paint = Callable[[Mapping[str, Tensor]], Painting]
 
@@ -25,20 +25,20 @@ def validation_looks(domains: Domains, config: PretrainConfig) -> Iterator[Batch
 
 
 def validate(paint: Paint, batches: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
-    """PSNR in dB, beside that of the linear map alone and of the result without the residue.
+    """PSNR in dB, beside that of the linear map alone and of the result without the residual.
 
-    val_residue_gain: dB by which the residue betters the toned image, the mean of the upper half,
+    val_residual_gain: dB by which the residual betters the toned image, the mean of the upper half,
     where looks have lines or glow.
     """
     rows = []
     for batch in batches:
-        result, toned, truth = paint(batch)
-        images = (result, linearly_mapped(batch), toned)
+        result, base_colour, truth = paint(batch)
+        images = (result, linearly_mapped(batch), base_colour)
         rows.append(torch.stack([_psnr(image, truth) for image in images]))
     table = torch.cat(rows, dim=1)
     gains = (table[0] - table[2]).sort().values
     means = zip(VALIDATION_COLUMNS, table.mean(1).tolist(), strict=False)
-    return {**dict(means), "val_residue_gain": gains[len(gains) // 2 :].mean().item()}
+    return {**dict(means), "val_residual_gain": gains[len(gains) // 2 :].mean().item()}
 
 
 def linearly_mapped(batch: Mapping[str, Tensor]) -> Tensor:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.losses import GanKind
+from stylegan_cli.learning.losses import GanKind
 
 _NOT_NEGATIVE = (
     *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor", "lambda_grid"),
-    *("lambda_move", "lambda_texture"),
+    *("lambda_drift", "lambda_texture"),
     *(
         "lambda_cycle",
         "lambda_identity",
@@ -21,7 +21,7 @@ _NOT_NEGATIVE = (
 )
 _POSITIVE = (
     *("time_limit_s", "batch", "lr_g", "lr_code", "lr_d"),
-    *("r1_every", "critic_channels", "z_dim", "validate_every"),
+    *("r1_every", "discriminator_channels", "z_dim", "validate_every"),
 )
 
 
@@ -52,12 +52,14 @@ class TrainingConfig:
     lambda_content: float = 4.0
     lambda_anchor: float = 5.0
     lambda_grid: float = 1000.0
-    lambda_move: float = 1.0
+    lambda_drift: float = 1.0
     lambda_texture: float = 10.0
     lambda_cycle: float = 0.0
     lambda_identity: float = 0.0
     face_weight: float = 2.0  # how much more a place in a face counts for content and anchor
-    critic_channels: int = 32  # of the pixel critic's first layer; doubles at each downsampling
+    discriminator_channels: int = (
+        32  # of the pixel discriminator's first layer; doubles at each downsampling
+    )
     z_dim: int = 4  # directions of the creator's variety
     ema: float = 0.998
     pool: int = 50

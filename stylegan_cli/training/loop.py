@@ -5,34 +5,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_cli.checkpoints import (
+from stylegan_cli.config import to_mapping
+from stylegan_cli.learning.checkpoints import (
     EVENTS_NAME,
     Metrics,
     load_latest_checkpoint,
     remove_drafts,
     save_config,
 )
-from stylegan_cli.config import to_mapping
-from stylegan_cli.data import TrainingData
-from stylegan_cli.interruption import stop_between_steps
-from stylegan_cli.schedules import is_due
-from stylegan_cli.style_file import Model
+from stylegan_cli.learning.schedules import is_due
+from stylegan_cli.runtime.interruption import stop_between_steps
+from stylegan_cli.styles import Model
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.doctor import NotANumberError, Note
+from stylegan_cli.training.data import TrainingData
+from stylegan_cli.training.diagnostics import NotANumberError, Note
 from stylegan_cli.training.run import RUN_FILES, SAMPLES_NAME, Progress, Run
 
 LOG_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainingResult:
     """What a run has come to."""
 
     model: Model  # the base and each creator's best
     steps: int
     total_steps: int | None
     stopped: bool  # before its end, by the user
-    notes: tuple[Note, ...]  # the doctor's
+    notes: tuple[Note, ...]  # the diagnostics'
 
 
 def open_run(
@@ -58,7 +58,7 @@ def open_run(
     return run
 
 
-def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcome:
+def refine(run: Run, on_progress: Progress = lambda done, total: None) -> TrainingResult:
     """Refine each creator until the run is over or the user asks to stop.
 
     The number of steps is fixed once, from the time limit and the time of the first ones. Where a
@@ -82,7 +82,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
                 continue
             step, over = run.players.step, run.is_over()
             # Not at a stop: a resumed run is judged where an uninterrupted one is.
-            figures = run.judge() if is_due(step, config.validate_every) or over else {}
+            figures = run.validate() if is_due(step, config.validate_every) or over else {}
             over = over or not run.learning  # by now
             if is_due(step, LOG_EVERY) or figures:
                 metrics.write(step, values | figures)
@@ -96,12 +96,12 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Outcom
         if stop.requested:
             run.save()
         run.write_report("finished" if run.is_over() else "stopped")
-    return Outcome(
+    return TrainingResult(
         run.best_model(),
         run.players.step,
         run.players.total_steps,
         stopped=not run.is_over(),
-        notes=tuple(run.doctor.notes),
+        notes=tuple(run.diagnostics.notes),
     )
 
 

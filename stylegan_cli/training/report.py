@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylegan_cli.data import to_pixels
 from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import write_whole
-from stylegan_cli.training.doctor import Note
+from stylegan_cli.training.data import to_pixels
+from stylegan_cli.training.diagnostics import Note
 
 REPORT_NAME = "report.html"
 SHOWN_PHOTOS = 4
 SHOWN_PX, SMALL_PX = 480, 180
-MOST_MOMENTS = 12
+MAX_MOMENTS = 12
 REFRESH_S = 60  # how often a browser that follows a run reads its page again
 CHART_WIDTH, CHART_HEIGHT, CHART_POINTS = 230, 90, 120  # px, px, at most
 
@@ -59,7 +59,7 @@ class Album:
     def add_moment(self, step: int, painted: Sequence[Tensor]) -> None:
         """Show `painted` as the present; of too many moments every other is kept."""
         self.latest = _jpegs(painted, SHOWN_PX)
-        if len(self.moments) >= MOST_MOMENTS:
+        if len(self.moments) >= MAX_MOMENTS:
             self.moments = self.moments[::2]
         self.moments.append((step, _jpeg(painted[0], SMALL_PX)))
 

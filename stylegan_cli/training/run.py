@@ -1,4 +1,4 @@
-"""One run: the data, the players, their judges and the doctor, the best so far, its folder."""
+"""One run: the data, the players, their judges and diagnostics, the best so far, its folder."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylegan_cli.checkpoints import (
+from stylegan_cli.config import to_mapping
+from stylegan_cli.errors import DataError, TrainingError
+from stylegan_cli.faces import detect_faces
+from stylegan_cli.instant import with_mode_of_residual
+from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
     CONFIG_NAME,
     METRICS_NAME,
@@ -23,8 +27,13 @@ from stylegan_cli.checkpoints import (
     read_metrics,
     save_checkpoint,
 )
-from stylegan_cli.config import to_mapping
-from stylegan_cli.data import (
+from stylegan_cli.learning.schedules import TIMED_STEPS, steps_for
+from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
+from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.styles import Base, Model, Style, read_model, write_model
+from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.data import (
     Box,
     CreatorPictures,
     PictureSet,
@@ -32,31 +41,15 @@ from stylegan_cli.data import (
     median_short_side,
     to_pixels,
 )
-from stylegan_cli.errors import DataError, TrainingError
-from stylegan_cli.faces import detect_faces
-from stylegan_cli.instant import with_mode_of_residue
-from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
-from stylegan_cli.pictures import contact_sheet
-from stylegan_cli.randomness import numpy_generator
-from stylegan_cli.schedules import TIMED_STEPS, steps_for
-from stylegan_cli.style_file import Base, Model, Style, read_model, write_model
-from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.doctor import (
+from stylegan_cli.training.diagnostics import (
     SPOILT,
-    Doctor,
-    Impression,
+    Diagnostics,
     NotANumberError,
+    OutputStatistics,
     Problem,
-    impression_of,
+    output_statistics,
 )
-from stylegan_cli.training.judge import Judge
-from stylegan_cli.training.players import (
-    SMALL_FOLDER,
-    Refinement,
-    discriminator_step,
-    draw_batch,
-    generator_step,
-)
+from stylegan_cli.training.initialisation import load_generator, make_start, style_tensors
 from stylegan_cli.training.report import (
     REPORT_NAME,
     Album,
@@ -65,8 +58,15 @@ from stylegan_cli.training.report import (
     State,
     write_report,
 )
-from stylegan_cli.training.starting import load_generator, look_of, make_start
-from stylegan_cli.training.texture import Texture
+from stylegan_cli.training.steps import (
+    SMALL_FOLDER,
+    Refinement,
+    discriminator_step,
+    draw_batch,
+    generator_step,
+)
+from stylegan_cli.training.texture_distance import TextureDistance
+from stylegan_cli.training.validation import Validator
 
 log = logging.getLogger(__name__)
 
@@ -76,17 +76,17 @@ START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
 RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
-    *("gan_pixels", "gan_features", "content", "anchor", "grid", "move", "texture"),
+    *("gan_pixels", "gan_features", "content", "anchor", "grid", "drift", "texture"),
     *("cycle", "identity"),
-    *("critic_pixels", "critic_features", "r1", "seconds"),
+    *("discriminator_pixels", "discriminator_features", "r1", "seconds"),
 )
-FIGURES = ("texture", "kid", "change", "kid_lite1", "score")
+VALIDATION_COLUMNS = ("texture", "kid", "change", "kid_lite1", "score")
 SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 512  # px
-JUDGED_PHOTOS, JUDGED_PICTURES, SHEET_PHOTOS = 8, 24, 4
+VALIDATION_PHOTOS, VALIDATION_PICTURES, SHEET_PHOTOS = 8, 24, 4
 TEXTURE_CROPS = 96  # of a creator's pictures
-MOST_PICTURES = 400  # of each side, kept in memory
-CLEARLY = 0.005  # of the score: less is noise
-LEAST_PACE = 1 / 8  # of the learning rates; a run that needs less can't be helped
+MAX_PICTURES = 400  # of each side, kept in memory
+MIN_IMPROVEMENT = 0.005  # of the score: less is noise
+MIN_LR_SCALE = 1 / 8  # of the learning rates; a run that needs less can't be helped
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Run:
     ) -> None:
         """again: as in open_run."""
         self.folder, self.config, self._again = run_dir, config, again
-        self.place = torch.device(device)
+        self.device = torch.device(device)
         if not (run_dir / START_NAME).exists():
             start = make_start(data, config, on_progress)
             run_dir.mkdir(parents=True, exist_ok=True)
@@ -130,31 +130,33 @@ class Run:
         self.working_sizes = [_working_size(data, c.pictures, config) for c in data.creators]
         self._pictures = _digest(data)
         self._read_pictures(data, on_progress)
-        features, reporting = (load_features(x).to(self.place) for x in ("lite0", "lite1"))
+        features, reporting = (load_features(x).to(self.device) for x in ("lite0", "lite1"))
         self.players = Refinement(
-            load_generator(self.start.base, self.place),
-            [look_of(style, self.place) for style in self.styles],
-            look_of(content_style, self.place).code,
+            load_generator(self.start.base, self.device),
+            [style_tensors(style, self.device) for style in self.styles],
+            style_tensors(content_style, self.device).code,
             features,
             [len(creator) < SMALL_FOLDER for creator in self.creators],
             [self._texture(index, features) for index in range(len(self.styles))],
             config,
         )
-        self.judges = [
-            Judge(held, photos, features, reporting)
-            for held, photos in zip(self.held_out, self.judged_photos, strict=True)
+        self.validators = [
+            Validator(held, photos, features, reporting)
+            for held, photos in zip(self.held_out, self.validation_photos, strict=True)
         ]
-        self._variety = [self._opposite_shifts(style) for style in self.styles]
-        painted = [self._paint_start(index) for index in range(len(self.styles))]
-        self.instant = [j.measure(own) for j, own in zip(self.judges, painted, strict=True)]
+        self._variation = [self._opposite_shifts(style) for style in self.styles]
+        painted = [self._generate_initial(index) for index in range(len(self.styles))]
+        self.instant = [j.measure(own) for j, own in zip(self.validators, painted, strict=True)]
         textures = [figures.texture for figures in self.instant]
-        self.players.fit_to_start(self.judged_photos, self.working_sizes, textures)
-        impressions = [self._impression(index, own) for index, own in enumerate(painted)]
+        self.players.fit_to_start(self.validation_photos, self.working_sizes, textures)
+        statistics = [self._output_statistics(index, own) for index, own in enumerate(painted)]
         self.albums = [
             Album.of(photos, own, held)
-            for photos, own, held in zip(self.judged_photos, painted, self.held_out, strict=True)
+            for photos, own, held in zip(
+                self.validation_photos, painted, self.held_out, strict=True
+            )
         ]
-        self.doctor = Doctor([s.name for s in self.styles], impressions, config.gan)
+        self.diagnostics = Diagnostics([s.name for s in self.styles], statistics, config.gan)
         self.best = [Best(1.0, 0, {}) for _ in self._groups()]
         self.elapsed_s = 0.0  # of training, over all calls
         self._here_s = 0.0  # of this call
@@ -166,31 +168,38 @@ class Run:
         largest = round(max(self.working_sizes) * self.config.scales[1])
         sides = {"content": data.content} | {c.name: c.pictures for c in data.creators}
         for name, paths in sides.items():
-            if len(paths) > MOST_PICTURES:
-                log.warning("%s: %d of %d pictures are read", name, MOST_PICTURES, len(paths))
-        photos = data.content[:MOST_PICTURES]
+            if len(paths) > MAX_PICTURES:
+                log.warning("%s: %d of %d pictures are read", name, MAX_PICTURES, len(paths))
+        photos = data.content[:MAX_PICTURES]
         self.content = PictureSet(photos, largest, on_progress, _face_boxes)
-        held = PictureSet(data.held_out_content[:JUDGED_PHOTOS], largest)
-        self.creators, self.held_out, self.judged_photos = [], [], []
+        held = PictureSet(data.held_out_content[:VALIDATION_PHOTOS], largest)
+        self.creators, self.held_out, self.validation_photos = [], [], []
         for creator, size in zip(data.creators, self.working_sizes, strict=True):
             side = round(size * self.config.scales[1])
-            self.creators.append(PictureSet(creator.pictures[:MOST_PICTURES], side, on_progress))
+            self.creators.append(PictureSet(creator.pictures[:MAX_PICTURES], side, on_progress))
             judging = _held_out_pictures(creator, size)
-            self.held_out.append([x.to(self.place) for x in judging.wholes(JUDGED_PICTURES, size)])
-            self.judged_photos.append([x.to(self.place) for x in held.wholes(JUDGED_PHOTOS, size)])
+            self.held_out.append(
+                [x.to(self.device) for x in judging.wholes(VALIDATION_PICTURES, size)]
+            )
+            self.validation_photos.append(
+                [x.to(self.device) for x in held.wholes(VALIDATION_PHOTOS, size)]
+            )
 
-    def _texture(self, index: int, features: FrozenFeatures) -> Texture:
+    def _texture(self, index: int, features: FrozenFeatures) -> TextureDistance:
         """That of one creator's pictures at the scale that they are learned at."""
         config = self.config
         rng = numpy_generator(config.seed, index, "texture")
         short_side = max(config.size, self.working_sizes[index])
         crops, _ = self.creators[index].crops(rng, TEXTURE_CROPS, config.size, short_side)
-        return Texture(crops.to(self.place).split(8), features, config.seed)
+        return TextureDistance(crops.to(self.device).split(8), features, config.seed)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of all figures that the run measures."""
-        return (*LOSSES, *(f"{s.name}/{figure}" for s in self.styles for figure in FIGURES))
+        return (
+            *LOSSES,
+            *(f"{s.name}/{figure}" for s in self.styles for figure in VALIDATION_COLUMNS),
+        )
 
     @property
     def learning(self) -> list[int]:
@@ -213,15 +222,17 @@ class Run:
         creator = turns[players.step % len(turns)]
         size = self.working_sizes[creator]
         batch = draw_batch(self.content, self.creators[creator], creator, size, players)
-        fakes, painter_terms = generator_step(batch, players)
+        fakes, generator_terms = generator_step(batch, players)
         shown = players.pools[creator].swap(fakes, players.step)
-        critic_terms = discriminator_step(batch, shown, players)
+        discriminator_terms = discriminator_step(batch, shown, players)
         players.ema.update(players.step)
         players.step += 1
-        values = {name: term.item() for name, term in (painter_terms | critic_terms).items()}
+        values = {
+            name: term.item() for name, term in (generator_terms | discriminator_terms).items()
+        }
         if not (np.isfinite(list(values.values())).all() and players.is_finite()):
             raise NotANumberError(f"a loss is no number after {players.step} steps")
-        self.doctor.watch(players.step, creator, values)
+        self.diagnostics.watch(players.step, creator, values)
         self._count_time(time.monotonic() - started)
         return {**values, "seconds": self.elapsed_s}
 
@@ -230,22 +241,22 @@ class Run:
 
         Raises TrainingError where that has been done too often.
         """
-        lost, pace, elapsed_s = self.players.step, self.players.pace / 2, self.elapsed_s
-        known = self.doctor.state_dict()
+        lost, lr_scale, elapsed_s = self.players.step, self.players.lr_scale / 2, self.elapsed_s
+        known = self.diagnostics.state_dict()
         state = load_latest_checkpoint(self.folder)
-        if pace < LEAST_PACE or state is None:
+        if lr_scale < MIN_LR_SCALE or state is None:
             raise TrainingError(
                 f"a loss is no number after {lost} steps, again, at every pace; "
                 "begin again with lower learning rates (--lr-g, --lr-d)"
             )
         self.resume(state)
-        self.players.pace, self.elapsed_s = pace, elapsed_s
-        self.doctor.load_state_dict(known)
-        self.doctor.note(
+        self.players.lr_scale, self.elapsed_s = lr_scale, elapsed_s
+        self.diagnostics.load_state_dict(known)
+        self.diagnostics.note(
             lost,
             Problem.NOT_A_NUMBER,
             f"a loss was no number; went back to step {self.players.step} and on at "
-            f"{100 * pace:g} % of the learning rates: lower --lr-g and --lr-d next time",
+            f"{100 * lr_scale:g} % of the learning rates: lower --lr-g and --lr-d next time",
         )
         self.save()
 
@@ -267,10 +278,10 @@ class Run:
         self._here_s += now - self._last_s
         self._last_s = now
 
-    def judge(self) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
         """Measure the averaged look of each creator that learns; keep what is better than before.
 
-        A state that the doctor calls spoilt is never the best.
+        A state that diagnostics calls spoilt is never the best.
         """
         step, average = self.players.step, self.players.ema.state_dict()
         values: dict[str, float] = {}
@@ -279,18 +290,21 @@ class Run:
         for index in self.learning:
             painted = self._paint(index)
             self.albums[index].add_moment(step, painted)
-            now = self.judges[index].measure(painted)
+            now = self.validators[index].measure(painted)
             scores[index] = now.score(self.instant[index])
             named = dataclasses.asdict(now) | {"score": scores[index]}
             values |= {f"{self.styles[index].name}/{name}": x for name, x in named.items()}
-            if self.doctor.examine(step, index, self._impression(index, painted)) & SPOILT:
+            if (
+                self.diagnostics.examine(step, index, self._output_statistics(index, painted))
+                & SPOILT
+            ):
                 spoilt.add(index)
         for best, members in zip(self.best, self._groups(), strict=True):
             if members[0] not in scores:
                 continue
             score = float(np.mean([scores[index] for index in members]))
             best.stale += 1
-            if score < best.score - CLEARLY and spoilt.isdisjoint(members):
+            if score < best.score - MIN_IMPROVEMENT and spoilt.isdisjoint(members):
                 mine = ("generator.", *(f"creators.{index}." for index in members))
                 best.score, best.step, best.stale = score, step, 0
                 best.tensors = {n: v.clone() for n, v in average.items() if n.startswith(mine)}
@@ -316,11 +330,11 @@ class Run:
         folder = self.folder / SAMPLES_NAME
         folder.mkdir(exist_ok=True)
         for index, style in enumerate(self.styles):
-            photos = self.judged_photos[index][:SHEET_PHOTOS]
+            photos = self.validation_photos[index][:SHEET_PHOTOS]
             size = self.working_sizes[index]
             rows = [self.held_out[index][:SHEET_PHOTOS], photos]
-            rows.append([self.players.paint_start(index, photo, size) for photo in photos])
-            rows.append([self.players.paint_photo(index, photo, size) for photo in photos])
+            rows.append([self.players.generate_initial(index, photo, size) for photo in photos])
+            rows.append([self.players.generate_photo(index, photo, size) for photo in photos])
             sheet = contact_sheet(
                 [[to_pixels(picture)[0] for picture in row] for row in rows],
                 row_labels=(style.name, "photo", "instant", f"{self.players.step} steps"),
@@ -351,11 +365,11 @@ class Run:
             total_steps=total,
             elapsed_s=self.elapsed_s,
             creators=creators,
-            content=(len(self.content), len(self.judged_photos[0])),
-            notes=self.doctor.notes,
+            content=(len(self.content), len(self.validation_photos[0])),
+            notes=self.diagnostics.notes,
             metrics=read_metrics(self.folder / METRICS_NAME),
             losses=LOSSES[:-1],
-            figures=FIGURES,
+            figures=VALIDATION_COLUMNS,
             command=shlex.join(again),
             settings=to_mapping(self.config),
         )
@@ -369,7 +383,7 @@ class Run:
             "pictures": self._pictures,
             "best": best,
             "elapsed_s": self.elapsed_s,
-            "doctor": self.doctor.state_dict(),
+            "diagnostics": self.diagnostics.state_dict(),
             "albums": [album.state_dict() for album in self.albums],
         }
         save_checkpoint(self.folder, self.players.step, state)
@@ -383,28 +397,32 @@ class Run:
         self.best = [Best(**item) for item in state["best"]]
         self.elapsed_s = state["elapsed_s"]
         self._chosen.clear()
-        self.doctor.load_state_dict(state["doctor"])
+        self.diagnostics.load_state_dict(state["diagnostics"])
         for album, kept in zip(self.albums, state["albums"], strict=True):
             album.load_state_dict(kept)
 
     def _paint(self, index: int) -> list[Tensor]:
         """The judged photos in a creator's averaged look."""
         size = self.working_sizes[index]
-        return [self.players.paint_photo(index, x, size) for x in self.judged_photos[index]]
+        return [self.players.generate_photo(index, x, size) for x in self.validation_photos[index]]
 
-    def _paint_start(self, index: int) -> list[Tensor]:
+    def _generate_initial(self, index: int) -> list[Tensor]:
         """The judged photos in a creator's instant style."""
         size = self.working_sizes[index]
-        return [self.players.paint_start(index, x, size) for x in self.judged_photos[index]]
+        return [
+            self.players.generate_initial(index, x, size) for x in self.validation_photos[index]
+        ]
 
-    def _impression(self, index: int, painted: list[Tensor]) -> Impression:
-        photo, size = self.judged_photos[index][0], self.working_sizes[index]
-        varied = [self.players.paint_photo(index, photo, size, z) for z in self._variety[index]]
-        return impression_of(painted, varied)
+    def _output_statistics(self, index: int, painted: list[Tensor]) -> OutputStatistics:
+        photo, size = self.validation_photos[index][0], self.working_sizes[index]
+        varied = [
+            self.players.generate_photo(index, photo, size, z) for z in self._variation[index]
+        ]
+        return output_statistics(painted, varied)
 
     def _opposite_shifts(self, style: Style) -> list[Tensor]:
         """Steps along a creator's variety, there and back: all directions at one deviation."""
-        shift = torch.from_numpy(style.spread.sum(0, dtype=np.float32)).to(self.place)
+        shift = torch.from_numpy(style.code_factors.sum(0, dtype=np.float32)).to(self.device)
         return [shift, -shift]
 
     def _groups(self) -> list[list[int]]:
@@ -427,7 +445,7 @@ class Run:
         )
         refined = dataclasses.replace(style, info=info, code=code, deltas=deltas)
         base = _with_weights(self.start.base, best.tensors)
-        self._chosen[index, best.step] = with_mode_of_residue(refined, base)
+        self._chosen[index, best.step] = with_mode_of_residual(refined, base)
         return self._chosen[index, best.step]
 
 
@@ -442,10 +460,10 @@ def _digest(data: TrainingData) -> str:
 def _held_out_pictures(creator: CreatorPictures, short_side: int) -> PictureSet:
     """What judges a creator; the pictures learned from where none of it can be read."""
     try:
-        return PictureSet(creator.held_out[:JUDGED_PICTURES], short_side)
+        return PictureSet(creator.held_out[:VALIDATION_PICTURES], short_side)
     except DataError:
         log.warning("%s: none of the held-out pictures can be read, so others judge", creator.name)
-        return PictureSet(creator.pictures[:JUDGED_PICTURES], short_side)
+        return PictureSet(creator.pictures[:VALIDATION_PICTURES], short_side)
 
 
 def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.rendering import GUIDE_NOISE, GUIDE_SHARE
-from stylegan_cli.video.steadying import Step, displaced
+from stylegan_cli.video.optical_flow import Step, displaced
 
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -14,12 +14,12 @@ Plane = npt.NDArray[np.float32]
 _VALUES_PER_WINDOW = 3
 
 
-def fit_coarse(working: Plane, residue: Plane) -> Plane:
-    """Local affine maps from the working picture to its residue, at a fraction of its size.
+def fit_coarse(working: Plane, residual: Plane) -> Plane:
+    """Local affine maps from the working picture to its residual, at a fraction of its size.
 
-    As rendering.fit_residue, on a coarser grid (fast guided filter, He & Sun 2015). working,
-    residue: (H, W, 3) unit. Returns (4, h, w, 3): the slopes from red, from green and from blue of
-    the picture to each channel of the residue, and the level of each.
+    As rendering.fit_residual, on a coarser grid (fast guided filter, He & Sun 2015). working,
+    residual: (H, W, 3) unit. Returns (4, h, w, 3): the slopes from red, from green and from blue of
+    the picture to each channel of the residual, and the level of each.
     """
     height, width = working.shape[:2]
     radius = max(1, round(min(height, width) * GUIDE_SHARE))
@@ -30,18 +30,20 @@ def fit_coarse(working: Plane, residue: Plane) -> Plane:
         coarse = cv2.resize(array, size, interpolation=cv2.INTER_AREA)
         return _blurred(np.asarray(coarse, np.float32))
 
-    mean_x, mean_r = mean(working), mean(residue)
+    mean_x, mean_r = mean(working), mean(residual)
     squares = mean(working * working)
     shifted = np.roll(working, 1, axis=2)  # blue, red, green beside red, green, blue
     mixed = mean(working * shifted)
     covariance = np.empty((*mean_x.shape, 3))
-    cross = np.empty_like(covariance)  # of guide channel i with residue channel c
+    cross = np.empty_like(covariance)  # of guide channel i with residual channel c
     for i in range(3):
         j = i - 1
         covariance[..., i, i] = squares[..., i] - mean_x[..., i] ** 2 + GUIDE_NOISE
         entry = mixed[..., i] - mean_x[..., i] * mean_x[..., j]
         covariance[..., i, j] = covariance[..., j, i] = entry
-        cross[..., i, :] = mean(working[..., i : i + 1] * residue) - mean_x[..., i : i + 1] * mean_r
+        cross[..., i, :] = (
+            mean(working[..., i : i + 1] * residual) - mean_x[..., i : i + 1] * mean_r
+        )
     slope = np.einsum("hwij,hwjc->hwic", _inverse(covariance), cross).astype(np.float32)
     level = mean_r - np.einsum("hwi,hwic->hwc", mean_x, slope)
     maps = [*np.ascontiguousarray(slope.transpose(2, 0, 1, 3)), level]
@@ -73,7 +75,7 @@ def carried(step: Step, maps: Plane) -> Plane:
 
 
 def applied(maps: Plane, guide: Pixels, size: tuple[int, int], room: Plane | None = None) -> Plane:
-    """The residue of a frame in levels, (H, W, 3).
+    """The residual of a frame in levels, (H, W, 3).
 
     guide: the frame itself, or a smaller copy of it. size: (H, W). room: (2, *guide.shape), which
     is overwritten, and in which the result may lie: new arrays take longer than what they are for.

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.faces import Box, FaceDetector, detect_faces
-from stylegan_cli.video.clip_looks import ClipLook
-from stylegan_cli.video.steadying import Memory, Movement, Pixels, Step
+from stylegan_cli.video.clip_styles import ClipStyle
+from stylegan_cli.video.optical_flow import Memory, Movement, Pixels, Step
 
 Plane = npt.NDArray[np.float32]
 
@@ -18,7 +18,7 @@ _SEARCH_S = 0.2
 _FADE_S = 0.25
 
 # Searches that may miss a face, a blink or a turn of the head, before it is given up.
-_MOST_MISSES = 2
+_MAX_MISSES = 2
 
 # How far a face that is found again moves to where it was found: detectors tremble.
 _PULL = 0.5
@@ -49,7 +49,7 @@ class FacesOnly:
     """
 
     def __init__(
-        self, look: ClipLook, frame_rate: float, detector: FaceDetector | None = None
+        self, look: ClipStyle, frame_rate: float, detector: FaceDetector | None = None
     ) -> None:
         self.found = 0
         self._look = look
@@ -61,7 +61,7 @@ class FacesOnly:
         self._since = 0
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """See ClipLook."""
+        """See ClipStyle."""
         self._follow(pixels, self._movement.follow(pixels))
         # Painted in any case: what the look remembers must not have holes.
         painted = self._look(pixels)
@@ -97,7 +97,7 @@ class FacesOnly:
 
     @property
     def memory(self) -> Memory:
-        """See ClipLook."""
+        """See ClipStyle."""
         tracks = [(*track.box, track.weight, track.misses) for track in self._tracks]
         own = {
             "faces": np.array(tracks, np.float64).reshape(-1, 6),
@@ -108,7 +108,7 @@ class FacesOnly:
         return {**self._look.memory, **own}
 
     def recall(self, memory: Memory) -> None:
-        """See ClipLook."""
+        """See ClipStyle."""
         self._look.recall(memory)
         if "faces_source" in memory:
             self._movement.recall({"source": memory["faces_source"]})
@@ -145,7 +145,7 @@ def _matched(tracks: list[_Track], boxes: list[Box], new_weight: float) -> list[
         else:
             followed.append(_Track(box, new_weight))
     missed = [replace(track, misses=track.misses + 1) for track in rest]
-    return followed + [track for track in missed if track.misses <= _MOST_MISSES]
+    return followed + [track for track in missed if track.misses <= _MAX_MISSES]
 
 
 def _between(first: Box, second: Box, share: float) -> Box:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from stylegan_cli.containers import ClipFrame, ClipInfo
+from stylegan_cli.clips import ClipFrame, ClipInfo
 
 _TICKS_PER_SECOND = 10_000
 

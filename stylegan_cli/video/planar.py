@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.containers import ClipPlan, YuvCodes, planes_of
-from stylegan_cli.video.clip_looks import ClipLook, ColourLook, PhotographicLook
-from stylegan_cli.video.steadying import Memory, Pixels
+from stylegan_cli.clips import ClipPlan, YuvCodes, planes_of
+from stylegan_cli.video.clip_styles import ClipStyle, ColourClipStyle, PhotographicClipStyle
+from stylegan_cli.video.optical_flow import Memory, Pixels
 
 _LEVELS: npt.NDArray[np.float32] = np.arange(256, dtype=np.float32)
 _ROWS = 4  # every fourth one says enough of how strong detail is
@@ -21,25 +21,25 @@ _ROWS = 4  # every fourth one says enough of how strong detail is
 _ENOUGH = 0.9
 
 
-def planar_look(look: ClipLook, plan: ClipPlan) -> "PlanarLook | None":
+def planar_style(look: ClipStyle, plan: ClipPlan) -> "PlanarClipStyle | None":
     """`look` on planar frames of a clip, where that is as good and they are written as they are."""
     info = plan.like
-    if not plan.takes_planes or not isinstance(look, ColourLook | PhotographicLook):
+    if not plan.takes_planes or not isinstance(look, ColourClipStyle | PhotographicClipStyle):
         return None
     if min(info.width, info.height) / 2 < _ENOUGH * look.working_side:
         return None
-    return PlanarLook(look, YuvCodes(info.colours, info.height))
+    return PlanarClipStyle(look, YuvCodes(info.colours, info.height))
 
 
-class PlanarLook:
+class PlanarClipStyle:
     """A look on planar frames. What it does to a frame of half the size decides, see `__call__`."""
 
-    def __init__(self, look: ColourLook | PhotographicLook, codes: YuvCodes) -> None:
-        self._look: ClipLook = look
+    def __init__(self, look: ColourClipStyle | PhotographicClipStyle, codes: YuvCodes) -> None:
+        self._look: ClipStyle = look
         self._codes = codes
         greys = np.full((1, 256, 3), 128, np.uint8)
         greys[..., 0] = _LEVELS
-        self._greys = codes.of_rgb(look.table(codes.to_rgb(greys)))[0, :, 0].copy()
+        self._greys = codes.of_rgb(look.lut(codes.to_rgb(greys)))[0, :, 0].copy()
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """The next frame, (3/2 H, W) uint8, upright → painted, the same shape.
@@ -67,11 +67,11 @@ class PlanarLook:
 
     @property
     def memory(self) -> Memory:
-        """See ClipLook."""
+        """See ClipStyle."""
         return self._look.memory
 
     def recall(self, memory: Memory) -> None:
-        """See ClipLook."""
+        """See ClipStyle."""
         self._look.recall(memory)
 
 

@@ -38,12 +38,12 @@ import av
 import numpy as np
 
 from stylegan_cli import __version__
-from stylegan_cli.containers import ClipPlan, FrameEncoder, append_packet, explained
-from stylegan_cli.containers.tracks import ClipPacket
+from stylegan_cli.clips import ClipPlan, FrameEncoder, append_packet, explained
+from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError, OutputExistsError, UsageError
-from stylegan_cli.video.choices import VideoConfig
-from stylegan_cli.video.painting import PaintedFrame
-from stylegan_cli.video.steadying import Memory
+from stylegan_cli.video.config import VideoConfig
+from stylegan_cli.video.frame_stylizer import StyledFrame
+from stylegan_cli.video.optical_flow import Memory
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ SEGMENT_FRAMES = 100
 """Seconds of work that can be lost, against a keyframe more in so many frames."""
 
 _MANIFEST = "manifest.json"
-_MOST_NAME = 200  # bytes; a file system takes no more than 255
+_MAX_NAME = 200  # bytes; a file system takes no more than 255
 
 Ingredients = Mapping[str, Any]
 
@@ -95,7 +95,7 @@ class WorkFolder:
     def __init__(
         self, target: Path, made_of: Ingredients, *, resume: bool, overwrite: bool
     ) -> None:
-        name = os.fsencode(target.name)[:_MOST_NAME].decode(errors="ignore")
+        name = os.fsencode(target.name)[:_MAX_NAME].decode(errors="ignore")
         self.path = target.with_name(f".influ-{name}")
         self.segments: list[Segment] = []
         self.memory: Memory | None = None
@@ -259,7 +259,7 @@ class SegmentWriter:
             with suppress(OSError):  # What is still to be written is not wanted any more.
                 self._open.file.close()
 
-    def put(self, painted: PaintedFrame) -> None:
+    def put(self, painted: StyledFrame) -> None:
         """Encode the next frame."""
         if self._open is None:
             self._open = _OpenSegment(self._work.next_file, self._plan)
@@ -283,12 +283,12 @@ class _OpenSegment:
         self._packet_times: list[int] = []
         self._path = path
         self._plan = plan
-        self._last: PaintedFrame
+        self._last: StyledFrame
         self._encoder = FrameEncoder(plan, path)
         with explained(path):
             self.file = path.open("wb")
 
-    def put(self, painted: PaintedFrame) -> None:
+    def put(self, painted: StyledFrame) -> None:
         self.times.append(painted.frame.pts)
         self._last = painted
         self._write(self._encoder.encode(painted.frame))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from stylegan_cli.containers import (
+from stylegan_cli.clips import (
     ClipFrame,
     ClipInfo,
     ClipPlan,
     ClipReader,
     ClipRecord,
     ClipWriter,
-    Colours,
+    ColourTags,
     check_suffix,
     plan_clip,
 )
@@ -26,20 +26,20 @@ from stylegan_cli.errors import (
     UsageError,
 )
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.video.checking import check_clip
-from stylegan_cli.video.choices import VideoConfig
-from stylegan_cli.video.clip_looks import ClipLook, Paint, clip_look
+from stylegan_cli.video.clip_styles import ClipStyle, Paint, clip_style
+from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.face_tracking import FacesOnly
 from stylegan_cli.video.frame_rate import FrameRate
-from stylegan_cli.video.painting import FramePainter, OnProgress
+from stylegan_cli.video.frame_stylizer import FrameStylizer, OnProgress
 from stylegan_cli.video.pipeline import run_overlapped
-from stylegan_cli.video.planar import planar_look
+from stylegan_cli.video.planar import planar_style
 from stylegan_cli.video.segments import SegmentWriter, WorkFolder, ingredients
+from stylegan_cli.video.verification import check_clip
 
 _log = logging.getLogger(__name__)
 
 _AS_IT_IS = VideoConfig()
-_BT709 = Colours(range=1, primaries=1, transfer=1, matrix=1)
+_BT709 = ColourTags(range=1, primaries=1, transfer=1, matrix=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +92,9 @@ def stylize_clip(
         colours = _BT709 if info.colours.is_hdr else None
         size = _shown_size(info, config)
         plan = plan_clip(target.suffix, info, size, config.encoder, colours)
-        look = clip_look(paint, config.steady, float(info.frame_rate))
+        look = clip_style(paint, config.steady, float(info.frame_rate))
         faces = FacesOnly(look, float(info.frame_rate)) if config.faces_only else None
-        planar = None if faces or config.side_by_side else planar_look(look, plan)
+        planar = None if faces or config.side_by_side else planar_style(look, plan)
         reader.is_planar = planar is not None
         _make_folder(target.parent)
         # A function has no name that would tell it from another.
@@ -155,7 +155,7 @@ def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iter
 
 def _paint_segments(
     frames: Iterable[ClipFrame],
-    look: ClipLook,
+    look: ClipStyle,
     plan: ClipPlan,
     work: WorkFolder,
     config: VideoConfig,
@@ -165,7 +165,7 @@ def _paint_segments(
     expected = _expected_frames(plan.like, config)
     if on_progress is not None and work.frames:
         on_progress(work.frames, max(expected, work.frames))
-    painter = FramePainter(
+    stylizer_of_frames = FrameStylizer(
         look,
         side_by_side=config.side_by_side,
         expected=expected,
@@ -174,7 +174,7 @@ def _paint_segments(
         on_progress=on_progress,
     )
     with SegmentWriter(work, plan) as segments:
-        run_overlapped(frames, painter, segments.put)
+        run_overlapped(frames, stylizer_of_frames, segments.put)
         segments.finish()
     if not work.frames:
         raise ClipError(f"{plan.like.path} has no frame in that part: choose another")

@@ -1,0 +1,28 @@
+"""What tells one kind of file in a batch from another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegan_cli.pictures import find_pictures, format_of
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A kind of file: what a message calls one, how a folder is searched, what a result is called.
+
+    find: (folder, recursive) → its files of this kind. format_of: the format that a name stands
+    for, None for a name of another kind. suffix_of_result: for a source of that name.
+    """
+
+    noun: str
+    find: Callable[[Path, bool], list[Path]]
+    format_of: Callable[[Path], str | None]
+    suffix_of_result: Callable[[Path], str]
+
+
+def _picture_suffix(source: Path) -> str:
+    return source.suffix if format_of(source) is not None else ".png"
+
+
+PICTURES = FileKind("picture", find_pictures, format_of, _picture_suffix)

@@ -1,0 +1,313 @@
+"""What a clip is: opened safely, described by its tags and its first frame."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.stream import VideoStream
+
+from stylegan_cli.errors import ClipError
+
+Pixels = npt.NDArray[np.uint8]
+
+CLIP_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
+     ".flv", ".wmv", ".ogv", ".3gp", ".3g2", ".mxf"}
+)  # fmt: skip
+
+# Playlists and scripts (hls, dash, concat...) name further files and URLs; none of them is here.
+_READABLE_FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,m4v,ivf,obu,nut,mxf,dv,"
+    "yuv4mpegpipe,gif,apng"
+)
+_OPEN_OPTIONS = {"format_whitelist": _READABLE_FORMATS, "protocol_whitelist": "file"}
+
+# Without these two flags swscale darkens every conversion by a level.
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+# Code points of Rec. ITU-T H.273: the matrices that swscale knows, and the transfers of HDR.
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+}
+_UNSPECIFIED = 2
+_FULL_RANGE = 2
+PQ, HLG = 16, 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourTags:
+    """Colour tags as H.273 code points: what the numbers in the stream mean."""
+
+    range: int = 0
+    primaries: int = _UNSPECIFIED
+    transfer: int = _UNSPECIFIED
+    matrix: int = _UNSPECIFIED
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether the transfer is PQ or HLG, whose numbers are not display values."""
+        return self.transfer in (PQ, HLG)
+
+    @property
+    def is_matrix_known(self) -> bool:
+        """Whether the matrix can be written as it is: one that can be converted with, or no tag."""
+        return self.matrix in _MATRICES or self.matrix == _UNSPECIFIED
+
+    def swscale_matrix(self, height: int) -> Colorspace:
+        """The matrix to convert with; players guess by size without a tag (720p on: BT.709)."""
+        guess = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
+        return _MATRICES.get(self.matrix, guess)
+
+    @property
+    def swscale_range(self) -> ColorRange:
+        """The range to convert with; untagged means limited."""
+        return ColorRange.JPEG if self.range == _FULL_RANGE else ColorRange.MPEG
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """One of the eight ways a rectangle can lie: transpose first, then mirror."""
+
+    transposed: bool = False
+    mirrored_x: bool = False
+    mirrored_y: bool = False
+
+    @classmethod
+    def of(cls, matrix: Sequence[int] | None) -> Self:
+        """From a display matrix (a b u, c d v, x y w), which maps x' = a x + c y, y' = b x + d y.
+
+        A matrix that turns by anything but quarters leaves the frames as they are stored.
+        """
+        if matrix is None:
+            return cls()
+        a, b, _, c, d = matrix[:5]
+        if b == c == 0 and a and d:
+            return cls(False, a < 0, d < 0)
+        if a == d == 0 and b and c:
+            return cls(True, c < 0, b < 0)
+        return cls()
+
+    def upright(self, pixels: Pixels) -> Pixels:
+        """A stored frame, (H, W) or (H, W, C), as it is shown."""
+        turned = pixels.swapaxes(0, 1) if self.transposed else pixels
+        return np.ascontiguousarray(self._mirrored(turned))
+
+    def stored(self, pixels: Pixels) -> Pixels:
+        """The inverse of `upright`: (H, W) or (H, W, C) as it is shown, back as it is stored."""
+        turned = self._mirrored(pixels)
+        return np.ascontiguousarray(turned.swapaxes(0, 1) if self.transposed else turned)
+
+    def _mirrored(self, pixels: Pixels) -> Pixels:
+        return pixels[:: -1 if self.mirrored_y else 1, :: -1 if self.mirrored_x else 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipInfo:
+    """What a clip says of itself, and what its first frame shows.
+
+    width, height: pixels as stored, before `display_matrix`. frame_count: from the index, None
+    without one. duration_s, start_s: seconds; the duration is None where it is unknown. tags,
+    picture_tags: titles and the like, of the file and of the picture track.
+    """
+
+    path: Path
+    format_name: str
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    has_alpha: bool
+    display_matrix: tuple[int, ...] | None
+    sample_aspect_ratio: Fraction | None
+    colours: ColourTags
+    time_base: Fraction
+    frame_rate: Fraction
+    frame_count: int | None
+    duration_s: float | None
+    start_s: float
+    tags: Mapping[str, str]
+    picture_tags: Mapping[str, str]
+
+    @property
+    def orientation(self) -> Orientation:
+        """How stored frames are turned to stand upright."""
+        return Orientation.of(self.display_matrix)
+
+    @property
+    def estimated_frames(self) -> int:
+        """How many frames to expect, for a progress bar; 0 where nobody can say."""
+        if self.frame_count is not None:
+            return self.frame_count
+        return round((self.duration_s or 0.0) * self.frame_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFrame:
+    """One frame as a viewer sees it: upright, RGB.
+
+    pixels: (H, W, 3) uint8, or planar where that was asked for (see `planes`). alpha: (H, W) uint8
+    or None. pts, duration: ticks of `time_base`. is_repeat: stands in for a damaged frame; its
+    picture is that of the frame before.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None
+    pts: int
+    duration: int
+    is_repeat: bool = False
+
+    def over_white(self) -> Pixels:
+        """The pixels, (H, W, 3) uint8, over white where the frame is transparent."""
+        if self.alpha is None:
+            return self.pixels
+        alpha = self.alpha[..., None].astype(np.uint16)
+        mixed = self.pixels * alpha + 255 * (255 - alpha)
+        return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def is_clip(path: Path) -> bool:
+    """Whether `path` is a file with moving pictures that can be read, judged by its content."""
+    try:
+        with open_clip(path) as container:
+            picture_stream(container, path)
+    except ClipError:
+        return False
+    return True
+
+
+def read_info(path: Path) -> ClipInfo:
+    """What `path` holds. Raises ClipError when it can't be read or not one frame can be decoded."""
+    with open_clip(path) as container:
+        stream = picture_stream(container, path)
+        frame = _first_frame(container, stream, path)
+        return ClipInfo(
+            path=path,
+            format_name=container.format.name,
+            codec=stream.codec_context.name,
+            width=frame.width,
+            height=frame.height,
+            pix_fmt=frame.format.name,
+            has_alpha=any(part.is_alpha for part in frame.format.components),
+            display_matrix=_display_matrix(frame),
+            sample_aspect_ratio=stream.sample_aspect_ratio or None,
+            colours=_colours(frame),
+            time_base=stream.time_base or Fraction(1, 90_000),
+            frame_rate=_frame_rate(stream),
+            frame_count=stream.frames or None,
+            duration_s=container.duration / av.time_base if container.duration else None,
+            start_s=(container.start_time or 0) / av.time_base,
+            tags=container.metadata,
+            picture_tags=stream.metadata,
+        )
+
+
+def open_clip(path: Path) -> InputContainer:
+    """Open a local file and nothing else: no pattern, no URL, no file that names other files."""
+    if not path.exists():
+        raise ClipError(f"{path} does not exist: check the name")
+    if not path.is_file():
+        raise ClipError(f"{path} is not a file: name one clip")
+    if path.stat().st_size == 0:
+        raise ClipError(f"{path} is empty: copy it again from where it came from")
+    try:
+        return av.open(f"file:{path}", "r", options=_OPEN_OPTIONS, metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ClipError(_why_unreadable(path, error)) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, av.error.PermissionError):
+        return f"{path} may not be read: change its permissions"
+    with path.open("rb") as file:
+        kind = file.read(8)[4:]
+    if kind in (b"ftyp", b"mdat", b"wide", b"free", b"moov"):
+        return (
+            f"{path} is cut off and its index (moov) is missing, so no frame in it can be found: "
+            "copy it again from where it came from"
+        )
+    return f"{path} is not a clip that can be read: give an .mp4, .mov, .mkv, .webm or .avi"
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream of moving pictures, past any cover picture. Raises ClipError without one."""
+    covers = 0
+    for stream in container.streams.video:
+        if stream.disposition & Disposition.attached_pic:
+            covers += 1
+        elif stream.codec_context is not None:
+            return stream
+    if container.streams.audio:
+        also = " and a cover picture" if covers else ""
+        raise ClipError(f"{path} holds only sound{also}, no moving pictures: give a clip")
+    raise ClipError(f"{path} holds no moving pictures that can be decoded: give a clip")
+
+
+def picture_decoder(stream: VideoStream) -> Any:
+    """The codec context to decode `stream` with; it keeps an alpha plane where there may be one."""
+    context = stream.codec_context
+    libraries = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+    tags = {name.lower(): value for name, value in stream.metadata.items()}
+    if context.name in libraries and tags.get("alpha_mode") == "1":
+        # FFmpeg's own VP8 and VP9 decoders drop the alpha plane.
+        return CodecContext.create(libraries[context.name], "r")
+    context.thread_type = "AUTO"
+    return context
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    decoder = picture_decoder(stream)
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames: list[VideoFrame] = decoder.decode(packet)
+            except av.error.FFmpegError:
+                continue  # Damage at the start; a later packet may decode.
+            if frames:
+                return frames[0]
+    except av.error.FFmpegError as error:
+        raise ClipError(
+            f"{path} breaks off before its first frame: copy it again from where it came from"
+        ) from error
+    raise ClipError(
+        f"{path} has no frame that can be decoded: copy it again from where it came from"
+    )
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    side_data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return None
+    matrix = tuple(int(number) for number in np.frombuffer(bytes(side_data), np.int32))
+    return matrix if len(matrix) == 9 else None
+
+
+def _frame_rate(stream: VideoStream) -> Fraction:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate <= 1000:
+            return rate
+    return Fraction(25)
+
+
+def _colours(frame: VideoFrame) -> ColourTags:
+    return ColourTags(
+        range=_FULL_RANGE if frame.format.name.startswith("yuvj") else int(frame.color_range),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+        matrix=int(frame.colorspace),
+    )

@@ -1,0 +1,330 @@
+"""Frames out of a clip, and what damage has left of it."""
+
+import heapq
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import av.error
+import cv2
+import numpy as np
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+
+from stylegan_cli.clips.description import (
+    EXACT,
+    ClipFrame,
+    Pixels,
+    open_clip,
+    picture_decoder,
+    picture_stream,
+    read_info,
+)
+from stylegan_cli.clips.planes import turned
+from stylegan_cli.clips.tone_mapping import ToneMapper
+from stylegan_cli.clips.tracks import ClipPacket
+from stylegan_cli.errors import ClipError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Shown:
+    """A decoded frame and, once somebody wants it, what it looks like: pixels and alpha."""
+
+    frame: VideoFrame
+    picture: tuple[Pixels, Pixels | None] | None = None
+
+
+class ClipReader:
+    """A clip's frames, upright, in the order they are shown, with its other packets in between.
+
+    start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
+    start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are.
+    copied: indices of the streams whose packets are wanted too. skipped: how many frames to leave
+    out at the beginning; they are decoded, for what follows from them, and counted. is_planar: give
+    the pixels as they are stored (see `planes`), where `can_be_planar` says so. Raises ClipError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        tone_map: bool = False,
+    ) -> None:
+        self.info = read_info(path)
+        self.decoded_frames = 0
+        self.held_frames = 0
+        self.retimed_frames = 0
+        self.resized_frames = 0
+        self._shown_frames = 0
+        self._tone_mapper = (
+            ToneMapper(self.info.colours) if tone_map and self.info.colours.is_hdr else None
+        )
+        self.copied: frozenset[int] = frozenset()
+        self.skipped = 0
+        self.is_planar = False
+        self._seen_packets = 0
+        self._discarded_packets = 0
+        self._seen_until_s = 0.0
+        self._broke_off = False
+        self._is_damaged = False
+        self._due: list[int] = []
+        self._last: _Shown | None = None
+        self._last_pts: int | None = None
+        self.container = open_clip(path)
+        self.stream = picture_stream(self.container, path)
+        self._decoder = picture_decoder(self.stream)
+        self._set_part(start_s, end_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+    def _set_part(self, start_s: float | None, end_s: float | None) -> None:
+        info = self.info
+        self.is_cut = start_s is not None or end_s is not None
+        # A broadcast's clock starts anywhere; mp4 and mkv mean the offset they write down.
+        is_broadcast = info.format_name.startswith("mpeg")
+        first_s = _seconds(info.start_s) if self.is_cut or is_broadcast else Fraction(0)
+        self.origin_s = first_s + _seconds(start_s or 0.0)
+        self._end_s = None if end_s is None else first_s + _seconds(end_s)
+        self._origin = round(self.origin_s / info.time_base)
+        self._end = None if self._end_s is None else round(self._end_s / info.time_base)
+        # Without an index a search ends between keyframes: read such a file from its beginning.
+        if start_s and info.format_name.startswith(("mov", "matroska", "avi")):
+            try:
+                self.container.seek(round(self.origin_s * av.time_base), backward=True)
+            except av.error.FFmpegError as error:
+                raise ClipError(
+                    f"{info.path} can't be searched for {start_s:g} s: leave out the start"
+                ) from error
+
+    def __iter__(self) -> Iterator[ClipFrame | ClipPacket]:
+        try:
+            for packet in self.container.demux(*self._wanted_streams()):
+                # The packets that flush a decoder have no index of their own, only a stream.
+                if packet.stream.index == self.stream.index:
+                    yield from self._decode(packet)
+                    # Sound lags behind pictures in some files: read a little past the end.
+                    if self._is_past_end(packet, slack_s=1):
+                        return
+                elif packet.size and self._is_wanted(packet):
+                    yield self._shifted(packet)
+        except av.error.FFmpegError as error:
+            _log.debug("reading %s stops early: %s", self.info.path, error)
+            self._broke_off = True
+            yield from self._decode(None)
+        if self.shortfall is None:
+            while self._due:
+                yield from self._hold(heapq.heappop(self._due))
+
+    def packets(self) -> Iterator[ClipPacket]:
+        """The packets of the `copied` streams alone; no frame is decoded for them."""
+        with suppress(av.error.FFmpegError):  # Where the file breaks off, so did the frames.
+            for packet in self.container.demux(*self._wanted_streams()):
+                if packet.stream.index == self.stream.index:
+                    if self._is_past_end(packet, slack_s=1):
+                        return
+                elif packet.size and self._is_wanted(packet):
+                    yield self._shifted(packet)
+
+    def _wanted_streams(self) -> list[Stream]:
+        return [self.stream, *(self.container.streams[index] for index in sorted(self.copied))]
+
+    @property
+    def shortfall(self) -> str | None:
+        """How much of a clip that was read through there was: "65 of 180 frames"; None for all."""
+        if self.is_cut:
+            return self._shortfall_of_part()
+        count = self.info.frame_count
+        if count is not None and self._seen_packets < count and self._is_indexed:
+            return f"{self.decoded_frames} of {count - self._discarded_packets} frames"
+        total_s = self.info.duration_s
+        if total_s is not None and self._seen_until_s < total_s - 0.5:
+            return f"{self._seen_until_s:.1f} of {total_s:.1f} seconds"
+        return f"the first {self.decoded_frames} frames" if self._broke_off else None
+
+    def _shortfall_of_part(self) -> str | None:
+        if self.stream.duration is None or self._last_pts is None:
+            return None
+        end = (self.stream.start_time or 0) + self.stream.duration
+        end = end if self._end is None else min(end, self._end)
+        total_s = float((end - self._origin) * self.info.time_base)
+        seen_s = float((self._last_pts - self._origin) * self.info.time_base)
+        return None if seen_s > total_s - 0.5 else f"{max(seen_s, 0):.1f} of {total_s:.1f} seconds"
+
+    @property
+    def _is_indexed(self) -> bool:
+        """Whether the frame count is that of an index, not a guess in a header."""
+        return self.info.format_name.startswith("mov")
+
+    def _decode(self, packet: ClipPacket | None) -> Iterator[ClipFrame]:
+        if packet is not None and packet.size and not self._admit(packet):
+            return
+        try:
+            frames: list[VideoFrame] = self._decoder.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError as error:
+            _log.debug("a frame of %s can't be decoded: %s", self.info.path, error)
+            self._is_damaged = True
+            return
+        for frame in frames:
+            yield from self._deliver(frame)
+
+    def _admit(self, packet: ClipPacket) -> bool:
+        """Count a packet of pictures; False for one of which only a part is in the file."""
+        self._seen_packets += 1
+        if packet.is_discard:
+            self._discarded_packets += 1
+        elif packet.pts is not None:
+            heapq.heappush(self._due, packet.pts)
+            end = packet.pts + (packet.duration or 0)
+            self._seen_until_s = max(self._seen_until_s, float(end * packet.time_base))
+        if packet.is_corrupt and self._is_indexed:
+            self._is_damaged = True
+            return False
+        return True
+
+    def _deliver(self, frame: VideoFrame) -> Iterator[ClipFrame]:
+        if self._is_damaged and self._is_late(frame):
+            return  # Another frame has already stood in for it.
+        pts = self._time_of(frame)
+        while self._due and self._due[0] < pts:
+            yield from self._hold(heapq.heappop(self._due))
+        if self._due and self._due[0] == pts:
+            heapq.heappop(self._due)
+        self._last_pts = pts
+        self.decoded_frames += 1
+        if self._is_in_part(pts):
+            if (frame.width, frame.height) != (self.info.width, self.info.height):
+                self.resized_frames += 1
+            self._last = _Shown(frame)
+            yield from self._show(self._last, pts)
+
+    def _hold(self, pts: int) -> Iterator[ClipFrame]:
+        """The last good frame again where damage has eaten one, so that sound stays in step.
+
+        A packet without a frame is no damage by itself: VP8 stores some that are never shown.
+        """
+        if self._is_damaged and self._last is not None and self._is_in_part(pts):
+            self.held_frames += 1
+            self._last_pts = pts
+            yield from self._show(self._last, pts, is_repeat=True)
+
+    def _show(self, shown: "_Shown", pts: int, *, is_repeat: bool = False) -> Iterator[ClipFrame]:
+        self._shown_frames += 1
+        if self._shown_frames <= self.skipped:
+            return
+        if shown.picture is None:
+            to_picture = self._to_planes if self.is_planar else self._to_rgb
+            shown.picture = to_picture(shown.frame)
+        pixels, alpha = shown.picture
+        yield ClipFrame(pixels, alpha, pts - self._origin, shown.frame.duration, is_repeat)
+
+    def _is_late(self, frame: VideoFrame) -> bool:
+        last = self._last_pts
+        return last is not None and frame.pts is not None and frame.pts <= last
+
+    def _time_of(self, frame: VideoFrame) -> int:
+        """The frame's pts; made from the frame rate without one, the next tick where it repeats."""
+        pts = frame.pts if frame.pts is not None else frame.dts
+        if pts is None:
+            self.retimed_frames += 1
+            step = max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
+            return 0 if self._last_pts is None else self._last_pts + (frame.duration or step)
+        if self._last_pts is not None and pts <= self._last_pts:
+            self.retimed_frames += 1
+            return self._last_pts + 1
+        return pts
+
+    def _is_in_part(self, pts: int) -> bool:
+        is_late_enough = not self.is_cut or pts >= self._origin
+        return is_late_enough and (self._end is None or pts < self._end)
+
+    def _is_past_end(self, packet: ClipPacket, slack_s: int) -> bool:
+        if self._end_s is None or packet.dts is None:
+            return False
+        return packet.dts * packet.time_base > self._end_s + slack_s
+
+    def _is_wanted(self, packet: ClipPacket) -> bool:
+        if packet.pts is None:
+            return False
+        time_s = packet.pts * packet.time_base
+        self._seen_until_s = max(self._seen_until_s, float(time_s))
+        if self.is_cut and time_s < self.origin_s:
+            return False
+        return self._end_s is None or time_s < self._end_s
+
+    def _shifted(self, packet: ClipPacket) -> ClipPacket:
+        ticks = round(self.origin_s / packet.time_base)
+        if packet.pts is not None:
+            packet.dts = (packet.pts if packet.dts is None else packet.dts) - ticks
+            packet.pts -= ticks
+        return packet
+
+    def _to_planes(self, frame: VideoFrame) -> tuple[Pixels, None]:
+        info, matrix = self.info, self.info.colours.swscale_matrix(self.info.height)
+        code_range = info.colours.swscale_range
+        picture = frame.reformat(  # Nothing to do but for the odd frame that is unlike the first.
+            width=info.width,
+            height=info.height,
+            format=info.pix_fmt,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=code_range,
+            dst_color_range=code_range,
+            interpolation=EXACT,
+        )
+        array = picture.to_ndarray().astype(np.uint8, copy=False)
+        return turned(array, info.orientation.upright), None
+
+    def _to_rgb(self, frame: VideoFrame) -> tuple[Pixels, Pixels | None]:
+        info = self.info
+        # The same colours as rgb24 at a quarter of the cost: swscale is written for planes.
+        layout = "rgb48le" if self._tone_mapper else "rgba" if info.has_alpha else "gbrp"
+        picture = frame.reformat(
+            width=info.width,
+            height=info.height,
+            format=layout,
+            src_colorspace=info.colours.swscale_matrix(info.height),
+            src_color_range=info.colours.swscale_range,
+            interpolation=EXACT,
+            threads=1,  # Others have work for the rest of the processor meanwhile.
+        )
+        if layout == "gbrp":
+            green, blue, red = (_samples(plane) for plane in picture.planes)
+            return info.orientation.upright(_interleaved(red, green, blue)), None
+        array = picture.to_ndarray()
+        if self._tone_mapper:
+            array = self._tone_mapper(array.astype(np.uint16))
+        pixels = info.orientation.upright(array[..., :3].astype(np.uint8, copy=False))
+        alpha = array[..., 3].astype(np.uint8, copy=False) if info.has_alpha else None
+        return pixels, None if alpha is None else info.orientation.upright(alpha)
+
+
+def _samples(plane: VideoPlane) -> Pixels:
+    """(height, width) uint8 of a plane of 8 bits, without a copy."""
+    buffer: Any = plane
+    rows = np.frombuffer(buffer, np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
+
+
+def _interleaved(*planes: Pixels) -> Pixels:
+    return np.asarray(cv2.merge(planes), np.uint8)
+
+
+def _seconds(seconds: float) -> Fraction:
+    """A time as people mean it: 0.1 is a tenth, not the nearest float."""
+    return Fraction(seconds).limit_denominator(1_000_000)

@@ -1,0 +1,52 @@
+"""What a written clip turns out to hold, read back packet by packet."""
+
+import hashlib
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import av.error
+
+from stylegan_cli.clips.description import ClipInfo, open_clip, picture_stream, read_info
+from stylegan_cli.errors import ClipError
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """Everything that can be compared without decoding more than one frame.
+
+    times: pts of the picture packets in the order they are shown, ticks of `info.time_base`.
+    tracks: stream index of each other track → (number of packets, MD5 over their bytes).
+    """
+
+    info: ClipInfo
+    times: "array[int]"
+    tracks: dict[int, tuple[int, str]]
+
+
+def record_clip(path: Path) -> ClipRecord:
+    """Read through `path`. Raises ClipError when it can't be read to its end."""
+    info = read_info(path)
+    times = array("q")
+    counts: dict[int, int] = {}
+    checksums = {}
+    with open_clip(path) as container:
+        pictures = picture_stream(container, path)
+        for stream in container.streams:
+            if stream.type in ("audio", "subtitle"):
+                counts[stream.index] = 0
+                checksums[stream.index] = hashlib.md5(usedforsecurity=False)
+        try:
+            for packet in container.demux():
+                if not packet.size:
+                    continue
+                index = packet.stream.index
+                if index == pictures.index and packet.pts is not None:
+                    times.append(packet.pts)
+                elif index in counts:
+                    counts[index] += 1
+                    checksums[index].update(bytes(packet))
+        except av.error.FFmpegError as error:
+            raise ClipError(f"{path} can't be read to its end ({error.strerror})") from error
+    tracks = {index: (count, checksums[index].hexdigest()) for index, count in counts.items()}
+    return ClipRecord(info, array("q", sorted(times)), tracks)

@@ -1,0 +1,164 @@
+"""A clip put together: packets of pictures, with everything else of the original beside them."""
+
+import heapq
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import av.error
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from stylegan_cli.clips.description import ClipInfo
+from stylegan_cli.clips.encoding import ClipPlan
+from stylegan_cli.clips.failures import explained
+from stylegan_cli.clips.packet_files import read_packets, read_times
+from stylegan_cli.clips.reading import ClipReader
+from stylegan_cli.clips.tracks import ClipPacket, Tracks, clip_tags
+from stylegan_cli.errors import UsageError
+
+
+class ClipWriter:
+    """Writes a clip as `plan` says, out of packets that are encoded already.
+
+    `notes` gets a sentence for whatever could not be kept. Raises UsageError for options that do
+    not fit together, ClipError when writing fails.
+    """
+
+    def __init__(self, path: Path, plan: ClipPlan) -> None:
+        self.plan = plan
+        self.notes = list(plan.notes)
+        self.times = array("q")
+        self._path = path
+        self._pending: ClipPacket | None = None
+        with explained(path, starting=True):
+            self._container = _create(path, plan.container.format_name, plan.like)
+            self._pictures = self._add_pictures()
+        sound_codec = plan.container.sound_codec
+        self.tracks = Tracks(self._container, plan.suffix, sound_codec, self.notes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+
+    def begin(self, reader: ClipReader, *, sound: bool = True) -> None:
+        """Add the other tracks and the tags of what `reader` reads, and write the header.
+
+        sound: False leaves it out. `reader.copied` names the streams that `join` then wants.
+        """
+        source = reader.container
+        with explained(self._path, starting=True):
+            reader.copied = frozenset(self.tracks.add(source, pictures=reader.stream, sound=sound))
+            self._container.metadata.update(clip_tags(source.metadata))
+            if not reader.is_cut:
+                self._container.set_chapters(source.chapters())
+            self._container.start_encoding()
+
+    def join(self, segments: Sequence[Path], end: int, others: Iterable[ClipPacket]) -> None:
+        """Write all there is, and close the file. Raises ClipError when the disk is full.
+
+        segments: files of packets, one after the other in time, as FrameEncoder made them. end:
+        when the last frame ends, ticks. others: the packets of the other tracks.
+        """
+        orders = [read_times(segment) for segment in segments]
+        self.times = array("q", (time for order in orders for time in sorted(order)))
+        delay = max((_reordering(order) for order in orders), default=0)
+        pictures = (
+            (packet.dts * packet.time_base, self._mux_picture, packet)
+            for packet in self._decodable(segments, delay)
+        )
+        copies = (
+            ((packet.dts or 0) * packet.time_base, self.tracks.write, packet) for packet in others
+        )
+        with explained(self._path):
+            for _, write, packet in heapq.merge(pictures, copies, key=itemgetter(0)):
+                write(packet)
+            if self._pending is not None:
+                self._stretch(self._pending, end, delay)
+                self._container.mux(self._pending)
+            self.tracks.finish()
+            self._container.close()
+
+    def abort(self) -> None:
+        """Stop without caring for the file, which is removed."""
+        # Removed first: closing would otherwise move a large file's index to its front.
+        self._path.unlink(missing_ok=True)
+        with suppress(av.error.FFmpegError, OSError):
+            self._container.close()
+        self._path.unlink(missing_ok=True)
+
+    def _decodable(self, segments: Iterable[Path], delay: int) -> Iterator[Any]:
+        """The packets of pictures, each to be decoded when the frame `delay` places ago is shown.
+
+        The encoder's own decoding times start anew in each segment and may run into those before.
+        """
+        usual = self.plan.usual_duration
+        number = 0
+        for segment in segments:
+            packet: Any
+            for packet in read_packets(segment, self.plan.like.time_base):
+                early = delay - number
+                packet.dts = self.times[0] - early * usual if early > 0 else self.times[-early]
+                packet.stream = self._pictures
+                number += 1
+                yield packet
+
+    def _mux_picture(self, packet: ClipPacket) -> None:
+        """Write the packet before; this one waits, since it may be the last."""
+        if self._pending is not None:
+            self._container.mux(self._pending)
+        self._pending = packet
+
+    def _stretch(self, last: ClipPacket, end: int, delay: int) -> None:
+        """Make the last packet reach the end of the last frame.
+
+        mp4 knows no length but that from the first to the last packet in decoding order, where
+        frames that were put in order of reference make the track end early.
+        """
+        rest = end - (last.dts or 0) - delay * self.plan.usual_duration
+        last.duration = max(last.duration or 0, rest)
+
+    def _add_pictures(self) -> VideoStream:
+        info, encoder = self.plan.like, self.plan.encoder
+        try:
+            stream: Any = self._container.add_stream(encoder.name, rate=info.frame_rate)
+        except ValueError as error:
+            raise UsageError(
+                f"{self._container.format.name} can't hold {encoder.name}: "
+                "leave out the codec or choose another suffix"
+            ) from error
+        # This encoder never gets a frame; it is here for the headers that it would write.
+        self.plan.configure(stream.codec_context)
+        stream.time_base = info.time_base
+        stream.set_display_matrix(info.display_matrix)
+        stream.codec_context.open()
+        stream.metadata.update(clip_tags(info.picture_tags))
+        pictures: VideoStream = stream
+        return pictures
+
+
+def _reordering(order: Sequence[int]) -> int:
+    """How many places later than it is shown a frame comes at most, given its pts in order."""
+    rank = {time: place for place, time in enumerate(sorted(order))}
+    return max((place - rank[time] for place, time in enumerate(order)), default=0)
+
+
+def _create(path: Path, format_name: str, like: ClipInfo) -> OutputContainer:
+    if format_name in ("mp4", "mov"):
+        flags = ["faststart"]
+        if any(name.startswith("com.") for name in like.tags):
+            flags.append("use_metadata_tags")  # Apple's names for camera and place need it.
+        # A delay before the first frame is written in this unit, by default whole milliseconds.
+        unit = str(like.time_base.denominator)
+        options = {"movflags": "+".join(flags), "movie_timescale": unit}
+    else:
+        # Sound may begin before zero, with samples to drop; nothing else is shifted for it.
+        options = {"avoid_negative_ts": "disabled"}
+    return av.open(f"file:{path}", "w", format=format_name, container_options=options)

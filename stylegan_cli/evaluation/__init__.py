@@ -1,0 +1,23 @@
+"""How close styled pictures come to a truth or to a creator's pictures."""
+
+from stylegan_cli.evaluation.measure import (
+    Comparison,
+    StyleReport,
+    compare_with_creator,
+    compare_with_truth,
+    embed,
+    evaluate_styles,
+    find_cases,
+    measure_style,
+)
+
+__all__ = [
+    "Comparison",
+    "StyleReport",
+    "compare_with_creator",
+    "compare_with_truth",
+    "embed",
+    "evaluate_styles",
+    "find_cases",
+    "measure_style",
+]

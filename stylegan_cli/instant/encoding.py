@@ -1,0 +1,175 @@
+"""Pictures as the style encoder meets them: tiles, moments, colours, and the code they make."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stylegan_cli.backends import Backend
+from stylegan_cli.colour import sample_colours, style_statistics
+from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
+from stylegan_cli.pictures import find_pictures, read_rgb, to_unit
+from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_dir
+
+log = logging.getLogger(__name__)
+
+READ_LONG_SIDE = 384  # px; longer pictures are cut to their middle
+SET_COLOURS = 24_000
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatistics:
+    """A creator's pictures as the style encoder meets them.
+
+    moments: (N, moments_dim), one row per picture. colours: (M, 3) unit, an equal share of each.
+    """
+
+    moments: np.ndarray
+    colours: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return len(self.moments)
+
+    def colours_of(self, index: int) -> np.ndarray:
+        """The share of one picture, (M / N, 3)."""
+        return np.array_split(self.colours, self.count)[index]
+
+    def every_second(self) -> tuple[np.ndarray, np.ndarray]:
+        """The colours of every second picture, and those of the others."""
+        shares = np.array_split(self.colours, self.count)
+        return np.concatenate(shares[::2]), np.concatenate(shares[1::2])
+
+
+def pictures_in(place: Path) -> list[Path]:
+    """The pictures of a folder and the folders in it; or the one picture that `place` is.
+
+    Raises DataError where there are none.
+    """
+    if place.is_file():
+        return [place]
+    found = find_pictures(place, recursive=True)
+    if not found:
+        raise DataError(f"{place} holds no pictures; name a folder of photos or paintings")
+    return found
+
+
+def starter_photos() -> list[Path]:
+    """The shipped CC0 photos, in their fixed order."""
+    return sorted(starter_dir().glob("*.jpg"))
+
+
+def read_set(
+    pictures: Sequence[Path],
+    backend: Backend,
+    on_progress: Callable[[int, int], None] | None = None,
+    *,
+    need_all: bool = False,
+) -> SetStatistics:
+    """Read a creator's pictures; unreadable ones are named in the log and left out.
+
+    Raises DataError where none is left, PictureError for the first one where all are needed.
+    """
+    return set_statistics(read_all(pictures, on_progress, need_all), backend)
+
+
+def set_statistics(arrays: Sequence[np.ndarray], backend: Backend) -> SetStatistics:
+    """uint8 pictures (H, W, 3) as the style encoder meets them."""
+    moments = np.stack([backend.moments(_as_read(_tiles(array))).mean(0) for array in arrays])
+    rng = numpy_generator(0, 0, "creator colours")
+    share = -(-SET_COLOURS // len(arrays))
+    colours = np.concatenate([sample_colours([array], share, rng) for array in arrays])
+    return SetStatistics(moments, colours)
+
+
+def read_all(
+    paths: Sequence[Path],
+    on_progress: Callable[[int, int], None] | None = None,
+    need_all: bool = False,
+) -> list[np.ndarray]:
+    """uint8 pictures (H, W, 3) of READ_SHORT_SIDE px; unreadable ones are named and left out.
+
+    Raises as read_set.
+    """
+
+    def read(path: Path) -> np.ndarray | None:
+        try:
+            return read_rgb(path, READ_SHORT_SIDE)
+        except PictureError as error:
+            if need_all:
+                raise
+            log.warning("%s", error)
+            return None
+
+    arrays = []
+    with ThreadPoolExecutor(resolve_threads()) as pool:
+        for done, array in enumerate(pool.map(read, paths), start=1):
+            if array is not None:
+                arrays.append(array)
+            if on_progress:
+                on_progress(done, len(paths))
+    if not arrays:
+        raise DataError("none of the pictures can be read; name a folder of photos or paintings")
+    return arrays
+
+
+def code_of(
+    backend: Backend, moments: np.ndarray, after: np.ndarray, before: np.ndarray, count: int
+) -> np.ndarray:
+    """The code (code_dim,) of a look.
+
+    moments: (moments_dim,), the mean over its pictures. after, before: (N, 3) unit colours
+    of the creator and of the content. count: pictures that the encoder is told of.
+    """
+    statistics = style_statistics(after, before, count)
+    code: np.ndarray = backend.code(moments[None], statistics[None])[0]
+    return code
+
+
+def evenly_from(pictures: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """At most `count` of them, evenly apart: a folder's first ones are often alike."""
+    count = min(count, len(pictures))
+    return [pictures[place * len(pictures) // count] for place in range(count)]
+
+
+def some_tiles(pictures: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """At most `count` tiles as the encoder meets them, of as many uint8 pictures as can be."""
+    rng = numpy_generator(0, 0, "some tiles")
+    shown = evenly_from(pictures, count)
+    share = count // len(shown)
+    tiles = [rng.permutation(_tiles(picture))[:share] for picture in shown]
+    return _as_read(np.concatenate(tiles))
+
+
+def _tiles(picture: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) → (N, READ_TILE, READ_TILE, 3): tiles that cover it."""
+    height, width = (max(READ_TILE, min(side, READ_LONG_SIDE)) for side in picture.shape[:2])
+    top, left = (max(0, side - READ_LONG_SIDE) // 2 for side in picture.shape[:2])
+    middle = picture[top : top + height, left : left + width]
+    if middle.shape[:2] != (height, width):
+        middle = cv2.resize(middle, (width, height), interpolation=cv2.INTER_CUBIC)
+    tiles = [
+        middle[y : y + READ_TILE, x : x + READ_TILE]
+        for y in _tile_starts(height)
+        for x in _tile_starts(width)
+    ]
+    return np.stack(tiles)
+
+
+def _as_read(tiles: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, 3) → (N, 3, H, W) float32 in [-1, 1]."""
+    return np.ascontiguousarray(to_unit(tiles).transpose(0, 3, 1, 2) * 2 - 1)
+
+
+def _tile_starts(side: int) -> list[int]:
+    """Where tiles begin that cover `side` px: evenly apart, overlapping a little."""
+    starts = np.linspace(0, side - READ_TILE, -(-side // READ_TILE))
+    return [round(start) for start in starts]

@@ -1,0 +1,27 @@
+"""Photos in the look of a style that is being made: what its calibration goes by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stylegan_cli.backends import StyleGenerator
+from stylegan_cli.pictures import to_unit
+from stylegan_cli.rendering import run_generator
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorOutput:
+    """A photo and what the network makes of it, all (H, W, 3) unit."""
+
+    photo: np.ndarray
+    base_colour: np.ndarray
+    residual: np.ndarray
+
+
+def generate_photos(
+    generator: StyleGenerator, photos: Sequence[np.ndarray]
+) -> list[GeneratorOutput]:
+    """What a look makes of uint8 photos (H, W, 3)."""
+    units = [to_unit(photo) for photo in photos]
+    return [GeneratorOutput(unit, *run_generator(generator, unit)) for unit in units]

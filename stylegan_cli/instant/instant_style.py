@@ -1,0 +1,102 @@
+"""Pictures → style in one forward pass: code, colour map, calibration, variety, rendering."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli.backends import Backend
+from stylegan_cli.colour import linear_map, sample_colours
+from stylegan_cli.instant.calibration import (
+    MIN_FOR_CALIBRATION,
+    ColourSamples,
+    calibrate,
+    residual_of,
+)
+from stylegan_cli.instant.code_refinement import CodeRefiner, refine_code
+from stylegan_cli.instant.encoding import (
+    SET_COLOURS,
+    evenly_from,
+    read_all,
+    read_set,
+    some_tiles,
+    starter_photos,
+)
+from stylegan_cli.instant.generation import generate_photos
+from stylegan_cli.instant.novelty import closed_form_is_nearer
+from stylegan_cli.instant.render_mode import choose_rendering
+from stylegan_cli.instant.variation import VARIATION_RANK, code_factors_of
+from stylegan_cli.networks.architecture import READ_SHORT_SIDE
+from stylegan_cli.networks.folding import apply_colour, fold_style
+from stylegan_cli.pictures import to_unit
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.styles import Base, Style, StyleInfo
+
+CALIBRATION_PICTURES = 24
+REFINEMENT_TILES = 128
+
+
+def make_style(
+    name: str,
+    pictures: Sequence[Path],
+    base: Base,
+    backend: Backend,
+    *,
+    content: Sequence[Path] | None = None,
+    licence: str = "",
+    variation_rank: int = VARIATION_RANK,
+    need_all: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Style:
+    """The style of `pictures`, read in one forward pass.
+
+    content: photos the creator might have started from; the base's own statistics and the starter
+    photos where None. variety: directions of the creator's variety, at most.
+    need_all: stop at a picture that can't be read instead of leaving it out.
+    Raises DataError where no picture can be read, PictureError where all are needed.
+    """
+    creator = read_set(pictures, backend, on_progress, need_all=need_all)
+    photos = read_all(starter_photos() if content is None else content)
+    if content is None:
+        before = to_unit(base.content_colours)
+    else:
+        before = sample_colours(photos, SET_COLOURS, numpy_generator(0, 0, "content colours"))
+    matrix, offset = linear_map(before, creator.colours)
+    tensors = base.generator_tensors
+
+    def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
+        return fold_style(tensors, base.generator, matrix, offset, code, short_side)
+
+    tiles = some_tiles(photos, REFINEMENT_TILES)
+    refiner = CodeRefiner(creator, before, backend, tiles)
+    code = refine_code(refiner, lambda code: backend.generator(fold(code)))
+    mode, size = choose_rendering(lambda side: backend.generator(fold(code, side)))
+    calibration = None
+    if creator.count >= MIN_FOR_CALIBRATION:
+        folded = fold(code)
+        generator = backend.generator(folded)
+        wholly = closed_form_is_nearer(base, creator, before, backend, generator, tiles)
+        if wholly:  # what the network would draw is of another kind
+            mode = "colour"
+        painted = generate_photos(generator, evenly_from(photos, CALIBRATION_PICTURES))
+        # Without a residual the per-pixel part is all, and every content colour can be asked.
+        residual = np.zeros_like(before) if mode == "colour" else residual_of(before, painted)
+        colours = ColourSamples(before, apply_colour(folded, before), residual)
+        calibration = calibrate(colours, creator, wholly=wholly)
+    info = StyleInfo(
+        name=name,
+        display_name=name,
+        pictures=creator.count,
+        licence=licence,
+        working_size=size,
+        mode=mode,
+    )
+    return Style(
+        info=info,
+        base_hash=base.hash,
+        matrix=matrix,
+        offset=offset,
+        code=code,
+        calibration=calibration,
+        code_factors=code_factors_of(base, backend, creator, before, variation_rank),
+    )

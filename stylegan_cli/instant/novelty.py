@@ -1,0 +1,72 @@
+"""Looks of a kind that the encoder has never met: whether a closed form is nearer to them."""
+
+import logging
+
+import numpy as np
+
+from stylegan_cli.backends import Backend, StyleGenerator
+from stylegan_cli.colour import apply_lut, style_statistics
+from stylegan_cli.instant.calibration import mean_transfer
+from stylegan_cli.instant.encoding import SetStatistics
+from stylegan_cli.styles import Base
+
+log = logging.getLogger(__name__)
+
+# Mean square of what the encoder's head is told, in deviations over pre-training. Of looks that it
+# drew 0.2 to 1, of painters 0.3 to 1.1, of kinds that it never drew up to 6 (docs/design.md).
+MAX_FAMILIAR_NOVELTY = 1.3
+# Root mean square of a residual, unit. Who draws nothing has nothing over a closed form but guesses;
+# who draws much has read what there is to draw.
+MIN_DRAWN, MAX_DRAWN = 0.01, 0.1
+LIMIT = 6.0  # deviations, as the head hears them
+COMPARED_TILES = 32
+
+
+def closed_form_is_nearer(
+    base: Base,
+    creator: SetStatistics,
+    before: np.ndarray,
+    backend: Backend,
+    generator: StyleGenerator,
+    tiles: np.ndarray,
+) -> bool:
+    """Whether a strange look is nearer to colours carried over than to what the network paints.
+
+    What a network reads of a kind it has not learnt is some other kind; it may be further from the
+    creator's pictures than the closed form, by the encoder's own moments. before: (N, 3) unit
+    content colours. tiles: of content, (N, 3, H, W) in [-1, 1].
+    """
+    statistics = style_statistics(creator.colours, before, creator.count)
+    wanted = _head_inputs(base, creator.moments.mean(0), statistics)
+    strangeness = float(np.mean(wanted**2))
+    if strangeness < MAX_FAMILIAR_NOVELTY:
+        return False
+    some = tiles[:: max(1, len(tiles) // COMPARED_TILES)]
+    painted = [generator(tile[None]) for tile in some]
+    energy = float(np.sqrt(np.mean([np.mean((residual / 2) ** 2) for _, residual in painted])))
+    network = np.concatenate(
+        [np.clip(base_colour + residual, -1, 1) for base_colour, residual in painted]
+    )
+    lut = mean_transfer(before, creator)
+    colours = apply_lut(some.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5, lut)
+    carried = colours.reshape(len(some), *some.shape[2:], 3).transpose(0, 3, 1, 2) * 2 - 1
+    gaps = [
+        float(np.mean((_head_inputs(base, backend.moments(x).mean(0), statistics) - wanted) ** 2))
+        for x in (network, np.ascontiguousarray(carried, np.float32))
+    ]
+    log.info(
+        "a strange look (%.1f): network %.3f away, residual of %.3f; closed form %.3f away",
+        *(strangeness, gaps[0], energy, gaps[1]),
+    )
+    return energy < MIN_DRAWN or (energy < MAX_DRAWN and gaps[1] < gaps[0])
+
+
+def _head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:
+    """What the encoder's head hears of a set, in deviations; see networks.style_encoder.StyleHead."""
+    first, second = np.split(moments, 2)
+    code_factors = np.sqrt(np.maximum(second - first**2, 1e-8))
+    described = np.concatenate([first / code_factors, np.log(code_factors), statistics])
+    head = base.encoder_part("head.")
+    heard = (described - head["head.centre"]) * head["head.scale"]
+    cut: np.ndarray = np.clip(heard, -LIMIT, LIMIT)
+    return cut

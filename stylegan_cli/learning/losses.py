@@ -1,0 +1,178 @@
+"""What the players are scored by: tensors in, scalar out.
+
+Images are (B, 3, H, W) in [-1, 1], scores of a discriminator lists of (B, 1, h, w).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+GanKind = Literal["hinge", "lsgan", "bce"]
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
+    """How far the discriminators are from taking the fakes for real, averaged over the discriminators."""
+    return torch.stack([_FOOLED[kind](scores.float()) for scores in fake]).mean()
+
+
+def discriminator_gan_loss(kind: GanKind, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """How badly the discriminators tell reals from fakes, averaged over the discriminators."""
+    losses = [_TOLD[kind](r.float(), f.float()) for r, f in zip(real, fake, strict=True)]
+    return torch.stack(losses).mean()
+
+
+def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of the discriminator (Lim & Ye 2017, eq. 3)."""
+    return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+
+
+def hinge_g(fake: Tensor) -> Tensor:
+    """Hinge loss of the generator (Lim & Ye 2017, eq. 4)."""
+    return -fake.mean()
+
+
+def least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Least-squares loss of the discriminator (Mao et al. 2017, eq. 9, a = 0, b = 1)."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def least_squares_g(fake: Tensor) -> Tensor:
+    """Least-squares loss of the generator (Mao et al. 2017, eq. 9, c = 1)."""
+    return (fake - 1).square().mean() / 2
+
+
+def cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Cross entropy of the discriminator (Goodfellow et al. 2014, eq. 1)."""
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+def cross_entropy_g(fake: Tensor) -> Tensor:
+    """The generator's non-saturating cross entropy (Goodfellow et al. 2014, section 3)."""
+    return functional.softplus(-fake).mean()
+
+
+_TOLD = {"hinge": hinge_d, "lsgan": least_squares_d, "bce": cross_entropy_d}
+_FOOLED = {
+    "hinge": hinge_g,
+    "lsgan": least_squares_g,
+    "bce": cross_entropy_g,
+}
+
+
+def r1_penalty(scores: Sequence[Tensor], reals: Tensor) -> Tensor:
+    """Half the squared gradient of the scores at real images (Mescheder et al. 2018, eq. 9).
+
+    scores: of `reals`, which require a gradient.
+    """
+    total = torch.stack([s.float().sum() for s in scores]).sum()
+    (gradient,) = torch.autograd.grad(total, reals, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
+
+
+def self_similarity_loss(result: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
+    """How much the pattern of likeness between places has changed (Kolkin et al. 2019, 2.3).
+
+    Cosine similarities between all positions, compared by their absolute difference: blind to
+    colour and texture, which change everywhere alike, and attached to eyes and outlines.
+    result, content: (B, C, h, w) frozen features. weight: (B, h, w), how much each place counts.
+    """
+    difference = (_similarities(result) - _similarities(content)).abs()
+    if weight is None:
+        return difference.mean()
+    places = weight.flatten(1)
+    pairs = (places[:, :, None] + places[:, None, :]) / 2
+    return (difference * pairs).sum() / pairs.sum()
+
+
+def anchor_loss(
+    result: Tensor, anchor: Tensor, weight: Tensor | None = None, cell: int = 8
+) -> Tensor:
+    """L1 after averaging over cells of `cell` px: lines are free, tone and colour are held.
+
+    weight: (B, 1, H, W), how much each place counts; 1 where None.
+    """
+    difference = functional.avg_pool2d(result.float() - anchor.float(), cell).abs()
+    if weight is not None:
+        difference = difference * functional.avg_pool2d(weight, cell)
+    return difference.mean()
+
+
+def drift_loss(result: Tensor, anchor: Tensor, limit: float) -> Tensor:
+    """How far a picture is from its anchor beyond `limit`, as a share of it, squared, (B,).
+
+    limit: root mean square in the unit of the images; nothing below it is held.
+    """
+    difference = (result.float() - anchor.float()).square().flatten(1)
+    moved = (difference.mean(dim=1) + 1e-12).sqrt()  # the square root has no slope at 0
+    return (moved / limit - 1).clamp(min=0).square()
+
+
+def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:
+    """Mean square of what was added and repeats every `period` px throughout a window, (B,).
+
+    The strides of a network leave such a grid, nothing that people paint does; and a painter
+    without a source of chance takes it for the cheapest texture there is. In windows, as a grid may
+    be on faces alone. H and W: multiples of period; window: px, of the side of a square.
+    """
+    batch, channels, height, width = result.shape
+    rows, columns = height // period, width // period
+    added = (result.float() - content.float()).reshape(-1, rows, period, columns, period)
+    cells = added.permute(0, 2, 4, 1, 3).reshape(batch * channels, period**2, rows, columns)
+    pattern = functional.avg_pool2d(cells, min(window // period, rows, columns))
+    spread = (pattern - pattern.mean(dim=1, keepdim=True)).square()
+    return spread.reshape(batch, -1).mean(dim=1)
+
+
+def cycle_loss(cycled: Tensor, content: Tensor, is_invertible: bool) -> Tensor:
+    """L1 between a photo and its return (Zhu et al. 2017, eq. 2).
+
+    is_invertible: False for a creator without hue, where only luminance can be asked back:
+    an exact cycle would make the painter hide the colours in noise (Chu et al. 2017).
+    """
+    if not is_invertible:
+        return (luminance(cycled) - luminance(content)).abs().mean()
+    return (cycled - content).abs().mean()
+
+
+def identity_loss(repainted: Tensor, creator: Tensor) -> Tensor:
+    """L1 between a creator's picture and its repainting (Zhu et al. 2017, 5.2)."""
+    return (repainted - creator).abs().mean()
+
+
+def luminance(image: Tensor) -> Tensor:
+    """(B, 1, H, W) luma of (B, 3, H, W)."""
+    weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device)
+    return (image * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Tensor:
+    """Mean distance of two sets of vectors along given directions (Rabin et al. 2011, eq. 5).
+
+    first (N, D), second (M, D); directions (D, K). Sets that differ in size are compared by 256
+    quantiles per direction.
+    """
+    if len(first) == len(second):
+        ranked = [(vectors.float() @ directions).sort(0).values for vectors in (first, second)]
+        return (ranked[0] - ranked[1]).abs().mean()
+    shares = (torch.arange(256, device=first.device, dtype=torch.float32) + 0.5) / 256
+    quantiles = [_quantiles(vectors.float() @ directions, shares) for vectors in (first, second)]
+    return (quantiles[0] - quantiles[1]).abs().mean()
+
+
+def _quantiles(values: Tensor, shares: Tensor) -> Tensor:
+    ordered = values.sort(dim=0).values
+    position = shares * (len(ordered) - 1)
+    low = position.floor().long()
+    part = (position - low)[:, None]
+    return ordered[low] * (1 - part) + ordered[(low + 1).clamp(max=len(ordered) - 1)] * part
+
+
+def _similarities(features: Tensor) -> Tensor:
+    """(B, N, N) cosines between all positions of (B, C, h, w)."""
+    directions = functional.normalize(features.float().flatten(2), dim=1)
+    return directions.transpose(1, 2) @ directions

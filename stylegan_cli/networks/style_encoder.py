@@ -1,0 +1,128 @@
+"""The style encoder: any number of pictures, in any order, of any size → one style code."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stylegan_cli.networks.architecture import LEAK, StyleEncoderConfig
+
+LIMIT = 6.0  # standard deviations; an odd folder must not throw the code far out
+MOMENTUM = 0.01  # share of a training step in the running averages
+
+
+class StyleFeatures(nn.Module):
+    """Moments of convolutional features at four scales, one row per picture."""
+
+    def __init__(self, config: StyleEncoderConfig) -> None:
+        super().__init__()
+        widths = (12, *config.channels)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(widths[index], wide, 3, stride=1 if index == 0 else 2, padding=1),
+                nn.LeakyReLU(LEAK),
+                nn.Conv2d(wide, wide, 3, padding=1),
+                nn.LeakyReLU(LEAK),
+            )
+            for index, wide in enumerate(config.channels)
+        )
+        for stage in self.stages:
+            for conv in (stage[0], stage[2]):  # type: ignore[index]
+                nn.init.kaiming_normal_(conv.weight, a=LEAK, nonlinearity="leaky_relu")
+                nn.init.zeros_(conv.bias)
+        # Moments tell how much of each channel there is, not which go together: mixtures do.
+        self.probes = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(wide, count, 1), nn.LeakyReLU(LEAK))
+            for wide, count in zip(config.channels, config.probes, strict=False)
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """pictures: (N, 3, H, W) in [-1, 1], H and W even. Returns (N, moments_dim)."""
+        features = functional.pixel_unshuffle(pictures, 2)
+        maps = []
+        for stage in self.stages:
+            features = stage(features)
+            maps.append(features)
+        maps += [probe(seen) for probe, seen in zip(self.probes, maps, strict=False)]
+        first = [seen.float().mean(dim=(2, 3)) for seen in maps]
+        second = [seen.float().square().mean(dim=(2, 3)) for seen in maps]
+        return torch.cat([*first, *second], dim=1)
+
+
+class StyleHead(nn.Module):
+    """Pooled moments and colour statistics → style code."""
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, config: StyleEncoderConfig) -> None:
+        super().__init__()
+        dim = config.moments_dim + config.statistics_dim
+        # Unlike features must be heard alike, however far training moves them.
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.layers = nn.Sequential(
+            nn.Linear(dim, config.hidden),
+            nn.LayerNorm(config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.code_dim),
+        )
+        last: nn.Linear = self.layers[5]  # type: ignore[assignment]
+        nn.init.normal_(last.weight, std=2.9 / config.hidden**0.5)  # codes of about 1
+
+    def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
+        """Code of each row; in training mode the standardisation follows what is heard.
+
+        moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim).
+        """
+        described = self.describe(moments, statistics)
+        if self.training:
+            self._follow(described.detach())
+        standard = ((described - self.centre) * self.scale).clamp(-LIMIT, LIMIT)
+        return self.layers(standard)  # type: ignore[no-any-return]
+
+    def describe(self, moments: Tensor, statistics: Tensor) -> Tensor:
+        """Means in units of their spread, and the logarithm of the spread, beside the statistics.
+
+        Free of the features' own scale, which nothing holds during training.
+        """
+        first, second = moments.chunk(2, dim=1)
+        spread = (second - first.square()).clamp(min=1e-8).sqrt()
+        return torch.cat([first / spread, spread.log(), statistics], dim=1)
+
+    @torch.no_grad()
+    def standardise(self, described: Tensor) -> None:
+        """Give every feature mean 0 and deviation 1 over `described` (N, dim)."""
+        self.centre.copy_(described.mean(0))
+        self.scale.copy_(1 / described.std(0).clamp(min=1e-3))
+
+    @torch.no_grad()
+    def _follow(self, described: Tensor) -> None:
+        """Move centre and scale toward those of `described` (B, dim), as batch normalisation does.
+
+        Left as they were at the first step, a quarter of the features ends beyond the limit, where
+        they say nothing.
+        """
+        off = described - self.centre
+        variance = (1 - MOMENTUM) / self.scale.square() + MOMENTUM * off.square().mean(0)
+        self.centre.lerp_(described.mean(0), MOMENTUM)
+        self.scale.copy_(variance.rsqrt().clamp(max=1e3))
+
+
+class StyleEncoder(nn.Module):
+    """Features of each picture, pooled over the set by the caller, then the head."""
+
+    def __init__(self, config: StyleEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = StyleFeatures(config)
+        self.head = StyleHead(config)
+
+    def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
+        """Style code of a set.
+
+        moments: (B, moments_dim), rows of StyleFeatures averaged over the set.
+        statistics: (B, statistics_dim), from colour.style_statistics. Returns (B, code_dim).
+        """
+        return self.head(moments, statistics)  # type: ignore[no-any-return]

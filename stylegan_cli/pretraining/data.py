@@ -1,0 +1,317 @@
+"""Endless true pairs for pre-training: a random look, the pictures it is read from, its photos.
+
+Numpy and OpenCV in worker processes; every item depends on (seed, step) alone.
+"""
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial import KDTree
+from torch.utils.data import Dataset
+
+from stylegan_cli.colour import LUMA, linear_map, style_statistics
+from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
+from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pretraining.looks import Look, describe, draw_look
+from stylegan_cli.runtime.randomness import numpy_generator
+
+LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
+MAX_PICTURES = 250  # in one set
+COLOURS_PER_SET = 4096
+COLOURS_PER_PICTURE = 256
+NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
+SHOWN_LOCATIONS = 6000  # of the crops that are read, to look for a place of the set among
+ALIKE = 8  # of them that stand for it
+LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
+OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they are read
+LARGE_SETS = 0.25  # share of sets of as many pictures as there are; else few are likelier than many
+
+Batch = dict[str, np.ndarray]
+Domains = Mapping[str, Sequence[Path]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawConfig:
+    """How much one training step draws."""
+
+    looks: int = 8  # per step
+    pictures: int = 3  # crops to read, on each of a look's two sides
+    max_pictures: int = 3  # of them where the set holds as many pictures
+    targets: int = 3  # of them to paint, too
+    size: int = 96  # px, of every crop that is painted
+    seed: int = 0
+
+
+class PicturePool:
+    """Pictures of several domains in memory, with a few pixels of each at hand.
+
+    domains: paths by kind of picture. Every picture is uint8 (H, W, 3) with a short side of at most
+    LARGEST_SHORT_SIDE. places (N, COLOURS_PER_PICTURE, 6) uint8: some of each, see `_places`; bank:
+    their colours alone.
+    """
+
+    def __init__(self, domains: Domains) -> None:
+        self.pictures: list[np.ndarray] = []
+        members: dict[str, list[int]] = {}
+        for name, paths in domains.items():
+            for path in paths:
+                members.setdefault(name, []).append(len(self.pictures))
+                self.pictures.append(_at_most(read_rgb(path), LARGEST_SHORT_SIDE))
+        self.domains = {name: np.array(indices) for name, indices in members.items()}
+        rng = numpy_generator(0, 0, "pixel bank")
+        self.places = np.stack([_some_places(picture, rng) for picture in self.pictures])
+        self.bank = self.places[..., :3]
+        self._luma = (self.bank / np.float32(255) @ LUMA).mean(axis=1)
+
+    def draw_set(self, rng: np.random.Generator) -> np.ndarray:
+        """Indices of pictures as in one person's folder: often of one domain, often biased."""
+        names = list(self.domains)
+        if rng.random() < 0.5:
+            chosen = np.concatenate(list(self.domains.values()))
+        else:
+            chosen = self.domains[names[rng.integers(len(names))]]
+        if rng.random() < 0.25 and len(chosen) >= 8:  # only the dark ones, or only the bright ones
+            order = chosen[np.argsort(self._luma[chosen])]
+            half = len(order) // 2
+            chosen = order[:half] if rng.random() < 0.5 else order[half:]
+        return rng.permutation(chosen)
+
+
+class PairedLooks(Dataset[Batch]):
+    """Item `step` is the batch of that step; see `__getitem__` for its arrays.
+
+    Each look has two sides, disjoint sets of pictures: what is read from one side's styled pictures
+    is painted on the other side's photos, and the other way round, so that pictures teach twice.
+    share: (k, n), every n-th look of a step from the k-th on.
+    """
+
+    def __init__(
+        self,
+        domains: Domains,
+        config: DrawConfig,
+        purpose: str = "looks",
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        self._domains, self._config, self._purpose = domains, config, purpose
+        self._drawn = range(share[0], config.looks, share[1])
+
+    @cached_property
+    def _pool(self) -> PicturePool:
+        # Read where it is used, in the worker process: the pictures need not travel there.
+        return PicturePool(self._domains)
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of `step`: L looks with two sides, of which B pictures of S px are painted.
+
+        references (N, R, R, 3) uint8: styled pictures for the encoder to read, READ_TILE px at
+        READ_SHORT_SIDE, side after side of look after look; shown (L, 2): how many of each side.
+        photos, truths (L, 2, B, S, S, 3) uint8: pictures of each side before and after the look, at
+        short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix (L, 2, 3, 3), offset
+        (L, 2, 3): of each side's styled colours, the other side's photos being the content;
+        description (L, PARAMETERS_DIM), see looks; pointwise (L,): 1 for a look of colour alone.
+        """
+        seed, purpose = self._config.seed, self._purpose
+        items = [self._draw(numpy_generator(seed, step, f"{purpose} {k}")) for k in self._drawn]
+        references = np.concatenate([item.pop("references") for item in items])
+        return {name: np.stack([item[name] for item in items]) for name in items[0]} | {
+            "references": references
+        }
+
+    def _draw(self, rng: np.random.Generator) -> Batch:
+        look, pool = draw_look(rng), self._pool
+        sides = _two_sides(pool, rng)
+        creators = [side[: _draw_count(rng)] for side in sides]
+        contents = [side[: 4 * _log_uniform(rng, MAX_PICTURES)] for side in reversed(sides)]
+        before = [_some(_unit(pool.bank[c].reshape(-1, 3)), COLOURS_PER_SET, rng) for c in contents]
+        shown = [self._draw_shown(creator) for creator in creators]
+        read = [self._styled_crops(look, s, READ_SHORT_SIDE, READ_TILE, rng) for s in shown]
+        after = self._set_colours(look, creators, read, rng)
+        maps = [linear_map(*colours) for colours in zip(before, after, strict=True)]
+        painted, short_side = self._draw_targets(look, shown, read, rng)
+        references = [_recompress(crop, rng) for side in read for crop in side.truths]
+        return {
+            "references": np.stack(references),
+            "shown": np.array([len(side) for side in shown]),
+            "photos": np.stack([side.photos for side in painted]),
+            "truths": np.stack([side.truths for side in painted]),
+            "short_side": np.asarray(short_side, np.float32),
+            "statistics": np.stack(
+                [
+                    style_statistics(styled, plain, len(creator))
+                    for styled, plain, creator in zip(after, before, creators, strict=True)
+                ]
+            ),
+            "matrix": np.stack([matrix for matrix, _ in maps]),
+            "offset": np.stack([offset for _, offset in maps]),
+            "parameters": describe(look),
+            "pointwise": np.asarray(look.pointwise, np.float32),
+        }
+
+    def _draw_shown(self, creator: np.ndarray) -> np.ndarray:
+        """Which pictures are read, one crop of each; where the set is small, several of each."""
+        config = self._config
+        count = min(max(config.pictures, len(creator)), config.max_pictures)
+        return np.resize(creator, count)
+
+    def _draw_targets(
+        self, look: Look, shown: list[np.ndarray], read: list["_Crops"], rng: np.random.Generator
+    ) -> tuple[list["_Crops"], float]:
+        """Crops of each side to paint, and their short side: often those that are read."""
+        count, size = self._config.targets, self._config.size
+        short_side: float = READ_SHORT_SIDE
+        chosen = [side[:count] for side in shown]
+        if rng.random() < OTHER_SCALES:
+            pictures = (self._pool.pictures[i] for side in chosen for i in side)
+            largest = min(min(picture.shape[:2]) for picture in pictures)
+            short_side = min(largest, _draw_short_side(rng))
+        elif size == READ_TILE:
+            return [_Crops(side.photos[:count], side.truths[:count]) for side in read], short_side
+        short_side = max(short_side, size + 2 * LOOK_MARGIN)
+        crops = [self._styled_crops(look, side, short_side, size, rng) for side in chosen]
+        return crops, short_side
+
+    def _set_colours(
+        self, look: Look, creators: list[np.ndarray], read: list["_Crops"], rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Unit colours of each creator's set after the look, COLOURS_PER_SET of each."""
+        if look.pointwise:
+            banks = [_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
+            colours = [_some(bank, COLOURS_PER_SET, rng) for bank in banks]
+            return [look(some[:, None], READ_SHORT_SIDE)[:, 0] for some in colours]
+        plain = np.concatenate([side.places() for side in read])
+        styled = np.concatenate([side.truths.reshape(-1, 3) for side in read])
+        colours = []
+        for creator, side in zip(creators, read, strict=True):
+            if len(creator) <= len(side.truths):
+                colours.append(_unit(_some(side.truths.reshape(-1, 3), COLOURS_PER_SET, rng)))
+                continue
+            # Crops show what becomes of a place, but not how many places of a set are like it.
+            place = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET // ALIKE)
+            picture, pixel = np.divmod(place, COLOURS_PER_PICTURE)
+            wanted = _unit(self._pool.places[creator[picture], pixel])
+            among = rng.integers(0, len(plain), SHOWN_LOCATIONS)
+            _, alike = KDTree(_unit(plain[among])).query(wanted, ALIKE)
+            colours.append(_unit(styled[among[alike.ravel()]]))
+        return colours
+
+    def _styled_crops(
+        self,
+        look: Look,
+        indices: np.ndarray,
+        short_side: float,
+        size: int,
+        rng: np.random.Generator,
+    ) -> "_Crops":
+        """A crop of each picture before and after the look, `size` px."""
+        inner = slice(LOOK_MARGIN, LOOK_MARGIN + size)
+        photos = np.empty((len(indices), size, size, 3), np.uint8)
+        truths = np.empty_like(photos)
+        for place, index in enumerate(indices):
+            photo = _crop(self._pool.pictures[index], short_side, size + 2 * LOOK_MARGIN, rng)
+            styled = look(_unit(photo), short_side)[inner, inner]
+            turned = slice(None, None, -1 if rng.random() < 0.5 else 1)
+            photos[place] = photo[inner, inner][:, turned]
+            truths[place] = np.clip(styled * 255 + 0.5, 0, 255)[:, turned]
+        return _Crops(photos, truths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crops:
+    """Crops of one side before and after a look, (K, S, S, 3) uint8 each."""
+
+    photos: np.ndarray
+    truths: np.ndarray
+
+    def places(self) -> np.ndarray:
+        """Of every pixel before the look, (K * S * S, 6) uint8: see `_places`."""
+        return np.stack([_places(photo) for photo in self.photos]).reshape(-1, 6)
+
+
+def seed_worker(worker: int) -> None:
+    """One OpenCV thread per worker process: the cores belong to the training."""
+    cv2.setNumThreads(1)
+    # Ctrl-C and a stop of the whole process group reach every process: the training alone decides.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+
+
+def _two_sides(pool: PicturePool, rng: np.random.Generator) -> list[np.ndarray]:
+    """Two disjoint sets of indices: halves of one set, or of two unlike ones."""
+    first = pool.draw_set(rng)
+    second = first if rng.random() < 0.5 else pool.draw_set(rng)
+    first = first[: max(1, len(first) // 2)]
+    second = second[~np.isin(second, first)]
+    return [first, second if len(second) else first]
+
+
+def _crop(
+    picture: np.ndarray, short_side: float, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """A random `size` px square of the picture brought to `short_side`."""
+    have = min(picture.shape[:2])
+    window = min(have, round(size * have / short_side))
+    y = rng.integers(0, picture.shape[0] - window + 1)
+    x = rng.integers(0, picture.shape[1] - window + 1)
+    square = picture[y : y + window, x : x + window]
+    if window == size:
+        return square
+    interpolation = cv2.INTER_AREA if window > size else cv2.INTER_CUBIC
+    return cv2.resize(square, (size, size), interpolation=interpolation)
+
+
+def _draw_short_side(rng: np.random.Generator) -> int:
+    return round(float(np.exp(rng.uniform(np.log(192), np.log(LARGEST_SHORT_SIDE)))))
+
+
+def _recompress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Creators' pictures are often JPEG: compress some, so that blocks are not read as style."""
+    if rng.random() < 0.7:
+        return picture
+    quality = int(rng.integers(60, 96))
+    # OpenCV takes BGR for granted, and chroma is what JPEG halves.
+    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+
+
+def _draw_count(rng: np.random.Generator) -> int:
+    return MAX_PICTURES if rng.random() < LARGE_SETS else _log_uniform(rng, MAX_PICTURES)
+
+
+def _log_uniform(rng: np.random.Generator, most: int) -> int:
+    return round(float(np.exp(rng.uniform(0, np.log(most)))))
+
+
+def _unit(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(np.float32) / 255
+
+
+def _some(colours: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    some: np.ndarray = colours[rng.integers(0, len(colours), count)]
+    return some
+
+
+def _some_places(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """COLOURS_PER_PICTURE rows of `_places`, at READ_SHORT_SIDE."""
+    return _some(
+        _places(_at_most(picture, READ_SHORT_SIDE)).reshape(-1, 6), COLOURS_PER_PICTURE, rng
+    )
+
+
+def _places(picture: np.ndarray) -> np.ndarray:
+    """Each pixel's colour and its neighbourhood's, (H, W, 6) uint8: what a look goes by."""
+    return np.dstack([picture, cv2.blur(picture, (NEIGHBOURHOOD, NEIGHBOURHOOD))])
+
+
+def _at_most(picture: np.ndarray, short_side: int) -> np.ndarray:
+    height, width = picture.shape[:2]
+    if min(height, width) <= short_side:
+        return picture
+    scale = short_side / min(height, width)
+    return cv2.resize(
+        picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA
+    )

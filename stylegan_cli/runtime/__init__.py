@@ -1,0 +1,1 @@
+"""The machine below: devices, interruption, randomness, installed resources, timing."""

@@ -1,0 +1,95 @@
+"""The colour part of a look for other programs: a .cube file, and what it leaves out."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli import __version__
+from stylegan_cli.errors import UsageError
+from stylegan_cli.pictures import read_rgb, to_unit, write_whole
+from stylegan_cli.rendering import look_up
+from stylegan_cli.styles import list_styles
+from stylegan_cli.stylizer import Stylizer, open_stylizer
+
+SHORT_SIDE = 512  # px, of the photos a look is measured on
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How far the colours of a look alone are from the whole of it, over some photos.
+
+    share: of the change that the look makes, by root mean square; 0 for a look of colours alone.
+    psnr_db: the colours alone against the whole look; None where they are the same.
+    photos: how many it was measured on.
+    """
+
+    share: float
+    psnr_db: float | None
+    photos: int
+
+
+def open_style(source: str, style: str | None = None) -> Stylizer:
+    """The look of a style's name or mix, or of a style or model file.
+
+    style: which creator of a file. Raises UsageError where there are several and none is named,
+    StyleNotFoundError, StyleFileError.
+    """
+    path = Path(source)
+    if not path.is_file():
+        if style is not None:
+            raise UsageError("--style picks a look out of a file or run: name it alone")
+        return open_stylizer(source)
+    names = [found.name for found in list_styles(path) if found.origin == "model"]
+    if style is None and len(names) > 1:
+        raise UsageError(f"{source} holds several looks: name one with --style {'|'.join(names)}")
+    return open_stylizer(style or (names[0] if names else None), model=path)
+
+
+def write_cube(stylizer: Stylizer, target: Path, *, overwrite: bool = False) -> None:
+    """Write the look's table as Resolve, Premiere, OBS and ffmpeg read it (Cube LUT 1.0).
+
+    Raises PictureError, and OutputExistsError for a file that is there already.
+    """
+    write_whole(target, cube_text(stylizer).encode(), overwrite=overwrite)
+
+
+def cube_text(stylizer: Stylizer) -> str:
+    """The .cube file: as many points as the table, red the fastest, encoded sRGB on both sides."""
+    lut = stylizer.lut
+    title = "".join(sign for sign in stylizer.name if sign.isprintable() and sign != '"')
+    lines = [
+        f"# The colour part of a look by influ {__version__}: sRGB in, sRGB out",
+        f'TITLE "{title}"',
+        f"LUT_3D_SIZE {len(lut)}",
+        "DOMAIN_MIN 0.0 0.0 0.0",
+        "DOMAIN_MAX 1.0 1.0 1.0",
+    ]
+    rows = lut.transpose(2, 1, 0, 3).reshape(-1, 3)
+    lines += [f"{red:.6f} {green:.6f} {blue:.6f}" for red, green, blue in rows.tolist()]
+    return "\n".join(lines) + "\n"
+
+
+def measure_left_out(
+    stylizer: Stylizer,
+    photos: Iterable[Path],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> LeftOut:
+    """What the table leaves out of the look on `photos`. Raises PictureError."""
+    paths = list(photos)
+    lost = changed = 0.0
+    for done, path in enumerate(paths):
+        if on_progress is not None:
+            on_progress(done, len(paths))
+        photo = read_rgb(path, SHORT_SIDE)
+        before, whole = to_unit(photo), to_unit(stylizer.paint(photo))
+        colours = look_up(photo, stylizer.colours)
+        lost += float(np.square(whole - colours).mean())
+        changed += float(np.square(whole - before).mean())
+    if on_progress is not None:
+        on_progress(len(paths), len(paths))
+    if lost == 0:
+        return LeftOut(0.0, None, len(paths))
+    return LeftOut((lost / changed) ** 0.5, -10 * math.log10(lost / len(paths)), len(paths))

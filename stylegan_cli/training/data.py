@@ -1,0 +1,352 @@
+"""Folders of pictures → two unpaired sets → random crops; what reals and fakes undergo alike."""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.pictures import find_pictures, read_rgb, resize
+from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
+
+CONTENT_NAME = "content"
+HELD_OUT_SHARE, MAX_HELD_OUT_SHARE = 0.1, 0.25
+MIN_HELD_OUT = 5  # fewer judge badly, where the folder can spare them
+
+
+@dataclass(frozen=True, slots=True)
+class CreatorPictures:
+    """One creator: what steps learn from, and what only judges.
+
+    set_apart: the user has chosen what judges, so that nothing else may read it.
+    """
+
+    name: str
+    pictures: tuple[Path, ...]
+    held_out: tuple[Path, ...]
+    set_apart: bool = False
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """What an instant style is read from: all pictures that are not set apart."""
+        return self.pictures if self.set_apart else _all_of(self.pictures, self.held_out)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The two sides of unpaired training, with pictures held out of both.
+
+    content_set_apart: the user has chosen the photos that judge.
+    """
+
+    content: tuple[Path, ...]
+    held_out_content: tuple[Path, ...]
+    creators: tuple[CreatorPictures, ...]
+    content_set_apart: bool = False
+
+    @property
+    def readable_content(self) -> tuple[Path, ...]:
+        """What an instant style is measured on: all photos that are not set apart."""
+        if self.content_set_apart:
+            return self.content
+        return _all_of(self.content, self.held_out_content)
+
+
+def find_training_data(
+    folder: Path, content: Path | None = None, starter: Path | None = None
+) -> TrainingData:
+    """Recognise how `folder` is laid out.
+
+    What `prep` writes (train/ and val/ with content/ and a folder per creator), CycleGAN's trainA
+    and trainB (testA and testB), content/ beside a folder per creator, or a flat folder of one
+    creator's pictures. content: photos to use instead of the folder's own. starter: photos to use
+    where there are none. Raises DataError where no pictures are found.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; give --data a folder of the creator's pictures")
+    sides, held_out = _layout(folder)
+    own_content = sides.pop(CONTENT_NAME, ())
+    own_held_out = held_out.pop(CONTENT_NAME, ())
+    if content is not None:
+        own_content, own_held_out = tuple(find_pictures(content, recursive=True)), ()
+        if not own_content:
+            raise DataError(f"{content} has no pictures; give --content a folder of photos")
+    elif not own_content and starter is not None:
+        own_content, own_held_out = tuple(find_pictures(starter)), ()
+    sides = {name: pictures for name, pictures in sides.items() if pictures}
+    if not sides:
+        raise DataError(f"{folder} has no pictures of a creator; put some there and try again")
+    if not own_content:
+        raise DataError(f"{folder} has no photos to repaint; name a folder of some with --content")
+    photos, judges = hold_out(own_content, own_held_out)
+    creators = tuple(
+        CreatorPictures(
+            name, *hold_out(pictures, held_out.get(name, ())), set_apart=bool(held_out.get(name))
+        )
+        for name, pictures in sides.items()
+    )
+    return TrainingData(photos, judges, creators, content_set_apart=bool(own_held_out))
+
+
+def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
+    """One creator's pictures and the photos to repaint, whatever folders they lie in."""
+    content, judges = hold_out(photos)
+    return TrainingData(content, judges, (CreatorPictures(name, *hold_out(pictures)),))
+
+
+def _all_of(pictures: Sequence[Path], held_out: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(sorted({*pictures, *held_out}))
+
+
+def hold_out(
+    pictures: Sequence[Path], own: Sequence[Path] = ()
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """(learned from, held out), in hash order; `own` where it was set apart.
+
+    A tenth is held out, or five where they are at most a quarter, and at least one. A single
+    picture is on both sides: there is nothing else to judge by.
+    """
+    if own or len(pictures) < 2:
+        return tuple(pictures), tuple(own) or tuple(pictures)
+    ordered = sorted(pictures, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
+    spared = min(MIN_HELD_OUT, int(len(ordered) * MAX_HELD_OUT_SHARE))
+    count = max(1, spared, round(len(ordered) * HELD_OUT_SHARE))
+    return tuple(sorted(ordered[count:])), tuple(sorted(ordered[:count]))
+
+
+def _layout(folder: Path) -> tuple[dict[str, tuple[Path, ...]], dict[str, tuple[Path, ...]]]:
+    """Pictures by side, and those that were set apart for judging."""
+    if (folder / "trainB").is_dir():
+        sides = {CONTENT_NAME: "trainA", folder.resolve().name: "trainB"}
+        return (
+            {name: _pictures(folder / part) for name, part in sides.items()},
+            {n: _pictures(folder / part.replace("train", "test")) for n, part in sides.items()},
+        )
+    if (folder / "train").is_dir():
+        return _by_folder(folder / "train"), _by_folder(folder / "val")
+    flat, folders = _pictures(folder), _by_folder(folder)
+    if flat and CONTENT_NAME not in folders:
+        if any(folders.values()):
+            log.warning("%s: its own pictures are the creator's; its folders are left out", folder)
+        return {folder.resolve().name: flat}, {}
+    if flat:
+        log.warning("%s: its folders are the creators; %d pictures lie loose", folder, len(flat))
+    return folders, {}
+
+
+def _by_folder(folder: Path) -> dict[str, tuple[Path, ...]]:
+    if not folder.is_dir():
+        return {}
+    parts = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return {part.name: tuple(find_pictures(part, recursive=True)) for part in parts}
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    return tuple(find_pictures(folder)) if folder.is_dir() else ()
+
+
+def median_short_side(paths: Sequence[Path]) -> int:
+    """Px, from the headers of up to 32 pictures; 256 where none can be read."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // 32)]:
+        with contextlib.suppress(OSError, SyntaxError), Image.open(path) as file:
+            sides.append(min(file.size))
+    return int(np.median(sides)) if sides else 256
+
+
+class PictureSet:
+    """Decoded pictures, ready to be cropped at any scale up to the one they were read at."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        short_side: int,
+        on_progress: Progress | None = None,
+        boxes_of: Callable[[np.ndarray], list[Box]] | None = None,
+    ) -> None:
+        """short_side: px that pictures are read at; smaller ones are enlarged to it.
+
+        boxes_of: finds the faces of a picture. Raises DataError where no picture can be read.
+        """
+        self.short_side = short_side
+        self.pictures: list[np.ndarray] = []
+        self.boxes: list[list[Box]] = []
+        for done, path in enumerate(paths, 1):
+            try:
+                pixels = read_rgb(path, short_side=short_side)
+            except PictureError as error:
+                log.warning("left out: %s", error)
+            else:
+                self.pictures.append(pixels)
+                self.boxes.append(boxes_of(pixels) if boxes_of else [])
+            if on_progress:
+                on_progress(done, len(paths))
+        if not self.pictures:
+            raise DataError(f"none of {len(paths)} pictures could be read; see the warnings above")
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def crops(
+        self, rng: np.random.Generator, count: int, size: int, short_side: float
+    ) -> tuple[Tensor, Tensor]:
+        """Random crops, half of them mirrored, of pictures as if brought to `short_side` px.
+
+        Returns (count, 3, size, size) in [-1, 1], and (count, 1, size, size): 1 in faces, else 0.
+        """
+        window = max(1, min(self.short_side, round(size * self.short_side / short_side)))
+        images = np.empty((count, size, size, 3), np.uint8)
+        faces = np.zeros((count, size, size), np.float32)
+        for index in range(count):
+            chosen = int(rng.integers(len(self.pictures)))
+            pixels = self.pictures[chosen]
+            top = int(rng.integers(pixels.shape[0] - window + 1))
+            left = int(rng.integers(pixels.shape[1] - window + 1))
+            crop = resize(pixels[top : top + window, left : left + window], (size, size))
+            for box in self.boxes[chosen]:
+                _fill(faces[index], box, pixels.shape, top, left, size / window)
+            mirrored = bool(rng.integers(2))
+            images[index] = crop[:, ::-1] if mirrored else crop
+            faces[index] = faces[index, :, ::-1].copy() if mirrored else faces[index]
+        return to_tensor(images), torch.from_numpy(faces)[:, None]
+
+    def wholes(self, count: int, short_side: int) -> list[Tensor]:
+        """The first `count` pictures, whole, each (1, 3, H, W), sides brought to multiples of 8."""
+        results = []
+        for pixels in self.pictures[:count]:
+            scale = short_side / min(pixels.shape[:2])
+            height, width = (max(8, round(side * scale) // 8 * 8) for side in pixels.shape[:2])
+            results.append(to_tensor(resize(pixels, (height, width))[None]))
+        return results
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 → (N, 3, H, W) float in [-1, 1], channels last in memory."""
+    # A copy: pictures may be read-only, and torch wants to be able to write.
+    tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
+    return (tensor.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """(N, 3, H, W) in [-1, 1] → (N, H, W, 3) uint8, clipped and rounded."""
+    levels = (images.detach().float().clamp(-1, 1) + 1) * 127.5
+    pixels: np.ndarray = levels.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return pixels
+
+
+class HistoryPool:
+    """Earlier fakes, shown to the discriminator again (Shrivastava et al. 2017), in 8 bits.
+
+    size: fakes kept; 0 shows each fake once.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self._seed = seed
+        self._kept: list[Tensor] = []
+
+    def swap(self, fakes: Tensor, step: int) -> Tensor:
+        """`fakes` (B, 3, H, W), of which about half are exchanged for earlier ones."""
+        rng = numpy_generator(self._seed, step, "pool")
+        shown = []
+        for fake in fakes.detach():
+            if len(self._kept) < self.size:
+                self._kept.append(_to_bytes(fake))
+                shown.append(fake)
+            elif self.size and rng.random() < 0.5:
+                place = int(rng.integers(self.size))
+                shown.append(_from_bytes(self._kept[place], fake))
+                self._kept[place] = _to_bytes(fake)
+            else:
+                shown.append(fake)
+        return torch.stack(shown).contiguous(memory_format=torch.channels_last)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The kept fakes as one tensor of bytes."""
+        return {"kept": torch.stack(self._kept)} if self._kept else {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue with the fakes of `state`."""
+        self._kept = list(state["kept"]) if "kept" in state else []
+
+
+def same_treatment(images: Sequence[Tensor], seed: int, step: int) -> list[Tensor]:
+    """Bring reals and fakes through one random resize and JPEG, or the discriminator learns compression.
+
+    Straight-through: the gradient of JPEG is taken as one. images: each (B, 3, H, W).
+    """
+    rng = numpy_generator(seed, step, "treatment")
+    side = max(8, int(images[0].shape[-1] * rng.uniform(0.8, 1.05)) // 8 * 8)
+    quality = int(rng.integers(70, 98))
+    return [_through_jpeg(_resized(part, side), quality) for part in images]
+
+
+def augment(images: Tensor, seed: int, step: int, purpose: str) -> Tensor:
+    """Differentiable augmentation (Zhao et al. 2020): brightness, shift and cut-out per image.
+
+    Colour is touched lightly only: it is part of the look. images: (B, 3, H, W).
+    """
+    generator = torch_generator(seed, step, f"augment {purpose}")
+    count, side = len(images), images.shape[-1]
+    draws = torch.rand(count, 5, generator=generator).to(images.device) * 2 - 1
+    images = images + 0.15 * draws[:, 0, None, None, None]
+    shift = torch.eye(2, 3, device=images.device).repeat(count, 1, 1)
+    shift[:, :, 2] = draws[:, 1:3] * 0.25
+    grid = functional.affine_grid(shift, list(images.shape), align_corners=False)
+    images = functional.grid_sample(
+        images, grid.to(images.dtype), padding_mode="reflection", align_corners=False
+    )
+    along = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
+    inside = ((along[None] - draws[:, 3:5, None].reshape(-1, 1)).abs() < 0.25).view(count, 2, side)
+    hole = inside[:, 0, :, None] & inside[:, 1, None, :]
+    return images * (~hole)[:, None].to(images.dtype)
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    if images.shape[-1] == side:
+        return images
+    return functional.interpolate(
+        images, (side, side), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def _through_jpeg(images: Tensor, quality: int) -> Tensor:
+    if images.is_meta:
+        return images
+    packed = np.empty((len(images), *images.shape[2:], 3), np.uint8)
+    for index, pixels in enumerate(to_pixels(images)):
+        # OpenCV's order is BGR, both ways.
+        _, coded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        packed[index] = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[..., ::-1]
+    return images + (to_tensor(packed).to(images.device) - images).detach()
+
+
+def _fill(
+    mask: np.ndarray, box: Box, shape: tuple[int, ...], top: int, left: int, scale: float
+) -> None:
+    height, width = shape[:2]
+    x0, x1 = ((side * width - left) * scale for side in box[0::2])
+    y0, y1 = ((side * height - top) * scale for side in box[1::2])
+    mask[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = 1
+
+
+def _to_bytes(fake: Tensor) -> Tensor:
+    return ((fake.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def _from_bytes(kept: Tensor, like: Tensor) -> Tensor:
+    return (kept.to(like.device).to(like.dtype) / 127.5) - 1

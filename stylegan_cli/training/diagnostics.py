@@ -1,0 +1,212 @@
+"""What goes wrong in adversarial training, noticed and named, with what helps against it."""
+
+import dataclasses
+import logging
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegan_cli.errors import TrainingError
+from stylegan_cli.learning.losses import GanKind, luminance
+
+log = logging.getLogger(__name__)
+
+THUMBNAIL = 16  # px: what is left of a picture then is light, colour and where things are
+LOST = 0.25  # of the instant style's contrast, or of the difference between its pictures
+SWAPPED = -0.2  # correlation with the instant style's light or hue
+MIN_HUE = 0.02  # deviation of chroma; a grey look has no hue to swap
+IGNORED = 0.2  # of how much the noise vector changes the instant style
+MIN_CHANGE = 0.5 / 127.5  # half a level of 8 bits: an instant style without variety
+WATCHED_STEPS = 30  # of one creator
+WON = 0.05  # of a discriminator's loss by chance
+CHANCE: Mapping[GanKind, float] = {"hinge": 2.0, "lsgan": 0.25, "bce": 1.386}
+
+
+class Problem(StrEnum):
+    """What can be wrong with a run, or with what it paints."""
+
+    NOT_A_NUMBER = "not a number"
+    INVERTED = "inverted colours"
+    COLLAPSED = "collapse"
+    FLAT = "flat pictures"
+    IGNORED_Z = "ignored z"
+    DISCRIMINATOR_WON = "a discriminator has won"
+
+
+SPOILT = frozenset({Problem.INVERTED, Problem.COLLAPSED, Problem.FLAT})
+"""What no figure makes up for: a creator's best is never such a state."""
+
+_ADVICE = {
+    Problem.INVERTED: "light and dark, or opposite hues, have swapped against the instant style; "
+    "begin again with half the --lr-g, or hold the tones more (lambda_anchor in --config)",
+    Problem.COLLAPSED: "different photos come out alike; "
+    "begin again with a higher --lambda-content or half the --lr-g",
+    Problem.FLAT: "the results have lost their contrast; "
+    "begin again with half the --lr-g, or with pictures that have more of it",
+    Problem.IGNORED_Z: "seeds hardly change a picture any more; "
+    "stop earlier (--steps) or begin again with half the --lr-g",
+    Problem.DISCRIMINATOR_WON: "a discriminator tells every result from the creator's pictures and teaches "
+    "nothing any more; begin again with half the --lr-d, with --penalty r1 or --augment on",
+}
+
+
+class NotANumberError(TrainingError):
+    """A loss or a parameter is no longer a number: go back to the last good state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One sentence of the diagnostics': what is wrong since when, and what helps."""
+
+    step: int
+    creator: str  # empty: the whole run
+    problem: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStatistics:
+    """What diagnostics remembers of one creator's painted photos.
+
+    thumbnails: (N, 3, THUMBNAIL, THUMBNAIL). contrast: deviation of luma within a picture.
+    response: mean change of a picture between two opposite noise vectors.
+    """
+
+    thumbnails: Tensor
+    contrast: float
+    response: float
+
+
+def output_statistics(painted: Sequence[Tensor], varied: Sequence[Tensor]) -> OutputStatistics:
+    """painted: photos repainted, each (1, 3, H, W). varied: one photo under opposite vectors z."""
+    shown = [picture.clamp(-1, 1) for picture in painted]
+    thumbnails = [functional.adaptive_avg_pool2d(picture, THUMBNAIL) for picture in shown]
+    contrast = torch.stack([luminance(picture).std() for picture in shown]).mean()
+    one, other = (picture.clamp(-1, 1) for picture in varied)
+    response = (one - other).abs().mean()
+    return OutputStatistics(torch.cat(thumbnails), float(contrast), float(response))
+
+
+def problems_of(now: OutputStatistics, instant: OutputStatistics) -> set[Problem]:
+    """What is wrong with a creator's painted photos, against the instant style on the same."""
+    if now.contrast < LOST * instant.contrast:
+        return {Problem.FLAT}
+    found = set()
+    if _difference(now) < LOST * _difference(instant):
+        found.add(Problem.COLLAPSED)
+    elif _is_swapped(now, instant):
+        found.add(Problem.INVERTED)
+    if instant.response > MIN_CHANGE and now.response < IGNORED * instant.response:
+        found.add(Problem.IGNORED_Z)
+    return found
+
+
+class Diagnostics:
+    """Keeps an eye on a run and writes a note once for each problem of each creator.
+
+    instant: impressions of the instant styles, one per creator.
+    """
+
+    def __init__(
+        self, names: Sequence[str], instant: Sequence[OutputStatistics], gan: GanKind
+    ) -> None:
+        self.notes: list[Note] = []
+        self._names, self._instant, self._chance = names, instant, CHANCE[gan]
+        self._losses: dict[tuple[int, str], deque[float]] = defaultdict(
+            lambda: deque(maxlen=WATCHED_STEPS)
+        )
+        self._known: set[tuple[int, str]] = set()
+
+    def watch(self, step: int, creator: int, terms: Mapping[str, float]) -> None:
+        """Look at the losses of one step, in which the discriminators were shown one creator."""
+        discriminators = {
+            name: value for name, value in terms.items() if name.startswith("critic_")
+        }
+        for name, value in discriminators.items():
+            self._losses[creator, name].append(value)
+        recent = [self._losses[creator, name] for name in discriminators]
+        won = any(
+            len(losses) == WATCHED_STEPS and sum(losses) / len(losses) < WON * self._chance
+            for losses in recent
+        )
+        looked_for = frozenset({Problem.DISCRIMINATOR_WON})
+        self._remember(step, creator, looked_for if won else frozenset(), looked_for)
+
+    def examine(self, step: int, creator: int, now: OutputStatistics) -> set[Problem]:
+        """Look at a creator's painted photos."""
+        found = problems_of(now, self._instant[creator])
+        self._remember(step, creator, found, SPOILT | {Problem.IGNORED_Z})
+        return found
+
+    def note(self, step: int, problem: Problem, sentence: str, creator: str = "") -> None:
+        """Write a note down, and say it."""
+        self.notes.append(Note(step, creator, str(problem), sentence))
+        log.warning("step %d: %s", step, f"{creator}: {sentence}" if creator else sentence)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been noted, which problems last, and the losses that are watched."""
+        return {
+            "losses": [[*key, list(values)] for key, values in self._losses.items()],
+            "notes": [dataclasses.asdict(note) for note in self.notes],
+            "known": [list(item) for item in sorted(self._known)],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the notes of `state`."""
+        self.notes = [Note(**note) for note in state["notes"]]
+        self._known = {(creator, problem) for creator, problem in state["known"]}
+        self._losses.clear()
+        for creator, name, values in state["losses"]:
+            self._losses[creator, name].extend(values)
+
+    def _remember(
+        self, step: int, creator: int, found: Set[Problem], looked_for: Set[Problem]
+    ) -> None:
+        for problem in sorted(looked_for):
+            known = (creator, str(problem))
+            if problem in found and known not in self._known:
+                self.note(step, problem, _ADVICE[problem], self._names[creator])
+                self._known.add(known)
+            elif problem not in found:
+                self._known.discard(known)
+
+
+def _difference(statistics: OutputStatistics) -> float:
+    """How unlike the pictures of one impression are; endless for a single one."""
+    if len(statistics.thumbnails) < 2:
+        return float("inf")
+    return float(statistics.thumbnails.std(dim=0).mean())
+
+
+def _is_swapped(now: OutputStatistics, instant: OutputStatistics) -> bool:
+    return any(
+        float(mine.std()) > least
+        and float(theirs.std()) > least
+        and _correlation(mine, theirs) < SWAPPED
+        for mine, theirs, least in (
+            (_light(now), _light(instant), 0.0),
+            (_hue(now), _hue(instant), MIN_HUE),
+        )
+    )
+
+
+def _light(statistics: OutputStatistics) -> Tensor:
+    """Luma without each picture's mean: a darker look is no negative."""
+    luma = luminance(statistics.thumbnails)
+    return luma - luma.mean(dim=(2, 3), keepdim=True)
+
+
+def _hue(statistics: OutputStatistics) -> Tensor:
+    """What is left of the colours without luma, and without each picture's mean."""
+    chroma = statistics.thumbnails - luminance(statistics.thumbnails)
+    return chroma - chroma.mean(dim=(2, 3), keepdim=True)
+
+
+def _correlation(one: Tensor, other: Tensor) -> float:
+    return float(functional.cosine_similarity(one.flatten(), other.flatten(), dim=0))

@@ -1,0 +1,96 @@
+"""How far pictures are from a creator's texture: patches are to be spread as the creator's."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegan_cli.learning.losses import sliced_wasserstein
+from stylegan_cli.networks.frozen_features import FrozenFeatures
+from stylegan_cli.runtime.randomness import torch_generator
+
+# Patches are taken from the picture, from it at half size, and from the first two stages of the
+# frozen network, whose one place has seen a patch of the picture.
+PATCHES = (9, 9, 1, 1)  # places across, in each of the maps
+QUIET = (0.1, 0.1, 0.02, 0.02)  # of the mean variance: what varies less is grain, and stays quiet
+KEPT = 32_768  # patches of a creator, in each of the maps
+COMPARED = 4096  # patches of either side
+DIRECTIONS = 64  # that they are compared along
+
+
+class TextureDistance:
+    """Sliced Wasserstein distance of whitened patches to a creator's (Heitz et al. 2021).
+
+    Of plain patches all that differs much is tone. Whitened, fine detail counts as much, together
+    with the tone that it is found at: lines in the half-tones, none on white paper. Features tell
+    apart what pixels can't: grain from lines, and ink that has a hue from ink that has none.
+    """
+
+    def __init__(self, pictures: Sequence[Tensor], features: FrozenFeatures, seed: int) -> None:
+        """pictures: of the creator, each (B, 3, H, W) in [-1, 1]."""
+        self._seed, self._features = seed, features
+        generator = torch_generator(seed, 0, "kept patches")
+        with torch.no_grad():
+            self._kept = self._patches(pictures, KEPT, generator)
+        self._whitening = [
+            _whitening(patches, quiet) for patches, quiet in zip(self._kept, QUIET, strict=True)
+        ]
+
+    def distance(
+        self,
+        pictures: Sequence[Tensor],
+        draw: int,
+        compared: int = COMPARED,
+        directions: int = DIRECTIONS,
+    ) -> Tensor:
+        """The mean over the maps, (); what is compared is drawn by (seed, draw).
+
+        pictures: each (B, 3, H, W) in [-1, 1].
+        """
+        generator = torch_generator(self._seed, draw, "compared patches")
+        patches = self._patches(pictures, compared, generator)
+        distances = []
+        for mine, kept, whitening in zip(patches, self._kept, self._whitening, strict=True):
+            drawn = torch.randn(whitening.shape[1], directions, generator=generator)
+            axes = whitening @ functional.normalize(drawn, dim=0).to(whitening.device)
+            theirs = kept[_places(len(kept), len(mine), generator, kept.device)]
+            distances.append(sliced_wasserstein(mine, theirs, axes))
+        return torch.stack(distances).mean()
+
+    def _patches(
+        self, pictures: Sequence[Tensor], count: int, generator: torch.Generator
+    ) -> list[Tensor]:
+        """About `count` patches from each of the maps, an equal share of each picture, (N, D)."""
+        share = -(-count // sum(map(len, pictures)))
+        found: list[list[Tensor]] = [[] for _ in PATCHES]
+        for batch in pictures:
+            maps = (batch, functional.avg_pool2d(batch, 2), *self._features(batch)[:2])
+            for index, (size, stack) in enumerate(zip(PATCHES, maps, strict=True)):
+                found[index] += [_some_patches(one, size, share, generator) for one in stack]
+        return [torch.cat(rows).float() for rows in found]
+
+
+def _some_patches(stack: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
+    """(count, C * size²) from random places of one map (C, H, W)."""
+    channels, height, width = stack.shape
+    top = _places(height - size + 1, count, generator, stack.device)
+    left = _places(width - size + 1, count, generator, stack.device)
+    inside = torch.arange(size, device=stack.device)
+    down, across = top[:, None, None] + inside[:, None], left[:, None, None] + inside
+    places = (down * width + across).reshape(1, -1).expand(channels, -1)
+    # Not by indices: threads add up the slope of an index in any order, and runs would differ.
+    values = stack.reshape(channels, -1).gather(1, places)
+    return values.reshape(channels, count, -1).transpose(0, 1).flatten(1)
+
+
+def _places(among: int, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    return torch.randint(among, (count,), generator=generator).to(device)
+
+
+def _whitening(patches: Tensor, quiet: float) -> Tensor:
+    """(D, D): `patches @` it vary alike along all directions but grain's. patches: (N, D)."""
+    centred = patches - patches.mean(0)
+    variances, axes = torch.linalg.eigh((centred.T @ centred / len(patches)).double())
+    whitening: Tensor = axes / (variances.clamp(min=0) + quiet * variances.mean()).sqrt()
+    return whitening.float()

@@ -1,0 +1,77 @@
+"""One frame after the other in a creator's look, and what is remembered between two of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stylegan_cli.clips import ClipFrame
+from stylegan_cli.video.clip_styles import ClipStyle
+from stylegan_cli.video.optical_flow import Memory, Pixels
+
+OnProgress = Callable[[int, int], None]
+
+
+_LAST = "last frame"  # in a memory: the result that stands in where the next frame is damaged
+
+
+@dataclass(frozen=True, slots=True)
+class StyledFrame:
+    """A finished frame, and what its painter remembers for those that follow.
+
+    A painter that is given `memory` paints them exactly as the one who made this frame.
+    """
+
+    frame: ClipFrame
+    memory: Memory
+
+
+class FrameStylizer:
+    """Paints the frames of a clip in their order, and counts them.
+
+    done: how many frames came before, painted in an earlier run, and memory: what was remembered
+    then. expected: frames in all, if known. side_by_side: leave what was there to the left.
+    """
+
+    def __init__(
+        self,
+        look: ClipStyle,
+        *,
+        side_by_side: bool = False,
+        expected: int = 0,
+        done: int = 0,
+        memory: Memory | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._look = look
+        self._side_by_side = side_by_side
+        self._expected = expected
+        self._done = done
+        self._on_progress = on_progress
+        self._last: Pixels | None = None
+        if memory is not None:
+            look.recall(memory)
+            self._last = memory[_LAST]
+
+    def __call__(self, frame: ClipFrame) -> StyledFrame:
+        """The next frame."""
+        result = self._result_of(frame)
+        painted = replace(frame, pixels=result)
+        if self._side_by_side:
+            alpha = None if frame.alpha is None else np.hstack([frame.alpha, frame.alpha])
+            both = np.hstack([frame.pixels, result])
+            painted = replace(frame, pixels=both, alpha=alpha)
+        self._done += 1
+        if self._on_progress is not None:
+            self._on_progress(self._done, max(self._expected, self._done))
+        return StyledFrame(painted, {**self._look.memory, _LAST: result})
+
+    def _result_of(self, frame: ClipFrame) -> Pixels:
+        if not frame.is_repeat or self._last is None:
+            result = self._look(frame.pixels)
+            if result.shape != frame.pixels.shape or result.dtype != np.uint8:
+                raise ValueError(
+                    f"paint made {result.dtype} {result.shape} of {frame.pixels.shape}"
+                )
+            self._last = result
+        return self._last

@@ -1,0 +1,54 @@
+"""Whether a written clip is what it should be."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli.clips import ClipRecord, ClipWriter, record_clip
+from stylegan_cli.errors import ClipError
+
+
+def check_clip(path: Path, writer: ClipWriter) -> ClipRecord:
+    """Read back what `writer` wrote to `path` and compare it with what went in.
+
+    Raises ClipError where number, times, size or orientation of the frames differ, or the packets
+    of a copied track.
+    """
+    record = record_clip(path)
+    differences = [
+        *_differences_of_pictures(record, writer),
+        *_differences_of_tracks(record, writer),
+    ]
+    if differences:
+        raise ClipError(
+            f"the written clip has {' and '.join(differences)} and was not kept: "
+            "try another --codec or suffix"
+        )
+    return record
+
+
+def _differences_of_pictures(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
+    found, source = record.info, writer.plan.like
+    wanted_s = np.asarray(writer.times, np.float64) * float(source.time_base)
+    found_s = np.asarray(record.times, np.float64) * float(found.time_base)
+    tick_s = float(max(source.time_base, found.time_base))
+    if len(found_s) != len(wanted_s):
+        yield f"{len(found_s)} frames instead of {len(wanted_s)}"
+    elif np.abs(found_s - wanted_s).max() > tick_s:
+        yield "frames at other times"
+    if (found.width, found.height) != (writer.plan.width, writer.plan.height):
+        yield f"a size of {found.width}x{found.height}"
+    if found.orientation != source.orientation:
+        yield "another orientation"
+
+
+def _differences_of_tracks(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
+    # A broadcast repeats in every packet what a file keeps once, so its packets change.
+    is_verbatim = writer.plan.like.format_name.startswith(("mov", "matroska"))
+    for track in writer.tracks:
+        packets, checksum = record.tracks.get(track.index, (0, ""))
+        if track.is_copied and packets != track.packets:
+            yield f"{packets} {track.kind} packets instead of {track.packets}"
+        elif track.is_copied and is_verbatim and checksum != track.checksum.hexdigest():
+            yield f"other {track.kind} packets"
