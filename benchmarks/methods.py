@@ -26,10 +26,10 @@ from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.instant import make_style
+from stylegan_cli.preparing.layout import CreatorPictures, TrainingData, hold_out
 from stylegan_cli.styles import Base, Model, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
-from stylegan_cli.training.data import CreatorPictures, TrainingData, hold_out
 
 Paint = Callable[[np.ndarray], np.ndarray]
 
@@ -183,7 +183,7 @@ def unpretrained(task: Task) -> Paint:
 
 
 def our_cyclegan(task: Task) -> Paint:
-    """Our network as a plain CycleGAN: its generator, with CycleGAN's losses, discriminators, settings."""
+    """Our generator as a plain CycleGAN, with its losses, discriminators and settings."""
     return _train_cyclegan(OurNetwork, task)
 
 

@@ -109,7 +109,7 @@ def measure(arguments):
 
 
 def chosen_looks(arguments):
-    """The looks that were asked for; else the default creator's, with its residual, and a drawn one.
+    """The looks asked for; else the default creator's, with its residual, and a drawn one.
 
     A model whose styles are colour alone has its look rendered as if it was of the other kinds.
     """

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import re
 import tomllib
 import types
 from collections.abc import Mapping
@@ -159,3 +160,18 @@ def _read_scalar(wanted: Any, value: Any, key: str) -> Any:
 
 def _wrong(key: str, wanted: str, value: Any) -> ConfigError:
     return ConfigError(f"'{key}' must be {wanted}, got {value!r}")
+
+
+_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in "90s", "2m", "0.5h" or "1h30m".
+
+    Raises ConfigError for anything else, and for a duration of nothing.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
+    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text.strip().lower() or seconds <= 0:
+        raise ConfigError(f"'{text}' is no duration; write it like 90s, 2m, 0.5h or 1h30m")
+    return seconds

@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 
 from stylegan_cli.errors import DataError
+from stylegan_cli.preparing.layout import find_training_data, hold_out
 from stylegan_cli.training.data import (
     HistoryPool,
     PictureSet,
     augment,
-    find_training_data,
-    hold_out,
     median_short_side,
     same_treatment,
     to_pixels,

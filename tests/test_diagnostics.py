@@ -1,4 +1,4 @@
-"""Promises of training/diagnostics.py on pictures and losses; a real run falls ill in test_training."""
+"""Promises of training/diagnostics.py on pictures and losses; test_training has a real run."""
 
 import pytest
 import torch

@@ -16,11 +16,11 @@ from stylegan_cli.learning.losses import (
     generator_gan_loss,
     grid_loss,
     identity_loss,
-    luminance,
     r1_penalty,
     self_similarity_loss,
     sliced_wasserstein,
 )
+from stylegan_cli.networks.layers import luminance
 
 KINDS = get_args(GanKind)
 

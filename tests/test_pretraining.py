@@ -1,4 +1,4 @@
-"""Promises of pretraining/, pretraining/data.py, pretraining/looks/parameters.py and `influ pretrain`."""
+"""Promises of pretraining/ and `influ pretrain`."""
 
 import dataclasses
 import itertools

@@ -22,4 +22,4 @@ def test_the_rights_to_the_starter_photos_are_stated() -> None:
 
 
 def test_a_clone_keeps_its_weights_beside_the_package() -> None:
-    assert resources.weights_dir() == Path(resources.__file__).resolve().parents[1] / "weights"
+    assert resources.weights_dir() == Path(resources.__file__).resolve().parents[2] / "weights"

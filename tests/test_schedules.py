@@ -2,8 +2,9 @@
 
 import pytest
 
+from stylegan_cli.config import parse_duration
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.learning.schedules import is_due, learning_rate, parse_duration, steps_for
+from stylegan_cli.learning.schedules import is_due, learning_rate, steps_for
 
 
 def test_learning_rate_is_constant_then_falls_to_nothing_at_the_end() -> None:

@@ -31,10 +31,11 @@ from stylegan_cli.learning.checkpoints import (
 from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.preparing.layout import TrainingData, find_training_data
 from stylegan_cli.styles import SHIPPED_MODEL, Mode, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
-from stylegan_cli.training.data import TrainingData, find_training_data, to_pixels
+from stylegan_cli.training.data import to_pixels
 from stylegan_cli.training.initialisation import load_generator, style_tensors
 from stylegan_cli.training.run import START_NAME, Run
 from stylegan_cli.training.steps import (

@@ -56,8 +56,8 @@ def prep(
     running it again adds nothing twice. Exit codes: 0 also when pictures were rejected, 3 when some
     files could not be read, 1 when the data set stays empty.
     """
+    from stylegan_cli.config import parse_duration
     from stylegan_cli.errors import DataError, PartialFailureError
-    from stylegan_cli.learning.schedules import parse_duration
     from stylegan_cli.preparing import FacesRule, PrepConfig, Reason, prepare
 
     config = PrepConfig(

@@ -58,10 +58,9 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Make a base: one network that reads a look from pictures and paints it on others."""
-    from stylegan_cli.config import from_mapping, load_toml, to_mapping
+    from stylegan_cli.config import from_mapping, load_toml, parse_duration, to_mapping
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError, UsageError
     from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
-    from stylegan_cli.learning.schedules import parse_duration
     from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain
     from stylegan_cli.pretraining import pretrain as run_pretraining
     from stylegan_cli.runtime.devices import resolve_device

@@ -19,9 +19,9 @@ from stylegan_cli.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from stylegan_cli.preparing.layout import TrainingData
     from stylegan_cli.styles import Style
     from stylegan_cli.training import TrainingConfig, TrainingResult
-    from stylegan_cli.training.data import TrainingData
 
 # A resumed run keeps its settings; these do not change what is learnt.
 _FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
@@ -149,9 +149,8 @@ def train(
     At the time limit, or after --steps, the best is kept and registered, so that
     `influ stylize photo.jpg --style NAME` works next. Ctrl-C saves; --resume goes on.
     """
-    from stylegan_cli.config import from_mapping, load_settings
+    from stylegan_cli.config import from_mapping, load_settings, parse_duration
     from stylegan_cli.errors import InterruptedByUserError, UsageError
-    from stylegan_cli.learning.schedules import parse_duration
     from stylegan_cli.runtime.devices import resolve_device
     from stylegan_cli.training import TrainingConfig, clear_run
 
@@ -225,9 +224,9 @@ def refined(
     from tempfile import TemporaryDirectory
 
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+    from stylegan_cli.preparing.layout import data_of_one
     from stylegan_cli.runtime.devices import resolve_device
     from stylegan_cli.training import TrainingConfig, clear_run
-    from stylegan_cli.training.data import data_of_one
 
     place = resolve_device(device, needs_torch=True)
     if run_dir and _is_used(run_dir):
@@ -301,9 +300,9 @@ def _words(data: Path, content: Path | None, name: str | None) -> list[str]:
 def _find(data: Path, content: Path | None, name: str | None) -> "TrainingData":
     """The pictures to train on, the creator called `name` if told."""
     from stylegan_cli.errors import UsageError
+    from stylegan_cli.preparing.layout import find_training_data
     from stylegan_cli.runtime.resources import starter_dir
     from stylegan_cli.styles import check_name
-    from stylegan_cli.training.data import find_training_data
 
     pictures = find_training_data(data, content, starter_dir())
     if name is not None and len(pictures.creators) > 1:

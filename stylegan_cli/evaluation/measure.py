@@ -14,11 +14,11 @@ from stylegan_cli.evaluation import metrics
 from stylegan_cli.evaluation.skin import MIN_FACES, SkinChange, Tercile, skin_change, terciles
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb, resize, resize_short_side
+from stylegan_cli.preparing.layout import CONTENT_NAME, find_training_data
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import DEFAULT_STYLE, read_info
 from stylegan_cli.stylizer import open_stylizer
-from stylegan_cli.training.data import CONTENT_NAME, find_training_data
 
 if TYPE_CHECKING:
     from stylegan_cli.networks.frozen_features import FeatureNetwork

@@ -80,7 +80,7 @@ def calibrate(
 
 
 def residual_of(colours: np.ndarray, painted: Sequence[GeneratorOutput]) -> np.ndarray:
-    """What the residual adds to unit colours (N, 3): as to the most similar pixel of painted photos.
+    """What the residual adds to unit colours (N, 3): as to the most similar stylised pixel.
 
     A few photos stand for all the content in what a residual does to a colour. They can't in how
     often a colour is seen: what tells 24 people from 200 others would be taken for the look.

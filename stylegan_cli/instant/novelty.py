@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 # Mean square of what the encoder's head is told, in deviations over pre-training. Of looks that it
 # drew 0.2 to 1, of painters 0.3 to 1.1, of kinds that it never drew up to 6 (docs/design.md).
 MAX_FAMILIAR_NOVELTY = 1.3
-# Root mean square of a residual, unit. Who draws nothing has nothing over a closed form but guesses;
-# who draws much has read what there is to draw.
+# Root mean square of a residual, unit. A look that draws nothing gains nothing over a closed form;
+# one that draws much was read well enough.
 MIN_DRAWN, MAX_DRAWN = 0.01, 0.1
 LIMIT = 6.0  # deviations, as the head hears them
 COMPARED_TILES = 32
@@ -62,7 +62,7 @@ def closed_form_is_nearer(
 
 
 def _head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:
-    """What the encoder's head hears of a set, in deviations; see networks.style_encoder.StyleHead."""
+    """The encoder head's inputs for a set, in deviations; see networks.style_encoder.StyleHead."""
     first, second = np.split(moments, 2)
     code_factors = np.sqrt(np.maximum(second - first**2, 1e-8))
     described = np.concatenate([first / code_factors, np.log(code_factors), statistics])

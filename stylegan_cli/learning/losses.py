@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-GanKind = Literal["hinge", "lsgan", "bce"]
+from stylegan_cli.networks.layers import luminance
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+GanKind = Literal["hinge", "lsgan", "bce"]
 
 
 def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
-    """How far the discriminators are from taking the fakes for real, averaged over the discriminators."""
+    """How far the discriminators are from taking the fakes for real, averaged over them."""
     return torch.stack([_FOOLED[kind](scores.float()) for scores in fake]).mean()
 
 
@@ -142,12 +142,6 @@ def cycle_loss(cycled: Tensor, content: Tensor, is_invertible: bool) -> Tensor:
 def identity_loss(repainted: Tensor, creator: Tensor) -> Tensor:
     """L1 between a creator's picture and its repainting (Zhu et al. 2017, 5.2)."""
     return (repainted - creator).abs().mean()
-
-
-def luminance(image: Tensor) -> Tensor:
-    """(B, 1, H, W) luma of (B, 3, H, W)."""
-    weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device)
-    return (image * weights[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Tensor:

@@ -1,12 +1,6 @@
 """What depends on the step alone: learning rates, what is due, how many steps there are."""
 
-import re
-
-from stylegan_cli.errors import ConfigError
-
 TIMED_STEPS = 20  # this many steps are timed before their number is fixed
-
-_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def learning_rate(
@@ -38,15 +32,3 @@ def steps_for(time_limit_s: float, seconds_of_first_20: float, overhead: float =
     """
     per_step_s = max(seconds_of_first_20, 1e-6) / TIMED_STEPS
     return max(TIMED_STEPS, int(time_limit_s * (1 - overhead) / per_step_s))
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in "90s", "2m", "0.5h" or "1h30m".
-
-    Raises ConfigError for anything else, and for a duration of nothing.
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
-    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text.strip().lower() or seconds <= 0:
-        raise ConfigError(f"'{text}' is no duration; write it like 90s, 2m, 0.5h or 1h30m")
-    return seconds

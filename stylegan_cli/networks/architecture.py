@@ -64,7 +64,7 @@ class GeneratorConfig:
 
     @property
     def entering(self) -> int:
-        """Channels that enter the residual at half the size: base_colour, photo, and bands of luma."""
+        """Input channels of the residual at half the size: base colour, photo, bands of luma."""
         return 24 + (3 + self.bands if self.bands else 0)
 
 

@@ -1,4 +1,4 @@
-"""The discriminators of refinement: one looks at pixels, one at frozen features; both judge patches."""
+"""The discriminators of refinement, on pixels and on frozen features; both score patches."""
 
 from collections.abc import Sequence
 
@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
     def forward(
         self, image: Tensor, features: Sequence[Tensor], domain: int
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Scores of the pixel discriminator and of the feature discriminator, each a list; high means real."""
+        """Scores of the pixel and of the feature discriminator, each a list; high means real."""
         return [self.pixels(image, domain)], self.projected(features, domain)
 
 

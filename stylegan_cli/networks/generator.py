@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.learning.losses import luminance
 from stylegan_cli.networks.architecture import GeneratorConfig
 from stylegan_cli.networks.layers import (
     FoldedConv,
@@ -17,6 +16,7 @@ from stylegan_cli.networks.layers import (
     activate,
     enlarge,
     log_size,
+    luminance,
     map_colours,
 )
 
@@ -162,7 +162,7 @@ class FoldedGenerator(nn.Module):
         self.residual = ResidualNetwork(config, FoldedConv, FoldedConv)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """image: (B, 3, H, W) in [-1, 1], H and W multiples of 8. Returns (base_colour, residual)."""
+        """image: (B, 3, H, W) in [-1, 1], sides multiples of 8. Returns (base_colour, residual)."""
         # A folded layer ignores its condition; the image stands in for one.
         base_colour = self.colour(image, self.map(image), image)
         return base_colour, self.residual(base_colour, image, image)

@@ -154,3 +154,12 @@ def enlarge(image: Tensor) -> Tensor:
 def log_size(short_side: Tensor) -> Tensor:
     """What the generator is told of a picture's scale: log(short side / 256), (B,) → (B, 1)."""
     return torch.log(short_side.float() / 256)[:, None]
+
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def luminance(image: Tensor) -> Tensor:
+    """(B, 1, H, W) luma of (B, 3, H, W)."""
+    weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device)
+    return (image * weights[:, None, None]).sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What learns in pre-training: the base, led at first by a privileged teacher, and what holds its codes."""
+"""What learns in pre-training: the base, led at first by a privileged teacher."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan_cli.colour import STATISTICS_DIM
-from stylegan_cli.learning.losses import grid_loss, luminance
+from stylegan_cli.learning.losses import grid_loss
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.layers import luminance
 from stylegan_cli.networks.style_encoder import StyleEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM
@@ -99,7 +100,7 @@ class PrivilegedTeacher(nn.Module):
 
 
 class Learner(nn.Module):
-    """A base, and a privileged teacher that tells its generator a look's true description as a code.
+    """A base, and a privileged teacher that turns a look's true parameters into a code.
 
     A generator that is led learns to draw before anybody can read, and the encoder learns what a
     generator wants to know: learning with privileged information (Vapnik & Vashist 2009). For good,

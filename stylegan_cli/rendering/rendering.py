@@ -136,8 +136,8 @@ def paint_tiles(
 ) -> Iterator[tuple[Window, np.ndarray, np.ndarray]]:
     """Toned picture and residual of pixels (H, W, 3) of any depth, a tile at a time.
 
-    Yields (rows, columns), base_colour and residual on unit scale. A tile is painted together with all
-    that its pixels depend on, so that the result is the same whatever the size of the tiles.
+    Yields (rows, columns), base_colour and residual on unit scale. A tile is computed together with
+    all that its pixels depend on, so that the result does not depend on the size of the tiles.
     """
     bordered = tuple(_mirrored(side) for side in pixels.shape[:2])
     for rows in _pieces(pixels.shape[0], TILE):

@@ -64,7 +64,7 @@ def find_style_or_mix(look: str | None, model: Path | None = None) -> tuple[Base
 def find_styles_or_mixes(
     looks: Sequence[str], model: Path | None = None
 ) -> tuple[Base, list[Style]]:
-    """Several looks of one base, each found as by `find_style_or_mix`, from one reading of the model."""
+    """Several styles of one base, each found as by `find_style_or_mix`, in one reading."""
     mixes = [parse_mix(look) for look in looks]
     base, styles = find_styles([name for shares in mixes for name, _ in shares], model)
     parts = iter(styles)

@@ -1,10 +1,8 @@
 """Folders of pictures → two unpaired sets → random crops; what reals and fakes undergo alike."""
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,148 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.errors import DataError, PictureError
-from stylegan_cli.pictures import find_pictures, read_rgb, resize
+from stylegan_cli.pictures import read_rgb, resize
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
-
-CONTENT_NAME = "content"
-HELD_OUT_SHARE, MAX_HELD_OUT_SHARE = 0.1, 0.25
-MIN_HELD_OUT = 5  # fewer judge badly, where the folder can spare them
-
-
-@dataclass(frozen=True, slots=True)
-class CreatorPictures:
-    """One creator: what steps learn from, and what only judges.
-
-    set_apart: the user has chosen what judges, so that nothing else may read it.
-    """
-
-    name: str
-    pictures: tuple[Path, ...]
-    held_out: tuple[Path, ...]
-    set_apart: bool = False
-
-    @property
-    def readable(self) -> tuple[Path, ...]:
-        """What an instant style is read from: all pictures that are not set apart."""
-        return self.pictures if self.set_apart else _all_of(self.pictures, self.held_out)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """The two sides of unpaired training, with pictures held out of both.
-
-    content_set_apart: the user has chosen the photos that judge.
-    """
-
-    content: tuple[Path, ...]
-    held_out_content: tuple[Path, ...]
-    creators: tuple[CreatorPictures, ...]
-    content_set_apart: bool = False
-
-    @property
-    def readable_content(self) -> tuple[Path, ...]:
-        """What an instant style is measured on: all photos that are not set apart."""
-        if self.content_set_apart:
-            return self.content
-        return _all_of(self.content, self.held_out_content)
-
-
-def find_training_data(
-    folder: Path, content: Path | None = None, starter: Path | None = None
-) -> TrainingData:
-    """Recognise how `folder` is laid out.
-
-    What `prep` writes (train/ and val/ with content/ and a folder per creator), CycleGAN's trainA
-    and trainB (testA and testB), content/ beside a folder per creator, or a flat folder of one
-    creator's pictures. content: photos to use instead of the folder's own. starter: photos to use
-    where there are none. Raises DataError where no pictures are found.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give --data a folder of the creator's pictures")
-    sides, held_out = _layout(folder)
-    own_content = sides.pop(CONTENT_NAME, ())
-    own_held_out = held_out.pop(CONTENT_NAME, ())
-    if content is not None:
-        own_content, own_held_out = tuple(find_pictures(content, recursive=True)), ()
-        if not own_content:
-            raise DataError(f"{content} has no pictures; give --content a folder of photos")
-    elif not own_content and starter is not None:
-        own_content, own_held_out = tuple(find_pictures(starter)), ()
-    sides = {name: pictures for name, pictures in sides.items() if pictures}
-    if not sides:
-        raise DataError(f"{folder} has no pictures of a creator; put some there and try again")
-    if not own_content:
-        raise DataError(f"{folder} has no photos to repaint; name a folder of some with --content")
-    photos, judges = hold_out(own_content, own_held_out)
-    creators = tuple(
-        CreatorPictures(
-            name, *hold_out(pictures, held_out.get(name, ())), set_apart=bool(held_out.get(name))
-        )
-        for name, pictures in sides.items()
-    )
-    return TrainingData(photos, judges, creators, content_set_apart=bool(own_held_out))
-
-
-def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
-    """One creator's pictures and the photos to repaint, whatever folders they lie in."""
-    content, judges = hold_out(photos)
-    return TrainingData(content, judges, (CreatorPictures(name, *hold_out(pictures)),))
-
-
-def _all_of(pictures: Sequence[Path], held_out: Sequence[Path]) -> tuple[Path, ...]:
-    return tuple(sorted({*pictures, *held_out}))
-
-
-def hold_out(
-    pictures: Sequence[Path], own: Sequence[Path] = ()
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """(learned from, held out), in hash order; `own` where it was set apart.
-
-    A tenth is held out, or five where they are at most a quarter, and at least one. A single
-    picture is on both sides: there is nothing else to judge by.
-    """
-    if own or len(pictures) < 2:
-        return tuple(pictures), tuple(own) or tuple(pictures)
-    ordered = sorted(pictures, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
-    spared = min(MIN_HELD_OUT, int(len(ordered) * MAX_HELD_OUT_SHARE))
-    count = max(1, spared, round(len(ordered) * HELD_OUT_SHARE))
-    return tuple(sorted(ordered[count:])), tuple(sorted(ordered[:count]))
-
-
-def _layout(folder: Path) -> tuple[dict[str, tuple[Path, ...]], dict[str, tuple[Path, ...]]]:
-    """Pictures by side, and those that were set apart for judging."""
-    if (folder / "trainB").is_dir():
-        sides = {CONTENT_NAME: "trainA", folder.resolve().name: "trainB"}
-        return (
-            {name: _pictures(folder / part) for name, part in sides.items()},
-            {n: _pictures(folder / part.replace("train", "test")) for n, part in sides.items()},
-        )
-    if (folder / "train").is_dir():
-        return _by_folder(folder / "train"), _by_folder(folder / "val")
-    flat, folders = _pictures(folder), _by_folder(folder)
-    if flat and CONTENT_NAME not in folders:
-        if any(folders.values()):
-            log.warning("%s: its own pictures are the creator's; its folders are left out", folder)
-        return {folder.resolve().name: flat}, {}
-    if flat:
-        log.warning("%s: its folders are the creators; %d pictures lie loose", folder, len(flat))
-    return folders, {}
-
-
-def _by_folder(folder: Path) -> dict[str, tuple[Path, ...]]:
-    if not folder.is_dir():
-        return {}
-    parts = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return {part.name: tuple(find_pictures(part, recursive=True)) for part in parts}
-
-
-def _pictures(folder: Path) -> tuple[Path, ...]:
-    return tuple(find_pictures(folder)) if folder.is_dir() else ()
 
 
 def median_short_side(paths: Sequence[Path]) -> int:
@@ -285,7 +148,7 @@ class HistoryPool:
 
 
 def same_treatment(images: Sequence[Tensor], seed: int, step: int) -> list[Tensor]:
-    """Bring reals and fakes through one random resize and JPEG, or the discriminator learns compression.
+    """Resize and compress reals and fakes alike, or the discriminator learns compression.
 
     Straight-through: the gradient of JPEG is taken as one. images: each (B, 3, H, W).
     """

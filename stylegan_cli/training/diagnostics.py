@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.learning.losses import GanKind, luminance
+from stylegan_cli.learning.losses import GanKind
+from stylegan_cli.networks.layers import luminance
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,9 @@ _ADVICE = {
     "begin again with half the --lr-g, or with pictures that have more of it",
     Problem.IGNORED_Z: "seeds hardly change a picture any more; "
     "stop earlier (--steps) or begin again with half the --lr-g",
-    Problem.DISCRIMINATOR_WON: "a discriminator tells every result from the creator's pictures and teaches "
-    "nothing any more; begin again with half the --lr-d, with --penalty r1 or --augment on",
+    Problem.DISCRIMINATOR_WON: "a discriminator tells every result from the creator's "
+    "pictures and teaches nothing any more; begin again with half the --lr-d, with --penalty r1 "
+    "or --augment on",
 }
 
 

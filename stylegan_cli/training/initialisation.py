@@ -10,10 +10,10 @@ import torch
 from stylegan_cli.backends import open_backend
 from stylegan_cli.instant import make_style
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
 from stylegan_cli.runtime.randomness import derive_seed
 from stylegan_cli.styles import Base, Model, Style, read_model, shipped_model
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.data import CONTENT_NAME, TrainingData
 from stylegan_cli.training.steps import StyleTensors
 
 MAX_CONTENT = 400  # photos that the closed forms are measured on

@@ -14,10 +14,10 @@ from stylegan_cli.learning.checkpoints import (
     save_config,
 )
 from stylegan_cli.learning.schedules import is_due
+from stylegan_cli.preparing.layout import TrainingData
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.data import TrainingData
 from stylegan_cli.training.diagnostics import NotANumberError, Note
 from stylegan_cli.training.run import RUN_FILES, SAMPLES_NAME, Progress, Run
 

@@ -30,17 +30,11 @@ from stylegan_cli.learning.checkpoints import (
 from stylegan_cli.learning.schedules import TIMED_STEPS, steps_for
 from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
 from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.preparing.layout import CreatorPictures, TrainingData
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.styles import Base, Model, Style, read_model, write_model
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.data import (
-    Box,
-    CreatorPictures,
-    PictureSet,
-    TrainingData,
-    median_short_side,
-    to_pixels,
-)
+from stylegan_cli.training.data import Box, PictureSet, median_short_side, to_pixels
 from stylegan_cli.training.diagnostics import (
     SPOILT,
     Diagnostics,

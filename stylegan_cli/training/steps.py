@@ -20,7 +20,6 @@ from stylegan_cli.learning.losses import (
     generator_gan_loss,
     grid_loss,
     identity_loss,
-    luminance,
     r1_penalty,
     self_similarity_loss,
 )
@@ -28,6 +27,7 @@ from stylegan_cli.learning.schedules import learning_rate
 from stylegan_cli.networks.discriminator import Discriminator
 from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.layers import luminance
 from stylegan_cli.networks.lora import CreatorParameters
 from stylegan_cli.runtime.devices import uses_bf16
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator, torch_generator
@@ -92,7 +92,7 @@ class Batch:
 
 
 class Refinement:
-    """One run: the frozen base, what each creator trains, the discriminators and their optimisers."""
+    """One run: the frozen base, each creator's adapters, the discriminators, the optimisers."""
 
     def __init__(
         self,
@@ -345,8 +345,8 @@ class Refinement:
         batch: Batch,
     ) -> Tensor:
         result, base_colour = self._run(weights, look, code, image, batch)
-        # The calibration acts on the per-pixel part, which ends at black and white; the residual and
-        # what is toned beyond them come on top of it.
+        # Calibration acts on the base colour, which ends at black and white; the residual and what
+        # the base colour has beyond them are added afterwards.
         painted: Tensor = look.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
         return painted.float()
 

@@ -41,7 +41,7 @@ class ValidationMetrics:
     def score(self, start: "ValidationMetrics") -> float:
         """1 for `start`, the instant style; lower is better.
 
-        Where one of the distances grows, the other can't make up for it: discriminators are pleased by
+        Where one of the distances grows, the other can't make up for it: discriminators reward
         texture that is nowhere near the creator's, and that costs a result what it had.
         """
         growths = (

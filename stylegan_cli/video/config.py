@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Literal
 
 from stylegan_cli.clips import EncoderOptions
+from stylegan_cli.config import parse_duration
 from stylegan_cli.errors import ConfigError, UsageError
-from stylegan_cli.learning.schedules import parse_duration
 
 STEADY = 0.55
 """Takes more than half of the flicker of a drawn look and leaves nine tenths of its gradients."""
