@@ -64,7 +64,7 @@ class OurNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        config = GeneratorConfig.newest()
+        config = GeneratorConfig()
         self.generator = Generator(config)
         self.code = nn.Parameter(torch.zeros(1, config.code_dim))
 

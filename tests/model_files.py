@@ -16,6 +16,7 @@ from stylegan_cli.networks.architecture import (
 from stylegan_cli.styles import Base, Model, Style, StyleInfo, write_model
 
 DIM = 8
+DELTA = "residual.conv_in.conv.weight"
 LOOKS = {
     "creatorA": np.array([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]]),
     "toon": np.array([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]]),
@@ -28,9 +29,7 @@ def small_model() -> Model:
     from stylegan_cli.networks.onnx_export import export_onnx
 
     rng = np.random.default_rng(0)
-    generator = dataclasses.replace(
-        GeneratorConfig.newest(), code_dim=DIM, base_channels=4, blocks=1, colour_channels=4
-    )
+    generator = GeneratorConfig(code_dim=DIM, base_channels=4, blocks=1, colour_channels=4)
     encoder = StyleEncoderConfig(
         code_dim=DIM, statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8
     )
@@ -67,3 +66,20 @@ def small_model() -> Model:
 def write_small_model(path: Path) -> Path:
     write_model(small_model(), path)
     return path
+
+
+def full_style() -> Style:
+    """A style that has everything a style can have."""
+    rng = np.random.default_rng(3)
+    shape = small_model().base.generator_tensors[DELTA].shape
+    style = small_model().styles[0]
+    metrics = {"kid": 1.5}
+    return dataclasses.replace(
+        style,
+        info=dataclasses.replace(style.info, licence="CC0", metrics=metrics, mode="drawn"),
+        calibration=rng.random((2, 2, 2, 3)).astype(np.float16).astype(np.float32),
+        deltas={
+            f"{DELTA}.up": rng.normal(size=(shape[0], 2)).astype(np.float16),
+            f"{DELTA}.down": rng.normal(size=(2, shape[1] * 9)).astype(np.float16),
+        },
+    ).renamed("full")

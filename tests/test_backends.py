@@ -24,7 +24,6 @@ from stylegan_cli.backends.quantised import cache_dir, filled_graph, find_quanti
 from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.instant import read_set, starter_photos
 from stylegan_cli.networks.folding import fold_style
-from stylegan_cli.networks.onnx_export import export_onnx
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.styles import write_model
 
@@ -144,12 +143,6 @@ def test_a_first_layer_on_full_size_pixels_is_the_same_layer() -> None:
         )
         for expected, found in zip(before, after, strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_a_generator_without_bands_of_luma_keeps_its_first_layer() -> None:
-    generator = dataclasses.replace(small_model().base.generator, bands=0)
-    graph = export_onnx(generator, small_model().base.encoder)["generator"]
-    assert enter_at_full_size(graph) == graph
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])

@@ -1,4 +1,4 @@
-"""Promises of styles/style_file.py."""
+"""Promises of styles/file.py."""
 
 import dataclasses
 import json
@@ -10,25 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DIM, small_model, write_small_model
+from model_files import DELTA, DIM, full_style, small_model, write_small_model
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from stylegan_cli.errors import OutputExistsError, StyleFileError, StyleNotFoundError, UsageError
+from stylegan_cli.errors import OutputExistsError, StyleFileError
 from stylegan_cli.styles import (
     METADATA_KEY,
+    SHIPPED_MODEL,
     Base,
-    Model,
     Style,
-    find_style,
-    free_name,
+    library,
     list_styles,
     read_info,
     read_model,
     read_style,
-    register,
-    style_file,
-    user_style_path,
     write_model,
     write_style,
 )
@@ -38,7 +34,6 @@ Tensors = dict[str, np.ndarray]
 Document = dict[str, Any]
 OLD_STYLE = Path(__file__).parent / "data" / "style-format-1.safetensors"
 OLD_MODEL = OLD_STYLE.with_name("model-format-1.safetensors")
-DELTA = "residual.conv_in.conv.weight"
 
 
 @pytest.fixture(autouse=True)
@@ -51,31 +46,14 @@ def styles_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_model(tmp_path_factory.mktemp("model") / style_file.SHIPPED_MODEL)
+    return write_small_model(tmp_path_factory.mktemp("model") / SHIPPED_MODEL)
 
 
 @pytest.fixture
 def shipped(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small model as the one that comes with the package."""
-    monkeypatch.setattr(style_file, "weights_dir", lambda: model.parent)
+    monkeypatch.setattr(library, "weights_dir", lambda: model.parent)
     return model
-
-
-def full_style() -> Style:
-    """A style that has everything a style can have."""
-    rng = np.random.default_rng(3)
-    shape = small_model().base.generator_tensors[DELTA].shape
-    style = small_model().styles[0]
-    metrics = {"kid": 1.5}
-    return dataclasses.replace(
-        style,
-        info=dataclasses.replace(style.info, licence="CC0", metrics=metrics, mode="drawn"),
-        calibration=rng.random((2, 2, 2, 3)).astype(np.float16).astype(np.float32),
-        deltas={
-            f"{DELTA}.up": rng.normal(size=(shape[0], 2)).astype(np.float16),
-            f"{DELTA}.down": rng.normal(size=(2, shape[1] * 9)).astype(np.float16),
-        },
-    ).renamed("full")
 
 
 def assert_same_style(found: Style, wanted: Style) -> None:
@@ -139,32 +117,27 @@ def test_a_style_of_format_1_can_be_read_for_ever() -> None:
 
         @property
         def hash(self) -> str:
-            return "d343636690dfca37"
+            return "759955d1ae2b2bda"
 
     base = small_model().base
     parts = {field.name: getattr(base, field.name) for field in dataclasses.fields(Base)}
-    parts["generator"] = dataclasses.replace(
-        base.generator, bands=0, gates_inputs=False, bilinear=False
-    )
     style = read_style(OLD_STYLE, ItsBase(**parts))
     assert style.info == full_style().info
     assert style.calibration is not None
     assert style.calibration.shape == (2, 2, 2, 3)
-    np.testing.assert_allclose(style.code[:3], [-0.9948, 0.8002, -0.0816], atol=1e-4)
+    np.testing.assert_allclose(style.code[:3], [-0.4325, -0.7386, -0.0714], atol=1e-4)
     np.testing.assert_array_equal(style.matrix[0], np.float32([0.9, 0.1, 0.0]))
     assert set(style.deltas) == {f"{DELTA}.up", f"{DELTA}.down"}
 
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_a_model_from_before_bands_paints_as_it_did(backend: str) -> None:
-    base = read_model(OLD_MODEL).base
-    assert (base.generator.bands, base.generator.gates_inputs) == (0, False)
+def test_a_model_of_format_1_paints_as_it_did_for_ever(backend: str) -> None:
     pixels = np.arange(64 * 64 * 3).reshape(64, 64, 3) * 7919 % 251
     stylizer = open_stylizer("toon", model=OLD_MODEL, backend=backend)
     painted = stylizer.paint(pixels.astype(np.uint8)).astype(int)
-    then = [[0, 11, 255], [72, 0, 158], [0, 50, 255]]
-    assert np.abs(painted[[0, 31, 62], [0, 31, 62]] - then).max() <= 1
-    assert painted.mean() == pytest.approx(131.72, abs=0.1)
+    then = [[15, 44, 83], [0, 36, 72], [38, 81, 95]]
+    assert np.abs(painted[[0, 31, 62], [0, 31, 62]] - then).max() <= 2  # 8 bits or 32
+    assert painted.mean() == pytest.approx(85.34, abs=0.1)
 
 
 def test_a_style_of_another_base_is_refused_by_name(style_path: Path) -> None:
@@ -331,123 +304,3 @@ def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
 
 def test_a_written_style_can_be_read_by_others(style_path: Path) -> None:
     assert stat.S_IMODE(style_path.stat().st_mode) == 0o644
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["../x", "/x", "a/b", "", ".hidden", "-x", "x.", "a b", "x\n", "x" * 65, "\U00020000" * 60],
-)
-def test_a_name_that_could_be_no_file_is_wrong_use(name: str, styles_dir: Path) -> None:
-    for use in (user_style_path, free_name, full_style().renamed):
-        with pytest.raises(UsageError, match="name"):
-            use(name)
-    assert not styles_dir.exists()
-
-
-@pytest.mark.parametrize("name", ["anna", "Zoë", "画家", "van-gogh_1888.v2", "7"])
-def test_usual_names_can_be_used(name: str, styles_dir: Path, shipped: Path) -> None:
-    path = register(full_style().renamed(name))
-    assert path == styles_dir / f"{name}.safetensors"
-    assert find_style(name)[1].name == name
-
-
-def test_the_user_s_style_comes_before_the_shipped_one_of_its_name(shipped: Path) -> None:
-    assert [(s.name, s.origin, s.shadows) for s in list_styles()] == [
-        ("creatorA", "shipped", False),
-        ("toon", "shipped", False),
-    ]
-    register(full_style().renamed("toon"))
-    register(full_style())
-    assert [(s.name, s.origin, s.shadows) for s in list_styles()] == [
-        ("full", "yours", False),
-        ("toon", "yours", True),
-        ("creatorA", "shipped", False),
-    ]
-    assert find_style("toon")[1].info.licence == "CC0"
-    assert find_style("toon", shipped)[1].info.licence == ""
-    assert find_style(None)[1].name == "creatorA"
-
-
-def test_a_taken_name_is_kept_and_a_free_one_found(styles_dir: Path) -> None:
-    assert free_name("full") == "full"
-    path = register(full_style())
-    before = path.read_bytes()
-    with pytest.raises(OutputExistsError):
-        register(full_style())
-    assert free_name("full") == "full-2"
-    register(full_style().renamed("full-2"))
-    assert free_name("full") == "full-3"
-    assert path.read_bytes() == before
-
-
-def test_a_stray_file_among_the_styles_does_not_hide_the_others(
-    styles_dir: Path, shipped: Path, model: Path
-) -> None:
-    register(full_style())
-    (styles_dir / "stray.safetensors").write_bytes(b"stray")
-    (styles_dir / "whole-model.safetensors").write_bytes(model.read_bytes())
-    assert [style.name for style in list_styles() if style.origin == "yours"] == ["full"]
-    with pytest.raises(StyleFileError, match="stray"):
-        find_style("stray")
-
-
-def test_a_style_that_is_nowhere_is_named_beside_those_there_are(shipped: Path) -> None:
-    with pytest.raises(StyleNotFoundError, match="creatorA, toon") as missing:
-        find_style("nobody")
-    assert "influ styles add nobody" in str(missing.value)
-    with pytest.raises(StyleNotFoundError, match="creatorA, toon"):
-        find_style("nobody", shipped)
-
-
-def test_a_style_file_and_a_model_of_one_creator_need_no_name(
-    shipped: Path, style_path: Path, tmp_path: Path
-) -> None:
-    assert find_style(None, style_path)[1].name == "full"
-    with pytest.raises(StyleNotFoundError, match="holds the style 'full'"):
-        find_style("toon", style_path)
-    single = tmp_path / "single.safetensors"
-    write_model(dataclasses.replace(small_model(), styles=(full_style(),)), single)
-    assert find_style(None, single)[1].name == "full"
-
-
-def test_a_style_of_another_model_is_found_with_that_model_alone(
-    shipped: Path, tmp_path: Path
-) -> None:
-    other_base = dataclasses.replace(
-        small_model().base,
-        tensors={name: value * 0.5 for name, value in small_model().base.tensors.items()},
-    )
-    other = tmp_path / "other.safetensors"
-    write_model(Model(base=other_base), other)
-    style = dataclasses.replace(full_style(), base_hash=other_base.hash)
-    register(style_file.with_model(style, other))
-    register(style_file.with_model(full_style(), shipped).renamed("at-home"))
-    with pytest.raises(StyleFileError, match=r"add --model other\.safetensors") as refused:
-        find_style("full")
-    assert other_base.hash in str(refused.value)
-    base, found = find_style("full", other)
-    assert (base.hash, found.info.model) == (other_base.hash, "other.safetensors")
-    assert find_style("at-home")[1].info.model == ""
-    assert {style.name: style.fits for style in list_styles()}["full"] is False
-    assert {style.name: style.fits for style in list_styles(other)} == {
-        "full": True,
-        "at-home": False,
-    }
-    with pytest.raises(StyleFileError, match="another version of the shipped model"):
-        find_style("at-home", other)
-
-
-def test_a_missing_package_file_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(style_file, "weights_dir", lambda: tmp_path / "gone")
-    with pytest.raises(StyleNotFoundError, match="--model FILE"):
-        style_file.shipped_model()
-
-
-def test_each_shipped_style_is_a_file_that_can_be_mailed(tmp_path: Path) -> None:
-    styles = read_model(style_file.shipped_model()).styles
-    assert any(style.info.refined for style in styles)
-    for style in styles:
-        write_style(style, tmp_path / f"{style.name}.safetensors")
-        assert (tmp_path / f"{style.name}.safetensors").stat().st_size <= 200_000

@@ -22,19 +22,27 @@ from stylegan_cli.errors import (
 )
 from stylegan_cli.instant import starter_photos
 from stylegan_cli.learning.checkpoints import BEST_NAME
-from stylegan_cli.styles import find_style, read_model, read_style, style_file
+from stylegan_cli.styles import (
+    SHIPPED_MODEL,
+    Model,
+    find_style,
+    library,
+    read_model,
+    read_style,
+    write_model,
+)
 
 Printed = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_model(tmp_path_factory.mktemp("model") / style_file.SHIPPED_MODEL)
+    return write_small_model(tmp_path_factory.mktemp("model") / SHIPPED_MODEL)
 
 
 @pytest.fixture
 def shipped(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(style_file, "weights_dir", lambda: model.parent)
+    monkeypatch.setattr(library, "weights_dir", lambda: model.parent)
     return model
 
 
@@ -290,7 +298,7 @@ def test_a_style_of_another_base_takes_its_base_along(
     tensors = {name: value * 0.5 for name, value in small_model().base.tensors.items()}
     other = tmp_path / "other.safetensors"
     base = dataclasses.replace(small_model().base, tensors=tensors)
-    style_file.write_model(style_file.Model(base=base), other)
+    write_model(Model(base=base), other)
     add("anna", creator, model=other, as_json=True)
     use = json.loads(capsys.readouterr().out)["use"]
     assert use == f"influ stylize photo.jpg --style anna --model {other}"

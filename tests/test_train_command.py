@@ -54,7 +54,7 @@ def place(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "small.toml").write_text(SMALL)
     measure_less(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stylegan_cli.styles.style_file.weights_dir", lambda: shipped.parent)
+    monkeypatch.setattr("stylegan_cli.styles.library.weights_dir", lambda: shipped.parent)
     return tmp_path
 
 

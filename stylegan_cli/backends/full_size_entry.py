@@ -15,10 +15,7 @@ FINE, COARSE = "residual.conv_in.fine", "residual.conv_in.coarse"
 
 
 def enter_at_full_size(graph: bytes) -> bytes:
-    """An ONNX graph of FoldedGenerator, weights inside, that packs no pixels.
-
-    Of a generator that is shown no bands of luma it comes back as it is.
-    """
+    """An ONNX graph of FoldedGenerator, weights inside, that packs no pixels."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -26,10 +23,7 @@ def enter_at_full_size(graph: bytes) -> bytes:
     made = {output: node for node in model.graph.node for output in node.output}
     values = {value.name: value for value in model.graph.initializer}
     entering = next(node for node in model.graph.node if WEIGHT in node.input)
-    joined = made[entering.input[0]]
-    if joined.op_type != "Concat":
-        return graph
-    packed, scaled = joined.input
+    packed, scaled = made[entering.input[0]].input
     bands, gain = made[scaled].input
     finest, *coarser = made[bands].input
 

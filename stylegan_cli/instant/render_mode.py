@@ -81,7 +81,7 @@ def choose_rendering(
 
 def render_mode_photos() -> list[Path]:
     """The shipped photos that choose how a look is rendered, 768 px and more."""
-    return sorted((starter_dir() / "judging").glob("*.jpg"))
+    return sorted((starter_dir() / "render_mode").glob("*.jpg"))
 
 
 def with_mode_of_residual(style: Style, base: Base) -> Style:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 from stylegan_cli.errors import ConfigError
 
@@ -13,7 +12,8 @@ LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
 MAX_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
-MAX_BANDS = 3  # the coarsest is of pictures halved three times
+BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
+PROBES_PER_CHANNEL = 2  # mixtures of a stage's channels whose moments the style encoder takes, too
 
 # How the style encoder meets every picture, in training and in use: moments of a whole picture are
 # not those of its tiles, which have more margin; read whole, a sketch comes out 6 dB worse.
@@ -35,37 +35,25 @@ class GeneratorConfig:
     base_channels: int = 32  # at half resolution; doubles at each downsampling
     blocks: int = 2  # residual blocks at an eighth of the resolution
     colour_channels: int = 32  # width of the per-pixel network
-    # What files of before say nothing about; `newest` has all.
-    bands: int = 0  # of the photo's luma that the residual is shown apart
-    gates_inputs: bool = False  # a style weighs the input channels of the last layers, too
-    bilinear: bool = False  # features are enlarged smoothly; repeated ones leave a grid of steps
-
-    @classmethod
-    def newest(cls) -> Self:
-        """What a base is begun with today."""
-        return cls(bands=3, gates_inputs=True, bilinear=True)
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
         if self.blocks > MAX_BLOCKS:
             raise ConfigError(f"blocks must be at most {MAX_BLOCKS}, got {self.blocks}")
-        if not 0 <= self.bands <= MAX_BANDS:
-            raise ConfigError(f"bands must be from 0 to {MAX_BANDS}, got {self.bands}")
 
     @property
     def reach(self) -> int:
-        """How far from its own place a result pixel looks, at most, in px; a multiple of STRIDE."""
-        # Two 3x3 convolutions a block at an eighth of the size; the others see 32 px together, and
-        # a band as far as two pixels of the size it is made at.
-        band = 2 * STRIDE if self.bands else 0
-        # Enlarged smoothly, features at an eighth and a quarter of the size see one more to a side.
-        enlarging = 2 * STRIDE if self.bilinear else 0
-        return 2 * STRIDE * self.blocks + 32 + band + enlarging
+        """How far a result pixel sees at most, in px; a multiple of STRIDE."""
+        # Two 3x3 convolutions per block at an eighth of the size; the others see 32 px together.
+        # A band sees two pixels of the coarsest size, bilinear enlarging one more on each side of
+        # features at an eighth and a quarter of the size.
+        bands = enlarging = 2 * STRIDE
+        return 2 * STRIDE * self.blocks + 32 + bands + enlarging
 
     @property
-    def entering(self) -> int:
+    def residual_channels_in(self) -> int:
         """Input channels of the residual at half the size: base colour, photo, bands of luma."""
-        return 24 + (3 + self.bands if self.bands else 0)
+        return 24 + 3 + BANDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +64,16 @@ class StyleEncoderConfig:
     statistics_dim: int  # length of colour.style_statistics
     channels: tuple[int, ...] = (32, 64, 96, 128)  # at 1/2, 1/4, 1/8, 1/16
     hidden: int = 384
-    # What files of before say nothing about; `newest` has all.
-    probes: tuple[int, ...] = ()  # mixtures of each stage's channels that moments are taken of, too
-
-    @classmethod
-    def newest(cls, statistics_dim: int) -> Self:
-        """What a base is begun with today."""
-        return cls(statistics_dim=statistics_dim, probes=(64, 128, 192, 256))
 
     def __post_init__(self) -> None:
         _require_positive(self, ("code_dim", "statistics_dim", "hidden"))
         if not self.channels or min(self.channels) < 1:
             raise ConfigError(f"channels must be positive numbers, got {self.channels}")
-        if self.probes and (len(self.probes) != len(self.channels) or min(self.probes) < 1):
-            raise ConfigError(
-                f"probes must be none or as many positive numbers as channels, got {self.probes}"
-            )
+
+    @property
+    def probes(self) -> tuple[int, ...]:
+        """How many mixtures of each stage's channels moments are taken of, beside the channels."""
+        return tuple(PROBES_PER_CHANNEL * wide for wide in self.channels)
 
     @property
     def moments_dim(self) -> int:
@@ -139,13 +121,16 @@ def _colour_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ..
     wide = config.colour_channels
     for name, channels in (("conv_in", 6), ("middle", wide)):
         yield from _modulated(f"colour.{name}", channels, wide, 1, config.code_dim).items()
-    gated = wide if config.gates_inputs else 0
-    yield from _gated("colour.conv_out", wide, 3, 1, config.code_dim, gated).items()
+    yield from _gated("colour.conv_out", wide, 3, 1, config.code_dim).items()
 
 
 def _residual_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
-    plan = [("conv_in", config.entering, one), ("down_two", one, two), ("down_four", two, four)]
+    plan = [
+        ("conv_in", config.residual_channels_in, one),
+        ("down_two", one, two),
+        ("down_four", two, four),
+    ]
     for index in range(config.blocks):
         plan += [(f"blocks.{index}.first", four, four), (f"blocks.{index}.second", four, four)]
     plan += [("up_two", four, two), ("up_one", two, one), ("finish", one, one)]
@@ -153,8 +138,7 @@ def _residual_shapes(config: GeneratorConfig) -> Iterator[tuple[str, tuple[int, 
         yield from _modulated(
             f"residual.{name}", channels_in, channels_out, 3, config.code_dim + 1
         ).items()
-    gated = one if config.gates_inputs else 0
-    yield from _gated("residual.conv_out", one, 12, 3, config.code_dim + 1, gated).items()
+    yield from _gated("residual.conv_out", one, 12, 3, config.code_dim + 1).items()
 
 
 def _modulated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
@@ -165,12 +149,10 @@ def _modulated(name: str, channels_in: int, channels_out: int, size: int, condit
     }
 
 
-def _gated(
-    name: str, channels_in: int, channels_out: int, size: int, condition: int, gated_inputs: int
-) -> Shapes:
+def _gated(name: str, channels_in: int, channels_out: int, size: int, condition: int) -> Shapes:
     return _conv(f"{name}.conv", channels_in, channels_out, size) | {
-        f"{name}.gate.weight": (gated_inputs + 2 * channels_out, condition),
-        f"{name}.gate.bias": (gated_inputs + 2 * channels_out,),
+        f"{name}.gate.weight": (channels_in + 2 * channels_out, condition),
+        f"{name}.gate.bias": (channels_in + 2 * channels_out,),
     }
 
 

@@ -1,4 +1,4 @@
-"""A fixed style folds into the weights: FiLM follows a convolution and becomes part of it.
+"""A fixed style folds into the weights: its modulation becomes part of each convolution.
 
 Numpy only: this is how a style reaches ONNX Runtime without torch.
 """
@@ -89,12 +89,11 @@ def _fold_modulated(
 def _fold_gated(
     tensors: Tensors, layer: str, condition: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a layers.GatedConv or OutputGatedConv at one condition."""
+    """Weight and bias of a layers.GatedConv at one condition."""
     weight, bias = (tensors[f"{layer}.conv.{part}"] for part in ("weight", "bias"))
     gate = tensors[f"{layer}.gate.weight"] @ condition + tensors[f"{layer}.gate.bias"]
-    inner, outer, shift = np.split(gate, [len(gate) - 2 * len(bias), len(gate) - len(bias)])
-    if len(inner):
-        weight = weight * (1 + inner)[:, None, None]
+    inner, outer, shift = np.split(gate, [weight.shape[1], weight.shape[1] + len(bias)])
+    weight = weight * (1 + inner)[:, None, None]
     return weight * (1 + outer)[:, None, None, None], bias * (1 + outer) + shift
 
 

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import GeneratorConfig
+from stylegan_cli.networks.architecture import BANDS, GeneratorConfig
 from stylegan_cli.networks.layers import (
     FoldedConv,
     GatedConv,
     ModulatedConv,
-    OutputGatedConv,
     ResidualBlock,
     activate,
     enlarge,
@@ -55,17 +54,13 @@ class LumaBands(nn.Module):
     it leads to contours at once; a network that has to find it finds nothing for an hour.
     """
 
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.count = count
-
     def forward(self, packed: Tensor, image: Tensor) -> Tensor:
         """Append the bands, at half the size, to `packed`.
 
-        packed: (B, C, H / 2, W / 2); image: (B, 3, H, W). Returns (B, C + 3 + count, H / 2, W / 2).
+        packed: (B, C, H / 2, W / 2); image: (B, 3, H, W). Returns (B, C + 3 + BANDS, H / 2, W / 2).
         """
         levels = [luminance(image)]
-        for _ in range(self.count):
+        for _ in range(BANDS):
             levels.append(functional.avg_pool2d(levels[-1], 2))
         finest, *coarser = [fine - enlarge(coarse) for fine, coarse in pairwise(levels)]
         half = [functional.pixel_unshuffle(finest, 2)]
@@ -74,14 +69,6 @@ class LumaBands(nn.Module):
                 band = enlarge(band)
             half.append(band)
         return torch.cat([packed, BAND_GAIN * torch.cat(half, 1)], 1)
-
-
-class NoBands(nn.Module):
-    """What generators of before were shown: the pixels alone."""
-
-    def forward(self, packed: Tensor, image: Tensor) -> Tensor:
-        """Returns `packed`."""
-        return packed
 
 
 class ResidualNetwork(nn.Module):
@@ -99,9 +86,8 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         one, two, four = (config.base_channels * factor for factor in (1, 2, 4))
         dim = config.code_dim + 1
-        self.luma_bands = LumaBands(config.bands) if config.bands else NoBands()
-        self._double = enlarge if config.bilinear else _repeat
-        self.conv_in = layer(config.entering, one, 3, dim)
+        self.luma_bands = LumaBands()
+        self.conv_in = layer(config.residual_channels_in, one, 3, dim)
         self.down_two = layer(one, two, 3, dim, 2)
         self.down_four = layer(two, four, 3, dim, 2)
         self.blocks = nn.ModuleList(ResidualBlock(layer, four, dim) for _ in range(config.blocks))
@@ -122,8 +108,8 @@ class ResidualNetwork(nn.Module):
         features = activate(self.down_four(quarter, condition))
         for block in self.blocks:
             features = block(features, condition)
-        features = activate(self.up_two(self._double(features), condition) + quarter)
-        features = activate(self.up_one(self._double(features), condition) + half)
+        features = activate(self.up_two(enlarge(features), condition) + quarter)
+        features = activate(self.up_one(enlarge(features), condition) + half)
         features = activate(self.finish(features, condition))
         return functional.pixel_shuffle(self.conv_out(features, condition), 2)
 
@@ -134,9 +120,8 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        last = GatedConv if config.gates_inputs else OutputGatedConv
-        self.colour = ColourNetwork(config, ModulatedConv, last)
-        self.residual = ResidualNetwork(config, ModulatedConv, last)
+        self.colour = ColourNetwork(config, ModulatedConv, GatedConv)
+        self.residual = ResidualNetwork(config, ModulatedConv, GatedConv)
 
     def forward(
         self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor
@@ -166,7 +151,3 @@ class FoldedGenerator(nn.Module):
         # A folded layer ignores its condition; the image stands in for one.
         base_colour = self.colour(image, self.map(image), image)
         return base_colour, self.residual(base_colour, image, image)
-
-
-def _repeat(features: Tensor) -> Tensor:
-    return functional.interpolate(features, scale_factor=2, mode="nearest")

@@ -60,7 +60,7 @@ class GatedConv(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, size: int, condition_dim: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, size, padding=size // 2)
-        self._split = (self.gated_inputs(channels_in), channels_out, channels_out)
+        self._split = (channels_in, channels_out, channels_out)
         self.gate = nn.Linear(condition_dim, sum(self._split))
         # Next to nothing at first: a residual that begins as noise is learned away, and stays away.
         nn.init.normal_(self.conv.weight, std=4e-4)
@@ -68,36 +68,16 @@ class GatedConv(nn.Module):
         nn.init.normal_(self.gate.weight, std=2e-3)
         nn.init.zeros_(self.gate.bias)
 
-    def gated_inputs(self, channels_in: int) -> int:
-        """How many input channels a style weighs."""
-        return channels_in
-
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C, H, W); condition: (1 or B, condition_dim). Returns (B, C', H, W)."""
         inner, outer, shift = self.gate(condition).float().split(self._split, dim=1)
         bias = torch.addcmul(shift, 1 + outer, self.conv.bias)  # type: ignore[arg-type]
         weight, padding = self.conv.weight, self.conv.padding
         if len(condition) == 1:
-            weight = (1 + outer[0])[:, None, None, None] * self.weigh(weight, inner)
+            weight = (1 + outer[0])[:, None, None, None] * (each_pixel(1 + inner) * weight)
             return functional.conv2d(features, weight, bias[0], padding=padding)
-        seen = functional.conv2d(self.weigh(features, inner), weight, padding=padding)
+        seen = functional.conv2d(each_pixel(1 + inner) * features, weight, padding=padding)
         return torch.addcmul(each_pixel(bias), each_pixel(1 + outer), seen)
-
-    def weigh(self, inputs: Tensor, inner: Tensor) -> Tensor:
-        """Features or weights with their input channels, the second dimension, weighed."""
-        return each_pixel(1 + inner) * inputs
-
-
-class OutputGatedConv(GatedConv):
-    """The last convolution of generators of before, where a style weighs what comes out alone."""
-
-    def gated_inputs(self, channels_in: int) -> int:
-        """None."""
-        return 0
-
-    def weigh(self, inputs: Tensor, inner: Tensor) -> Tensor:
-        """As they are."""
-        return inputs
 
 
 class FoldedConv(nn.Module):

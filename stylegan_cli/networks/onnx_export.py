@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.networks.generator import FoldedGenerator
 from stylegan_cli.networks.style_encoder import StyleEncoder
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def export_onnx(generator: GeneratorConfig, encoder: StyleEncoderConfig) -> dict[str, bytes]:
@@ -66,6 +70,17 @@ class _Head(nn.Module):
         return self.head(moments, statistics)  # type: ignore[no-any-return]
 
 
+def _clear_notes(model: "onnx.ModelProto") -> None:
+    """Remove what the exporter notes of this machine: paths and stack traces."""
+    graph = model.graph
+    for noted in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
+    for value in graph.value_info:
+        del value.metadata_props[:]
+        value.doc_string = ""
+
+
 def _export(
     network: nn.Module,
     inputs: Mapping[str, Tensor],
@@ -91,6 +106,7 @@ def _export(
         )
     assert program is not None
     graph = program.model_proto
+    _clear_notes(graph)
     ours = set(network.state_dict())
     for tensor in graph.graph.initializer:
         if tensor.name in ours:

@@ -32,7 +32,7 @@ class StyleFeatures(nn.Module):
         # Moments tell how much of each channel there is, not which go together: mixtures do.
         self.probes = nn.ModuleList(
             nn.Sequential(nn.Conv2d(wide, count, 1), nn.LeakyReLU(LEAK))
-            for wide, count in zip(config.channels, config.probes, strict=False)
+            for wide, count in zip(config.channels, config.probes, strict=True)
         )
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class StyleFeatures(nn.Module):
         for stage in self.stages:
             features = stage(features)
             maps.append(features)
-        maps += [probe(seen) for probe, seen in zip(self.probes, maps, strict=False)]
+        maps += [probe(seen) for probe, seen in zip(self.probes, maps, strict=True)]
         first = [seen.float().mean(dim=(2, 3)) for seen in maps]
         second = [seen.float().square().mean(dim=(2, 3)) for seen in maps]
         return torch.cat([*first, *second], dim=1)

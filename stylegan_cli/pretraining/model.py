@@ -137,7 +137,7 @@ class Learner(nn.Module):
 
 def default_base() -> BaseNetworks:
     """The base at its default size, untrained."""
-    return BaseNetworks(GeneratorConfig.newest(), StyleEncoderConfig.newest(STATISTICS_DIM))
+    return BaseNetworks(GeneratorConfig(), StyleEncoderConfig(statistics_dim=STATISTICS_DIM))
 
 
 def pair_losses(painting: Painting, pointwise: Tensor, config: PretrainConfig) -> dict[str, Tensor]:

@@ -1,33 +1,37 @@
 """Model and style files, the user's library, and mixes."""
 
-from stylegan_cli.styles.style_file import (
-    DEFAULT_STYLE,
+from stylegan_cli.styles.file import (
     MAX_CODE_FACTORS,
     METADATA_KEY,
-    SHIPPED_MODEL,
     SUFFIX,
-    Base,
+    read_info,
+    read_model,
+    read_style,
+    write_model,
+    write_style,
+)
+from stylegan_cli.styles.library import (
+    DEFAULT_STYLE,
+    SHIPPED_MODEL,
     FoundStyle,
-    Mode,
-    Model,
-    Style,
-    StyleInfo,
-    check_name,
     find_style,
     find_styles,
     free_name,
     list_styles,
     own_style_path,
-    read_info,
-    read_model,
-    read_style,
     register,
     rename_own,
     shipped_model,
     user_style_path,
     with_model,
-    write_model,
-    write_style,
+)
+from stylegan_cli.styles.model import (
+    Base,
+    Mode,
+    Model,
+    Style,
+    StyleInfo,
+    check_name,
 )
 
 __all__ = [

@@ -52,7 +52,7 @@ def parse_mix(look: str) -> list[tuple[str, float]]:
 def find_style_or_mix(look: str | None, model: Path | None = None) -> tuple[Base, Style]:
     """The style called `look`, or the mix it describes, and its base.
 
-    Raises what `parse_mix` and `style_file.find_style` raise.
+    Raises what `parse_mix` and `library.find_style` raise.
     """
     if look is None or not is_mix(look):
         return find_style(look, model)

@@ -128,7 +128,7 @@ class Diagnostics:
     def watch(self, step: int, creator: int, terms: Mapping[str, float]) -> None:
         """Look at the losses of one step, in which the discriminators were shown one creator."""
         discriminators = {
-            name: value for name, value in terms.items() if name.startswith("critic_")
+            name: value for name, value in terms.items() if name.startswith("discriminator_")
         }
         for name, value in discriminators.items():
             self._losses[creator, name].append(value)

@@ -5,15 +5,12 @@ creator and the hash of its base. Both carry one JSON document under the metadat
 """
 
 import dataclasses
-import hashlib
 import json
 import os
-import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,168 +18,27 @@ from safetensors.numpy import save
 
 from stylegan_cli import __version__
 from stylegan_cli.config import from_mapping, to_mapping
-from stylegan_cli.errors import (
-    ConfigError,
-    OutputExistsError,
-    StyleFileError,
-    StyleNotFoundError,
-    UsageError,
-)
+from stylegan_cli.errors import ConfigError, OutputExistsError, StyleFileError, UsageError
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
     encoder_shapes,
     generator_shapes,
 )
-from stylegan_cli.runtime.resources import weights_dir
+from stylegan_cli.styles.model import Base, Model, Style, StyleInfo, Tensors
 
 FORMAT_VERSION = 1
 METADATA_KEY = "influ"
 SUFFIX = ".safetensors"
-SHIPPED_MODEL = "influ-base.safetensors"
-DEFAULT_STYLE = "creatorA"
 MAX_METADATA = 1 << 20  # bytes of JSON that are read at most
 MAX_CREATORS = 1000
 MAX_GRAPH = 4 << 20  # bytes
 MAX_CODE_FACTORS = 64  # rows
 MAX_LUT = 65  # points per channel of a calibration
-MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
-STYLES_FOLDER_VARIABLE = "INFLU_STYLES"
 
-_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 _CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "code_factors")
 _GRAPHS = ("generator", "features", "head")
 _STORED = {"f": ("F16", "F32"), "u1": ("U8",)}
-
-Tensors = Mapping[str, np.ndarray]
-Mode = Literal["colour", "photographic", "drawn"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StyleInfo:
-    """What a style file says of its creator in words and numbers."""
-
-    name: str
-    display_name: str = ""
-    pictures: int = 0
-    licence: str = ""
-    working_size: int = 384  # px, short side of the working copy
-    mode: Mode = "photographic"
-    refined: bool = False
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    model: str = ""  # file name of the model it was made on, where that is not the shipped one
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if not 8 <= self.working_size <= 8192:
-            raise ConfigError(f"working_size must be from 8 to 8192 px, got {self.working_size}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """One creator's look on one base.
-
-    matrix (3, 3), offset (3,): linear colour map on unit colours, `x @ matrix + offset`.
-    code: (code_dim,). calibration: (K, K, K, 3) table after the per-pixel part, or None.
-    code_factors: (rank, code_dim); a variation is `code + z @ code_factors` with z ~ N(0, I).
-    deltas: low-rank changes of the generator, see networks.folding.merge_deltas.
-    """
-
-    info: StyleInfo
-    base_hash: str
-    matrix: np.ndarray
-    offset: np.ndarray
-    code: np.ndarray
-    code_factors: np.ndarray
-    calibration: np.ndarray | None = None
-    deltas: Tensors = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name it is asked for by."""
-        return self.info.name
-
-    def renamed(self, name: str) -> "Style":
-        """The same look under another name."""
-        return _with_info(self, name=name, display_name=name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """Generator and style encoder, as arrays.
-
-    tensors: float32, named `generator.…` and `encoder.…`. graphs: ONNX without weights.
-    content_colours: (N, 3) uint8, a sample of the content photos' pixels.
-    prior_code_factors: (rank, code_dim), the variety of a creator too small to show their own.
-    """
-
-    generator: GeneratorConfig
-    encoder: StyleEncoderConfig
-    tensors: Tensors
-    graphs: Mapping[str, bytes]
-    content_colours: np.ndarray
-    prior_code_factors: np.ndarray
-
-    @property
-    def generator_tensors(self) -> dict[str, np.ndarray]:
-        """The generator's tensors under its own names."""
-        return _under(self.tensors, "generator.")
-
-    @property
-    def encoder_tensors(self) -> dict[str, np.ndarray]:
-        """The style encoder's tensors under its own names."""
-        return _under(self.tensors, "encoder.")
-
-    def encoder_part(self, prefix: str) -> dict[str, np.ndarray]:
-        """The encoder's tensors whose names begin with `prefix`, under their own names."""
-        return {n: v for n, v in self.encoder_tensors.items() if n.startswith(prefix)}
-
-    @property
-    def hash(self) -> str:
-        """What styles remember their base by: 16 hex digits of SHA-256 over the weights."""
-        digest = hashlib.sha256()
-        for name in sorted(self.tensors):
-            digest.update(name.encode())
-            digest.update(self.tensors[name].astype(np.float16).tobytes())
-        return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A base and its creators, in order."""
-
-    base: Base
-    styles: tuple[Style, ...] = ()
-    info: Mapping[str, Any] = field(default_factory=dict)  # how it was trained, for people
-
-    def style(self, name: str) -> Style:
-        """The creator called `name`. Raises StyleNotFoundError that names those there are."""
-        for style in self.styles:
-            if style.name == name:
-                return style
-        known = ", ".join(style.name for style in self.styles) or "none"
-        raise StyleNotFoundError(f"the model has no style '{name}'; it has: {known}")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundStyle:
-    """A style that can be used by name, and where it lies."""
-
-    name: str
-    path: Path
-    origin: Literal["yours", "shipped", "model"]
-    info: StyleInfo
-    shadows: bool = False  # a shipped style has the same name
-    fits: bool = True  # it was made on the base of the model that is asked
-
-
-def check_name(name: str) -> None:
-    """Raises UsageError for a name that could not be a file's."""
-    if not _NAME.fullmatch(name) or name.endswith(".") or len(name.encode()) > MAX_NAME:
-        raise UsageError(
-            f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most, "
-            "beginning with a letter or digit"
-        )
 
 
 def read_model(path: Path) -> Model:
@@ -245,148 +101,23 @@ def write_style(style: Style, path: Path, *, overwrite: bool = False) -> None:
     _write(path, _style_tensors(style, "creator/"), document, overwrite)
 
 
-def shipped_model() -> Path:
-    """The model that comes with the package. Raises StyleNotFoundError where it is missing."""
-    path = weights_dir() / SHIPPED_MODEL
-    if not path.exists():
-        raise StyleNotFoundError(f"{path} is missing; reinstall stylegan-cli or name --model FILE")
-    return path
+def rename_style(before: Path, after: Path, name: str, *, overwrite: bool = False) -> None:
+    """Write the style file `before` to `after` under another name, tensors as they are.
 
-
-def user_styles_dir() -> Path:
-    """Where the user's own styles lie; the environment variable INFLU_STYLES moves it."""
-    if told := os.environ.get(STYLES_FOLDER_VARIABLE):
-        return Path(told)
-    from platformdirs import user_data_path
-
-    return user_data_path("influ", appauthor=False) / "styles"
-
-
-def user_style_path(name: str) -> Path:
-    """The file of the user's own style `name`. Raises UsageError for a name that can't be one."""
-    check_name(name)
-    return user_styles_dir() / f"{name}{SUFFIX}"
-
-
-def register(style: Style, *, overwrite: bool = False) -> Path:
-    """Put a style into the user's folder, where it is found by name.
-
-    Raises OutputExistsError where the user has one of that name already.
+    The base is not needed, so that a style of any model can be renamed.
     """
-    path = user_style_path(style.name)
-    write_style(style, path, overwrite=overwrite)
-    return path
-
-
-def with_model(style: Style, model: Path) -> Style:
-    """`style` remembering the name of `model`, where that has another base than the shipped one."""
-    shipped = weights_dir() / SHIPPED_MODEL
-    same = shipped.exists() and read_info(shipped).get("base_hash") == style.base_hash
-    return style if same else _with_info(style, model=model.name)
-
-
-def rename_own(old: str, new: str, *, overwrite: bool = False) -> tuple[Path, Path]:
-    """Give one of the user's styles another name; its file before and after.
-
-    The base is not needed, so that a style of any model can be renamed. Raises StyleNotFoundError
-    where there is none, OutputExistsError where the new name is taken.
-    """
-    before, after = own_style_path(old), user_style_path(new)
     with _opened(before) as file:
         document = _document(file, before, "style")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     info = _info(document.get("creator"), before)
-    named = dataclasses.replace(info, name=new, display_name=new)
+    named = dataclasses.replace(info, name=name, display_name=name)
     kept = {key: document[key] for key in ("kind", "base_hash")}
-    if before != after:
-        _write(after, tensors, kept | {"creator": to_mapping(named)}, overwrite)
-        before.unlink()
-    return before, after
+    _write(after, tensors, kept | {"creator": to_mapping(named)}, overwrite)
 
 
-def own_style_path(name: str) -> Path:
-    """The file of a style that the user has. Raises StyleNotFoundError where there is none."""
-    path = user_style_path(name)
-    if not path.exists():
-        raise StyleNotFoundError(f"you have no style '{name}'; list yours with: influ styles")
-    return path
-
-
-def free_name(name: str) -> str:
-    """`name`, or NAME-2, NAME-3, … where the user has styles of that name already."""
-    candidates = (name if n == 1 else f"{name}-{n}" for n in range(1, 10_000))
-    return next(c for c in candidates if not user_style_path(c).exists())
-
-
-def list_styles(model: Path | None = None) -> list[FoundStyle]:
-    """Every style that can be used by name: the user's own, then the model's."""
-    path = model or shipped_model()
-    document = read_info(path) if path.exists() else {}
-    entries = _creators(document, path)
-    theirs = {info.name: info for info in (_info(entry, path) for entry in entries)}
-    found = []
-    for file in sorted(user_styles_dir().glob(f"*{SUFFIX}")):
-        try:
-            own = read_info(file)
-            info = _info(own.get("creator"), file)
-        except StyleFileError:
-            continue  # not a style: reading it by name says what is wrong with it
-        fits = own.get("base_hash") == document.get("base_hash")
-        found.append(FoundStyle(file.stem, file, "yours", info, file.stem in theirs, fits))
-    names = {style.name for style in found}
-    origin: Literal["model", "shipped"] = "model" if model else "shipped"
-    return found + [FoundStyle(n, path, origin, i) for n, i in theirs.items() if n not in names]
-
-
-def find_style(name: str | None, model: Path | None = None) -> tuple[Base, Style]:
-    """The style called `name` and its base.
-
-    Looked for among the creators of `model`, then among the user's own made on its base. Without
-    a model: among the user's own, then the shipped. A style file, or a model of one creator, needs
-    no name. Raises StyleNotFoundError, and StyleFileError for a style of another base.
-    """
-    base, styles = find_styles([name], model)
-    return base, styles[0]
-
-
-def find_styles(names: Sequence[str | None], model: Path | None = None) -> tuple[Base, list[Style]]:
-    """Several styles of one base, each found as by `find_style`."""
-    if model is None:
-        shipped = read_model(shipped_model())
-        return shipped.base, [_own_or_shipped(name or DEFAULT_STYLE, shipped) for name in names]
-    if not model.exists():
-        raise StyleNotFoundError(f"there is no file {model}; name a model or style file")
-    if read_info(model).get("kind") == "style":
-        base = read_model(shipped_model()).base
-        style = read_style(model, base)
-        for name in names:
-            if name not in (None, style.name):
-                raise StyleNotFoundError(f"{model} holds the style '{style.name}', not '{name}'")
-        return base, [style for _ in names]
-    read = read_model(model)
-    return read.base, [_in_model_or_own(name, read) for name in names]
-
-
-def _own_or_shipped(name: str, shipped: Model) -> Style:
-    own = user_style_path(name)
-    if own.exists():
-        return read_style(own, shipped.base)
-    if all(style.name != name for style in shipped.styles):
-        known = ", ".join(style.name for style in list_styles()) or "none"
-        raise StyleNotFoundError(
-            f"there is no style '{name}'; there are: {known}. "
-            f"Make one with: influ styles add {name} FOLDER"
-        )
-    return shipped.style(name)
-
-
-def _in_model_or_own(name: str | None, model: Model) -> Style:
-    if name is None and len(model.styles) == 1:
-        return model.styles[0]
-    name = name or DEFAULT_STYLE
-    has_it = any(style.name == name for style in model.styles)
-    own = user_style_path(name)
-    return read_style(own, model.base) if not has_it and own.exists() else model.style(name)
+def style_infos(document: Mapping[str, Any], path: Path) -> list[StyleInfo]:
+    """What `document`, read from `path` by read_info, says of each of its styles."""
+    return [_info(entry, path) for entry in _creators(document, path)]
 
 
 def _other_base(document: Mapping[str, Any], base: Base, path: Path) -> StyleFileError:
@@ -604,11 +335,3 @@ def _replace(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _with_info(style: Style, **changes: Any) -> Style:
-    return dataclasses.replace(style, info=dataclasses.replace(style.info, **changes))
-
-
-def _under(tensors: Tensors, prefix: str) -> dict[str, np.ndarray]:
-    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,143 @@
+"""What a base, a style and a model are, as arrays and words."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from stylegan_cli.errors import ConfigError, StyleNotFoundError, UsageError
+from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+
+MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
+
+_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+
+Tensors = Mapping[str, np.ndarray]
+Mode = Literal["colour", "photographic", "drawn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StyleInfo:
+    """What a style file says of its creator in words and numbers."""
+
+    name: str
+    display_name: str = ""
+    pictures: int = 0
+    licence: str = ""
+    working_size: int = 384  # px, short side of the working copy
+    mode: Mode = "photographic"
+    refined: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    model: str = ""  # file name of the model it was made on, where that is not the shipped one
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not 8 <= self.working_size <= 8192:
+            raise ConfigError(f"working_size must be from 8 to 8192 px, got {self.working_size}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """One creator's look on one base.
+
+    matrix (3, 3), offset (3,): linear colour map on unit colours, `x @ matrix + offset`.
+    code: (code_dim,). calibration: (K, K, K, 3) table after the per-pixel part, or None.
+    code_factors: (rank, code_dim); a variation is `code + z @ code_factors` with z ~ N(0, I).
+    deltas: low-rank changes of the generator, see networks.folding.merge_deltas.
+    """
+
+    info: StyleInfo
+    base_hash: str
+    matrix: np.ndarray
+    offset: np.ndarray
+    code: np.ndarray
+    code_factors: np.ndarray
+    calibration: np.ndarray | None = None
+    deltas: Tensors = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name it is asked for by."""
+        return self.info.name
+
+    def renamed(self, name: str) -> "Style":
+        """The same look under another name."""
+        return self.with_info(name=name, display_name=name)
+
+    def with_info(self, **changes: Any) -> "Style":
+        """The same style, described otherwise: fields of StyleInfo and their new values."""
+        return dataclasses.replace(self, info=dataclasses.replace(self.info, **changes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Generator and style encoder, as arrays.
+
+    tensors: float32, named `generator.…` and `encoder.…`. graphs: ONNX without weights.
+    content_colours: (N, 3) uint8, a sample of the content photos' pixels.
+    prior_code_factors: (rank, code_dim), the variety of a creator too small to show their own.
+    """
+
+    generator: GeneratorConfig
+    encoder: StyleEncoderConfig
+    tensors: Tensors
+    graphs: Mapping[str, bytes]
+    content_colours: np.ndarray
+    prior_code_factors: np.ndarray
+
+    @property
+    def generator_tensors(self) -> dict[str, np.ndarray]:
+        """The generator's tensors under its own names."""
+        return _under(self.tensors, "generator.")
+
+    @property
+    def encoder_tensors(self) -> dict[str, np.ndarray]:
+        """The style encoder's tensors under its own names."""
+        return _under(self.tensors, "encoder.")
+
+    def encoder_part(self, prefix: str) -> dict[str, np.ndarray]:
+        """The encoder's tensors whose names begin with `prefix`, under their own names."""
+        return {n: v for n, v in self.encoder_tensors.items() if n.startswith(prefix)}
+
+    @property
+    def hash(self) -> str:
+        """What styles remember their base by: 16 hex digits of SHA-256 over the weights."""
+        digest = hashlib.sha256()
+        for name in sorted(self.tensors):
+            digest.update(name.encode())
+            digest.update(self.tensors[name].astype(np.float16).tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A base and its creators, in order."""
+
+    base: Base
+    styles: tuple[Style, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)  # how it was trained, for people
+
+    def style(self, name: str) -> Style:
+        """The creator called `name`. Raises StyleNotFoundError that names those there are."""
+        for style in self.styles:
+            if style.name == name:
+                return style
+        known = ", ".join(style.name for style in self.styles) or "none"
+        raise StyleNotFoundError(f"the model has no style '{name}'; it has: {known}")
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a name that could not be a file's."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or len(name.encode()) > MAX_NAME:
+        raise UsageError(
+            f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most, "
+            "beginning with a letter or digit"
+        )
+
+
+def _under(tensors: Tensors, prefix: str) -> dict[str, np.ndarray]:
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
