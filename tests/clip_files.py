@@ -1,5 +1,6 @@
 """Small real clips, made on the spot."""
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -147,3 +148,27 @@ def write_clip(path: Path, reader: ClipReader, options: EncoderOptions) -> ClipW
         file.flush()
         writer.join([Path(file.name)], end, others)
     return writer
+
+
+def add_crop(clip: Path, *, size: tuple[int, int], centre: tuple[int, int] = (0, 0)) -> None:
+    """Put a clean aperture (ISO/IEC 14496-12, `clap`) into an mp4 whose index is at its end.
+
+    size: (width, height) to show. centre: px by which it lies right of and below the middle.
+    """
+    numbers = [number for value in (*size, *centre) for number in (value, 1)]
+    box = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    content = bytearray(clip.read_bytes())
+    content += box  # It is moved to the end of the sample entry below.
+    start, end = 0, len(content) - len(box)
+    for name, header in (
+        (b"moov", 8), (b"trak", 8), (b"mdia", 8), (b"minf", 8), (b"stbl", 8), (b"stsd", 16),
+        (b"avc1", 0),
+    ):  # fmt: skip
+        start = content.index(name, start, end) - 4
+        (length,) = struct.unpack_from(">I", content, start)
+        struct.pack_into(">I", content, start, length + len(box))
+        end = start + length
+        start += header
+    del content[-len(box) :]
+    content[end:end] = box
+    clip.write_bytes(content)

@@ -1,7 +1,9 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clip_files import Pixels, frame_times, make_clip
@@ -67,6 +69,23 @@ def test_a_folder_of_clips_is_mirrored_in_another(tmp_path: Path) -> None:
     raise_for_clips(outcomes)
     assert all(len(frame_times(job.target)) == 5 for job in jobs)
     assert {outcome.status for outcome in run(jobs, skip_existing=True)} == {Status.SKIPPED}
+
+
+def test_a_folder_takes_every_suffix_and_says_what_becomes_of_it(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    frames: dict[str, Any] = {"times": range(5), "time_base": Fraction(1, 30)}
+    make_clip(folder / "a.VOB", format="vob", codec="mpeg2video", **frames)
+    make_clip(folder / "b.m2t", format="mpegts", **frames)
+    make_clip(folder / "c.mp4", **frames)
+    jobs = plan_batch([folder], Naming(kind=CLIPS, out=out))
+    assert [job.target.name for job in jobs] == ["a.mp4", "b.mp4", "c.mp4"]
+    notes = [outcome.result.notes if outcome.result else None for outcome in run(jobs)]
+    assert notes == [
+        ("A clip can't be written as .vob; the result is a.mp4.",),
+        ("A clip can't be written as .m2t; the result is b.mp4.",),
+        (),
+    ]
 
 
 def test_results_beside_their_clips_are_no_clips_to_paint(tmp_path: Path) -> None:

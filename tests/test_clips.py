@@ -1,3 +1,4 @@
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -5,7 +6,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from clip_files import QUARTER_TURN, frame_times, make_clip, ramp_frame, write_clip
+from clip_files import (
+    QUARTER_TURN,
+    add_crop,
+    frame_times,
+    make_clip,
+    ramp_frame,
+    write_clip,
+)
+from PIL import Image
 
 from stylegan_cli.clips import (
     ClipFrame,
@@ -421,6 +430,37 @@ def test_what_was_asked_of_missing_hardware_means_the_same_to_software(
     assert options.items() <= encoder.options.items()
     assert encoder.pix_fmt == ("yuv420p10le" if asked.pix_fmt else "yuv420p")
     assert len(notes) == words
+
+
+def test_a_crop_of_the_container_is_cut_off(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", options=LOSSLESS, pix_fmt="yuv444p")
+    whole = frames_of(clip)[0].pixels
+    # 96x64 with 20 px off on the left, 6 on the right, 10 above and 4 below.
+    add_crop(clip, size=(70, 50), centre=(7, 3))
+    info = read_info(clip)
+    assert (info.width, info.height) == (70, 50)
+    assert info.coded_size == (96, 64)
+    assert np.array_equal(frames_of(clip)[0].pixels, whole[10:60, 20:90])
+
+
+def test_side_data_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    # FFmpeg keeps the EXIF data of a JPEG beside the frame, which PyAV has no name for.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_mux_stream("mjpeg", rate=25, width=64, height=48)
+        for number in range(3):
+            file = io.BytesIO()
+            Image.fromarray(ramp_frame(number, 64, 48)).save(file, "JPEG", exif=exif)
+            packet: Any = av.Packet(file.getvalue())
+            packet.pts = packet.dts = 40 * number
+            packet.time_base, packet.stream = Fraction(1, 1000), stream
+            packet.is_keyframe = True
+            out.mux(packet)
+    with av.open(str(path)) as clip, pytest.raises(ValueError, match="not a valid Type"):
+        next(clip.decode(video=0)).side_data  # noqa: B018
+    assert frames_of(path)[0].pixels.shape == (64, 48, 3)  # turned, as the EXIF data says
 
 
 def test_a_record_has_the_times_in_the_order_they_are_shown(tmp_path: Path) -> None:

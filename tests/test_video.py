@@ -25,12 +25,14 @@ from clip_files import (
     write_clip,
 )
 
-from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions, read_info
+from stylegan_cli.clips import ClipFrame, ClipReader, ClipWriter, EncoderOptions, read_info
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
 from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip
 from stylegan_cli.video.optical_flow import TemporalSmoother
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.verification import check_clip
+
+AS_IT_IS = {"avoid_negative_ts": "disabled"}
 
 
 def warm(pixels: Pixels) -> Pixels:
@@ -54,7 +56,8 @@ def test_every_frame_is_painted_and_shown_at_its_time(tmp_path: Path) -> None:
         result = stylize_clip(source, tmp_path / name, warm)
         assert result.frames == len(times)
         assert result.shortfall is None
-        assert frame_times(tmp_path / name) == pytest.approx([t / 1000 for t in times], abs=5e-4)
+        wanted = [(time - times[0]) / 1000 for time in times]
+        assert frame_times(tmp_path / name) == pytest.approx(wanted, abs=5e-4)
     for before, after in zip(shown(source), shown(tmp_path / "b.mp4"), strict=True):
         assert np.abs(after.pixels.astype(int) - warm(before.pixels)).mean() < 4
 
@@ -89,6 +92,58 @@ def test_the_last_frame_lasts_as_long_as_in_the_source(tmp_path: Path) -> None:
             source, tmp_path / name, warm, VideoConfig(encoder=EncoderOptions(codec=codec))
         )
         assert result.duration_s == pytest.approx(1000 / 3000 + 1 / 30, abs=0.04)
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv"])
+def test_a_clip_of_stills_is_as_long_as_it_was(tmp_path: Path, name: str) -> None:
+    # Frames far apart, put in another order by the encoder, end where the last one ends.
+    times = [*range(0, 1000, 100), *range(1000, 9001, 2000), 9100]
+    source = make_clip(tmp_path / "a.mp4", times=times)
+    stylize_clip(source, tmp_path / name, warm)
+    with av.open(str(tmp_path / name)) as clip:
+        assert clip.duration is not None
+        assert clip.duration / av.time_base == pytest.approx(9200 / 3000, abs=2e-3)
+        pictures = clip.streams.video[0]
+        if pictures.duration is not None and pictures.time_base is not None:
+            length_s = pictures.duration * pictures.time_base
+            assert float(length_s) == pytest.approx(9200 / 3000, abs=1e-3)
+    writer = stylize_and_join(source, tmp_path / "c.mp4")
+    writer.end += 3000
+    with pytest.raises(ClipError, match="a length of"):
+        check_clip(tmp_path / "c.mp4", writer)
+
+
+def stylize_and_join(source: Path, target: Path) -> ClipWriter:
+    with ClipReader(source) as reader:
+        return write_clip(target, reader, EncoderOptions())
+
+
+def test_all_tracks_begin_at_nothing_and_keep_their_distance(tmp_path: Path) -> None:
+    late = range(3_600_000, 3_602_000, 40)
+    source = make_clip(
+        tmp_path / "a.mkv", times=late, time_base=Fraction(1, 1000), container_options=AS_IT_IS
+    )
+    for name in ("b.mp4", "b.mkv"):
+        result = stylize_clip(source, tmp_path / name, warm)
+        assert frame_times(tmp_path / name)[0] == pytest.approx(0, abs=1e-3)
+        assert result.duration_s == pytest.approx(2, abs=0.05)
+
+
+def test_chapters_move_along_with_the_start(tmp_path: Path) -> None:
+    chapters = [
+        {"id": n, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {}}
+        for n, (start, end) in enumerate([(0, 500), (500, 1500), (1500, 2000)])
+    ]
+    source = make_clip(tmp_path / "a.mp4", times=range(0, 6000, 100), chapters=chapters)
+    stylize_clip(source, tmp_path / "b.mp4", warm, VideoConfig(start_s=1.0, end_s=1.4))
+    stylize_clip(source, tmp_path / "c.mp4", warm, VideoConfig(start_s=1.0))
+    for name, wanted in (("b.mp4", [(0, 0.4)]), ("c.mp4", [(0, 0.5), (0.5, 1.0)])):
+        with av.open(str(tmp_path / name)) as clip:
+            found = [
+                (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]))  # type: ignore[operator]
+                for c in clip.chapters()
+            ]
+        assert found == wanted
 
 
 def test_the_painter_sees_frames_upright_and_the_file_stays_turned(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Many clips in one call: one after the other, whatever becomes of the one before."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylegan_cli.batches.file_kinds import FileKind
@@ -101,8 +101,15 @@ def _run(
     except MemoryError:
         failure = ClipError(f"{job.source} does not fit into memory: use a smaller clip")
     else:
+        result = replace(result, notes=(*_words_on_suffix(job), *result.notes))
         return ClipOutcome(job, Status.DONE, time.monotonic() - started_s, result=result)
     return ClipOutcome(job, Status.FAILED, time.monotonic() - started_s, failure)
+
+
+def _words_on_suffix(job: Job) -> Iterator[str]:
+    suffix = job.source.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES and suffix in CLIP_SUFFIXES:
+        yield f"A clip can't be written as {suffix}; the result is {job.target.name}."
 
 
 def raise_for_clips(outcomes: Sequence[ClipOutcome]) -> None:

@@ -17,13 +17,18 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
+from stylegan_cli.clips.side_data import side_data_of, stream_facts
 from stylegan_cli.errors import ClipError
 
 Pixels = npt.NDArray[np.uint8]
 
+# What files in one of the formats below are called; animated pictures belong to `pictures`.
 CLIP_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
-     ".flv", ".wmv", ".ogv", ".3gp", ".3g2", ".mxf"}
+    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mj2", ".insv", ".lrv", ".360",
+     ".mkv", ".mk3d", ".webm", ".avi", ".divx",
+     ".ts", ".m2ts", ".mts", ".m2t", ".mpg", ".mpeg", ".mpe", ".m2p", ".vob", ".mod", ".tod",
+     ".m1v", ".m2v", ".mpv", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".dv", ".dif", ".nut",
+     ".ivf", ".obu", ".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".y4m"}
 )  # fmt: skip
 
 # Playlists and scripts (hls, dash, concat...) name further files and URLs; none of them is here.
@@ -121,9 +126,12 @@ class Orientation:
 class ClipInfo:
     """What a clip says of itself, and what its first frame shows.
 
-    width, height: pixels as stored, before `display_matrix`. frame_count: from the index, None
-    without one. duration_s, start_s: seconds; the duration is None where it is unknown. tags,
-    picture_tags: titles and the like, of the file and of the picture track.
+    width, height: pixels as stored and cropped, before `display_matrix`. crop: pixels that are cut
+    off on the left, right, top and bottom of what is decoded. fields: "top first" or "bottom
+    first" of an interlaced clip, else None. dolby_vision: (profile, compatibility id).
+    frame_count: from the index, None without one. duration_s, start_s: seconds; the duration is
+    None where it is unknown. tags, picture_tags: titles and the like, of the file and of the
+    picture track. disposition: of the picture track, such as that it is the default.
     """
 
     path: Path
@@ -134,6 +142,9 @@ class ClipInfo:
     pix_fmt: str
     has_alpha: bool
     display_matrix: tuple[int, ...] | None
+    crop: tuple[int, int, int, int]
+    fields: str | None
+    dolby_vision: tuple[int, int] | None
     sample_aspect_ratio: Fraction | None
     colours: ColourTags
     time_base: Fraction
@@ -143,6 +154,7 @@ class ClipInfo:
     start_s: float
     tags: Mapping[str, str]
     picture_tags: Mapping[str, str]
+    disposition: Disposition
 
     @property
     def orientation(self) -> Orientation:
@@ -150,11 +162,31 @@ class ClipInfo:
         return Orientation.of(self.display_matrix)
 
     @property
+    def coded_size(self) -> tuple[int, int]:
+        """(width, height) of what is decoded, before the crop."""
+        left, right, top, bottom = self.crop
+        return self.width + left + right, self.height + top + bottom
+
+    def cropped(self, decoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """(H, W, ...) of the coded size without what the container says to cut off."""
+        left, _, top, _ = self.crop
+        return decoded[top : top + self.height, left : left + self.width]
+
+    @property
     def estimated_frames(self) -> int:
         """How many frames to expect, for a progress bar; 0 where nobody can say."""
         if self.frame_count is not None:
             return self.frame_count
-        return round((self.duration_s or 0.0) * self.frame_rate)
+        return round((self.length_s or 0.0) * self.frame_rate)
+
+    @property
+    def length_s(self) -> float | None:
+        """From the first moment to the last, seconds."""
+        if self.duration_s is None:
+            return None
+        # Matroska counts from nothing, even where its tracks begin late.
+        late_s = max(0.0, self.start_s) if self.format_name.startswith("matroska") else 0.0
+        return max(0.0, self.duration_s - late_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +227,21 @@ def read_info(path: Path) -> ClipInfo:
     """What `path` holds. Raises ClipError when it can't be read or not one frame can be decoded."""
     with open_clip(path) as container:
         stream = picture_stream(container, path)
+        facts = stream_facts(container, stream)
         frame = _first_frame(container, stream, path)
+        left, right, top, bottom = crop = _possible_crop(facts.crop, frame)
         return ClipInfo(
             path=path,
             format_name=container.format.name,
             codec=stream.codec_context.name,
-            width=frame.width,
-            height=frame.height,
+            width=frame.width - left - right,
+            height=frame.height - top - bottom,
             pix_fmt=frame.format.name,
             has_alpha=any(part.is_alpha for part in frame.format.components),
             display_matrix=_display_matrix(frame),
+            crop=crop,
+            fields=facts.fields,
+            dolby_vision=facts.dolby_vision,
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             colours=_colours(frame),
             time_base=stream.time_base or Fraction(1, 90_000),
@@ -214,6 +251,7 @@ def read_info(path: Path) -> ClipInfo:
             start_s=(container.start_time or 0) / av.time_base,
             tags=container.metadata,
             picture_tags=stream.metadata,
+            disposition=stream.disposition,
         )
 
 
@@ -289,11 +327,18 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     )
 
 
+def _possible_crop(crop: tuple[int, int, int, int], frame: VideoFrame) -> tuple[int, int, int, int]:
+    """`crop`, or none where it would leave nothing of the frame."""
+    left, right, top, bottom = crop
+    is_possible = left + right < frame.width and top + bottom < frame.height
+    return crop if is_possible else (0, 0, 0, 0)
+
+
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    side_data: Any = frame.side_data.get("DISPLAYMATRIX")
+    side_data = side_data_of(frame).get("DISPLAYMATRIX")
     if side_data is None:
         return None
-    matrix = tuple(int(number) for number in np.frombuffer(bytes(side_data), np.int32))
+    matrix = tuple(int(number) for number in np.frombuffer(side_data, np.int32))
     return matrix if len(matrix) == 9 else None
 
 

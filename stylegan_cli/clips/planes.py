@@ -28,7 +28,8 @@ _WEIGHTS = {
 def can_be_planar(info: ClipInfo) -> bool:
     """Whether the frames of that clip can be had as they are stored."""
     is_even = not info.width % 2 and not info.height % 2
-    return info.pix_fmt in _FORMATS and is_even and not info.colours.is_hdr
+    is_plain = info.pix_fmt in _FORMATS and not info.colours.is_hdr
+    return is_plain and is_even and not any(info.crop)
 
 
 def planes_of(frame: Pixels) -> tuple[Pixels, Pixels, Pixels]:

@@ -94,9 +94,9 @@ class ClipReader:
     def _set_part(self, start_s: float | None, end_s: float | None) -> None:
         info = self.info
         self.is_cut = start_s is not None or end_s is not None
-        # A broadcast's clock starts anywhere; mp4 and mkv mean the offset they write down.
-        is_broadcast = info.format_name.startswith("mpeg")
-        first_s = _seconds(info.start_s) if self.is_cut or is_broadcast else Fraction(0)
+        # All tracks begin together at nothing. What begins before it, as sound with a delay of its
+        # encoder does, stays where it is.
+        first_s = max(_seconds(info.start_s), Fraction(0))
         self.origin_s = first_s + _seconds(start_s or 0.0)
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
         self._origin = round(self.origin_s / info.time_base)
@@ -138,6 +138,20 @@ class ClipReader:
                         return
                 elif packet.size and self._is_wanted(packet):
                     yield self._shifted(packet)
+
+    def chapters(self) -> list[Any]:
+        """The chapters of the part that is read, moved along with it."""
+        kept: list[Any] = []
+        for chapter in self.container.chapters():
+            time_base = chapter["time_base"] or Fraction(1, av.time_base)
+            origin = round(self.origin_s / time_base)
+            end = chapter["end"]
+            if self._end_s is not None:
+                end = min(end, round(self._end_s / time_base))
+            start = max(chapter["start"], origin)
+            if start < end:
+                kept.append({**chapter, "start": start - origin, "end": end - origin})
+        return kept
 
     def _wanted_streams(self) -> list[Stream]:
         return [self.stream, *(self.container.streams[index] for index in sorted(self.copied))]
@@ -208,7 +222,7 @@ class ClipReader:
         self._last_pts = pts
         self.decoded_frames += 1
         if self._is_in_part(pts):
-            if (frame.width, frame.height) != (self.info.width, self.info.height):
+            if (frame.width, frame.height) != self.info.coded_size:
                 self.resized_frames += 1
             self._last = _Shown(frame)
             yield from self._show(self._last, pts)
@@ -294,9 +308,10 @@ class ClipReader:
         info = self.info
         # The same colours as rgb24 at a quarter of the cost: swscale is written for planes.
         layout = "rgb48le" if self._tone_mapper else "rgba" if info.has_alpha else "gbrp"
+        width, height = info.coded_size
         picture = frame.reformat(
-            width=info.width,
-            height=info.height,
+            width=width,
+            height=height,
             format=layout,
             src_colorspace=info.colours.swscale_matrix(info.height),
             src_color_range=info.colours.swscale_range,
@@ -305,8 +320,8 @@ class ClipReader:
         )
         if layout == "gbrp":
             green, blue, red = (_samples(plane) for plane in picture.planes)
-            return info.orientation.upright(_interleaved(red, green, blue)), None
-        array = picture.to_ndarray()
+            return info.orientation.upright(info.cropped(_interleaved(red, green, blue))), None
+        array = info.cropped(picture.to_ndarray())
         if self._tone_mapper:
             array = self._tone_mapper(array.astype(np.uint16))
         pixels = info.orientation.upright(array[..., :3].astype(np.uint8, copy=False))

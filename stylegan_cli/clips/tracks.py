@@ -129,7 +129,7 @@ class Tracks:
             self._by_source[stream.index] = Track(output, is_copied=True)
         elif isinstance(stream, AudioStream) and stream.codec_context is not None:
             output = self._add_sound_encoder(stream)
-            output.metadata.update(clip_tags(stream.metadata))
+            _describe(output, stream)
             self._by_source[stream.index] = Track(output, is_copied=False)
             self._notes.append(
                 f"Sound track {stream.index} is {name}, which {self._suffix} can't hold; "
@@ -183,9 +183,14 @@ class Tracks:
             output = self._output.add_stream_from_template(stream)
         except ValueError:
             return None
-        output.metadata.update(clip_tags(stream.metadata))
-        output.disposition = stream.disposition
+        _describe(output, stream)
         return output
+
+
+def _describe(output: Stream, source: Stream) -> None:
+    """Give a track the name, the language and the purpose of the one it comes from."""
+    output.metadata.update(clip_tags(source.metadata))
+    output.disposition = source.disposition
 
 
 def clip_tags(metadata: Mapping[str, str]) -> dict[str, str]:

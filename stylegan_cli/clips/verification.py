@@ -4,10 +4,13 @@ import hashlib
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av.error
+from av.container import InputContainer
 
 from stylegan_cli.clips.description import ClipInfo, open_clip, picture_stream, read_info
+from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
 
 
@@ -16,11 +19,13 @@ class ClipRecord:
     """Everything that can be compared without decoding more than one frame.
 
     times: pts of the picture packets in the order they are shown, ticks of `info.time_base`.
-    tracks: stream index of each other track → (number of packets, MD5 over their bytes).
+    end_s: when the last of all other tracks and chapters ends, seconds. tracks: stream index of
+    each track that is copied or encoded → (number of packets, MD5 over their bytes).
     """
 
     info: ClipInfo
     times: "array[int]"
+    end_s: float
     tracks: dict[int, tuple[int, str]]
 
 
@@ -31,6 +36,8 @@ def record_clip(path: Path) -> ClipRecord:
     counts: dict[int, int] = {}
     checksums = {}
     with open_clip(path) as container:
+        ends = [float(entry["end"] * entry["time_base"]) for entry in _chapters(container)]
+        end_s = max(ends, default=0.0)
         pictures = picture_stream(container, path)
         for stream in container.streams:
             if stream.type in ("audio", "subtitle"):
@@ -41,6 +48,8 @@ def record_clip(path: Path) -> ClipRecord:
                 if not packet.size:
                     continue
                 index = packet.stream.index
+                if index != pictures.index:
+                    end_s = max(end_s, _end_of(packet))
                 if index == pictures.index and packet.pts is not None:
                     times.append(packet.pts)
                 elif index in counts:
@@ -49,4 +58,13 @@ def record_clip(path: Path) -> ClipRecord:
         except av.error.FFmpegError as error:
             raise ClipError(f"{path} can't be read to its end ({error.strerror})") from error
     tracks = {index: (count, checksums[index].hexdigest()) for index, count in counts.items()}
-    return ClipRecord(info, array("q", sorted(times)), tracks)
+    return ClipRecord(info, array("q", sorted(times)), end_s, tracks)
+
+
+def _chapters(container: InputContainer) -> list[Any]:
+    return list(container.chapters())
+
+
+def _end_of(packet: ClipPacket) -> float:
+    """Seconds."""
+    return float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)

@@ -2,6 +2,7 @@
 
 import heapq
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
@@ -34,7 +35,7 @@ class ClipWriter:
         self.notes = list(plan.notes)
         self.times = array("q")
         self._path = path
-        self._pending: ClipPacket | None = None
+        self.end = 0
         with explained(path, starting=True):
             self._container = _create(path, plan.container.format_name, plan.like)
             self._pictures = self._add_pictures()
@@ -57,8 +58,7 @@ class ClipWriter:
         with explained(self._path, starting=True):
             reader.copied = frozenset(self.tracks.add(source, pictures=reader.stream, sound=sound))
             self._container.metadata.update(clip_tags(source.metadata))
-            if not reader.is_cut:
-                self._container.set_chapters(source.chapters())
+            self._container.set_chapters(reader.chapters())
             self._container.start_encoding()
 
     def join(self, segments: Sequence[Path], end: int, others: Iterable[ClipPacket]) -> None:
@@ -69,9 +69,10 @@ class ClipWriter:
         """
         orders = [read_times(segment) for segment in segments]
         self.times = array("q", (time for order in orders for time in sorted(order)))
+        self.end = end
         delay = max((_reordering(order) for order in orders), default=0)
         pictures = (
-            (packet.dts * packet.time_base, self._mux_picture, packet)
+            (packet.dts * packet.time_base, self._container.mux, packet)
             for packet in self._decodable(segments, delay)
         )
         copies = (
@@ -80,9 +81,6 @@ class ClipWriter:
         with explained(self._path):
             for _, write, packet in heapq.merge(pictures, copies, key=itemgetter(0)):
                 write(packet)
-            if self._pending is not None:
-                self._stretch(self._pending, end, delay)
-                self._container.mux(self._pending)
             self.tracks.finish()
             self._container.close()
 
@@ -106,24 +104,27 @@ class ClipWriter:
             for packet in read_packets(segment, self.plan.like.time_base):
                 early = delay - number
                 packet.dts = self.times[0] - early * usual if early > 0 else self.times[-early]
+                packet.duration = self._shown_until(packet.pts) - packet.pts
                 packet.stream = self._pictures
                 number += 1
+                if number == len(self.times):
+                    self._end_with_pictures(packet, delay * usual)
                 yield packet
 
-    def _mux_picture(self, packet: ClipPacket) -> None:
-        """Write the packet before; this one waits, since it may be the last."""
-        if self._pending is not None:
-            self._container.mux(self._pending)
-        self._pending = packet
+    def _shown_until(self, pts: int) -> int:
+        """When the frame shown at `pts` gives way to the next one, or the clip ends, ticks."""
+        place = bisect_right(self.times, pts)
+        return self.times[place] if place < len(self.times) else self.end
 
-    def _stretch(self, last: ClipPacket, end: int, delay: int) -> None:
-        """Make the last packet reach the end of the last frame.
+    def _end_with_pictures(self, last: Any, early: int) -> None:
+        """Give the packet that is decoded last times with which the track ends with its pictures.
 
-        mp4 knows no length but that from the first to the last packet in decoding order, where
-        frames that were put in order of reference make the track end early.
+        To an mp4 the length of a track is that from the first packet to the end of the last one in
+        the order of decoding, which begins `early` ticks before the first frame is shown, and also
+        where the last frame's time to be shown ends. Both have to be `end`.
         """
-        rest = end - (last.dts or 0) - delay * self.plan.usual_duration
-        last.duration = max(last.duration or 0, rest)
+        last.dts = max(last.dts, last.pts - early)
+        last.duration = max(1, self.end - early - last.dts)
 
     def _add_pictures(self) -> VideoStream:
         info, encoder = self.plan.like, self.plan.encoder
@@ -139,6 +140,7 @@ class ClipWriter:
         stream.time_base = info.time_base
         stream.set_display_matrix(info.display_matrix)
         stream.codec_context.open()
+        stream.disposition = info.disposition
         stream.metadata.update(clip_tags(info.picture_tags))
         pictures: VideoStream = stream
         return pictures

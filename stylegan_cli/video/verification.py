@@ -8,16 +8,20 @@ import numpy as np
 from stylegan_cli.clips import ClipRecord, ClipWriter, record_clip
 from stylegan_cli.errors import ClipError
 
+# Sound is cut to whole packets by some containers and to samples by others.
+_PACKET_OF_SOUND_S = 0.1
+
 
 def check_clip(path: Path, writer: ClipWriter) -> ClipRecord:
     """Read back what `writer` wrote to `path` and compare it with what went in.
 
-    Raises ClipError where number, times, size or orientation of the frames differ, or the packets
-    of a copied track.
+    Raises ClipError where number, times, size or orientation of the frames differ, the length of
+    the clip, or the packets of a copied track.
     """
     record = record_clip(path)
     differences = [
         *_differences_of_pictures(record, writer),
+        *_differences_of_length(record, writer),
         *_differences_of_tracks(record, writer),
     ]
     if differences:
@@ -41,6 +45,15 @@ def _differences_of_pictures(record: ClipRecord, writer: ClipWriter) -> Iterator
         yield f"a size of {found.width}x{found.height}"
     if found.orientation != source.orientation:
         yield "another orientation"
+
+
+def _differences_of_length(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
+    """Whether the clip is said to last until its last frame and its last sound have ended."""
+    pictures_s = float(writer.end * writer.plan.like.time_base)
+    wanted_s = max(pictures_s, record.end_s)
+    found_s = record.info.duration_s
+    if found_s is not None and abs(found_s - wanted_s) > _PACKET_OF_SOUND_S:
+        yield f"a length of {found_s:.2f} s instead of {wanted_s:.2f} s"
 
 
 def _differences_of_tracks(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
