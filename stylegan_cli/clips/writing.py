@@ -107,7 +107,7 @@ class ClipWriter:
                 packet.duration = self._shown_until(packet.pts) - packet.pts
                 packet.stream = self._pictures
                 number += 1
-                if number == len(self.times):
+                if number == len(self.times) and self._container.format.name in ("mp4", "mov"):
                     self._end_with_pictures(packet, delay * usual)
                 yield packet
 
