@@ -29,6 +29,14 @@ class OutputExistsError(UsageError):
     """The output is already there and nobody said it may be overwritten."""
 
 
+class BusyError(InfluError):
+    """Another process of influ is at work on the same result."""
+
+
+class WriteError(InfluError):
+    """A file can't be written: no room, no permission, a name that something else has."""
+
+
 class PictureError(InfluError):
     """A picture can't be read or written."""
 

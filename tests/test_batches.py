@@ -28,7 +28,6 @@ from stylegan_cli.batches import (
     Outcome,
     Planner,
     Status,
-    claimed,
     ending_of,
     open_log,
     plan_batch,
@@ -45,6 +44,7 @@ from stylegan_cli.errors import (
     PictureError,
     UsageError,
 )
+from stylegan_cli.files import claimed
 from stylegan_cli.pictures import Picture, read_picture
 from stylegan_cli.runtime.interruption import StopRequest
 
@@ -511,54 +511,10 @@ def test_what_another_run_has_in_hand_or_has_just_made_is_left_to_it(tmp_path: P
         put_all(tmp_path, "out/c.png")  # the other run is done with it in the meantime
         return negative(picture)
 
-    with claimed(jobs[1].target) as is_ours:
-        assert is_ours
+    with claimed(jobs[1].target):
         outcomes = run_batch(jobs, slowly, FileOptions(if_there=IfThere.OVERWRITE))
     assert [outcome.status.value for outcome in outcomes] == ["done", "taken", "taken"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
-
-
-def test_a_run_that_is_killed_holds_nothing_up(tmp_path: Path) -> None:
-    script = (
-        "import sys, time; from pathlib import Path; from stylegan_cli.batches import claimed\n"
-        "with claimed(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
-    )
-    target = tmp_path / "result.png"
-    holder = subprocess.Popen([sys.executable, "-c", script, target], stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"True\n"
-    with claimed(target) as is_ours:
-        assert not is_ours
-    holder.kill()
-    holder.wait()
-    holder.stdout.close()
-    assert len(list(tmp_path.iterdir())) == 1  # what it left
-    with claimed(target) as is_ours:
-        assert is_ours
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_claims_by_many_at_once_are_never_shared(tmp_path: Path) -> None:
-    lock, holders, most = threading.Lock(), 0, 0
-
-    def contend() -> None:
-        nonlocal holders, most
-        for _ in range(300):
-            with claimed(tmp_path / "result.png") as is_ours:
-                if is_ours:
-                    with lock:
-                        holders += 1
-                        most = max(most, holders)
-                    time.sleep(0.0001)  # lets another one come in, if there is a way
-                    with lock:
-                        holders -= 1
-
-    threads = [threading.Thread(target=contend) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
 
 
 # The log

@@ -1,19 +1,20 @@
 """Promises of learning/checkpoints.py."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from stylegan_cli.errors import TrainingError
+from stylegan_cli.errors import BusyError, OutputExistsError, TrainingError
 from stylegan_cli.learning.checkpoints import (
     Metrics,
     has_checkpoint,
     load_config,
     load_latest_checkpoint,
+    opened_run,
     read_metrics,
-    remove_drafts,
     save_checkpoint,
     save_config,
 )
@@ -53,13 +54,67 @@ def test_a_failed_write_leaves_the_last_checkpoint_alone(tmp_path: Path) -> None
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001.pt"]
 
 
-def test_the_drafts_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    ours = (".checkpoint-00000002.pt-x1", ".best.safetensors-x1", ".influ-ab.part")
-    kept = ("checkpoint-00000001.pt", "best.safetensors", ".notes", "report.html")
-    for name in (*ours, *kept):
-        (tmp_path / name).write_bytes(b"")
-    remove_drafts(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == set(kept)
+RUN_NAMES = (
+    "checkpoint-00000001.pt",
+    "config.json",
+    "metrics.csv",
+    "report.html",
+    "start.safetensors",
+    "best.safetensors",
+    "samples/anna-000250.jpg",
+    "tensorboard/events.out.tfevents.1.host.2.0",
+)
+NAMES_OF_THE_USER = ("notes.txt", "samples/holiday.txt", "best.safetensors.bak", "a/config.json")
+
+
+def fill(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+def names_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_overwriting_a_run_removes_what_it_wrote_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with opened_run(folder):
+        fill(folder, *RUN_NAMES, *NAMES_OF_THE_USER)
+    (folder / "tensorboard" / "events.out.tfevents.2").symlink_to(tmp_path)
+    with opened_run(folder, overwrite=True):
+        assert names_in(folder) - {".influ-folder.json"} == {
+            *NAMES_OF_THE_USER,
+            *(str(path.relative_to(folder)) for path in folder.glob("*.claim")),
+        }
+    assert tmp_path.exists()
+
+
+def test_overwriting_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    fill(folder, *RUN_NAMES, *NAMES_OF_THE_USER)
+    before = names_in(folder)
+    with (
+        pytest.raises(OutputExistsError, match="no training run"),
+        opened_run(folder, overwrite=True),
+    ):
+        pass
+    assert names_in(folder) == before
+
+
+def test_a_run_that_wrote_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError), opened_run(tmp_path / "runs" / "a"):
+        raise TrainingError("no pictures")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_folder_has_one_process_at_a_time(tmp_path: Path) -> None:
+    with (
+        opened_run(tmp_path / "run"),
+        pytest.raises(BusyError, match=f"process {os.getpid()}"),
+        opened_run(tmp_path / "run", resume=True),
+    ):
+        pass
 
 
 def test_an_empty_folder_has_nothing_to_resume(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from picture_files import DISPLAY_P3, SRGB_CURVE, put, rgb_profile, saved, scene
 from PIL import Image
 
 from stylegan_cli.commands.compare import compare
-from stylegan_cli.errors import OutputExistsError, PictureError, UsageError
+from stylegan_cli.errors import OutputExistsError, PictureError, UsageError, WriteError
 from stylegan_cli.pictures import AiLabel, Picture, read_picture, read_rgb, resize, write_picture
 
 Pixels = np.ndarray
@@ -107,7 +107,7 @@ def test_nothing_is_written_over_an_input_or_where_no_picture_can_be(
             compare(photo, other, target, overwrite=True)
     with pytest.raises(UsageError, match=r"\.html"):
         compare(photo, other, tmp_path / "out.pdf")
-    with pytest.raises(PictureError, match="make it first"):
+    with pytest.raises(WriteError, match="make it first"):
         compare(photo, other, tmp_path / "none" / "out.html")
     assert (photo.read_bytes(), other.read_bytes()) == (before, before)
     compare(photo, other, tmp_path / "out.htm", as_json=True)

@@ -148,10 +148,13 @@ def test_a_second_run_replaces_nothing_unless_told(place: Path) -> None:
     refused = _train("--out", "runs/faces-2")
     assert refused.exit_code == 2
     assert "--overwrite" in refused.stderr
-    again = _train("--overwrite", "--json", "--name", "faces")
+    assert _train("--overwrite", "--name", "faces").exit_code == 2  # runs/faces is no run
+    (place / "runs/faces-2/notes.txt").write_text("mine")
+    again = _train("--overwrite", "--json", "--name", "faces", "--out", "runs/faces-2")
     assert again.exit_code == 0, again.output
     assert user_style_path("faces").read_bytes() != b"mine"
-    assert (place / "runs/faces/notes.txt").read_text() == "mine"
+    for folder in ("faces", "faces-2"):
+        assert (place / "runs" / folder / "notes.txt").read_text() == "mine"
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(place: Path) -> None:

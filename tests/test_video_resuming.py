@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -17,11 +18,13 @@ from test_video import largest_file, leftovers
 
 from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions
 from stylegan_cli.errors import (
+    BusyError,
     ClipError,
     InterruptedByUserError,
     OutputExistsError,
     UsageError,
 )
+from stylegan_cli.files import claimed
 from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
 from stylegan_cli.video.segments import SEGMENT_FRAMES, WorkFolder, ingredients
 
@@ -158,6 +161,7 @@ import sys
 from pathlib import Path
 from sudden_end import die_after_change
 from test_video_resuming import flickering
+from stylegan_cli.files import claimed
 from stylegan_cli.video import VideoConfig, stylize_clip
 source, target, work = map(Path, sys.argv[1:4])
 die_after_change(work, int(sys.argv[4]), float(sys.argv[5]))
@@ -175,7 +179,8 @@ def test_a_clip_killed_at_random_moments_equals_an_uninterrupted_one(tmp_path: P
         call += [str(change), str(moment.uniform(0, 0.4))]
         ended = subprocess.run(call, cwd=Path(__file__).parent)
         assert ended.returncode == -signal.SIGKILL
-        assert leftovers(tmp_path) == [work.name, "a.mp4"]
+        kept = [name for name in leftovers(tmp_path) if not name.endswith(".claim")]
+        assert kept == [work.name, "a.mp4"]
     assert stylize_clip(source, target, flickering, VideoConfig(resume=True)).resumed_frames >= 100
     stylize_clip(source, tmp_path / "whole.mp4", flickering)
     assert frames_of(target) == frames_of(tmp_path / "whole.mp4")
@@ -245,8 +250,11 @@ def test_nothing_unlisted_or_damaged_gets_into_a_clip(unfinished: tuple[Path, Pa
 def test_two_runs_never_work_on_one_clip(unfinished: tuple[Path, Path]) -> None:
     source, target = unfinished
     made_of = ingredients(source, "", VideoConfig())
-    with WorkFolder(target, made_of, resume=True, overwrite=False) as work:
-        with pytest.raises(ClipError, match="another influ is at work"):
+    with (
+        claimed(target),
+        WorkFolder(target, made_of, resume=True, overwrite=False) as work,
+    ):
+        with pytest.raises(BusyError, match=f"process {os.getpid()} of influ is at work"):
             stop_and_go_on(source, target)
         assert work.frames == 100
     assert stop_and_go_on(source, target).resumed_frames == 100

@@ -5,7 +5,7 @@ Static quantisation of convolutions by ONNX Runtime: QDQ, per channel.
 
 import hashlib
 import logging
-import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ import numpy as np
 
 from stylegan_cli.backends import StyleGenerator
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
+from stylegan_cli.errors import WriteError
+from stylegan_cli.files import make_folder, write_atomically
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import Base
@@ -32,6 +34,8 @@ EXACT = (
 CALIBRATION_PHOTOS = slice(0, 60, 8)
 MEASURED_PHOTOS = slice(60, 120, 15)
 MAX_KEPT = 100  # graphs in the cache, 2 MB each
+
+_KEPT_NAME = re.compile(r"[0-9a-f]{32}\.onnx")
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -64,8 +68,8 @@ def find_quantised(
     made = _make(base, folded, exact, open_generator)
     try:
         _keep(made, path)
-    except OSError as error:
-        log.warning("the style can't be kept in %s: %s", path.parent, error.strerror)
+    except WriteError as error:
+        log.warning("the style can't be kept: %s", error)
     return made
 
 
@@ -173,16 +177,11 @@ def _read(path: Path) -> Quantised:
 
 
 def _keep(quantised: Quantised, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     psnr = np.array(quantised.psnr, "<f8").tobytes()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(psnr + hashlib.sha256(psnr + quantised.graph).digest() + quantised.graph)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    kept = sorted(path.parent.glob("*.onnx"), key=lambda file: file.stat().st_mtime)
+    head = psnr + hashlib.sha256(psnr + quantised.graph).digest()
+    write_atomically(path, head + quantised.graph)
+    ours = (file for file in path.parent.iterdir() if _KEPT_NAME.fullmatch(file.name))
+    kept = sorted(ours, key=lambda file: file.lstat().st_mtime)
     for old in kept[:-MAX_KEPT]:
         old.unlink(missing_ok=True)

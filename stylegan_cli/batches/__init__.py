@@ -1,6 +1,5 @@
 """Many pictures in one call: which go in, what each result is called, what became of it."""
 
-from stylegan_cli.batches.claims import claimed
 from stylegan_cli.batches.outcomes import (
     BatchLog,
     Outcome,
@@ -26,7 +25,6 @@ __all__ = [
     "Outcome",
     "Planner",
     "Status",
-    "claimed",
     "count_outcomes",
     "default_workers",
     "ending_of",

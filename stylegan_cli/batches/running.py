@@ -14,16 +14,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from stylegan_cli.batches.claims import claimed
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import STREAM, Job
-from stylegan_cli.errors import InfluError, PictureError
+from stylegan_cli.errors import BusyError, InfluError, PictureError
+from stylegan_cli.files import check_target, claimed
 from stylegan_cli.pictures import (
     JPEG_QUALITY,
     MAX_PIXELS,
     AiLabel,
     Picture,
-    check_target,
     count_pixels,
     read_picture,
     write_picture,
@@ -248,6 +247,8 @@ class _Batch:
             status = self._attempt(job)
         except _StoppedError:
             raise
+        except BusyError:
+            status = Status.TAKEN
         except InfluError as failure:
             status, error = Status.FAILED, failure
         # One picture must not stop the rest, whatever a library makes of it.
@@ -263,9 +264,7 @@ class _Batch:
         if job.target.parent.is_dir() and (status := self._standing(job.target)) is not None:
             return status
         self._make_folder(job.target.parent)
-        with claimed(job.target) as is_ours:
-            if not is_ours:
-                return Status.TAKEN
+        with claimed(job.target):
             # Once more: another run may have finished it and given up its claim.
             if (status := self._standing(job.target)) is not None:
                 return status
@@ -275,7 +274,7 @@ class _Batch:
     def _standing(self, target: Path) -> Status | None:
         """What a result that is there already means; None when there is nothing in the way.
 
-        Raises PictureError for a target that can't be written, OutputExistsError for one that may
+        Raises WriteError for a target that can't be written, OutputExistsError for one that may
         not be.
         """
         now = _stamp(target)

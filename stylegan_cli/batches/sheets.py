@@ -11,11 +11,11 @@ import numpy.typing as npt
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import Job
 from stylegan_cli.errors import InfluError
+from stylegan_cli.files import check_target
 from stylegan_cli.pictures import (
     AiLabel,
     Picture,
     Pixels,
-    check_target,
     contact_sheet,
     read_rgb,
     resize_short_side,
@@ -41,7 +41,7 @@ def write_style_sheet(
     One photo fills a grid; several have a row each. One that can't be used is told of and the rest
     goes on; without any there is no sheet.
     looks: by name, pixels (H, W, 3) uint8 -> the same size and type.
-    Raises PictureError, and UsageError before any work for a target that may not be written.
+    Raises WriteError, and UsageError before any work for a target that may not be written.
     """
     check_target(target, overwrite=overwrite, inputs=photos)
     outcomes: list[Outcome] = []

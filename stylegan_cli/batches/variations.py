@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 
 from stylegan_cli.batches.running import make_folder
+from stylegan_cli.files import check_target
 from stylegan_cli.pictures import (
     FORMATS,
     AiLabel,
     Picture,
     change_depth,
-    check_target,
     contact_sheet,
     format_of,
     over_white,
@@ -39,7 +39,8 @@ def write_variations(
     """Paint one photo once per seed; the paths of the results, in order, and of their grid.
 
     paint: (picture, seed) -> picture. folder: made if needed; by default one beside the photo.
-    Raises PictureError, and OutputExistsError before any work when a result is there already.
+    Raises PictureError, WriteError, and OutputExistsError before any work when a result is there
+    already.
     """
     picture = read_picture(photo)
     stem = f"{photo.stem}{ending}"

@@ -60,7 +60,7 @@ def pretrain(
     """Make a base: one network that reads a look from pictures and paints it on others."""
     from stylegan_cli.config import from_mapping, load_toml, parse_duration, to_mapping
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError, UsageError
-    from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
+    from stylegan_cli.learning.checkpoints import has_checkpoint, load_config, opened_run
     from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain
     from stylegan_cli.pretraining import pretrain as run_pretraining
     from stylegan_cli.runtime.devices import resolve_device
@@ -103,7 +103,10 @@ def pretrain(
 
         tensors = read_model(init).base.tensors
     console.print(f"Pre-training on {sum(counts.values())} pictures into {out}")
-    with progress("pre-training") as on_progress:
+    with (
+        opened_run(out, resume=resume, overwrite=overwrite),
+        progress("pre-training") as on_progress,
+    ):
         done = run_pretraining(
             domains,
             out,

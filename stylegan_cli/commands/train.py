@@ -152,7 +152,7 @@ def train(
     from stylegan_cli.config import from_mapping, load_settings, parse_duration
     from stylegan_cli.errors import InterruptedByUserError, UsageError
     from stylegan_cli.runtime.devices import resolve_device
-    from stylegan_cli.training import TrainingConfig, clear_run
+    from stylegan_cli.training import TrainingConfig
 
     told = {
         "init": init,
@@ -191,10 +191,10 @@ def train(
     if dry_run:
         emit(_plan(pictures, run_dir, config, place), as_json)
         return
-    if overwrite and not resume:
-        clear_run(run_dir)
     again = _words_again(data, content, name, run_dir, place)
-    outcome = _refine(run_dir, pictures, config, place, resume, again)
+    outcome = _refine(
+        run_dir, pictures, config, place, resume=resume, overwrite=overwrite, again=again
+    )
     if outcome.stopped:
         words = [*_words(data, content, name), "--out", str(run_dir), "--resume"]
         words += ["--device", device] if device != "auto" else []
@@ -226,17 +226,16 @@ def refined(
     from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
     from stylegan_cli.preparing.layout import data_of_one
     from stylegan_cli.runtime.devices import resolve_device
-    from stylegan_cli.training import TrainingConfig, clear_run
+    from stylegan_cli.training import TrainingConfig
 
     place = resolve_device(device, needs_torch=True)
-    if run_dir and _is_used(run_dir):
-        if not overwrite:
-            raise OutputExistsError(f"{run_dir} is not empty; name another folder with --run")
-        clear_run(run_dir)
+    if run_dir and _is_used(run_dir) and not overwrite:
+        raise OutputExistsError(f"{run_dir} is not empty; name another folder with --run")
     config = TrainingConfig(init=str(model) if model else "base", time_limit_s=60 * minutes)
     data = data_of_one(instant.name, pictures, photos)
     with TemporaryDirectory(prefix="influ-") as temporary:
-        outcome = _refine(run_dir or Path(temporary), data, config, place)
+        folder = run_dir or Path(temporary)
+        outcome = _refine(folder, data, config, place, overwrite=overwrite)
     if outcome.stopped:
         kept = f"; the run is kept in {run_dir}" if run_dir else ""
         raise InterruptedByUserError(
@@ -256,25 +255,29 @@ def _refine(
     pictures: "TrainingData",
     config: "TrainingConfig",
     device: str,
+    *,
     resume: bool = False,
+    overwrite: bool = False,
     again: Sequence[str] = (),
 ) -> "TrainingResult":
     """One run with its progress on the terminal."""
+    from stylegan_cli.learning.checkpoints import opened_run
     from stylegan_cli.training import REPORT_NAME, open_run, refine
 
-    with progress("reading pictures") as on_progress:
-        run = open_run(
-            run_dir,
-            pictures,
-            config,
-            device=device,
-            resume=resume,
-            again=again,
-            on_progress=on_progress,
-        )
-    console.print(f"refining; follow it in {run_dir / REPORT_NAME}, Ctrl-C stops")
-    with progress("refining") as on_progress:
-        return refine(run, on_progress)
+    with opened_run(run_dir, resume=resume, overwrite=overwrite):
+        with progress("reading pictures") as on_progress:
+            run = open_run(
+                run_dir,
+                pictures,
+                config,
+                device=device,
+                resume=resume,
+                again=again,
+                on_progress=on_progress,
+            )
+        console.print(f"refining; follow it in {run_dir / REPORT_NAME}, Ctrl-C stops")
+        with progress("refining") as on_progress:
+            return refine(run, on_progress)
 
 
 def _words_again(

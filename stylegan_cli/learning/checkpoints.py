@@ -7,17 +7,18 @@ import csv
 import json
 import logging
 import math
-import os
 import pickle
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
 from stylegan_cli.errors import TrainingError
+from stylegan_cli.files import OwnFolder, claimed, make_folder, write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -29,6 +30,12 @@ METRICS_NAME = "metrics.csv"
 EVENTS_NAME = "tensorboard"
 BEST_NAME = "best.safetensors"  # of refinement: the base and each creator at its best
 
+# Every name that a run gives a file or folder in its own.
+_RUN_NAMES = re.compile(
+    r"checkpoint-\d{8,}\.pt|config\.json|metrics\.csv|report\.html|(start|best)\.safetensors"
+    r"|samples/(.+-\d{6,}\.jpg|\d{8}\.png)?|tensorboard/(events\.out\.tfevents\..+)?"
+)
+
 # What torch.load raises for a file that is torn, empty or something else.
 _UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError)
 
@@ -39,7 +46,8 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
     state: tensors, numbers, strings, and dicts and lists of them: nothing that needs pickle.
     """
     path = folder / f"checkpoint-{step:08d}.pt"
-    _replace(path, lambda file: torch.save({**state, "step": step}, file))
+    make_folder(folder)
+    write_atomically(path, lambda file: torch.save({**state, "step": step}, file))
     for old in _newest_first(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
@@ -59,13 +67,24 @@ def load_latest_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what a killed process had begun to write into its run folder."""
-    for name in ("checkpoint-*.pt", CONFIG_NAME, "*.safetensors"):
-        for draft in folder.glob(f".{name}-*"):
-            draft.unlink(missing_ok=True)
-    for draft in folder.glob(".influ-*.part"):  # of a page
-        draft.unlink(missing_ok=True)
+@contextmanager
+def opened_run(folder: Path, *, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
+    """The run folder for this process alone, made if needed.
+
+    overwrite: what an earlier run wrote there is removed first, and nothing else. Raises
+    OutputExistsError for a folder with files that is no run's, BusyError where a process is at
+    work in it, WriteError.
+    """
+    run = OwnFolder(folder, "training run", _RUN_NAMES)
+    if not resume:
+        run.make()
+    try:
+        with claimed(folder / "run"):
+            if overwrite and not resume:
+                run.remove_files()
+            yield
+    finally:
+        run.remove_if_empty()
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -76,7 +95,8 @@ def has_checkpoint(folder: Path) -> bool:
 def save_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Write the resolved config as JSON, for people and for `--resume`."""
     text = json.dumps(config, indent=2, default=str) + "\n"
-    _replace(folder / CONFIG_NAME, lambda file: file.write(text.encode()))
+    make_folder(folder)
+    write_atomically(folder / CONFIG_NAME, text.encode())
 
 
 def load_config(folder: Path) -> dict[str, Any]:
@@ -163,18 +183,3 @@ def _event_writer(folder: Path, resumed_step: int) -> "SummaryWriter":
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"), reverse=True)
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Give `path` new bytes: all of them or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

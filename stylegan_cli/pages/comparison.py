@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_cli.errors import PictureError, UsageError
+from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import (
     MAX_PIXELS,
     Picture,
     Pixels,
     change_depth,
-    check_target,
     format_of,
     over_white,
     read_picture,
@@ -20,7 +20,6 @@ from stylegan_cli.pictures import (
     resize_within,
     side_by_side,
     write_picture,
-    write_whole,
 )
 
 _PAGE_SUFFIXES = (".html", ".htm")
@@ -33,7 +32,8 @@ def write_comparison(before: Path, after: Path, target: Path, *, overwrite: bool
 
     `after` is brought to the size of `before` on a page and to its height in a picture, which keeps
     the XMP of `after`: what it says of a network is true of both together.
-    Raises PictureError, and UsageError before any work for a target that may not be written.
+    Raises PictureError, WriteError, and UsageError before any work for a target that may not be
+    written.
     """
     is_page = target.suffix.lower() in _PAGE_SUFFIXES
     if not is_page and format_of(target) is None:
@@ -43,7 +43,7 @@ def write_comparison(before: Path, after: Path, target: Path, *, overwrite: bool
     if is_page:
         page = _page(before.name, left, after.name, read_rgb(after))
         # A file name may be no text at all.
-        write_whole(target, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
+        write_atomically(target, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
         return
     changed = read_picture(after)
     right = change_depth(over_white(changed.pixels, changed.alpha), np.uint8)

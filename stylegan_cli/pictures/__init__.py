@@ -27,7 +27,7 @@ from stylegan_cli.pictures.resizing import (
     size_for_short_side,
 )
 from stylegan_cli.pictures.sheets import contact_sheet, side_by_side
-from stylegan_cli.pictures.writing import check_target, write_picture, write_whole
+from stylegan_cli.pictures.writing import write_picture
 
 __all__ = [
     "FORMATS",
@@ -39,7 +39,6 @@ __all__ = [
     "Picture",
     "Pixels",
     "change_depth",
-    "check_target",
     "contact_sheet",
     "count_pixels",
     "encode_picture",
@@ -58,5 +57,4 @@ __all__ = [
     "size_for_short_side",
     "to_unit",
     "write_picture",
-    "write_whole",
 ]

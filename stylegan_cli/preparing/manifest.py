@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from stylegan_cli.config import from_mapping
-from stylegan_cli.errors import ConfigError, DataError, PictureError
-from stylegan_cli.pictures import write_whole
+from stylegan_cli.errors import ConfigError, DataError
+from stylegan_cli.files import write_atomically
 
 MANIFEST_NAME = "manifest.jsonl"
 
@@ -86,18 +86,13 @@ def read_manifest(folder: Path) -> list[Entry]:
 
 
 def write_manifest(folder: Path, entries: Iterable[Entry]) -> None:
-    """Replace the manifest of `folder`, sorted by name and source, in one step."""
+    """Replace the manifest of `folder`, sorted by name and source, in one step.
+
+    Raises WriteError.
+    """
     ordered = sorted(entries, key=lambda entry: entry.key)
     lines = (json.dumps(_without_blanks(entry), ensure_ascii=False) + "\n" for entry in ordered)
-    write_text(folder / MANIFEST_NAME, "".join(lines))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all. Raises DataError when it can't."""
-    try:
-        write_whole(path, text.encode(), overwrite=True)
-    except PictureError as error:
-        raise DataError(str(error)) from error
+    write_atomically(folder / MANIFEST_NAME, "".join(lines).encode())
 
 
 def _without_blanks(entry: Entry) -> dict[str, object]:

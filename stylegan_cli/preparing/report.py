@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.errors import PictureError
+from stylegan_cli.files import write_atomically
 from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.preparing.manifest import Entry, Reason, write_text
+from stylegan_cli.preparing.manifest import Entry, Reason
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def write_report(
     """Write the report of the data set in `folder`; returns its path.
 
     rejected_thumbnails: what rejected pictures look like, where that is known; taken ones are read
-    from the data set. Raises DataError when the page can't be written.
+    from the data set. Raises WriteError.
     """
     names = sorted({entry.name for entry in entries})
     sheets = []
@@ -73,7 +74,7 @@ def write_report(
         counts=[_counts(name, entries, columns) for name in names],
         sheets=sheets,
     )
-    write_text(path, page)
+    write_atomically(path, page.encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -187,9 +187,6 @@ def pretrain(
     base = default_base()
     if init is not None:
         _load(base, init)
-    if not resume:
-        for old in run_dir.glob("checkpoint-*.pt"):
-            old.unlink()  # or the newest of another run would be taken for this one's
     size = _processes(config, device)
     if size == 1:
         run = Pretraining(base, config, device, lone())

@@ -9,7 +9,8 @@ import numpy as np
 
 from stylegan_cli import __version__
 from stylegan_cli.errors import UsageError
-from stylegan_cli.pictures import read_rgb, to_unit, write_whole
+from stylegan_cli.files import write_atomically
+from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.rendering import look_up
 from stylegan_cli.styles import list_styles
 from stylegan_cli.stylizer import Stylizer, open_stylizer
@@ -51,9 +52,9 @@ def open_style(source: str, style: str | None = None) -> Stylizer:
 def write_cube(stylizer: Stylizer, target: Path, *, overwrite: bool = False) -> None:
     """Write the look's table as Resolve, Premiere, OBS and ffmpeg read it (Cube LUT 1.0).
 
-    Raises PictureError, and OutputExistsError for a file that is there already.
+    Raises WriteError, and OutputExistsError for a file that is there already.
     """
-    write_whole(target, cube_text(stylizer).encode(), overwrite=overwrite)
+    write_atomically(target, cube_text(stylizer).encode(), overwrite=overwrite)
 
 
 def cube_text(stylizer: Stylizer) -> str:

@@ -6,8 +6,6 @@ creator and the hash of its base. Both carry one JSON document under the metadat
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from safetensors.numpy import save
 
 from stylegan_cli import __version__
 from stylegan_cli.config import from_mapping, to_mapping
-from stylegan_cli.errors import ConfigError, OutputExistsError, StyleFileError, UsageError
+from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
+from stylegan_cli.files import make_folder, write_atomically
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
@@ -308,30 +307,8 @@ def _style_tensors(style: Style, prefix: str) -> dict[str, np.ndarray]:
 
 
 def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} is already there; add --overwrite to replace it")
     versioned = {"format_version": FORMAT_VERSION, "library_version": __version__, **document}
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     data = save(contiguous, metadata={METADATA_KEY: json.dumps(versioned, ensure_ascii=False)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
-    except OSError as error:
-        raise StyleFileError(
-            f"can't write {path}: {error.strerror}; choose another place or make room"
-        ) from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Give `path` new bytes: all of them or none."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    make_folder(path.parent)
+    write_atomically(path, data, overwrite=overwrite)

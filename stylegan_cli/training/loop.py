@@ -1,16 +1,13 @@
 """From a start to the best of each creator, whatever stops a run in between."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_cli.config import to_mapping
 from stylegan_cli.learning.checkpoints import (
-    EVENTS_NAME,
     Metrics,
     load_latest_checkpoint,
-    remove_drafts,
     save_config,
 )
 from stylegan_cli.learning.schedules import is_due
@@ -19,7 +16,7 @@ from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.diagnostics import NotANumberError, Note
-from stylegan_cli.training.run import RUN_FILES, SAMPLES_NAME, Progress, Run
+from stylegan_cli.training.run import Progress, Run
 
 LOG_EVERY = 10
 
@@ -50,7 +47,6 @@ def open_run(
     again: for the report, the words of a command that does the same but for the number of steps.
     Raises DataError where pictures are missing, StyleFileError where the base can't be read.
     """
-    remove_drafts(run_dir)
     run = Run(run_dir, data, config, device, on_progress, again)
     if resume and (state := load_latest_checkpoint(run_dir)):
         run.resume(state)
@@ -103,12 +99,3 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
         stopped=not run.is_over(),
         notes=tuple(run.diagnostics.notes),
     )
-
-
-def clear_run(run_dir: Path) -> None:
-    """Remove what a run wrote into its folder, and nothing else."""
-    for folder in (SAMPLES_NAME, EVENTS_NAME):
-        shutil.rmtree(run_dir / folder, ignore_errors=True)
-    remove_drafts(run_dir)
-    for path in (*run_dir.glob("checkpoint-*.pt"), *(run_dir / name for name in RUN_FILES)):
-        path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan_cli.files import write_atomically
 from stylegan_cli.pages import jpeg_within, render_page
-from stylegan_cli.pictures import write_whole
 from stylegan_cli.training.data import to_pixels
 from stylegan_cli.training.diagnostics import Note
 
@@ -148,7 +148,7 @@ def write_report(folder: Path, report: RunReport) -> Path:
         settings=report.settings,
     )
     path = folder / REPORT_NAME
-    write_whole(path, page.encode(), overwrite=True)
+    write_atomically(path, page.encode())
     return path
 
 

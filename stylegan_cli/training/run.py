@@ -21,7 +21,6 @@ from stylegan_cli.faces import detect_faces
 from stylegan_cli.instant import with_mode_of_residual
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
-    CONFIG_NAME,
     METRICS_NAME,
     load_latest_checkpoint,
     read_metrics,
@@ -45,7 +44,6 @@ from stylegan_cli.training.diagnostics import (
 )
 from stylegan_cli.training.initialisation import load_generator, make_start, style_tensors
 from stylegan_cli.training.report import (
-    REPORT_NAME,
     Album,
     CreatorReport,
     RunReport,
@@ -68,7 +66,6 @@ Progress = Callable[[int, int], None]  # done, total
 
 START_NAME = "start.safetensors"
 SAMPLES_NAME = "samples"
-RUN_FILES = (START_NAME, BEST_NAME, CONFIG_NAME, METRICS_NAME, REPORT_NAME)
 LOSSES = (
     *("gan_pixels", "gan_features", "content", "anchor", "grid", "drift", "texture"),
     *("cycle", "identity"),

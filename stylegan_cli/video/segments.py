@@ -20,13 +20,11 @@ Every clip is made like this, interrupted or not, so both ways end in the same f
 - Sound and subtitles are copied at the end, when all pictures are there.
 """
 
-import errno
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import shutil
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -40,7 +38,9 @@ import numpy as np
 from stylegan_cli import __version__
 from stylegan_cli.clips import ClipPlan, FrameEncoder, append_packet, explained
 from stylegan_cli.clips.tracks import ClipPacket
-from stylegan_cli.errors import ClipError, OutputExistsError, UsageError
+from stylegan_cli.config import from_mapping, to_mapping
+from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
+from stylegan_cli.files import OwnFolder, path_inside, read_json, write_atomically
 from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.frame_stylizer import StyledFrame
 from stylegan_cli.video.optical_flow import Memory
@@ -51,6 +51,8 @@ SEGMENT_FRAMES = 100
 """Seconds of work that can be lost, against a keyframe more in so many frames."""
 
 _MANIFEST = "manifest.json"
+_MAX_MANIFEST = 64 << 20  # bytes
+_NAMES = re.compile(r"\d{5}\.(packets|npz)|joined\.\w{1,8}|manifest\.json")
 _MAX_NAME = 200  # bytes; a file system takes no more than 255
 
 Ingredients = Mapping[str, Any]
@@ -75,12 +77,32 @@ def ingredients(source: Path, style: str, config: VideoConfig) -> Ingredients:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of packets. frames: in it; size: bytes; end: of its last frame, ticks."""
+    """One file of packets. frames: in it; end: of its last frame, ticks; sha256: of its bytes."""
 
     name: str
     frames: int
-    size: int
     end: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for what no segment is."""
+        if not re.fullmatch(r"\d{5}\.packets", self.name) or not 0 < self.frames <= SEGMENT_FRAMES:
+            raise ConfigError(f"'{self.name[:80]}' is no segment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest:
+    """What a work folder holds. made_of: as from `ingredients`; memory: the painter's, a file."""
+
+    made_of: Mapping[str, Any]
+    memory: str
+    memory_sha256: str
+    segments: tuple[Segment, ...]
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for what no work folder holds."""
+        if not re.fullmatch(r"\d{5}\.npz", self.memory):
+            raise ConfigError(f"'{self.memory[:80]}' is no memory")
 
 
 class WorkFolder:
@@ -88,8 +110,8 @@ class WorkFolder:
 
     It stays where segments are finished and `remove` was not called, else nothing of it does.
     resume: go on with the segments that are there; overwrite: begin anew instead. Raises
-    OutputExistsError where neither is said, UsageError where they are of another clip, ClipError
-    where somebody else is at work on them.
+    OutputExistsError where neither is said or where the name of the folder has something else,
+    UsageError where the segments are of another clip. The caller has the claim on `target`.
     """
 
     def __init__(
@@ -101,12 +123,9 @@ class WorkFolder:
         self.memory: Memory | None = None
         self._made_of = made_of
         self._memory_name = ""
-        self._folder = self._lock(target)
-        try:
-            self._open(target, resume, overwrite)
-        except BaseException:
-            os.close(self._folder)
-            raise
+        self._folder = OwnFolder(self.path, "work folder of a clip", _NAMES)
+        self._folder.make()
+        self._open(target, resume, overwrite)
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +141,6 @@ class WorkFolder:
                 self._tidy()
         else:
             self.remove()
-        os.close(self._folder)
 
     @property
     def frames(self) -> int:
@@ -148,38 +166,26 @@ class WorkFolder:
             np.savez(state, **arrays)
             for path in (file, state):
                 _flush(path)
-            self.segments.append(Segment(file.name, frames, file.stat().st_size, end))
+            self.segments.append(Segment(file.name, frames, end, _sum_of(file)))
             old, self._memory_name = self._memory_name, state.name
             self._write_manifest()
             if old:
                 (self.path / old).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder and what is ours in it."""
         self.segments = []
-        # First, so that half of a folder never passes for a whole one.
-        (self.path / _MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
-
-    def _lock(self, target: Path) -> int:
-        with explained(self.path):
-            self.path.mkdir(exist_ok=True)
-            folder = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-                return folder  # A file system without locks.
-            os.close(folder)
-            raise ClipError(f"another influ is at work on {target}: wait until it ends") from error
-        return folder
+        with suppress(OSError):
+            # First, so that half of a folder never passes for a whole one.
+            (self.path / _MANIFEST).unlink(missing_ok=True)
+            self._folder.remove()
 
     def _open(self, target: Path, resume: bool, overwrite: bool) -> None:
         manifest = self._read_manifest()
-        segments = [Segment(**entry) for entry in manifest.get("segments", ())]
-        if resume and segments:
-            self._check_same(target, manifest["made_of"])
-            self._adopt(segments, manifest["memory"])
+        segments = manifest.segments if manifest else ()
+        if manifest and resume and segments:
+            self._check_same(target, manifest.made_of)
+            self._adopt(manifest)
         elif segments and not overwrite:
             frames = sum(segment.frames for segment in segments)
             raise OutputExistsError(
@@ -201,46 +207,49 @@ class WorkFolder:
                 "as then, or --overwrite without --resume to begin anew"
             )
 
-    def _adopt(self, segments: list[Segment], memory_name: str) -> None:
+    def _adopt(self, manifest: "_Manifest") -> None:
         try:
-            for segment in segments:
-                size = (self.path / segment.name).stat().st_size
-                if size != segment.size:
-                    raise ValueError(f"{segment.name} has {size} bytes, not {segment.size}")
-            with np.load(self.path / memory_name, allow_pickle=False) as arrays:
+            for segment in manifest.segments:
+                _check_sum(self.path / segment.name, segment.sha256)
+            memory = self.path / manifest.memory
+            _check_sum(memory, manifest.memory_sha256)
+            with np.load(memory, allow_pickle=False) as arrays:
                 self.memory = dict(arrays)
-        except (OSError, ValueError, EOFError) as error:
+        # A damaged archive raises whatever the decoders of the standard library raise.
+        except Exception as error:
             _log.warning("what was done can't be used and is done again: %s", error)
             return
-        self.segments, self._memory_name = segments, memory_name
+        self.segments, self._memory_name = list(manifest.segments), manifest.memory
 
-    def _read_manifest(self) -> dict[str, Any]:
+    def _read_manifest(self) -> "_Manifest | None":
         try:
-            manifest: dict[str, Any] = json.loads((self.path / _MANIFEST).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return {}
+            stored = read_json(self.path / _MANIFEST, ClipError, most=_MAX_MANIFEST)
+            manifest = from_mapping(_Manifest, stored)
+            for name in (manifest.memory, *(segment.name for segment in manifest.segments)):
+                path_inside(self.path, name, ClipError)
+        except FileNotFoundError:
+            return None
+        except (ClipError, ConfigError) as error:
+            _log.warning("what was done can't be used and is done again: %s", error)
+            return None
         return manifest
 
     def _write_manifest(self) -> None:
-        manifest = {
-            "made_of": self._made_of,
-            "memory": self._memory_name,
-            "segments": [asdict(segment) for segment in self.segments],
-        }
-        fresh = self.path / f"{_MANIFEST}.new"
-        fresh.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        _flush(fresh)
-        fresh.replace(self.path / _MANIFEST)
-        os.fsync(self._folder)
+        manifest = _Manifest(
+            made_of=self._made_of,
+            memory=self._memory_name,
+            memory_sha256=_sum_of(self.path / self._memory_name),
+            segments=tuple(self.segments),
+        )
+        text = json.dumps(to_mapping(manifest), indent=1)
+        write_atomically(self.path / _MANIFEST, text.encode())
 
     def _tidy(self) -> None:
         """Remove what the manifest does not list, and the manifest if it lists nothing of ours."""
         known = {segment.name for segment in self.segments} | {self._memory_name}
         if self.segments:
             known.add(_MANIFEST)
-        for path in self.path.iterdir():
-            if path.name not in known:
-                path.unlink()
+        self._folder.remove_files(keep=frozenset(known))
 
 
 class SegmentWriter:
@@ -286,7 +295,7 @@ class _OpenSegment:
         self._last: StyledFrame
         self._encoder = FrameEncoder(plan, path)
         with explained(path):
-            self.file = path.open("wb")
+            self.file = path.open("xb")
 
     def put(self, painted: StyledFrame) -> None:
         self.times.append(painted.frame.pts)
@@ -311,6 +320,17 @@ class _OpenSegment:
             for packet in packets:
                 append_packet(self.file, packet)
                 self._packet_times.append(packet.pts or 0)
+
+
+def _sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_sum(path: Path, sha256: str) -> None:
+    """Raises ValueError where a file is not the one that was written."""
+    if path.is_symlink() or not path.is_file() or _sum_of(path) != sha256:
+        raise ValueError(f"{path.name} is damaged")
 
 
 def _flush(path: Path) -> None:

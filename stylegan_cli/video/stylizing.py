@@ -1,7 +1,6 @@
 """One clip from end to end."""
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from stylegan_cli.errors import (
     OutputExistsError,
     UsageError,
 )
+from stylegan_cli.files import check_target, claimed, make_folder, place
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.clip_styles import ClipStyle, Paint, clip_style
 from stylegan_cli.video.config import VideoConfig
@@ -80,7 +80,8 @@ def stylize_clip(
     KeyboardInterrupt where something is kept.
     """
     check_suffix(target.suffix)
-    _check_target(source, target, config.overwrite)
+    if target.parent.is_dir():
+        check_target(target, overwrite=config.overwrite, inputs=(source,))
     with _open_source(source, config) as reader:
         if reader.info.colours.is_hdr and config.hdr == "error":
             raise UsageError(
@@ -96,11 +97,14 @@ def stylize_clip(
         faces = FacesOnly(look, float(info.frame_rate)) if config.faces_only else None
         planar = None if faces or config.side_by_side else planar_style(look, plan)
         reader.is_planar = planar is not None
-        _make_folder(target.parent)
+        make_folder(target.parent)
         # A function has no name that would tell it from another.
         style = paint.fingerprint if isinstance(paint, Stylizer) else ""
         made_of = ingredients(source, style, config)
-        with WorkFolder(target, made_of, resume=config.resume, overwrite=config.overwrite) as work:
+        with (
+            claimed(target),
+            WorkFolder(target, made_of, resume=config.resume, overwrite=config.overwrite) as work,
+        ):
             resumed_frames = work.frames
             joined = work.path / f"joined{plan.suffix}"
             with _promising_to_go_on(work):
@@ -109,7 +113,7 @@ def stylize_clip(
                 _paint_segments(frames, faces or planar or look, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
-                _publish(joined, target, config.overwrite)
+                place(joined, target, overwrite=config.overwrite)
             work.remove()
     return VideoResult(
         target=target,
@@ -229,31 +233,6 @@ def _shown_size(info: ClipInfo, config: VideoConfig) -> tuple[int, int]:
     if info.orientation.transposed:
         width, height = height, width
     return (2 * width if config.side_by_side else width), height
-
-
-def _check_target(source: Path, target: Path, overwrite: bool) -> None:
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder: name the file to write")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError(f"{target} is the clip itself: choose another name for the result")
-    if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} is there already: choose another name or --overwrite")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ClipError(f"the folder {folder} can't be made: {error.strerror}") from error
-
-
-def _publish(partial: Path, target: Path, overwrite: bool) -> None:
-    """Give the finished file its name, once all of it is on the disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} appeared meanwhile: move it out of the way")
-    partial.replace(target)
 
 
 def _repairs(reader: ClipReader) -> Iterator[str]:

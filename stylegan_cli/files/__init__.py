@@ -1,0 +1,28 @@
+"""Files made and removed safely: whole or not at all, never through a link, never anyone else's."""
+
+from stylegan_cli.files.folders import OwnFolder
+from stylegan_cli.files.locks import claimed
+from stylegan_cli.files.reading import parse_json, path_inside, read_json, read_text
+from stylegan_cli.files.writing import (
+    check_target,
+    draft_beside,
+    explained,
+    make_folder,
+    place,
+    write_atomically,
+)
+
+__all__ = [
+    "OwnFolder",
+    "check_target",
+    "claimed",
+    "draft_beside",
+    "explained",
+    "make_folder",
+    "parse_json",
+    "path_inside",
+    "place",
+    "read_json",
+    "read_text",
+    "write_atomically",
+]

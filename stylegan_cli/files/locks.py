@@ -1,0 +1,108 @@
+"""Who works on a result, when several runs could: the one that holds its claim."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stylegan_cli.errors import BusyError, WriteError
+from stylegan_cli.files.leftovers import claim_name, is_at, is_claim, tidy
+from stylegan_cli.files.writing import explained
+
+_MAX_CLAIM = 1 << 12  # bytes
+_KIND = "claim"
+
+
+@contextmanager
+def claimed(target: Path) -> Iterator[None]:
+    """This run alone works on `target` for as long as the block lasts.
+
+    The claim is the system's lock on a hidden file in the folder of `target`. A run that crashes
+    loses its locks with its life, and the file it leaves behind bars nobody. Raises BusyError that
+    names the process which has the claim, WriteError where the claim can't be made.
+    """
+    path = target.with_name(claim_name(target))
+    tidy(target.parent)
+    with explained(target):
+        descriptor = _locked(path, target)
+    try:
+        yield
+    finally:
+        # Unlinked while it is locked: whoever opened it in the meantime finds that it is gone.
+        with suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _locked(path: Path, target: Path) -> int:
+    """The open file, locked and still under its name."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            if _lock(descriptor, target) and is_at(descriptor, path):
+                _sign(descriptor, path)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, target: Path) -> bool:
+    """Lock the file. Raises BusyError where another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _busy(_read(descriptor), target) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        # A file system without locks: the process that signed the file is asked for.
+        if _is_alive(signature := _read(descriptor)):
+            raise _busy(signature, target) from None
+    return True
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Write into the locked file which process has it. Raises WriteError for someone's file."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not is_claim(descriptor):
+        raise WriteError(f"{path} is in the way and not a file of influ: move it elsewhere")
+    signature = {"influ": _KIND, "process": os.getpid(), "host": socket.gethostname()}
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(signature).encode(), 0)
+
+
+def _read(descriptor: int) -> dict[str, object]:
+    """What the file says of its process; empty where it says nothing that `_sign` writes."""
+    try:
+        signature = json.loads(os.pread(descriptor, _MAX_CLAIM, 0))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    ours = isinstance(signature, dict) and signature.get("influ") == _KIND
+    return signature if ours and isinstance(signature.get("process"), int) else {}
+
+
+def _busy(signature: dict[str, object], target: Path) -> BusyError:
+    who = f"process {signature['process']}" if signature else "another process"
+    return BusyError(f"{who} of influ is at work on {target}: wait until it ends")
+
+
+def _is_alive(signature: dict[str, object]) -> bool:
+    process = signature.get("process")
+    if not isinstance(process, int) or process == os.getpid():
+        return False
+    if signature.get("host") != socket.gethostname():
+        return True  # nobody can tell
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

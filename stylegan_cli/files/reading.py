@@ -1,0 +1,63 @@
+"""Text and JSON of strangers: bounded, checked, and refused in one sentence."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from stylegan_cli.errors import InfluError
+
+MAX_TEXT = 64 << 20  # bytes
+
+
+def read_text(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> str:
+    """The UTF-8 text of a regular file of at most `most` bytes. Raises `wrong`, FileNotFoundError.
+
+    wrong: what to raise for a file that can't be read, is too large, or is no text.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would wait for ever
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise wrong(f"{path} is no regular file: name another")
+            data = file.read(most + 1)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise wrong(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > most:
+        raise wrong(f"{path} is larger than {most:,} bytes, which no file of this kind is")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise wrong(f"{path} is damaged: it is not UTF-8 text") from error
+
+
+def read_json(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> dict[str, Any]:
+    """The JSON object in a file, as `read_text` reads it. Raises `wrong`, FileNotFoundError."""
+    return parse_json(read_text(path, wrong, most=most), wrong, str(path))
+
+
+def parse_json(text: str | bytes, wrong: type[InfluError], source: str) -> dict[str, Any]:
+    """The JSON object that `text` is. Raises `wrong`, which names `source`, for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else f"no JSON ({error})"
+        raise wrong(f"{source} is damaged: {reason}") from error
+    if not isinstance(value, dict):
+        raise wrong(f"{source} is damaged: it holds no JSON object")
+    return value
+
+
+def path_inside(folder: Path, name: str, wrong: type[InfluError]) -> Path:
+    """`name` as a path in `folder`. Raises `wrong` where it leads out of it, by links or `..`."""
+    try:
+        path = (folder / name).resolve()
+        inside = path.is_relative_to(folder.resolve()) and "\0" not in name
+    except (OSError, ValueError, RuntimeError):
+        inside = False
+    if not inside or Path(name).is_absolute() or ".." in Path(name).parts or not name:
+        raise wrong(f"{folder} names a file outside of it ({name[:80]!r}), which is not touched")
+    return folder / name
