@@ -240,7 +240,7 @@ from stylegan_cli.styles import read_model
 
 base = read_model(Path({str(model)!r})).base
 weights = dict(np.load({str(folded_style)!r}))
-painters = [open_backend(base, "openvino").painter(weights) for _ in range(2)]
+painters = [open_backend(base, "openvino").generator(weights) for _ in range(2)]
 while painters:
     painters.pop(0)  # the oldest first
     gc.collect()

@@ -83,7 +83,8 @@ def test_a_style_that_is_named_is_measured_alone(tmp_path: Path) -> None:
 def test_torch_is_loaded_only_where_it_is_asked_for(tmp_path: Path) -> None:
     model = write_small_model(tmp_path / "model.safetensors")
     script = (
-        "import sys\nfrom stylegan_cli import cli, speed\n"
+        "import sys\nfrom stylegan_cli import cli\n"
+        "from stylegan_cli.evaluation import throughput as speed\n"
         "from stylegan_cli.runtime.timing import time_runs\n"
         f"speed.SIZES, speed.COLD_SIZE = {SIZES}, (16, 16)\n"
         "speed.time_runs = lambda work, **_: time_runs(work, least=1, most=1)\n"
