@@ -100,7 +100,8 @@ class ClipReader:
         # All tracks begin together at nothing. What begins before it, as sound with a delay of its
         # encoder does, stays where it is.
         first_s = max(_seconds(info.start_s), Fraction(0))
-        self.origin_s = first_s + _seconds(start_s or 0.0)
+        self.start_s = _seconds(start_s or 0.0)
+        self.origin_s = first_s + self.start_s
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
         self._origin = round(self.origin_s / info.time_base)
         self._end = None if self._end_s is None else round(self._end_s / info.time_base)
