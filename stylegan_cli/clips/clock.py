@@ -8,6 +8,7 @@ tracks of a part are then moved together, so that it begins where the part befor
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import av.error
 from av.container import InputContainer
@@ -15,19 +16,24 @@ from av.format import Flags
 
 from stylegan_cli.clips.tracks import ClipPacket
 
-# Seconds. Times within a track never go back, but for rounding; all tracks of a part lie near to
-# one another. ISO/IEC 13818-1 allows 0.7 s between two times, and slide shows take more.
+# Seconds. Decoding times within a track never go back, but for rounding; all tracks of a part lie
+# near to one another. ISO/IEC 13818-1 allows 0.7 s between two times, and slide shows take more.
 _BACK, _AHEAD = Fraction(1, 10), Fraction(3)
+
+# Seconds between decoding and showing. Where parts meet, FFmpeg may give the last packet of one the
+# time of the first of the next.
+_LONGEST_DELAY = Fraction(10)
 
 
 def may_be_joined(container: InputContainer) -> bool:
     """Whether the format allows for times that jump, as FFmpeg's description of it says."""
-    return bool(container.format.flags & Flags.ts_discont.value)
+    jumps: Any = Flags.ts_discont.value
+    return bool(container.format.flags & jumps)
 
 
 @dataclass(slots=True)
 class _Part:
-    """One part. latest: its newest decoding time. starts, ends: of each track, when it is shown."""
+    """One part. latest: its newest time. starts, ends: of each track, when it is shown."""
 
     latest: Fraction
     starts: dict[int, Fraction] = field(default_factory=dict)
@@ -40,25 +46,36 @@ class _PartFinder:
     def __init__(self) -> None:
         self.parts: list[_Part] = []
         self._last: dict[int, tuple[int, Fraction]] = {}  # track → part and decoding time
+        self._delays: dict[int, int] = {}  # track → ticks between decoding and showing
 
     def part_of(self, packet: ClipPacket) -> int:
-        """The number of the part."""
+        """The number of the part; a time to be shown that can't be right is mended."""
         ticks = packet.pts if packet.dts is None else packet.dts
         index = packet.stream.index
         if ticks is None or packet.stream.type not in ("video", "audio"):
             return max(0, len(self.parts) - 1)
+        self._mend(packet, ticks)
         time = ticks * packet.time_base
         number = self._number(index, time)
-        if number == len(self.parts):
-            self.parts.append(_Part(time))
-        part = self.parts[number]
-        part.latest = max(part.latest, time)
-        self._last[index] = (number, time)
         shown = time if packet.pts is None else packet.pts * packet.time_base
+        if number == len(self.parts):
+            self.parts.append(_Part(max(time, shown)))
+        part = self.parts[number]
+        part.latest = max(part.latest, time, shown)
+        self._last[index] = (number, time)
         end = shown + (packet.duration or 0) * packet.time_base
         part.starts[index] = min(part.starts.get(index, shown), shown)
         part.ends[index] = max(part.ends.get(index, end), end)
         return number
+
+    def _mend(self, packet: ClipPacket, decoded: int) -> None:
+        if packet.pts is None:
+            return
+        delay = packet.pts - decoded
+        if -_BACK <= delay * packet.time_base <= _LONGEST_DELAY:
+            self._delays[packet.stream.index] = delay
+        else:
+            packet.pts = decoded + self._delays.get(packet.stream.index, 0)
 
     def _number(self, index: int, time: Fraction) -> int:
         if index in self._last:

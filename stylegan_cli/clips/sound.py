@@ -27,10 +27,11 @@ def add_encoder(output: OutputContainer, source: AudioStream, codec: str) -> Aud
     layout = _layout(codec, source, rate)
     if layout is None:
         return None
-    encoder: AudioStream = output.add_stream(codec, rate=rate)  # type: ignore[call-overload]
+    encoder: Any = output.add_stream(codec, rate=rate)
     encoder.layout = layout
     encoder.bit_rate = _BITS_PER_CHANNEL.get(codec, 96_000) * encoder.layout.nb_channels
-    return encoder
+    added: AudioStream = encoder
+    return added
 
 
 def differences(source: AudioStream, encoder: AudioStream) -> str:
@@ -44,7 +45,7 @@ def differences(source: AudioStream, encoder: AudioStream) -> str:
 
 
 def _rate(codec: str, rate: int) -> int:
-    rates = sorted(Codec(codec, "w").audio_rates or [rate])  # type: ignore[arg-type]
+    rates = sorted(Codec(codec, "w").audio_rates or [rate])
     if codec == "libopus":
         return max(rates)  # It works at this one, whatever it is given.
     return next((known for known in rates if known >= rate), rates[-1])

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from timecode import Timecode, TimecodeError
+from timecode.timecode import Timecode, TimecodeError
 
 
 def moved_timecode(text: str, start_s: Fraction, rate: Fraction, new_rate: Fraction) -> str | None:

@@ -36,7 +36,8 @@ def takes(format_name: str, stream: Stream, path: Path) -> bool:
 
 def is_decodable(stream: Stream, path: Path) -> bool:
     """Whether any of the first packets of sound can be decoded."""
-    if stream.codec_context is None:
+    context: Any = stream.codec_context
+    if context is None:
         return False
     with open_clip(path) as source:
         for packet in first_packets(source, stream.index):
