@@ -26,10 +26,12 @@ from torch import nn
 
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.instant import make_style
+from stylegan_cli.learning.checkpoints import opened_run
 from stylegan_cli.preparing.layout import CreatorPictures, TrainingData, hold_out
 from stylegan_cli.styles import Base, Model, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.training import TrainingConfig, clear_run, open_run, refine
+from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.loop import open_run, refine
 
 Paint = Callable[[np.ndarray], np.ndarray]
 
@@ -212,8 +214,8 @@ def _refine(task: Task, init: str) -> Paint:
     config = TrainingConfig(
         init=init, steps=task.steps, time_limit_s=60 * task.minutes, seed=task.seed
     )
-    clear_run(task.run)
-    outcome = refine(open_run(task.run, data, config, device=task.device))
+    with opened_run(task.run, overwrite=True):
+        outcome = refine(open_run(task.run, data, config, device=task.device))
     if outcome.stopped:
         raise KeyboardInterrupt
     (style,) = outcome.model.styles

@@ -1,8 +1,10 @@
 """The `influ` command: a row per subcommand, and the only place that makes errors exit codes.
 
+A subcommand is imported when it is called: the list of all of them comes at once. Exit codes:
 0 done, 1 nothing could be done, 2 wrong use, 3 part of a batch failed, 130 interrupted.
 """
 
+import ast
 import functools
 import importlib
 import inspect
@@ -10,15 +12,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from stylegan_cli import __version__
 from stylegan_cli.commands import common
+from stylegan_cli.commands.options import with_config_options
 from stylegan_cli.errors import InfluError, InterruptedByUserError
 
 Command = Callable[..., None]
@@ -42,7 +47,7 @@ COMMANDS = {
 # `influ styles` alone lists; its other verbs are rows of their own.
 STYLES_COMMANDS = {
     "list": "styles:list_styles",
-    "add": "styles:add",
+    "add": "styles_add:add",
     "code": "styles:code",
     "pack": "styles:pack",
     "install": "styles:install",
@@ -56,6 +61,12 @@ SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
     "verbose": (common.Verbose, 0),
     "quiet": (common.Quiet, False),
     "debug": (common.Debug, False),
+}
+
+
+_SETTINGS: dict[str, Any] = {
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+    "pretty_exceptions_enable": False,
 }
 
 
@@ -126,7 +137,46 @@ def load_command(place: str) -> Command:
     """The function at `module:function`, ready to register."""
     module, _, name = place.partition(":")
     function = getattr(importlib.import_module(f"stylegan_cli.commands.{module}"), name)
-    return with_shared_options(function)
+    return with_shared_options(with_config_options(function))
+
+
+def _summary(place: str) -> str:
+    """The first paragraph of a command's docstring, read without importing the command."""
+    module, _, name = place.partition(":")
+    path = Path(common.__file__).with_name(f"{module}.py")
+    tree = ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return _unwrap(ast.get_docstring(node) or "").partition("\n\n")[0]
+    return ""
+
+
+class _Rows(TyperGroup):
+    """Subcommands that are imported when they are called."""
+
+    rows: Mapping[str, str]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As TyperGroup does, with the real command in place of its row in the list."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and name in self.rows:
+            with exit_codes("--debug" in args):
+                command = _as_click(name, load_command(self.rows[name]))
+        return name, command, rest
+
+
+class _Commands(_Rows):
+    rows = COMMANDS
+
+
+class _StylesCommands(_Rows):
+    rows = STYLES_COMMANDS
+
+
+def _as_click(name: str, function: Command) -> Any:
+    alone = typer.Typer(add_completion=False, **_SETTINGS)
+    alone.command(name)(function)
+    return typer.main.get_command(alone)
 
 
 def _show_version(asked: bool) -> None:
@@ -144,22 +194,28 @@ def _about(
     """Learn a creator's look from a folder of pictures and give it to photos and clips."""
 
 
-def build_app() -> typer.Typer:
-    """The Typer application with every row of the tables above."""
-    settings: dict[str, Any] = {
-        "context_settings": {"help_option_names": ["-h", "--help"]},
-        "pretty_exceptions_enable": False,
-    }
-    app = typer.Typer(name="influ", no_args_is_help=True, **settings)
+def build_app(*, whole: bool = True) -> typer.Typer:
+    """The Typer application with every row of the tables above.
+
+    whole: with all commands in it, for who looks through them; else each is imported when called.
+    """
+    group = (TyperGroup, TyperGroup) if whole else (_Commands, _StylesCommands)
+    app = typer.Typer(name="influ", no_args_is_help=True, cls=group[0], **_SETTINGS)
     app.callback()(_about)
-    for name, place in COMMANDS.items():
-        app.command(name)(load_command(place))
-    styles = typer.Typer(**settings)
+    styles = typer.Typer(cls=group[1], **_SETTINGS)
     styles.callback(invoke_without_command=True)(_list_unless_told_otherwise())
-    for name, place in STYLES_COMMANDS.items():
-        styles.command(name)(load_command(place))
+    for typer_group, rows in ((app, COMMANDS), (styles, STYLES_COMMANDS)):
+        for name, place in rows.items():
+            if whole:
+                typer_group.command(name)(load_command(place))
+            else:
+                typer_group.command(name, help=_summary(place))(_row)
     app.add_typer(styles, name="styles")
     return app
+
+
+def _row() -> None:
+    """Stands in the list for a command that is imported when it is called."""
 
 
 def _list_unless_told_otherwise() -> Command:
@@ -190,4 +246,4 @@ def main() -> None:
     # A service manager or a closing shell stops us as politely as Ctrl-C does.
     signal.signal(signal.SIGTERM, _stop)
     logging.captureWarnings(True)
-    build_app()()
+    build_app(whole=False)()

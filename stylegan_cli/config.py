@@ -1,4 +1,8 @@
-"""Config dataclasses to and from plain mappings: TOML, JSON in style files, checkpoints."""
+"""Config dataclasses: what a field says of itself, its bounds, and plain mappings of it.
+
+A field is stated once: `size: Annotated[int, Option("Crops, px.", at_least=64)] = 128`. Its option
+on the command line, its row in the help and its bounds come from there.
+"""
 
 import dataclasses
 import difflib
@@ -6,9 +10,22 @@ import json
 import re
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import cache, partial
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from stylegan_cli.errors import ConfigError
 
@@ -18,6 +35,156 @@ if TYPE_CHECKING:
     Config = TypeVar("Config", bound=DataclassInstance)
 else:
     Config = TypeVar("Config")
+
+
+EVERYWHERE = "Everywhere"
+"""The group in the help of what every command has in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a field of a config says of itself.
+
+    help: its row in the help. names: on the command line; `--field-name` where none are given.
+    at_least, above, at_most, below: its bounds. metavar: what stands for the value in the help.
+    shown: what the help calls the default, where the value says little. parse: reads the text of
+    an option or of a config file; raises ConfigError. off: the option turns a true default off.
+    must_exist: a path to a file or a folder that must be there. panel: its group in the help.
+    on_command_line: False for what only config files and Python set.
+    """
+
+    help: str
+    _: KW_ONLY
+    names: tuple[str, ...] = ()
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    metavar: str | None = None
+    shown: str | None = None
+    parse: Callable[[str], Any] | None = None
+    off: bool = False
+    must_exist: Literal["file", "folder"] | None = None
+    panel: str | None = None
+    on_command_line: bool = True
+
+    def bounds(self) -> str:
+        """The bounds in words: "from 0 to 1", "more than 0"; nothing where there are none."""
+        low = f"{self.at_least:g}" if self.at_least is not None else ""
+        low = f"above {self.above:g}" if self.above is not None else low
+        high = f"{self.at_most:g}" if self.at_most is not None else ""
+        high = f"below {self.below:g}" if self.below is not None else high
+        if low and high:
+            return f"from {low} to {high}"
+        if low:
+            return f"at least {low}" if self.above is None else f"more than {self.above:g}"
+        return f"at most {high}" if self.at_most is not None else high
+
+    def range(self) -> str:
+        """The bounds in signs: "0<=x<=1", "x>0"; nothing where there are none."""
+        if self.at_most is self.below is None:
+            low = "" if self.at_least is None else f"x>={self.at_least:g}"
+            return low if self.above is None else f"x>{self.above:g}"
+        low = "" if self.at_least is None else f"{self.at_least:g}<="
+        low = low if self.above is None else f"{self.above:g}<"
+        return f"{low}x<={self.at_most:g}" if self.below is None else f"{low}x<{self.below:g}"
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is within the bounds; not a number is not."""
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+            and value == value
+        )
+
+
+DEVICE = Option("Where the network runs.", metavar="auto|cpu|cuda[:N]", panel=EVERYWHERE)
+OVERWRITE = Option("Replace what is already there.")
+SEED = Option("Every random draw depends on it.")
+
+file_option = partial(Option, on_command_line=False)
+"""An Option for what only config files and Python set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field of a config dataclass: name, type, default and what it says of itself."""
+
+    name: str
+    kind: Any
+    default: Any
+    option: Option | None
+
+    @property
+    def label(self) -> str:
+        """What a message calls it: the option that a user types, or the field."""
+        if self.option is None or not self.option.on_command_line:
+            return self.name
+        return self.flags[0]
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Its names on the command line, the long one first."""
+        given = self.option.names if self.option is not None else ()
+        return given or ("--" + self.name.replace("_", "-"),)
+
+    @property
+    def config(self) -> "type[DataclassInstance] | None":
+        """Its type, where that is a config of its own."""
+        return self.kind if is_config(self.kind) else None
+
+
+@cache
+def settings_of(cls: "type[DataclassInstance]") -> tuple[Setting, ...]:
+    """The fields of a config dataclass, in order."""
+    hints = get_type_hints(cls, include_extras=True)
+    settings = []
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            continue
+        kind, option = hints[field.name], None
+        if get_origin(kind) is Annotated:
+            kind, *extras = get_args(kind)
+            option = next((item for item in extras if isinstance(item, Option)), None)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        settings.append(Setting(field.name, kind, default, option))
+    return tuple(settings)
+
+
+def check(config: "DataclassInstance") -> None:
+    """Hold every field of a config to its bounds and choices; for its `__post_init__`.
+
+    Raises ConfigError that names the option and its bounds.
+    """
+    for setting in settings_of(type(config)):
+        value = getattr(config, setting.name)
+        choices = get_args(setting.kind) if get_origin(setting.kind) is Literal else ()
+        if choices and value not in choices:
+            raise ConfigError(
+                f"{setting.label} must be one of {', '.join(map(str, choices))}; got {value}"
+            )
+        option = setting.option
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if option is not None and is_number and not option.allows(value):
+            raise ConfigError(f"{setting.label} must be {option.bounds()}, got {float(value):g}")
+
+
+def exclusive(*options: tuple[str, bool]) -> None:
+    """Raise ConfigError where more than one of these options is given: (name, whether it is)."""
+    given = [name for name, is_given in options if is_given]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given[:2])} exclude each other: use one of them")
+
+
+def is_config(kind: Any) -> bool:
+    """Whether a type is a config dataclass whose fields say what they are."""
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return False
+    return any(item.option is not None or item.config is not None for item in settings_of(kind))
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -85,18 +252,47 @@ def _to_plain(value: Any) -> Any:
     return value
 
 
-def _build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    hints = get_type_hints(cls)
-    given = {key.replace("-", "_"): value for key, value in values.items()}
-    for key in given:
-        if key not in fields:
-            raise ConfigError(f"unknown setting '{where}{key}'{_suggest(key, list(fields))}")
-    for name, field in fields.items():
-        required = field.default is field.default_factory is dataclasses.MISSING
-        if required and name not in given:
-            raise ConfigError(f"the setting '{where}{name}' is missing")
-    return cls(**{key: _read(hints[key], value, where + key) for key, value in given.items()})
+def read_settings(cls: "type[DataclassInstance]", values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values by the names of the fields of `cls`, each of its field's type.
+
+    A key is a field's name or its option's. Raises ConfigError as `from_mapping` does.
+    """
+    return _read_settings(cls, values, "")
+
+
+def _build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    given = _read_settings(cls, values, where)
+    for setting in settings_of(cls):
+        if setting.default is dataclasses.MISSING and setting.name not in given:
+            raise ConfigError(f"the setting '{where}{setting.name}' is missing")
+    return cls(**given)
+
+
+def _read_settings(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    settings = {setting.name: setting for setting in settings_of(cls)}
+    known = {
+        _as_field(flag): setting.name
+        for setting in settings.values()
+        for flag in setting.flags
+        if setting.option is None or not setting.option.off
+    }
+    known |= {name: name for name in settings}
+    given = {}
+    for key, value in values.items():
+        key = _as_field(key)
+        if key not in known:
+            raise ConfigError(f"unknown setting '{where}{key}'{_suggest(key, list(settings))}")
+        given[known[key]] = _read_setting(settings[known[key]], value, where + key)
+    return given
+
+
+def _as_field(key: str) -> str:
+    return key.lstrip("-").replace("-", "_")
+
+
+def _read_setting(setting: Setting, value: Any, key: str) -> Any:
+    parse = setting.option.parse if setting.option is not None else None
+    return parse(value) if parse and isinstance(value, str) else _read(setting.kind, value, key)
 
 
 def _suggest(key: str, known: list[str]) -> str:

@@ -3,15 +3,17 @@
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from stylegan_cli import __version__
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import with_luma_of
+from stylegan_cli.config import DEVICE, Option, check, exclusive
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
 from stylegan_cli.networks.folding import fold_style, merge_deltas
@@ -30,13 +32,76 @@ from stylegan_cli.rendering import (
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
-from stylegan_cli.styles import Base, Style, read_model, shipped_model
+from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
 SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
 FAST_SIZE = 256  # px, short side of the working copy at most
 
 Detail = Literal["auto", "fast", "fine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StylizerConfig:
+    """Which look, how much of it, and what paints it."""
+
+    style: Annotated[
+        str | None,
+        Option(
+            "Whose look, by name, or a mix like toon:0.7,vangogh:0.3.",
+            names=("--style", "-s"),
+            shown=DEFAULT_STYLE,
+        ),
+    ] = None
+    references: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Instead of a style, a picture with the look; repeatable.",
+            names=("--reference",),
+            metavar="PICTURE",
+        ),
+    ] = ()
+    model: Annotated[
+        Path | None, Option("Model or style file to take it from.", metavar="FILE")
+    ] = None
+    strength: Annotated[
+        float, Option("How much of the look: 0 none, 1 all.", at_least=0, at_most=1)
+    ] = 1.0
+    seed: Annotated[
+        int | None,
+        Option(
+            "A personal variation of the look, as `influ generate` draws it for this seed.",
+            shown="the look itself",
+        ),
+    ] = None
+    preserve_colour: Annotated[
+        bool,
+        Option(
+            "Keep the photo's own colours; take light and texture only.",
+            names=("--preserve-color",),
+        ),
+    ] = False
+    detail: Annotated[
+        Detail,
+        Option("Where the network paints: at the style's size, small, or at every pixel."),
+    ] = "auto"
+    backend: Annotated[
+        Literal["auto", "onnx", "torch", "openvino"], Option("What runs the network.")
+    ] = "auto"
+    precision: Annotated[
+        Precision, Option("Of the network; auto is 8 bits where the picture hardly changes.")
+    ] = "auto"
+    device: Annotated[str, DEVICE] = "auto"
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range, or two that exclude each other."""
+        check(self)
+        exclusive(("--style", self.style is not None), ("--reference", bool(self.references)))
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody said which look."""
+        return self.style is None and not self.references
 
 
 class Stylizer:
@@ -180,22 +245,19 @@ class Stylizer:
 
 
 def open_stylizer(
-    name: str | None = None,
-    *,
-    model: Path | None = None,
-    references: Sequence[Path] = (),
-    device: str = "auto",
-    backend: str = "auto",
-    threads: int | None = None,
-    strength: float = 1.0,
-    seed: int | None = None,
-    preserve_colour: bool = False,
-    detail: Detail = "auto",
-    precision: Precision = "auto",
+    style: str | None = None, *, threads: int | None = None, **options: Any
 ) -> Stylizer:
-    """A stylizer for the style `name` (the default creator's where None) or for `references`.
+    """A stylizer for the style of that name; options: the fields of StylizerConfig.
 
-    name: a style's name, or a mix as in `mixing.parse_mix`.
+    Raises what `open_look` raises.
+    """
+    return open_look(StylizerConfig(style=style, **options), threads=threads)
+
+
+def open_look(look: StylizerConfig, *, threads: int | None = None) -> Stylizer:
+    """A stylizer for a style, the default creator's where none is named, or for references.
+
+    style: a style's name, or a mix as in `mixing.parse_mix`.
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own look.
     preserve_colour: keep the picture's own colours, and take luma and texture from the look.
@@ -204,45 +266,37 @@ def open_stylizer(
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
     of the references can't be read: without it the look would be another one.
     """
-    place = resolve_device(device, needs_torch=backend == "torch")
-    if references:
-        base = read_model(model or shipped_model()).base
-        runner = open_backend(base, backend, place, threads)
-        style = make_style("reference", list(references), base, runner, need_all=True)
+    place = resolve_device(look.device, needs_torch=look.backend == "torch")
+    if look.references:
+        base = read_model(look.model or shipped_model()).base
+        runner = open_backend(base, look.backend, place, threads)
+        style = make_style("reference", list(look.references), base, runner, need_all=True)
     else:
-        base, style = find_style_or_mix(name, model)
-        runner = open_backend(base, backend, place, threads)
-    if precision == "auto" and references:
-        precision = "f32"
+        base, style = find_style_or_mix(look.style, look.model)
+        runner = open_backend(base, look.backend, place, threads)
     stylizer = Stylizer(
         base,
         style,
         runner,
-        strength,
-        preserve_colour=preserve_colour,
-        detail=detail,
-        precision=precision,
+        look.strength,
+        preserve_colour=look.preserve_colour,
+        detail=look.detail,
+        # A look of one call is not prepared for 8 bits.
+        precision="f32" if look.precision == "auto" and look.references else look.precision,
         threads=threads,
     )
-    return stylizer if seed is None else stylizer.varied(seed)
+    return stylizer if look.seed is None else stylizer.varied(look.seed)
 
 
-def open_stylizers(
-    names: Sequence[str],
-    *,
-    model: Path | None = None,
-    device: str = "auto",
-    backend: str = "auto",
-    strength: float = 1.0,
-    preserve_colour: bool = False,
-) -> list[Stylizer]:
-    """A stylizer for each of several styles or mixes, as by `open_stylizer`, on one backend."""
-    place = resolve_device(device, needs_torch=backend == "torch")
-    base, styles = find_styles_or_mixes(names, model)
-    runner = open_backend(base, backend, place)
+def open_looks(names: Sequence[str], look: StylizerConfig) -> list[Stylizer]:
+    """A stylizer for each of several styles or mixes, otherwise as `look` says, on one backend."""
+    place = resolve_device(look.device, needs_torch=look.backend == "torch")
+    base, styles = find_styles_or_mixes(names, look.model)
+    runner = open_backend(base, look.backend, place)
     # 32 bits: preparing 8 for each of the looks would take longer than the pictures do.
     return [
-        Stylizer(base, style, runner, strength, preserve_colour=preserve_colour) for style in styles
+        Stylizer(base, style, runner, look.strength, preserve_colour=look.preserve_colour)
+        for style in styles
     ]
 
 

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import in_process
 from model_files import small_model, write_small_model
 
 from stylegan_cli.backends import installed_backends
-from stylegan_cli.commands.bench import bench
+from stylegan_cli.commands.bench import bench as bench_command
 from stylegan_cli.errors import StyleNotFoundError
 from stylegan_cli.evaluation import throughput as speed
 from stylegan_cli.runtime.timing import time_runs
 from stylegan_cli.styles import Mode, write_model
+from stylegan_cli.stylizer import StylizerConfig
+
+bench = in_process(bench_command)
 
 SIZES = ((8, 8), (24, 40))
 
@@ -65,7 +69,7 @@ def test_a_look_of_colour_alone_is_measured_once_and_names_no_backend(
     tmp_path: Path, small: None
 ) -> None:
     model = model_of(tmp_path / "m.safetensors", creatorA="colour", toon="colour")
-    stylizers = speed.open_stylizers(model=model)
+    stylizers = speed.open_stylizers(StylizerConfig(model=model))
     assert [stylizer.name for stylizer in stylizers] == ["creatorA"]
     assert {
         throughput.backend for throughput in speed.measure_throughput(stylizers[:1], limit_s=60)
@@ -74,10 +78,13 @@ def test_a_look_of_colour_alone_is_measured_once_and_names_no_backend(
 
 def test_a_style_that_is_named_is_measured_alone(tmp_path: Path) -> None:
     model = model_of(tmp_path / "m.safetensors", creatorA="photographic", toon="drawn")
-    names = {stylizer.name for stylizer in speed.open_stylizers("creatorA", model=model)}
+    names = {
+        stylizer.name
+        for stylizer in speed.open_stylizers(StylizerConfig(style="creatorA", model=model))
+    }
     assert names == {"creatorA"}
     with pytest.raises(StyleNotFoundError, match="nobody"):
-        speed.open_stylizers("nobody", model=model)
+        speed.open_stylizers(StylizerConfig(style="nobody", model=model))
 
 
 def test_torch_is_loaded_only_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from stylegan_cli import cli
 from stylegan_cli.errors import DataError, UsageError
 from stylegan_cli.evaluation import (
     Comparison,
+    EvaluationConfig,
     compare_with_creator,
     compare_with_truth,
     embed,
@@ -254,12 +255,15 @@ def test_a_model_agrees_with_its_own_results_and_with_no_other(
 ) -> None:
     seen: list[tuple[int, int]] = []
     reports = evaluate_styles(
-        prepared, model=model, paired=own_truths, on_progress=lambda *at: seen.append(at)
+        EvaluationConfig(data=prepared, model=model, paired=own_truths),
+        on_progress=lambda *at: seen.append(at),
     )
     assert [report.style for report in reports] == ["creatorA", "toon"]
     assert [report.comparison.measures["psnr_db"].styled for report in reports] == [100, 100]
     assert seen == [(done, 6) for done in range(1, 7)]
-    [other] = evaluate_styles(prepared, style="toon", model=model, paired=own_truths / "creatorA")
+    [other] = evaluate_styles(
+        EvaluationConfig(data=prepared, style="toon", model=model, paired=own_truths / "creatorA")
+    )
     assert other.comparison.measures["psnr_db"].styled < 40
 
 

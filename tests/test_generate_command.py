@@ -3,13 +3,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import in_process
 from model_files import write_small_model
 from picture_files import put, saved, scene
 
-from stylegan_cli.commands.generate import generate
+from stylegan_cli.commands.generate import generate as generate_command
 from stylegan_cli.errors import OutputExistsError, PictureError
 from stylegan_cli.pictures import read_picture
 from stylegan_cli.stylizer import open_stylizer
+
+generate = in_process(generate_command)
 
 
 @pytest.fixture(scope="module")

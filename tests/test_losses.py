@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from stylegan_cli.learning import GanKind
 from stylegan_cli.learning.losses import (
-    GanKind,
     anchor_loss,
     cycle_loss,
     discriminator_gan_loss,

@@ -36,9 +36,11 @@ from stylegan_cli.networks.architecture import (
     StyleEncoderConfig,
 )
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.pretraining import PretrainConfig, pictures_by_domain, pretrain, validation
 from stylegan_cli.pretraining import trainer as run
-from stylegan_cli.pretraining.data import DrawConfig, PairedLooks
+from stylegan_cli.pretraining import validation
+from stylegan_cli.pretraining.config import DrawConfig, PretrainConfig
+from stylegan_cli.pretraining.data import PairedLooks
+from stylegan_cli.pretraining.domains import pictures_by_domain
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM, describe, draw_look
 from stylegan_cli.pretraining.model import (
     ERRORS,
@@ -52,6 +54,7 @@ from stylegan_cli.pretraining.model import (
     texture_error,
     total_loss,
 )
+from stylegan_cli.pretraining.trainer import pretrain
 from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Influ
+from in_process import in_process
 from model_files import small_model, write_small_model
 from picture_files import put, saved, scene
 
-from stylegan_cli.commands.sheet import sheet
+from stylegan_cli.commands.sheet import sheet as sheet_command
 from stylegan_cli.errors import (
     DataError,
     OutputExistsError,
@@ -22,6 +23,8 @@ from stylegan_cli.errors import (
 from stylegan_cli.pictures import read_picture, read_rgb, resize_within
 from stylegan_cli.styles import Model, write_model, write_style
 from stylegan_cli.stylizer import open_stylizer
+
+sheet = in_process(sheet_command)
 
 TILE, GAP = 320, 4
 LOOKS = ("creatorA", "toon")
@@ -60,7 +63,7 @@ def tiles_of(path: Path, across: int, count: int) -> list[np.ndarray]:
 def test_every_look_is_on_the_sheet_as_stylize_paints_it(
     tmp_path: Path, picture: Path, model: Path, capsys: Printed
 ) -> None:
-    sheet([picture], tmp_path / "out.png", model=model, as_json=True)
+    sheet([picture], out=tmp_path / "out.png", model=model, as_json=True)
     record = json.loads(capsys.readouterr().out)
     assert (record["styles"], record["done"]) == (["creatorA", "toon"], 1)
     shown = [scene()]
@@ -75,20 +78,20 @@ def test_the_looks_that_are_named_are_shown_alone_and_may_be_mixes(
     tmp_path: Path, picture: Path, model: Path
 ) -> None:
     mix = "toon:3,creatorA:1"
-    sheet([picture], tmp_path / "out.png", style=["toon", mix, "toon"], model=model)
+    sheet([picture], out=tmp_path / "out.png", styles=("toon", mix, "toon"), model=model)
     _, toon, mixed = tiles_of(tmp_path / "out.png", 2, 3)
     for tile, name in ((toon, "toon"), (mixed, mix)):
         painted = open_stylizer(name, model=model, precision="f32").paint(scene())
         np.testing.assert_array_equal(tile, resize_within(painted, TILE))
     with pytest.raises(StyleNotFoundError, match="nobody"):
-        sheet([picture], tmp_path / "none.png", style=["nobody"], model=model)
+        sheet([picture], out=tmp_path / "none.png", styles=("nobody",), model=model)
     assert not (tmp_path / "none.png").exists()
 
 
 def test_without_strength_every_tile_is_the_photo_and_no_network_is_named(
     tmp_path: Path, picture: Path, model: Path
 ) -> None:
-    sheet([picture], tmp_path / "out.png", model=model, strength=0)
+    sheet([picture], out=tmp_path / "out.png", model=model, strength=0)
     photo, *others = tiles_of(tmp_path / "out.png", 2, 3)
     for tile in others:
         np.testing.assert_array_equal(tile, photo)
@@ -130,10 +133,10 @@ def test_nothing_is_written_over_and_never_an_input(
     assert read_picture(taken).source_format == "JPEG"
     before = picture.read_bytes()
     with pytest.raises(UsageError, match="is an input"):
-        sheet([taken, picture], picture, model=model, overwrite=True)
+        sheet([taken, picture], out=picture, model=model, overwrite=True)
     assert picture.read_bytes() == before
     with pytest.raises(UsageError, match=r"\.jpg"):
-        sheet([picture], tmp_path / "out.pdf", model=model)
+        sheet([picture], out=tmp_path / "out.pdf", model=model)
 
 
 def test_looks_of_another_base_are_left_out_and_told_of(
@@ -142,7 +145,7 @@ def test_looks_of_another_base_are_left_out_and_told_of(
     own = small_model().styles[0].renamed("anna")
     write_style(own, styles_dir / "anna.safetensors")
     write_style(dataclasses.replace(own, base_hash="0" * 16), styles_dir / "far.safetensors")
-    sheet([picture], tmp_path / "out.png", model=model, as_json=True)
+    sheet([picture], out=tmp_path / "out.png", model=model, as_json=True)
     said = capsys.readouterr()
     assert json.loads(said.out)["styles"] == ["anna", "creatorA", "toon"]
     assert "far" in said.err
@@ -150,7 +153,7 @@ def test_looks_of_another_base_are_left_out_and_told_of(
     tensors = {name: value * 0.5 for name, value in small_model().base.tensors.items()}
     write_model(Model(base=dataclasses.replace(small_model().base, tensors=tensors)), bare)
     with pytest.raises(StyleNotFoundError, match="influ styles add"):
-        sheet([picture], tmp_path / "none.png", model=bare)
+        sheet([picture], out=tmp_path / "none.png", model=bare)
 
 
 def test_a_style_file_is_shown_alone(
@@ -166,7 +169,7 @@ def test_a_style_file_is_shown_alone(
     own = small_model().styles[0].renamed("anna")
     write_style(own, styles_dir / "anna.safetensors")
     write_style(own.renamed("berta"), tmp_path / "berta.safetensors")
-    sheet([picture], tmp_path / "out.png", model=tmp_path / "berta.safetensors", as_json=True)
+    sheet([picture], out=tmp_path / "out.png", model=tmp_path / "berta.safetensors", as_json=True)
     assert json.loads(capsys.readouterr().out)["styles"] == ["berta"]
 
 

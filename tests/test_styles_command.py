@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from conftest import Influ
+from in_process import in_process
 from model_files import small_model, write_small_model
 
 from stylegan_cli.commands.export import export
 from stylegan_cli.commands.info import info
-from stylegan_cli.commands.styles import add, code, install, list_styles, pack, remove, rename
+from stylegan_cli.commands.styles import code, install, list_styles, pack, remove, rename
+from stylegan_cli.commands.styles_add import add as add_command
 from stylegan_cli.errors import (
     DataError,
     OutputExistsError,
@@ -31,6 +33,8 @@ from stylegan_cli.styles import (
     read_style,
     write_model,
 )
+
+add = in_process(add_command)
 
 Printed = pytest.CaptureFixture[str]
 

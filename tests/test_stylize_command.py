@@ -15,6 +15,7 @@ import pillow_heif
 import pytest
 from certificates import write_credentials
 from conftest import Influ
+from in_process import in_process
 from model_files import small_model, write_small_model
 from picture_files import (
     DISPLAY_P3,
@@ -28,7 +29,7 @@ from picture_files import (
 )
 from PIL import Image
 
-from stylegan_cli.commands.stylize import stylize
+from stylegan_cli.commands.stylize import stylize as stylize_command
 from stylegan_cli.errors import (
     InfluError,
     OutputExistsError,
@@ -40,6 +41,8 @@ from stylegan_cli.errors import (
 from stylegan_cli.pictures import read_picture
 from stylegan_cli.styles import register
 from stylegan_cli.stylizer import open_stylizer
+
+stylize = in_process(stylize_command)
 
 
 @pytest.fixture(scope="module")
@@ -326,14 +329,14 @@ def test_strength_lies_between_the_photo_and_the_look(work: Path, model: Path) -
 def test_a_reference_picture_is_a_style_of_its_own(work: Path, model: Path) -> None:
     put(work / "a.png", saved(scene(), "PNG"))
     put(work / "look.jpg", saved(scene()[::-1, ::-1] // 2, "JPEG"))
-    stylize([work / "a.png"], reference=[work / "look.jpg"], model=model)
+    stylize([work / "a.png"], references=(work / "look.jpg",), model=model)
     result = read_picture(work / "a_reference.png")
     assert result.size == (48, 64)
     assert np.abs(result.pixels.astype(int) - scene()).mean() > 5
     with pytest.raises(UsageError, match="exclude each other"):
-        stylize([work / "a.png"], reference=[work / "look.jpg"], style="toon", model=model)
+        stylize([work / "a.png"], references=(work / "look.jpg",), style="toon", model=model)
     with pytest.raises(InfluError, match=r"lost\.jpg does not exist"):
-        stylize([work / "a.png"], reference=[work / "lost.jpg"], model=model)
+        stylize([work / "a.png"], references=(work / "lost.jpg",), model=model)
 
 
 def test_trees_are_mirrored_in_the_format_asked_for(work: Path, model: Path) -> None:
@@ -354,7 +357,7 @@ def test_the_limits_are_the_callers(work: Path, model: Path) -> None:
     with pytest.raises(PictureError, match="--allow-truncated"):
         stylize([work / "cut.jpg"], model=model)
     with pytest.raises(PictureError, match="--max-pixels"):
-        stylize([work / "cut.jpg"], model=model, allow_truncated=True, max_pixels=0.01)
+        stylize([work / "cut.jpg"], model=model, allow_truncated=True, max_megapixels=0.01)
     stylize([work / "cut.jpg"], model=model, allow_truncated=True)
     assert read_picture(work / "cut_creatorA.jpg").size == (240, 320)
 
@@ -378,7 +381,7 @@ def test_results_say_that_a_network_changed_them_unless_told_not_to(
     assert xmp is not None
     assert b"digitalsourcetype/compositeWithTrainedAlgorithmicMedia" in xmp
     assert b'AISystemUsed="influ, style toon"' in xmp
-    stylize([work / "a.jpg"], out=work / "b.jpg", model=model, no_ai_label=True)
+    stylize([work / "a.jpg"], out=work / "b.jpg", model=model, ai_label=False)
     stylize([work / "a.jpg"], out=work / "c.jpg", model=model, strength=0)  # nothing changed it
     assert read_picture(work / "b.jpg").xmp is None
     assert read_picture(work / "c.jpg").xmp is None
@@ -413,7 +416,7 @@ def place_of(path: Path) -> dict[int, object]:
         ({"watch": True}, "--watch"),
         ({"c2pa_cert": Path("chain.pem")}, "go together"),
         (
-            {"c2pa_cert": Path("a.pem"), "c2pa_key": Path("b.pem"), "no_ai_label": True},
+            {"c2pa_cert": Path("a.pem"), "c2pa_key": Path("b.pem"), "ai_label": False},
             "--no-ai-label",
         ),
         ({"log": Path("nowhere/log.jsonl")}, "--log"),

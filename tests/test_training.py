@@ -34,9 +34,10 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
 from stylegan_cli.styles import SHIPPED_MODEL, Mode, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.training import TrainingConfig, open_run, refine
+from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import to_pixels
 from stylegan_cli.training.initialisation import load_generator, style_tensors
+from stylegan_cli.training.loop import open_run, refine
 from stylegan_cli.training.run import START_NAME, Run
 from stylegan_cli.training.steps import (
     Batch,

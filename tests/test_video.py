@@ -27,7 +27,7 @@ from clip_files import (
 
 from stylegan_cli.clips import ClipFrame, ClipReader, ClipWriter, EncoderOptions, read_info
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
-from stylegan_cli.video import VideoConfig, parse_time, part_of, stylize_clip
+from stylegan_cli.video import VideoConfig, parse_time, stylize_clip
 from stylegan_cli.video.optical_flow import TemporalSmoother
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.verification import check_clip
@@ -544,12 +544,10 @@ def test_words_that_are_no_times_are_refused(text: str) -> None:
 
 
 def test_a_preview_counts_from_the_start() -> None:
-    assert part_of(None, None, None) == (None, None)
-    assert part_of("10", None, "5s") == (10.0, 15.0)
-    assert part_of(None, None, "5s") == (None, 5.0)
-    assert part_of("1", "2", None) == (1.0, 2.0)
-    with pytest.raises(UsageError):
-        part_of(None, "9", "5s")
+    assert VideoConfig(start_s=10, preview_s=5) == VideoConfig(start_s=10, end_s=15)
+    assert VideoConfig(preview_s=5) == VideoConfig(end_s=5)
+    with pytest.raises(UsageError, match="--end and --preview exclude each other"):
+        VideoConfig(end_s=9, preview_s=5)
     with pytest.raises(ConfigError):
         VideoConfig(start_s=2.0, end_s=1.0)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_files import QUARTER_TURN, frame_times, make_clip, sound_of
+from in_process import in_process
 from model_files import write_small_model
 
 from stylegan_cli.clips import ClipFrame, ClipReader, read_info
-from stylegan_cli.commands.video import video
+from stylegan_cli.commands.video import video as video_command
 from stylegan_cli.errors import UsageError
 from stylegan_cli.stylizer import open_stylizer
+
+video = in_process(video_command)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,11 @@
 """Many pictures in one call: which go in, what each result is called, what became of it."""
 
+from stylegan_cli.batches.config import (
+    ClipBatchConfig,
+    PictureBatchConfig,
+    SheetConfig,
+    VariationsConfig,
+)
 from stylegan_cli.batches.outcomes import (
     BatchLog,
     Outcome,
@@ -12,23 +18,36 @@ from stylegan_cli.batches.outcomes import (
 from stylegan_cli.batches.planning import STREAM, Job, Naming, Planner, ending_of, plan_batch
 from stylegan_cli.batches.running import FileOptions, IfThere, default_workers, run_batch
 from stylegan_cli.batches.sheets import write_style_sheet
+from stylegan_cli.batches.stylizing import (
+    PictureBatch,
+    open_clip_batch,
+    open_picture_batch,
+    writes_to_stdout,
+)
 from stylegan_cli.batches.variations import write_variations
 from stylegan_cli.batches.watching import watch_folders
 
 __all__ = [
     "STREAM",
     "BatchLog",
+    "ClipBatchConfig",
     "FileOptions",
     "IfThere",
     "Job",
     "Naming",
     "Outcome",
+    "PictureBatch",
+    "PictureBatchConfig",
     "Planner",
+    "SheetConfig",
     "Status",
+    "VariationsConfig",
     "count_outcomes",
     "default_workers",
     "ending_of",
+    "open_clip_batch",
     "open_log",
+    "open_picture_batch",
     "plan_batch",
     "raise_for",
     "run_batch",
@@ -36,4 +55,5 @@ __all__ = [
     "watch_folders",
     "write_style_sheet",
     "write_variations",
+    "writes_to_stdout",
 ]

@@ -3,13 +3,15 @@
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stylegan_cli.batches.file_kinds import PICTURES, FileKind
-from stylegan_cli.errors import DataError, UsageError
+from stylegan_cli.errors import DataError, InfluError, UsageError
 from stylegan_cli.pictures import FORMATS
+from stylegan_cli.styles import list_styles
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,14 @@ class Naming:
 def ending_of(name: str) -> str:
     """What marks a result of the style called `name`: "_toon", fit for a file name."""
     return "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
+
+
+def endings_of_results(ending: str, model: Path | None) -> set[str]:
+    """`ending` and those of every style there is: what marks a file as an earlier result."""
+    endings = {ending}
+    with suppress(InfluError):  # without a shipped model there is only this ending
+        endings |= {ending_of(found.name) for found in list_styles(model)}
+    return endings - {""}
 
 
 def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = False) -> list[Job]:

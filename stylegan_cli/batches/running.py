@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
@@ -65,6 +65,10 @@ class FileOptions:
     credentials: Credentials | None = None
     if_there: IfThere = IfThere.REFUSE
     with_hash: bool = False
+
+    def labelled(self, label: AiLabel) -> "FileOptions":
+        """The same, with results that say what a trained network did."""
+        return replace(self, ai_label=label)
 
 
 def default_workers() -> int:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any
 
 import av.error
 import cv2
@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from stylegan_cli.clips.description import ClipInfo, ColourTags
+from stylegan_cli.config import Option
 from stylegan_cli.errors import UsageError
 
 _log = logging.getLogger(__name__)
@@ -51,10 +52,20 @@ _SUGGESTED = "libx264, libx265, libsvtav1, libvpx-vp9 or prores_ks"
 class EncoderOptions:
     """How pictures are encoded; None leaves it to the container and the codec."""
 
-    codec: str | None = None
-    crf: float | None = None
-    preset: str | None = None
-    pix_fmt: str | None = None
+    codec: Annotated[
+        str | None,
+        Option(
+            "Encoder: libx264, libx265, libsvtav1, libvpx-vp9, prores_ks, h264_nvenc...",
+            shown="libx264, in .webm libvpx-vp9",
+        ),
+    ] = None
+    crf: Annotated[
+        float | None, Option("Quality of the encoder; less is better.", shown="18 for libx264")
+    ] = None
+    preset: Annotated[str | None, Option("Speed of the encoder.", shown="veryfast for libx264")] = (
+        None
+    )
+    pix_fmt: Annotated[str | None, Option("Pixel format of the encoder.", shown="yuv420p")] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,53 +1,30 @@
 """`influ bench`: how fast this machine paints photos."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
-import typer
-
-from stylegan_cli.commands.common import (
-    DEFAULT_STYLE,
-    Device,
-    Json,
-    ModelFile,
-    console,
-    emit,
-    emit_table,
-    progress,
-)
-
-if TYPE_CHECKING:
-    from stylegan_cli.evaluation.throughput import Throughput
+from stylegan_cli.commands.common import Json, console, emit, emit_table, progress
+from stylegan_cli.commands.options import Without
+from stylegan_cli.evaluation import throughput as speed
+from stylegan_cli.stylizer import StylizerConfig
 
 
 def bench(
-    style: Annotated[
-        str | None,
-        typer.Option(
-            "--style",
-            "-s",
-            show_default=f"{DEFAULT_STYLE}, and one that draws",
-            help="Whose look, by name, or a mix like toon:0.7,vangogh:0.3.",
-        ),
-    ] = None,
-    model: ModelFile = None,
-    backend: Annotated[
-        Literal["auto", "onnx", "torch", "openvino"],
-        typer.Option(help="What runs the network; auto is each that is there, but for torch."),
-    ] = "auto",
-    device: Device = "auto",
+    look: Annotated[
+        StylizerConfig,
+        Without("references", "strength", "seed", "preserve_colour", "detail", "precision"),
+    ],
     as_json: Json = False,
 ) -> None:
     """Measure how fast this machine paints photos, in less than a minute.
 
     Pixels to pixels, warm, at three sizes; and one photo, JPEG to JPEG, by a process that starts
-    from nothing.
+    from nothing. Without --style, a look that draws is measured beside the default one; without
+    --backend, each that is there but torch.
     """
-    from stylegan_cli.evaluation import throughput as speed
-
     with progress("measuring") as on_progress:
-        stylizers = speed.open_stylizers(style, model=model, backend=backend, device=device)
-        cold = speed.measure_cold_start(style, model=model, backend=backend, device=device)
+        stylizers = speed.open_stylizers(look)
+        cold = speed.measure_cold_start(look)
         throughputs = speed.measure_throughput(stylizers, on_progress=on_progress)
     if left_out := len(speed.SIZES) * len(stylizers) - len(throughputs):
         console.print(f"{left_out} left out, because this machine takes too long for them.")
@@ -84,7 +61,7 @@ def bench(
     )
 
 
-def _record(throughput: "Throughput") -> dict[str, object]:
+def _record(throughput: speed.Throughput) -> dict[str, object]:
     return {
         "style": throughput.style,
         "mode": throughput.mode,

@@ -4,83 +4,43 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-PANEL = "Everywhere"  # the help shows what every command has in common apart from its own
+from stylegan_cli.config import DEVICE, EVERYWHERE, OVERWRITE
+
+if TYPE_CHECKING:
+    from stylegan_cli.stylizer import StylizerConfig
 
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print the result as JSON, for machines.", rich_help_panel=PANEL),
+    typer.Option(
+        "--json", help="Print the result as JSON, for machines.", rich_help_panel=EVERYWHERE
+    ),
 ]
 Device = Annotated[
     str,
-    typer.Option(
-        "--device",
-        metavar="auto|cpu|cuda[:N]",
-        help="Where the network runs.",
-        rich_help_panel=PANEL,
-    ),
+    typer.Option("--device", metavar=DEVICE.metavar, help=DEVICE.help, rich_help_panel=EVERYWHERE),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Every random draw depends on it.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")]
-
-DEFAULT_STYLE = "creatorA"
-
-Style = Annotated[
-    str | None,
-    typer.Option(
-        "--style",
-        "-s",
-        show_default=DEFAULT_STYLE,
-        help="Whose look, by name, or a mix like toon:0.7,vangogh:0.3.",
-    ),
-]
-References = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="PICTURE", help="Instead of a style, a picture with the look; repeatable."
-    ),
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help=OVERWRITE.help)]
 ModelFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
 ]
-Strength = Annotated[float, typer.Option(min=0, max=1, help="How much of the look: 0 none, 1 all.")]
-Variation = Annotated[
-    int | None,
+ConfigFile = Annotated[
+    Path | None,
     typer.Option(
-        "--seed",
-        show_default="the look itself",
-        help="A personal variation of the look, as `influ generate` draws it for this seed.",
+        "--config",
+        exists=True,
+        dir_okay=False,
+        help="TOML file with settings, or a run's config.json.",
     ),
 ]
-PreserveColour = Annotated[
-    bool,
-    typer.Option(
-        "--preserve-color", help="Keep the photo's own colours; take light and texture only."
-    ),
-]
-Detail = Annotated[
-    Literal["auto", "fast", "fine"],
-    typer.Option(help="Where the network paints: at the style's size, small, or at every pixel."),
-]
-Backend = Annotated[
-    Literal["auto", "onnx", "torch", "openvino"], typer.Option(help="What runs the network.")
-]
-Precision = Annotated[
-    Literal["auto", "f32", "int8"],
-    typer.Option(help="Of the network; auto is 8 bits where the picture hardly changes."),
-]
-
-NoAiLabel = Annotated[
-    bool,
-    typer.Option("--no-ai-label", help="Leave out of results that a trained network made part."),
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, train nothing.")]
 
 Threads = Annotated[
     int | None,
@@ -89,7 +49,7 @@ Threads = Annotated[
         min=1,
         show_default="physical cores",
         help="CPU threads.",
-        rich_help_panel=PANEL,
+        rich_help_panel=EVERYWHERE,
     ),
 ]
 Verbose = Annotated[
@@ -101,16 +61,16 @@ Verbose = Annotated[
         show_default=False,
         metavar="",
         help="Say more; twice for every detail.",
-        rich_help_panel=PANEL,
+        rich_help_panel=EVERYWHERE,
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Only errors, no progress.", rich_help_panel=PANEL),
+    typer.Option("-q", "--quiet", help="Only errors, no progress.", rich_help_panel=EVERYWHERE),
 ]
 Debug = Annotated[
     bool,
-    typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=PANEL),
+    typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=EVERYWHERE),
 ]
 
 console = Console(stderr=True, highlight=False, markup=False)  # names may hold [brackets]
@@ -138,30 +98,29 @@ def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
     console.quiet = quiet
 
 
-def is_typed(context: typer.Context, parameter: str) -> bool:
-    """Whether the user gave this option, rather than leaving it at its default."""
-    source = context.get_parameter_source(parameter)
-    return source is not None and source.name == "COMMANDLINE"
+def say_default_look(look: "StylizerConfig", name: str) -> None:
+    """Say which style is used where nobody said which."""
+    if look.is_default:
+        console.print(f"No --style given, using {name}.")
 
 
-def endings_of_results(ending: str, model: Path | None) -> set[str]:
-    """`ending` and those of every style there is: what marks a file as an earlier result."""
-    from stylegan_cli.batches import ending_of
-    from stylegan_cli.errors import InfluError
+def say_hidden(names: Sequence[str]) -> None:
+    """Say so where styles that the user now has hide shipped ones."""
     from stylegan_cli.styles import list_styles
 
-    endings = {ending}
-    with suppress(InfluError):  # without a shipped model there is only this ending
-        endings |= {ending_of(found.name) for found in list_styles(model)}
-    return endings - {""}
+    for style in list_styles():
+        if style.shadows and style.name in names:
+            console.print(
+                f"{style.name} is yours now; for the shipped one again: "
+                f"influ styles remove {style.name}"
+            )
 
 
-def say_hidden(name: str) -> None:
-    """Say so where a style that the user now has hides a shipped one."""
-    from stylegan_cli.styles import list_styles
+def say_refining(folder: Path) -> None:
+    """Where a run can be followed while it goes on."""
+    from stylegan_cli.training.report import REPORT_NAME
 
-    if any(style.shadows for style in list_styles() if style.name == name):
-        console.print(f"{name} is yours now; for the shipped one again: influ styles remove {name}")
+    console.print(f"refining; follow it in {folder / REPORT_NAME}, Ctrl-C stops")
 
 
 def say_error(sentence: str) -> None:

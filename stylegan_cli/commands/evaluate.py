@@ -1,62 +1,15 @@
 """`influ evaluate`: how close a style comes, in figures."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
 
-import typer
-
-from stylegan_cli.commands.common import Device, Json, console, emit, emit_table, progress
-
-if TYPE_CHECKING:
-    from stylegan_cli.evaluation import StyleReport
+from stylegan_cli.commands.common import Json, console, emit, emit_table, progress
+from stylegan_cli.errors import PartialFailureError
+from stylegan_cli.evaluation import EvaluationConfig, StyleReport, evaluate_styles
 
 MAX_NAMED = 8  # pictures without their other half that are named; --json names all
 
 
-def evaluate(
-    data: Annotated[
-        Path,
-        typer.Option(
-            exists=True, file_okay=False, help="What `influ prep` wrote, or folders as for train."
-        ),
-    ],
-    style: Annotated[
-        str | None,
-        typer.Option(
-            "--style", "-s", show_default="all of --model, or creatorA", help="One style, by name."
-        ),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Model or style file."),
-    ] = None,
-    paired: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="The true results, named like their photos; in DIR/STYLE where there are several.",
-        ),
-    ] = None,
-    creator: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="the one named like the style",
-            help="Whose pictures in DATA to judge by.",
-        ),
-    ] = None,
-    size: Annotated[
-        int,
-        typer.Option(min=64, metavar="PX", help="Short side to paint at; never enlarged."),
-    ] = 512,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Judge by every picture, not only those held out.")
-    ] = False,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
+def evaluate(config: EvaluationConfig, as_json: Json = False) -> None:
     """Measure how close styles come to the truth, or to their creators' pictures.
 
     With --paired: MAE, PSNR, SSIM, CIEDE2000 and edges against the true results. Without: distance
@@ -67,21 +20,8 @@ def evaluate(
     lightness beside the mean. Each figure stands beside that of the untouched photos. Exit codes:
     0 done, 3 some pictures could not be used, 1 nothing to judge by.
     """
-    from stylegan_cli.errors import PartialFailureError
-    from stylegan_cli.evaluation import evaluate_styles
-
     with progress("painting and measuring") as on_progress:
-        reports = evaluate_styles(
-            data,
-            style=style,
-            model=model,
-            paired=paired,
-            creator=creator,
-            everything=everything,
-            size=size,
-            device=device,
-            on_progress=on_progress,
-        )
+        reports = evaluate_styles(config, on_progress)
     if as_json:
         emit({"styles": [_as_mapping(report) for report in reports]}, as_json)
     else:
@@ -98,9 +38,7 @@ def evaluate(
         )
 
 
-def _as_mapping(report: "StyleReport") -> dict[str, object]:
-    from dataclasses import asdict
-
+def _as_mapping(report: StyleReport) -> dict[str, object]:
     case, comparison = report.case, report.comparison
     return {
         "style": report.style,
@@ -115,7 +53,7 @@ def _as_mapping(report: "StyleReport") -> dict[str, object]:
     }
 
 
-def _rows(report: "StyleReport") -> list[tuple[str, str, str, str, str]]:
+def _rows(report: StyleReport) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             report.style,
@@ -128,7 +66,7 @@ def _rows(report: "StyleReport") -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _say_what_it_rests_on(report: "StyleReport") -> None:
+def _say_what_it_rests_on(report: StyleReport) -> None:
     case = report.case
     against = "their true results" if case.truths else f"{len(case.references)} held-out pictures"
     sentences = [f"{report.style}: {report.comparison.photos} photos against {against}"]

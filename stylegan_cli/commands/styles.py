@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylegan_cli.commands.common import (
-    Device,
     Json,
     ModelFile,
     Overwrite,
     console,
     emit,
     emit_table,
-    progress,
     say_hidden,
 )
 
 if TYPE_CHECKING:
-    from stylegan_cli.backends import Backend
-    from stylegan_cli.styles import Base, FoundStyle, Style
+    from stylegan_cli.styles import FoundStyle
 
 
 def list_styles(
@@ -72,111 +69,6 @@ def _origin(style: "FoundStyle") -> str:
         needed = style.info.model or "an earlier shipped model"
         return f"{style.origin}, for {needed} alone"
     return "yours, instead of the shipped one" if style.shadows else style.origin
-
-
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the style.")],
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[DIR]",
-            exists=True,
-            show_default=False,
-            help="The creator's pictures, or one picture.",
-        ),
-    ] = None,
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="Instead of pictures, what `influ styles code` wrote."),
-    ] = None,
-    content: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Photos the creator might have started from; the shipped ones if not given.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Write this style file; register nothing.")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model whose base to use.")
-    ] = None,
-    licence: Annotated[
-        str, typer.Option(help="Consent or licence of the pictures, kept in the file.")
-    ] = "",
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES", help="Refine it for so long, as train does; the better one is kept."
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="With --minutes: keep the run and its report here."),
-    ] = None,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Make a style from a folder of pictures or from a code, in seconds and without training.
-
-    With --minutes it is then refined on the same pictures.
-    """
-    from stylegan_cli.backends import open_backend
-    from stylegan_cli.errors import UsageError
-    from stylegan_cli.instant import make_style, pictures_in, starter_photos
-    from stylegan_cli.runtime.devices import resolve_device
-    from stylegan_cli.sharing.preview import preview_path
-    from stylegan_cli.sharing.style_code import read_line
-    from stylegan_cli.styles import read_model, shipped_model, user_style_path, with_model
-
-    if (folder is None) == (code is None):
-        raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
-    if code is not None and (content is not None or licence):
-        raise UsageError("a code holds all there is to know: leave out --content and --licence")
-    if minutes is not None and (code is not None or minutes <= 0):
-        raise UsageError("--minutes is how long to train on the pictures of DIR, more than 0")
-    if run is not None and minutes is None:
-        raise UsageError("--run keeps what --minutes did: add --minutes, or leave it out")
-    target = out or user_style_path(name)
-    for path in (target, preview_path(target)) if out else (target,):
-        _refuse_taken(path, "choose another name or add --overwrite", overwrite)
-    pictures = pictures_in(folder) if folder else []
-    photos = pictures_in(content) if content else None
-    base = read_model(model or shipped_model()).base
-    backend = open_backend(base, device=resolve_device(device))
-    if code is not None:
-        style = read_line(code, name, base)
-    else:
-        with progress("reading") as on_progress:
-            style = make_style(
-                name,
-                pictures,
-                base,
-                backend,
-                content=photos,
-                licence=licence,
-                on_progress=on_progress,
-            )
-    if minutes is not None:
-        from stylegan_cli.commands.train import refined
-
-        style = refined(
-            style,
-            pictures,
-            photos or starter_photos(),
-            minutes=minutes,
-            model=model,
-            run_dir=run,
-            device=device,
-            overwrite=overwrite,
-        )
-    if model:
-        style = with_model(style, model)
-    emit(_keep(style, base, backend, out, model, overwrite), as_json)
 
 
 def code(
@@ -264,28 +156,12 @@ def install(
     as_json: Json = False,
 ) -> None:
     """Check a style file that somebody handed you, and register it under its name."""
-    from stylegan_cli.backends import open_backend
-    from stylegan_cli.errors import UsageError
-    from stylegan_cli.styles import (
-        read_info,
-        read_model,
-        read_style,
-        shipped_model,
-        user_style_path,
-        with_model,
-    )
+    from stylegan_cli.sharing.adding import keep_style, read_handed_on
 
-    if read_info(file).get("kind") == "model":
-        raise UsageError(f"{file} is a model with a base of its own: use it with --model {file}")
-    base = read_model(model or shipped_model()).base
-    style = read_style(file, base)
-    if name is not None:
-        style = style.renamed(name)
-    taken = f"choose another name with --as, or replace '{style.name}' with --overwrite"
-    _refuse_taken(user_style_path(style.name), taken, overwrite)
-    if model:
-        style = with_model(style, model)
-    emit(_keep(style, base, open_backend(base), None, model, overwrite), as_json)
+    made = read_handed_on(file, name, model, overwrite=overwrite)
+    kept = keep_style(made, model=model, overwrite=overwrite)
+    say_hidden([kept.style.name])
+    emit(kept.as_mapping(), as_json)
 
 
 def rename(
@@ -316,42 +192,3 @@ def remove(
     path.unlink()
     preview_path(path).unlink(missing_ok=True)
     console.print(f"Removed {path}")
-
-
-def _refuse_taken(target: Path, remedy: str, overwrite: bool) -> None:
-    """Before any work."""
-    from stylegan_cli.errors import OutputExistsError
-
-    if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} is there already; {remedy}")
-
-
-def _keep(
-    style: "Style",
-    base: "Base",
-    backend: "Backend",
-    out: Path | None,
-    model: Path | None,
-    overwrite: bool,
-) -> dict[str, object]:
-    """Write the style to `out` or register it, with a preview; returns what to say of it."""
-    from stylegan_cli.sharing.preview import write_preview
-    from stylegan_cli.styles import register, user_style_path, write_style
-
-    if out:
-        write_style(style, out, overwrite=overwrite)
-    else:
-        register(style, overwrite=overwrite)
-        say_hidden(style.name)
-    target = out or user_style_path(style.name)
-    used = f"--model {out}" if out else f"influ stylize photo.jpg --style {style.name}"
-    if style.info.model:  # a style of another base is found by name, with that base's model
-        used = f"influ styles install {out} --model {model}" if out else f"{used} --model {model}"
-    return {
-        "style": style.name,
-        "file": str(target),
-        "preview": str(write_preview(base, style, backend, target)),
-        "pictures": style.info.pictures,
-        "kind": style.info.mode,
-        "use": used,
-    }

@@ -1,5 +1,6 @@
 """How close styled pictures come to a truth or to a creator's pictures."""
 
+from stylegan_cli.evaluation.config import EvaluationConfig
 from stylegan_cli.evaluation.measure import (
     Comparison,
     StyleReport,
@@ -13,6 +14,7 @@ from stylegan_cli.evaluation.measure import (
 
 __all__ = [
     "Comparison",
+    "EvaluationConfig",
     "StyleReport",
     "compare_with_creator",
     "compare_with_truth",

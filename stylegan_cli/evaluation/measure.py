@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from stylegan_cli.errors import DataError, PictureError, UsageError
 from stylegan_cli.evaluation import metrics
+from stylegan_cli.evaluation.config import EvaluationConfig
 from stylegan_cli.evaluation.skin import MIN_FACES, SkinChange, Tercile, skin_change, terciles
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb, resize, resize_short_side
@@ -18,7 +19,7 @@ from stylegan_cli.preparing.layout import CONTENT_NAME, find_training_data
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import DEFAULT_STYLE, read_info
-from stylegan_cli.stylizer import open_stylizer
+from stylegan_cli.stylizer import StylizerConfig, open_look
 
 if TYPE_CHECKING:
     from stylegan_cli.networks.frozen_features import FeatureNetwork
@@ -96,33 +97,28 @@ class StyleReport:
 
 
 def evaluate_styles(
-    data: Path,
-    *,
-    style: str | None = None,
-    model: Path | None = None,
-    paired: Path | None = None,
-    creator: str | None = None,
-    everything: bool = False,
-    size: int = 512,
-    device: str = "auto",
-    on_progress: Progress | None = None,
+    config: EvaluationConfig, on_progress: Progress | None = None
 ) -> list[StyleReport]:
-    """Judge `style`, or every creator of `model`; data and the rest as in `find_cases`.
+    """Judge one style, or every creator of a model, as in `find_cases`.
 
     Raises DataError where there is nothing to judge by, and what opening a style raises.
     """
     cases = find_cases(
-        _style_names(style, model), data, paired=paired, creator=creator, everything=everything
+        _style_names(config.style, config.model),
+        config.data,
+        paired=config.paired,
+        creator=config.creator,
+        everything=config.everything,
     )
-    device = resolve_device(device, needs_torch=paired is None)
+    device = resolve_device(config.device, needs_torch=config.paired is None)
     steps = [len(case.photos) + len(case.references) for case in cases]
     reports = []
     for index, case in enumerate(cases):
-        stylizer = open_stylizer(case.style, model=model, device=device)
+        look = StylizerConfig(style=case.style, model=config.model, device=device)
         comparison = measure_style(
-            stylizer.paint,
+            open_look(look).paint,
             case,
-            size=size,
+            size=config.size,
             device=device,
             on_progress=_shifted(on_progress, sum(steps[:index]), sum(steps)),
         )

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +17,7 @@ from stylegan_cli.pictures import Picture, read_rgb, write_picture
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.timing import Timing, time_runs
 from stylegan_cli.styles import Mode, find_style, list_styles
-from stylegan_cli.stylizer import Stylizer, open_stylizer
+from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_look
 
 Size = tuple[int, int]
 
@@ -62,24 +62,18 @@ def picture_of(size: Size) -> np.ndarray:
     return np.clip(grainy, 0, 255, out=grainy).astype(np.uint8)
 
 
-def open_stylizers(
-    style: str | None = None,
-    *,
-    model: Path | None = None,
-    backend: str = "auto",
-    device: str = "auto",
-) -> list[Stylizer]:
+def open_stylizers(look: StylizerConfig) -> list[Stylizer]:
     """Every look to measure on every backend to measure it on.
 
     style: this one alone; None is the default creator and, where there is one, a drawn one.
     backend: `auto` is all that are installed and need no torch. A look that is colour alone runs
-    no network, so it is opened once. Raises what `open_stylizer` raises.
+    no network, so it is opened once. Raises what `open_look` raises.
     """
-    backends = installed_backends() if backend == "auto" else [backend]
+    backends = installed_backends() if look.backend == "auto" else [look.backend]
     found: list[Stylizer] = []
-    for look in [style] if style else _looks_of(model):
+    for style in [look.style] if look.style else _looks_of(look.model):
         for name in backends:
-            found.append(open_stylizer(look, model=model, backend=name, device=device))
+            found.append(open_look(replace(look, style=style, backend=name)))
             if found[-1].style.info.mode == "colour":
                 break
     return found
@@ -107,22 +101,16 @@ def measure_throughput(
     return throughputs
 
 
-def measure_cold_start(
-    style: str | None = None,
-    *,
-    model: Path | None = None,
-    backend: str = "auto",
-    device: str = "auto",
-) -> Timing:
+def measure_cold_start(look: StylizerConfig) -> Timing:
     """Of `influ stylize` for one photo of COLD_SIZE, JPEG to JPEG: a whole process each time."""
     with TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         write_picture(Picture(picture_of(COLD_SIZE), source_format="JPEG"), photo)
         command = [sys.executable, "-m", "stylegan_cli", "stylize", str(photo)]
         command += ["-o", str(photo.with_name("styled.jpg")), "--overwrite", "-q"]
-        command += ["--backend", backend, "--device", device]
-        command += ["--style", style] if style else []
-        command += ["--model", str(model)] if model else []
+        command += ["--backend", look.backend, "--device", look.device]
+        command += ["--style", look.style] if look.style else []
+        command += ["--model", str(look.model)] if look.model else []
 
         def start() -> None:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import torch
-
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.files import OwnFolder, claimed, make_folder, write_atomically
 
@@ -45,6 +43,8 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
 
     state: tensors, numbers, strings, and dicts and lists of them: nothing that needs pickle.
     """
+    import torch
+
     path = folder / f"checkpoint-{step:08d}.pt"
     make_folder(folder)
     write_atomically(path, lambda file: torch.save({**state, "step": step}, file))
@@ -55,6 +55,8 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
 
 def load_latest_checkpoint(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that loads, on the CPU, or None; a torn one is passed over."""
+    import torch
+
     for path in _newest_first(folder):
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)

@@ -4,15 +4,13 @@ Images are (B, 3, H, W) in [-1, 1], scores of a discriminator lists of (B, 1, h,
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stylegan_cli.learning import GanKind
 from stylegan_cli.networks.layers import luminance
-
-GanKind = Literal["hinge", "lsgan", "bce"]
 
 
 def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.clips import CLIP_SUFFIXES, is_clip, sample_frames
+from stylegan_cli.config import Option, check, parse_duration
 from stylegan_cli.errors import ClipError, ConfigError, DataError, PictureError, UsageError
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
 from stylegan_cli.pictures import PICTURE_SUFFIXES, Picture, find_pictures, read_rgb, write_picture
@@ -50,33 +52,46 @@ class FacesRule(StrEnum):
 class PrepConfig:
     """How pictures become a data set."""
 
-    name: str = "content"  # content, or the creator's name
-    size: int = 512  # px, of the square results
-    faces: FacesRule = FacesRule.PREFER
-    margin: float = 0.6  # room on each side of a face, in face heights
-    val_share: float = 0.1
-    every_s: float = 2.0  # at least, between two frames of a clip
-    min_size: int | None = None  # px of the source that a result is made from; None: half of size
-    min_sharpness: float = 0.6  # see judging.sharpness
+    name: Annotated[
+        str, Option("Whose pictures these are.", names=("--as",), metavar="content|CREATOR")
+    ] = "content"
+    size: Annotated[int, Option("Side of the square results, px.", at_least=32, at_most=4096)] = 512
+    faces: Annotated[
+        FacesRule, Option("Without a face: reject the picture, or take its middle.")
+    ] = FacesRule.PREFER
+    margin: Annotated[
+        float,
+        Option("Room on each side of a face, in face heights.", at_least=0, at_most=10),
+    ] = 0.6
+    every_s: Annotated[
+        float,
+        Option(
+            "Time between two frames of a clip, at least, like 2s.",
+            names=("--every",),
+            above=0,
+            shown="2s",
+            parse=parse_duration,
+        ),
+    ] = 2.0
+    val_share: Annotated[
+        float,
+        Option("Share that is held out of training.", names=("--val",), at_least=0, at_most=0.9),
+    ] = 0.1
+    min_size: Annotated[
+        int | None,
+        Option("Reject what is made from fewer px than this.", at_least=1, shown="half of --size"),
+    ] = None
+    min_sharpness: Annotated[
+        float, Option("Reject what is more blurred; 0 takes everything.", at_least=0)
+    ] = 0.6  # see quality.sharpness
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""
+        check(self)
         if not self.name or self.name.startswith(".") or set(self.name) & set('/\\:*?"<>|\0'):
             raise ConfigError(
                 f"'{self.name}' can't be the name of a folder; give --as another name"
             )
-        if not 32 <= self.size <= 4096:
-            raise ConfigError(f"--size must be from 32 to 4096 px, got {self.size}")
-        if not 0 <= self.margin <= 10:
-            raise ConfigError(f"--margin must be from 0 to 10 face heights, got {self.margin:g}")
-        if not 0 <= self.val_share <= 0.9:
-            raise ConfigError(f"--val must be from 0 to 0.9, got {self.val_share:g}")
-        if not self.every_s > 0:
-            raise ConfigError(f"--every must be more than nothing, got {self.every_s:g} s")
-        if self.min_size is not None and self.min_size < 1:
-            raise ConfigError(f"--min-size must be at least 1 px, got {self.min_size}")
-        if not self.min_sharpness >= 0:
-            raise ConfigError(f"--min-sharpness must be at least 0, got {self.min_sharpness:g}")
 
     @property
     def min_side(self) -> int:

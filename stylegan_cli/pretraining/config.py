@@ -1,51 +1,136 @@
 """Settings of a pre-training run."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from stylegan_cli.config import SEED, Option, check, file_option, parse_duration
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.pretraining.data import DrawConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawConfig:
+    """How much one training step draws."""
+
+    looks: int = 8  # per step
+    pictures: int = 3  # crops to read, on each of a look's two sides
+    max_pictures: int = 3  # of them where the set holds as many pictures
+    targets: int = 3  # of them to paint, too
+    size: int = 96  # px, of every crop that is painted
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainConfig:
     """A run of `influ pretrain`; travels in every checkpoint."""
 
-    steps: int | None = None  # fixed from the time limit where not given
-    time_limit_s: float = 36000.0
-    looks: int = 8
-    pictures: int = 6  # crops to read, on each of a look's two sides
-    max_pictures: int = 24  # of them where the set holds as many pictures
-    targets: int = 1  # of them to paint, too
-    echo_factor: int = 1  # each batch is learned from; a GPU learns faster than processors draw
-    size: int = 96  # px
-    lr: float = 1e-3
-    warmup: int = 100
-    decay_from: float = 0.6
-    ema: float = 0.998
-    features_until: float = 0.4  # share of the steps after which the encoder's features are fixed
-    base_colour_weight: float = 0.4  # of the loss on the per-pixel part alone
-    gradient_weight: float = 0.5
-    coarse_weight: float = 0.5
-    texture_weight: float = 2.0  # of the strength of detail, wherever it is
-    grid_weight: float = 20.0  # of what repeats at the network's strides and should not
-    quiet_weight: float = 1.0  # of a residual where the look is of colour alone
-    taught: float = 1.0  # share of paintings led by the look's true description, at first
-    teacher_fully: float = 0.2  # share of the steps after which it falls
-    teacher_until: float = 0.6  # share of the steps after which none is
-    imitation_weight: float = 0.3  # of the encoder's distance to the teacher; falls likewise
-    parameter_weight: float = 0.2  # of the error of the description that a code tells
-    clip_norm: float = 1.0
-    precision: str = "auto"
-    processes: int = 0  # that share each step's looks; 0 for one per core, on a GPU one
-    workers: int = 0  # that draw looks ahead, for each process; 0 draws in the process itself
-    seed: int = 0
-    sample_every: int = 500
-    save_every: int = 100
+    steps: Annotated[int | None, Option("Instead of a time limit.", at_least=1)] = (
+        None  # fixed from the time limit where not given
+    )
+    time_limit_s: Annotated[
+        float,
+        Option(
+            "Like 90s, 30m or 10h.",
+            names=("--time-limit",),
+            above=0,
+            shown="10h",
+            parse=parse_duration,
+        ),
+    ] = 36000.0
+    looks: Annotated[int, Option("Looks drawn per step.", names=("--batch",), at_least=1)] = 8
+    pictures: Annotated[
+        int, file_option("Crops to read, on each of a look's two sides.", at_least=1)
+    ] = 6
+    max_pictures: Annotated[
+        int, file_option("Of them where the set holds as many pictures.", at_least=1)
+    ] = 24
+    targets: Annotated[int, file_option("Of them to paint, too.", at_least=1)] = 1
+    echo_factor: Annotated[
+        int,
+        file_option(
+            "Times that each batch is learned from; a GPU learns faster than processors draw.",
+            at_least=1,
+        ),
+    ] = 1
+    size: Annotated[int, Option("Crops, px; a multiple of 8.")] = 96
+    lr: Annotated[float, Option("Learning rate.", names=("--lr-g",), above=0)] = 1e-3
+    warmup: Annotated[int, Option("Steps of rising learning rate.", at_least=0)] = 100
+    decay_from: Annotated[
+        float, Option("Share of the steps after which it falls.", at_least=0, at_most=1)
+    ] = 0.6
+    ema: Annotated[float, Option("Decay of the averaged weights.", at_least=0, below=1)] = 0.998
+    features_until: Annotated[
+        float,
+        file_option(
+            "Share of the steps after which the encoder's features are fixed.",
+            at_least=0,
+            at_most=1,
+        ),
+    ] = 0.4
+    base_colour_weight: Annotated[
+        float, file_option("Weight of the loss on the per-pixel part alone.", at_least=0)
+    ] = 0.4
+    gradient_weight: Annotated[
+        float, file_option("Weight of the error of gradients.", at_least=0)
+    ] = 0.5
+    coarse_weight: Annotated[
+        float, file_option("Weight of the error at coarse scales.", at_least=0)
+    ] = 0.5
+    texture_weight: Annotated[
+        float, file_option("Weight of the strength of detail, wherever it is.", at_least=0)
+    ] = 2.0
+    grid_weight: Annotated[
+        float,
+        file_option("Weight of what repeats at the network's strides and should not.", at_least=0),
+    ] = 20.0
+    quiet_weight: Annotated[
+        float, file_option("Weight of a residual where the look is of colour alone.", at_least=0)
+    ] = 1.0
+    taught: Annotated[
+        float,
+        file_option(
+            "Share of paintings led by the look's true description, at first.",
+            at_least=0,
+            at_most=1,
+        ),
+    ] = 1.0
+    teacher_fully: Annotated[
+        float, file_option("Share of the steps after which it falls.", at_least=0, at_most=1)
+    ] = 0.2
+    teacher_until: Annotated[
+        float, file_option("Share of the steps after which none is.", at_least=0, at_most=1)
+    ] = 0.6
+    imitation_weight: Annotated[
+        float,
+        file_option("Weight of the encoder's distance to the teacher; falls likewise.", at_least=0),
+    ] = 0.3
+    parameter_weight: Annotated[
+        float,
+        file_option("Weight of the error of the description that a code tells.", at_least=0),
+    ] = 0.2
+    clip_norm: Annotated[float, file_option("Largest norm of the gradients.", above=0)] = 1.0
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], Option("bf16 where the processor has it.")
+    ] = "auto"
+    processes: Annotated[
+        int,
+        Option(
+            "That share each step's looks; 0 for one per core.",  # on a GPU one
+            at_least=0,
+        ),
+    ] = 0
+    workers: Annotated[
+        int,
+        file_option(
+            "That draw looks ahead, for each process; 0 draws in the process itself.", at_least=0
+        ),
+    ] = 0
+    seed: Annotated[int, SEED] = 0
+    sample_every: Annotated[int, Option("Steps between sample sheets.", at_least=0)] = 500
+    save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 100
 
     def __post_init__(self) -> None:
-        for name in ("looks", "pictures", "targets", "echo_factor"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        """Raises ConfigError for a value out of range."""
+        check(self)
         if self.max_pictures < self.pictures:
             raise ConfigError(
                 f"max_pictures must be at least pictures, got {self.max_pictures} and "
@@ -55,17 +140,12 @@ class PretrainConfig:
             raise ConfigError(
                 f"targets must be at most pictures, got {self.targets} and {self.pictures}"
             )
-        for name in ("processes", "workers"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.processes and self.looks % self.processes:
             raise ConfigError(
-                f"looks must be a multiple of processes, got {self.looks} and {self.processes}"
+                f"--batch must be a multiple of --processes, got {self.looks} and {self.processes}"
             )
         if self.size % 8 or self.size < 64:
-            raise ConfigError(f"size must be a multiple of 8 from 64 on, got {self.size}")
-        if self.precision not in ("auto", "fp32", "bf16"):
-            raise ConfigError(f"precision must be auto, fp32 or bf16, got {self.precision}")
+            raise ConfigError(f"--size must be a multiple of 8 from 64 on, got {self.size}")
 
     def draws(self) -> DrawConfig:
         """The part of the config that decides what is drawn."""

@@ -4,10 +4,8 @@ Numpy and OpenCV in worker processes; every item depends on (seed, step) alone.
 """
 
 import signal
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +15,8 @@ from torch.utils.data import Dataset
 from stylegan_cli.colour import LUMA, linear_map, style_statistics
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pretraining.config import DrawConfig
+from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.looks import Look, describe, draw_look
 from stylegan_cli.runtime.randomness import numpy_generator
 
@@ -32,19 +32,6 @@ OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they
 LARGE_SETS = 0.25  # share of sets of as many pictures as there are; else few are likelier than many
 
 Batch = dict[str, np.ndarray]
-Domains = Mapping[str, Sequence[Path]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawConfig:
-    """How much one training step draws."""
-
-    looks: int = 8  # per step
-    pictures: int = 3  # crops to read, on each of a look's two sides
-    max_pictures: int = 3  # of them where the set holds as many pictures
-    targets: int = 3  # of them to paint, too
-    size: int = 96  # px, of every crop that is painted
-    seed: int = 0
 
 
 class PicturePool:

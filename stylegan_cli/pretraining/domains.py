@@ -1,10 +1,13 @@
 """Which pictures pre-training sees."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stylegan_cli.errors import DataError
 from stylegan_cli.pictures import find_pictures
-from stylegan_cli.pretraining.data import Domains
+
+Domains = Mapping[str, Sequence[Path]]
+"""Pictures by the folder that they are from."""
 
 
 def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:

@@ -24,8 +24,8 @@ from stylegan_cli.learning.ema import Ema
 from stylegan_cli.learning.schedules import TIMED_STEPS, is_due, learning_rate, steps_for
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.pretraining.config import PretrainConfig
-from stylegan_cli.pretraining.data import Batch, Domains, PairedLooks, seed_worker
-from stylegan_cli.pretraining.domains import split_domains
+from stylegan_cli.pretraining.data import Batch, PairedLooks, seed_worker
+from stylegan_cli.pretraining.domains import Domains, split_domains
 from stylegan_cli.pretraining.model import (
     ERRORS,
     BaseNetworks,

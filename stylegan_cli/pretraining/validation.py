@@ -9,7 +9,8 @@ from torch import Tensor
 from stylegan_cli.networks.layers import map_colours
 from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.pretraining.config import PretrainConfig
-from stylegan_cli.pretraining.data import Batch, Domains, PairedLooks
+from stylegan_cli.pretraining.data import Batch, PairedLooks
+from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.model import Painting, signed
 
 VALIDATION_STEPS = 4  # batches

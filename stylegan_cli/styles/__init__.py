@@ -22,6 +22,7 @@ from stylegan_cli.styles.library import (
     register,
     rename_own,
     shipped_model,
+    usable_names,
     user_style_path,
     with_model,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "register",
     "rename_own",
     "shipped_model",
+    "usable_names",
     "user_style_path",
     "with_model",
     "write_model",

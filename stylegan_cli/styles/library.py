@@ -124,6 +124,27 @@ def list_styles(model: Path | None = None) -> list[FoundStyle]:
     return found + [FoundStyle(n, path, origin, i) for n, i in theirs.items() if n not in names]
 
 
+def usable_names(model: Path | None = None) -> tuple[list[str], list[str]]:
+    """The styles that can be used by name with that model, and those that need another base.
+
+    Raises StyleNotFoundError where none can be used.
+    """
+    found = list_styles(model)
+    alone = model is not None and model.exists() and read_info(model).get("kind") == "style"
+    usable = [
+        item.name
+        for item in found
+        if item.origin == "model"
+        or (item.shadows and model is not None)
+        or (item.fits and not alone)
+    ]
+    if not usable:
+        raise StyleNotFoundError(
+            "there are no styles to show; make one with: influ styles add NAME FOLDER"
+        )
+    return usable, [item.name for item in found if item.name not in usable and not item.fits]
+
+
 def find_style(name: str | None, model: Path | None = None) -> tuple[Base, Style]:
     """The style called `name` and its base.
 

@@ -1,92 +1,122 @@
 """What a run of `influ train` can be told."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from stylegan_cli.config import SEED, Option, check, file_option, parse_duration
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.learning.losses import GanKind
-
-_NOT_NEGATIVE = (
-    *("lambda_pixels", "lambda_features", "lambda_content", "lambda_anchor", "lambda_grid"),
-    *("lambda_drift", "lambda_texture"),
-    *(
-        "lambda_cycle",
-        "lambda_identity",
-        "r1_weight",
-        "pool",
-        "sample_every",
-        "save_every",
-        "patience",
-    ),
-)
-_POSITIVE = (
-    *("time_limit_s", "batch", "lr_g", "lr_code", "lr_d"),
-    *("r1_every", "discriminator_channels", "z_dim", "validate_every"),
-)
+from stylegan_cli.learning import GanKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """A refinement run; travels in the run folder and in every checkpoint."""
 
-    init: str = "base"  # base, linear, none, or the path of a model
-    steps: int | None = None  # fixed from the time limit where not given
-    time_limit_s: float = 1800.0
-    size: int = 128  # px, side of a crop
-    working_size: int | None = (
-        None  # px, short side that pictures are brought to; by their own size
-    )
-    scales: tuple[float, float] = (0.85, 1.15)  # of the working size, drawn for every step
-    batch: int = 4
-    lr_g: float = 3e-4  # of the low-rank deltas
-    lr_code: float = 3e-3
-    lr_d: float = 4e-4
-    warmup: int = 100
-    decay_from: float = 0.6
-    gan: GanKind = "hinge"
-    penalty: Literal["none", "r1"] = "none"
-    r1_weight: float = 1.0
-    r1_every: int = 8
-    lambda_pixels: float = 1.0
-    lambda_features: float = 1.0
-    lambda_content: float = 4.0
-    lambda_anchor: float = 5.0
-    lambda_grid: float = 1000.0
-    lambda_drift: float = 1.0
-    lambda_texture: float = 10.0
-    lambda_cycle: float = 0.0
-    lambda_identity: float = 0.0
-    face_weight: float = 2.0  # how much more a place in a face counts for content and anchor
-    discriminator_channels: int = (
-        32  # of the pixel discriminator's first layer; doubles at each downsampling
-    )
-    z_dim: int = 4  # directions of the creator's variety
-    ema: float = 0.998
-    pool: int = 50
-    augment: Literal["auto", "on", "off"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    seed: int = 0
-    sample_every: int = 250
-    save_every: int = 250
-    validate_every: int = 250
-    patience: int = 6  # judgings without a gain after which a creator is done; 0: never
+    init: Annotated[
+        str,
+        Option(
+            "Begin at the instant style on the shipped base or a model's, at the closed form with "
+            "a fresh network, or at nothing.",
+            metavar="base|MODEL|linear|none",
+        ),
+    ] = "base"
+    steps: Annotated[
+        int | None, Option("Instead of a time limit.", at_least=1, shown="what fits the time")
+    ] = None  # fixed from the time limit where not given
+    time_limit_s: Annotated[
+        float,
+        Option(
+            "Of training: 90s, 2m, 0.5h.",
+            names=("--time-limit",),
+            above=0,
+            shown="30m",
+            parse=parse_duration,
+        ),
+    ] = 1800.0
+    size: Annotated[int, Option("Crops, px.")] = 128
+    working_size: Annotated[
+        int | None,
+        file_option("Short side in px that pictures are brought to; None: by their own."),
+    ] = None
+    scales: Annotated[
+        tuple[float, float], file_option("Of the working size, drawn for every step.")
+    ] = (0.85, 1.15)
+    batch: Annotated[int, Option("Crops per step.", at_least=1)] = 4
+    lr_g: Annotated[float, Option("Learning rate of the painter.", above=0)] = 3e-4
+    lr_code: Annotated[float, file_option("Learning rate of a style's code.", above=0)] = 3e-3
+    lr_d: Annotated[float, Option("Learning rate of the discriminators.", above=0)] = 4e-4
+    warmup: Annotated[int, file_option("Steps of rising learning rate.", at_least=0)] = 100
+    decay_from: Annotated[
+        float,
+        file_option(
+            "Share of the steps after which the learning rate falls.", at_least=0, at_most=1
+        ),
+    ] = 0.6
+    gan: Annotated[GanKind, Option("What the discriminators are scored by.")] = "hinge"
+    penalty: Annotated[
+        Literal["none", "r1"], Option("Gradient penalty of the pixel discriminator.")
+    ] = "none"
+    r1_weight: Annotated[float, file_option("Weight of that penalty.", at_least=0)] = 1.0
+    r1_every: Annotated[int, file_option("Steps between two penalties.", at_least=1)] = 8
+    lambda_pixels: Annotated[
+        float, file_option("Weight of the pixel discriminator.", at_least=0)
+    ] = 1.0
+    lambda_features: Annotated[
+        float, file_option("Weight of the feature discriminator.", at_least=0)
+    ] = 1.0
+    lambda_content: Annotated[
+        float, Option("Weight of keeping the photo's shapes.", at_least=0)
+    ] = 4.0
+    lambda_anchor: Annotated[
+        float, file_option("Weight of staying near the instant style.", at_least=0)
+    ] = 5.0
+    lambda_grid: Annotated[
+        float, file_option("Weight of what repeats at the network's strides.", at_least=0)
+    ] = 1000.0
+    lambda_drift: Annotated[float, file_option("Weight of the drift of tones.", at_least=0)] = 1.0
+    lambda_texture: Annotated[
+        float, file_option("Weight of the distance of textures.", at_least=0)
+    ] = 10.0
+    lambda_cycle: Annotated[float, Option("Weight of the way back.", at_least=0)] = 0.0
+    lambda_identity: Annotated[
+        float, Option("Weight of leaving their own pictures.", at_least=0)
+    ] = 0.0
+    face_weight: Annotated[
+        float,
+        file_option("How much more a place in a face counts for content and anchor.", at_least=0),
+    ] = 2.0
+    discriminator_channels: Annotated[
+        int,
+        file_option(
+            "Of the pixel discriminator's first layer; doubles at each downsampling.", at_least=1
+        ),
+    ] = 32
+    z_dim: Annotated[int, Option("Directions of the creator's variety.", at_least=1)] = 4
+    ema: Annotated[float, Option("Decay of the averaged weights.", at_least=0, below=1)] = 0.998
+    pool: Annotated[int, Option("Earlier results shown to the discriminator.", at_least=0)] = 50
+    augment: Annotated[
+        Literal["auto", "on", "off"],
+        Option("Vary what the discriminator sees; auto: small folders."),
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], Option("bf16 where the processor has it.")
+    ] = "auto"
+    seed: Annotated[int, SEED] = 0
+    sample_every: Annotated[int, Option("Steps between sample sheets.", at_least=0)] = 250
+    save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 250
+    validate_every: Annotated[int, file_option("Steps between validations.", at_least=1)] = 250
+    patience: Annotated[
+        int, Option("Judgings without a gain before it ends; 0: never.", at_least=0)
+    ] = 6
 
     def __post_init__(self) -> None:
-        for name in _NOT_NEGATIVE:
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)}")
-        if self.steps is not None and self.steps < 1:
-            raise ConfigError(f"steps must be at least 1, got {self.steps}")
+        """Raises ConfigError for a value out of range."""
+        check(self)
         if self.size % 8 or self.size < 64:
-            raise ConfigError(f"size must be a multiple of 8 from 64 on, got {self.size}")
+            raise ConfigError(f"--size must be a multiple of 8 from 64 on, got {self.size}")
         if not 0 < self.scales[0] <= self.scales[1]:
             raise ConfigError(f"scales must be above 0 and rise, got {self.scales}")
         if self.working_size is not None and self.working_size * self.scales[0] < self.size:
             raise ConfigError(
                 f"working_size {self.working_size} leaves less than a crop of {self.size} px"
             )
-        if not 0 <= self.ema < 1:
-            raise ConfigError(f"ema must be from 0 to below 1, got {self.ema}")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.learning.losses import GanKind
+from stylegan_cli.learning import GanKind
 from stylegan_cli.networks.layers import luminance
 
 log = logging.getLogger(__name__)

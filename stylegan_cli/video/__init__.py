@@ -1,7 +1,7 @@
 """A clip in, the same clip in a creator's look out: streaming, checked, never half written."""
 
 from stylegan_cli.video.clip_styles import Paint
-from stylegan_cli.video.config import STEADY, VideoConfig, parse_rate, parse_time, part_of
+from stylegan_cli.video.config import STEADY, VideoConfig, parse_rate, parse_time
 from stylegan_cli.video.stylizing import VideoResult, stylize_clip
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "VideoResult",
     "parse_rate",
     "parse_time",
-    "part_of",
     "stylize_clip",
 ]

@@ -4,58 +4,17 @@ import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal
 
 from stylegan_cli.clips import EncoderOptions
-from stylegan_cli.config import parse_duration
-from stylegan_cli.errors import ConfigError, UsageError
+from stylegan_cli.config import OVERWRITE, Option, check, exclusive, parse_duration
+from stylegan_cli.errors import ConfigError
 
 STEADY = 0.55
 """Takes more than half of the flicker of a drawn look and leaves nine tenths of its gradients."""
 
 
 MAX_FPS = 240
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoConfig:
-    """What to do with a clip beside painting it.
-
-    start_s, end_s: the part to keep, seconds. fps: frames a second, None for those of the clip.
-    sound: whether to keep it. side_by_side: before on the left, after on the right. faces_only:
-    paint nothing but faces. hdr: what to do with PQ and HLG, which no painter understands.
-    steady: from 0, every frame for itself, to 1, as little flicker as can be. resume: go on where
-    an interrupted run with the same choices stopped, if there is one.
-    """
-
-    start_s: float | None = None
-    end_s: float | None = None
-    fps: Fraction | None = None
-    sound: bool = True
-    side_by_side: bool = False
-    faces_only: bool = False
-    steady: float = STEADY
-    hdr: Literal["error", "tonemap"] = "error"
-    overwrite: bool = False
-    resume: bool = False
-    encoder: EncoderOptions = field(default_factory=EncoderOptions)
-
-    def __post_init__(self) -> None:
-        if self.hdr not in ("error", "tonemap"):
-            raise ConfigError(f"hdr must be error or tonemap, got {self.hdr}")
-        if not 0 <= self.steady <= 1:
-            raise ConfigError(f"steady must be from 0 to 1, got {self.steady:g}")
-        if self.fps is not None and not 0 < self.fps <= MAX_FPS:
-            raise ConfigError(f"--fps must be from 1 to {MAX_FPS}, got {float(self.fps):g}")
-        if self.start_s is not None and self.start_s < 0:
-            raise ConfigError(f"the start must not be negative, got {self.start_s:g} s")
-        if self.end_s is not None and self.end_s <= (self.start_s or 0.0):
-            raise ConfigError(f"the end ({self.end_s:g} s) must come after the start")
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether only a part of the clip is wanted."""
-        return self.start_s is not None or self.end_s is not None
 
 
 def parse_time(text: str) -> float:
@@ -86,16 +45,81 @@ def parse_rate(text: str) -> Fraction:
     return exact if is_rounded else rate
 
 
-def part_of(
-    start: str | None, end: str | None, preview: str | None
-) -> tuple[float | None, float | None]:
-    """(start, end) in seconds of a part given in words; None where it has no bound.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoConfig:
+    """What to do with a clip beside painting it.
 
-    Raises ConfigError for words that are no times, UsageError where two contradict each other.
+    start_s, end_s: the part to keep, seconds; preview_s tells the end by the length of the part.
+    fps: frames a second, None for those of the clip. hdr: what to do with PQ and HLG, which no
+    generator understands.
     """
-    if end is not None and preview is not None:
-        raise UsageError("--end and --preview exclude each other: use one of them")
-    start_s = None if start is None else parse_time(start)
-    if preview is not None:
-        return start_s, (start_s or 0.0) + parse_time(preview)
-    return start_s, None if end is None else parse_time(end)
+
+    start_s: Annotated[
+        float | None,
+        Option(
+            "Begin here: 12.5, 90s, 1m.",
+            names=("--start",),
+            metavar="TIME",
+            at_least=0,
+            parse=parse_time,
+        ),
+    ] = None
+    end_s: Annotated[
+        float | None,
+        Option(
+            "Stop here, counted from the beginning.",
+            names=("--end",),
+            metavar="TIME",
+            parse=parse_time,
+        ),
+    ] = None
+    preview_s: Annotated[
+        float | None,
+        Option(
+            "Only this much, from --start on, like 5s.",
+            names=("--preview",),
+            metavar="TIME",
+            above=0,
+            parse=parse_time,
+        ),
+    ] = None
+    fps: Annotated[
+        Fraction | None,
+        Option(
+            "Frames a second: frames are left out or shown again.",
+            metavar="RATE",
+            above=0,
+            at_most=MAX_FPS,
+            shown="the clip's own",
+            parse=parse_rate,
+        ),
+    ] = None
+    steady: Annotated[
+        float,
+        Option("Against flicker: 0 paints every frame for itself.", at_least=0, at_most=1),
+    ] = STEADY
+    sound: Annotated[bool, Option("Leave the sound out.", names=("--no-audio",), off=True)] = True
+    side_by_side: Annotated[bool, Option("Before on the left, after on the right.")] = False
+    faces_only: Annotated[bool, Option("Paint faces, leave the rest as it is.")] = False
+    encoder: EncoderOptions = field(default_factory=EncoderOptions)
+    hdr: Annotated[
+        Literal["error", "tonemap"],
+        Option("HDR clips: refuse them, or bring them to ordinary range."),
+    ] = "error"
+    resume: Annotated[bool, Option("Go on where an interrupted run stopped.")] = False
+    overwrite: Annotated[bool, OVERWRITE] = False
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range, or two that contradict each other."""
+        check(self)
+        exclusive(("--end", self.end_s is not None), ("--preview", self.preview_s is not None))
+        if self.preview_s is not None:
+            object.__setattr__(self, "end_s", (self.start_s or 0.0) + self.preview_s)
+            object.__setattr__(self, "preview_s", None)
+        if self.end_s is not None and self.end_s <= (self.start_s or 0.0):
+            raise ConfigError(f"--end ({self.end_s:g} s) must come after --start")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only a part of the clip is wanted."""
+        return self.start_s is not None or self.end_s is not None

@@ -65,8 +65,8 @@ def ingredients(source: Path, style: str, config: VideoConfig) -> Ingredients:
     """
     options = asdict(config)
     encoder = options.pop("encoder")
-    for way_of_writing in ("overwrite", "resume"):
-        options.pop(way_of_writing)
+    for name in ("overwrite", "resume", "preview_s"):  # ways of writing, and of saying the end
+        options.pop(name)
     with source.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     known = {"clip": content, "style": style, **options, **encoder}

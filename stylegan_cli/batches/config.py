@@ -1,0 +1,177 @@
+"""What a user may choose about a batch of pictures or clips."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from stylegan_cli.batches.running import IfThere
+from stylegan_cli.config import OVERWRITE, SEED, Option, check, exclusive
+from stylegan_cli.errors import ConfigError
+from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
+from stylegan_cli.video import VideoConfig
+
+_RECURSIVE = Option("Folders with the folders inside, mirrored in -o.", names=("--recursive", "-r"))
+_SKIP_EXISTING = Option("Leave out what has a result already.")
+_AI_LABEL = Option(
+    "Leave out of results that a trained network made part.", names=("--no-ai-label",), off=True
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureBatchConfig:
+    """Which pictures go in, where results go, and how files are read and written."""
+
+    out: Annotated[
+        Path | None,
+        Option(
+            "File for one result (picture suffix), folder for many, or - for standard output.",
+            names=("--out", "-o"),
+            shown="STEM_STYLE.EXT beside the input",
+        ),
+    ] = None
+    recursive: Annotated[bool, _RECURSIVE] = False
+    skip_existing: Annotated[bool, _SKIP_EXISTING] = False
+    overwrite: Annotated[bool, OVERWRITE] = False
+    jobs: Annotated[
+        int | None,
+        Option(
+            "Pictures in hand at a time.",
+            names=("--jobs", "-j"),
+            at_least=1,
+            shown="cores and one more",
+        ),
+    ] = None
+    watch: Annotated[bool, Option("Stay, and paint what comes into the folders.")] = False
+    log: Annotated[
+        Path | None, Option("Append a line of JSON for each picture.", metavar="FILE")
+    ] = None
+    suffix: Annotated[
+        str | None,
+        Option(
+            "Put between a result's name and its format.",
+            metavar="TEXT",
+            shown="_STYLE beside the input, nothing in -o",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        Option("jpg, png, webp, heic, avif, tiff, gif...", shown="the input's"),
+    ] = None
+    quality: Annotated[int, Option("Of JPEG, WebP, AVIF and HEIC.", at_least=1, at_most=100)] = (
+        JPEG_QUALITY
+    )
+    max_megapixels: Annotated[
+        float,
+        Option(
+            "Refuse larger pictures; in million pixels.",
+            names=("--max-pixels",),
+            metavar="MP",
+            at_least=0,
+        ),
+    ] = MAX_PIXELS / 1e6
+    allow_truncated: Annotated[bool, Option("Use what is there of files cut short.")] = False
+    keep_gps: Annotated[bool, Option("Leave the place in the metadata.")] = False
+    ai_label: Annotated[bool, _AI_LABEL] = True
+    c2pa_cert: Annotated[
+        Path | None, Option("Sign results with this certificate chain (C2PA).", metavar="PEM")
+    ] = None
+    c2pa_key: Annotated[Path | None, Option("The private key of --c2pa-cert.", metavar="PEM")] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range, or two that contradict each other."""
+        check(self)
+        exclusive(("--skip-existing", self.skip_existing), ("--overwrite", self.overwrite))
+        if self.format is not None:
+            require_format(self.format)
+        if self.suffix is not None and set(self.suffix) & set("/\\"):
+            raise ConfigError("--suffix is a part of a name: put folders into -o")
+        if (self.c2pa_cert is None) != (self.c2pa_key is None):
+            raise ConfigError("--c2pa-cert and --c2pa-key go together: name both")
+        if self.c2pa_cert is not None and not self.ai_label:
+            raise ConfigError("C2PA credentials tell of the network: leave out --no-ai-label")
+
+    @property
+    def kind(self) -> str | None:
+        """The format of every result, where one was asked for."""
+        return None if self.format is None else require_format(self.format)
+
+    @property
+    def if_there(self) -> IfThere:
+        """What to do when a result is there already."""
+        if self.overwrite:
+            return IfThere.OVERWRITE
+        return IfThere.SKIP if self.skip_existing or self.watch else IfThere.REFUSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipBatchConfig:
+    """Which clips go in, where results go, and what becomes of each."""
+
+    out: Annotated[
+        Path | None,
+        Option(
+            "File for one clip (.mp4, .mov, .mkv, .webm), folder for many.",
+            names=("--out", "-o"),
+            shown="STEM_STYLE.EXT beside the clip",
+        ),
+    ] = None
+    recursive: Annotated[bool, _RECURSIVE] = False
+    skip_existing: Annotated[bool, _SKIP_EXISTING] = False
+    clip: VideoConfig = field(default_factory=VideoConfig)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for two that exclude each other."""
+        exclusive(("--skip-existing", self.skip_existing), ("--overwrite", self.clip.overwrite))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariationsConfig:
+    """Which variations of a photo, and where they go."""
+
+    count: Annotated[int, Option("How many variations.", at_least=1, at_most=999)] = 9
+    seed: Annotated[int, SEED] = 0
+    out: Annotated[
+        Path | None,
+        Option(
+            "Folder for the pictures and their grid.",
+            names=("--out", "-o"),
+            shown="STEM_STYLE_variations beside the photo",
+        ),
+    ] = None
+    overwrite: Annotated[bool, OVERWRITE] = False
+    ai_label: Annotated[bool, _AI_LABEL] = True
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range."""
+        check(self)
+
+    @property
+    def seeds(self) -> range:
+        """One for each variation."""
+        return range(self.seed, self.seed + self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetConfig:
+    """Which looks are on a sheet, and where it goes."""
+
+    out: Annotated[
+        Path | None,
+        Option(
+            "Picture file to write.",
+            names=("--out", "-o"),
+            shown="STEM_sheet.jpg beside the first",
+        ),
+    ] = None
+    styles: Annotated[
+        tuple[str, ...],
+        Option(
+            "A look by name, or a mix like toon:0.7,vangogh:0.3; repeatable.",
+            names=("--style", "-s"),
+            shown="all there are",
+        ),
+    ] = ()
+    overwrite: Annotated[bool, OVERWRITE] = False
+    ai_label: Annotated[bool, _AI_LABEL] = True

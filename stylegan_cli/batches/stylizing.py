@@ -1,0 +1,190 @@
+"""Pictures and clips in one look: opened, planned, and run to the end."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegan_cli.batches.clips import CLIPS
+from stylegan_cli.batches.config import ClipBatchConfig, PictureBatchConfig
+from stylegan_cli.batches.outcomes import (
+    Outcome,
+    Status,
+    count_outcomes,
+    open_log,
+    raise_for,
+)
+from stylegan_cli.batches.planning import (
+    STREAM,
+    Job,
+    Naming,
+    Planner,
+    ending_of,
+    endings_of_results,
+    plan_batch,
+)
+from stylegan_cli.batches.running import FileOptions, default_workers, run_batch
+from stylegan_cli.batches.watching import watch_folders
+from stylegan_cli.errors import InterruptedByUserError, UsageError
+from stylegan_cli.pictures.credentials import read_credentials
+from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.interruption import StopRequest, stop_between_steps
+from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureBatch:
+    """Pictures to paint, checked and planned.
+
+    jobs: what is there now; with `watching`, of folders that are looked at again and again, what
+    they hold is found while it runs.
+    """
+
+    stylizer: Stylizer
+    config: PictureBatchConfig
+    files: FileOptions
+    jobs: Sequence[Job]
+    watching: Planner | None
+    workers: int
+
+    def run(
+        self,
+        *,
+        on_outcome: Callable[[Outcome], None],
+        on_progress: Callable[[int, int], None],
+    ) -> "PictureBatchResult":
+        """Paint them all, or until Ctrl-C; a picture that fails is told of and the rest goes on."""
+        with contextlib.ExitStack() as opened:
+            tell = on_outcome
+            if self.config.log is not None:
+                about = {"style": self.stylizer.name, "model": self.stylizer.base.hash}
+                record = opened.enter_context(open_log(self.config.log, about))
+
+                def tell(outcome: Outcome) -> None:
+                    record.add(outcome)
+                    on_outcome(outcome)
+
+            stop = opened.enter_context(stop_between_steps())
+
+            def run(jobs: Sequence[Job]) -> list[Outcome]:
+                return run_batch(
+                    jobs,
+                    self.stylizer.repaint,
+                    self.files,
+                    workers=self.workers,
+                    stop=stop,
+                    on_outcome=tell,
+                    on_progress=on_progress,
+                )
+
+            if self.watching is None:
+                outcomes = run(self.jobs)
+            else:
+                outcomes = watch_folders(self.watching, run, stop)
+        return PictureBatchResult(outcomes, self._stopped(stop, outcomes))
+
+    def _stopped(self, stop: StopRequest, outcomes: Sequence[Outcome]) -> str | None:
+        is_whole = self.watching is None and len(outcomes) == len(self.jobs)
+        if not stop.requested or is_whole:
+            return None
+        counts = count_outcomes(outcomes)
+        ends = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        hint = "" if self.watching else "; run it again with --skip-existing for the rest"
+        return f"stopped: {ends or 'none done'}{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureBatchResult:
+    """What became of the pictures; stopped: what to say of a run that Ctrl-C ended."""
+
+    outcomes: Sequence[Outcome]
+    stopped: str | None
+
+    @property
+    def left_out(self) -> int:
+        """How many have a result already, or are in another run's hands."""
+        counts = count_outcomes(self.outcomes)
+        return counts[Status.SKIPPED] + counts[Status.TAKEN]
+
+    def raise_for_failures(self) -> None:
+        """Raises InterruptedByUserError for a run that was stopped, and as `raise_for` does."""
+        if self.stopped is not None:
+            raise InterruptedByUserError(self.stopped)
+        raise_for(self.outcomes)
+
+
+def open_picture_batch(
+    inputs: Sequence[Path], look: StylizerConfig, config: PictureBatchConfig
+) -> PictureBatch:
+    """Check everything, open the look, and give each picture its result's name.
+
+    inputs: pictures, folders of them, and `STREAM`. Raises UsageError for a call that makes no
+    sense, DataError where there is nothing to paint, and what `open_look` raises.
+    """
+    if config.watch and not all(path.is_dir() for path in inputs):
+        raise UsageError("--watch keeps an eye on folders: name folders only")
+    files = _file_options(look, config)
+    many = len(inputs) > 1 or inputs[0].is_dir()
+    workers = (config.jobs or default_workers()) if many else 1
+    stylizer = open_look(look, threads=max(1, resolve_threads() // workers))
+    if config.ai_label and look.strength > 0:
+        files = files.labelled(stylizer.ai_label)
+    ending = ending_of(stylizer.name) if config.suffix is None else config.suffix
+    naming = Naming(
+        out=config.out,
+        ending="" if config.suffix is None and config.out is not None else ending,
+        format=config.kind,
+        endings_of_results=endings_of_results(ending, look.model),
+    )
+    planner = Planner(inputs, naming, recursive=config.recursive) if config.watch else None
+    return PictureBatch(
+        stylizer=stylizer,
+        config=config,
+        files=files,
+        jobs=() if planner else plan_batch(inputs, naming, recursive=config.recursive),
+        watching=planner,
+        workers=workers,
+    )
+
+
+def _file_options(look: StylizerConfig, config: PictureBatchConfig) -> FileOptions:
+    credentials = None
+    if config.c2pa_cert is not None and config.c2pa_key is not None:
+        if look.strength == 0:
+            raise UsageError("C2PA credentials tell of the network: leave out --strength 0")
+        credentials = read_credentials(config.c2pa_cert, config.c2pa_key)
+    return FileOptions(
+        max_pixels=round(config.max_megapixels * 1e6),
+        allow_truncated=config.allow_truncated,
+        keep_colours=look.strength == 0,
+        format=config.kind,
+        quality=config.quality,
+        keep_gps=config.keep_gps,
+        credentials=credentials,
+        if_there=config.if_there,
+        with_hash=config.log is not None,
+    )
+
+
+def writes_to_stdout(inputs: Sequence[Path], config: PictureBatchConfig) -> bool:
+    """Whether the one result goes to standard output."""
+    return config.out == STREAM or (config.out is None and list(inputs) == [STREAM])
+
+
+def open_clip_batch(
+    inputs: Sequence[Path], look: StylizerConfig, config: ClipBatchConfig
+) -> tuple[Stylizer, list[Job]]:
+    """Open the look, and give each clip its result's name; for `run_clips`.
+
+    Raises UsageError for a call that makes no sense, DataError where there is nothing to paint, and
+    what `open_look` raises.
+    """
+    stylizer = open_look(look)
+    ending = ending_of(stylizer.name)
+    naming = Naming(
+        kind=CLIPS,
+        out=config.out,
+        ending="" if config.out is not None else ending,
+        endings_of_results=endings_of_results(ending, look.model),
+    )
+    return stylizer, plan_batch(inputs, naming, recursive=config.recursive)

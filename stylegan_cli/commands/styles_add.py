@@ -1,0 +1,54 @@
+"""`influ styles add`: a style from pictures or a code."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylegan_cli.commands.common import Json, console, emit, progress, say_hidden, say_refining
+from stylegan_cli.sharing.adding import AddConfig, keep_style, make_from
+
+
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the style.")],
+    config: AddConfig,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            exists=True,
+            show_default=False,
+            help="The creator's pictures, or one picture.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a style from a folder of pictures or from a code, in seconds and without training.
+
+    With --minutes it is then refined on the same pictures.
+    """
+    with progress("reading") as on_progress:
+        made = make_from(name, folder, config, on_progress)
+    if config.minutes is not None:
+        from stylegan_cli.training.refining import refine_style
+
+        style = refine_style(
+            made.style,
+            made.pictures,
+            made.photos,
+            minutes=config.minutes,
+            model=config.model,
+            run_dir=config.run,
+            device=config.device,
+            overwrite=config.overwrite,
+            progress_of=progress,
+            on_open=say_refining,
+        )
+        if not style.info.refined:
+            console.print(f"{name}: nothing beat its instant style, which is kept")
+        made = replace(made, style=style)
+    kept = keep_style(made, out=config.out, model=config.model, overwrite=config.overwrite)
+    if kept.is_registered:
+        say_hidden([kept.style.name])
+    emit(kept.as_mapping(), as_json)

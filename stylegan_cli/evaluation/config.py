@@ -1,0 +1,56 @@
+"""What a user may choose about an evaluation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from stylegan_cli.config import DEVICE, Option, check
+from stylegan_cli.styles import DEFAULT_STYLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationConfig:
+    """Which styles to judge, and by what."""
+
+    data: Annotated[
+        Path,
+        Option("What `influ prep` wrote, or folders as for train.", must_exist="folder"),
+    ]
+    style: Annotated[
+        str | None,
+        Option(
+            "One style, by name.",
+            names=("--style", "-s"),
+            shown=f"all of --model, or {DEFAULT_STYLE}",
+        ),
+    ] = None
+    model: Annotated[
+        Path | None, Option("Model or style file.", metavar="FILE", must_exist="file")
+    ] = None
+    paired: Annotated[
+        Path | None,
+        Option(
+            "The true results, named like their photos; in DIR/STYLE where there are several.",
+            metavar="DIR",
+            must_exist="folder",
+        ),
+    ] = None
+    creator: Annotated[
+        str | None,
+        Option(
+            "Whose pictures in DATA to judge by.",
+            metavar="NAME",
+            shown="the one named like the style",
+        ),
+    ] = None
+    size: Annotated[
+        int, Option("Short side to paint at; never enlarged.", metavar="PX", at_least=64)
+    ] = 512
+    everything: Annotated[
+        bool, Option("Judge by every picture, not only those held out.", names=("--all",))
+    ] = False
+    device: Annotated[str, DEVICE] = "auto"
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range."""
+        check(self)

@@ -1,0 +1,65 @@
+"""Before a run: its photos, its folder, its settings. Nothing here needs torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from stylegan_cli.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
+from stylegan_cli.errors import OutputExistsError, UsageError
+from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
+from stylegan_cli.pretraining.config import PretrainConfig
+from stylegan_cli.pretraining.domains import pictures_by_domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainRunConfig:
+    """What a run learns from, and where it goes."""
+
+    content: Annotated[
+        tuple[Path, ...], Option("Folder of photos; repeatable.", must_exist="folder")
+    ]
+    out: Annotated[Path, Option("Run folder.")] = Path("runs/base")
+    init: Annotated[Path | None, Option("Model file to start from.", must_exist="file")] = None
+    resume: Annotated[bool, Option("Go on where the run stopped.")] = False
+    overwrite: Annotated[bool, OVERWRITE] = False
+    device: Annotated[str, DEVICE] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainPlan:
+    """A run that may begin. domains: its photos by folder."""
+
+    run: PretrainRunConfig
+    domains: dict[str, list[Path]]
+    config: PretrainConfig
+
+    @property
+    def count(self) -> int:
+        """How many photos there are."""
+        return sum(map(len, self.domains.values()))
+
+    def as_mapping(self) -> dict[str, Any]:
+        """What would be done, for a reader."""
+        counts = {name: len(paths) for name, paths in self.domains.items()}
+        plan = {"run": str(self.run.out), "pictures": counts, "device": self.run.device}
+        return plan | {"settings": to_mapping(self.config)}
+
+
+def plan_run(
+    run: PretrainRunConfig, typed: Mapping[str, Any], from_file: Mapping[str, Any] | None = None
+) -> PretrainPlan:
+    """Find the photos and the settings.
+
+    What is typed goes before the file, that before what a resumed run had, that before defaults.
+    Raises UsageError, ConfigError, DataError and OutputExistsError, each before anything is done.
+    """
+    stored = load_config(run.out) if run.resume and has_checkpoint(run.out) else {}
+    settings = read_settings(PretrainConfig, stored)
+    settings |= read_settings(PretrainConfig, from_file or {}) | dict(typed)
+    config = PretrainConfig(**settings)
+    if run.resume and not has_checkpoint(run.out):
+        raise UsageError(f"{run.out} holds no run to resume; leave out --resume")
+    if has_checkpoint(run.out) and not (run.resume or run.overwrite):
+        raise OutputExistsError(f"{run.out} holds a run already; add --resume or --overwrite")
+    return PretrainPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)

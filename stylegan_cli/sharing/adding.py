@@ -1,0 +1,188 @@
+"""A style from pictures, a code or a file, and its place among the user's own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.config import DEVICE, OVERWRITE, Option, check
+from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError
+from stylegan_cli.instant import make_style, pictures_in, starter_photos
+from stylegan_cli.runtime.devices import resolve_device
+from stylegan_cli.sharing.preview import preview_path, write_preview
+from stylegan_cli.sharing.style_code import read_line
+from stylegan_cli.styles import (
+    Base,
+    Style,
+    read_info,
+    read_model,
+    read_style,
+    register,
+    shipped_model,
+    user_style_path,
+    with_model,
+    write_style,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddConfig:
+    """What a style is made from, and where it goes."""
+
+    code: Annotated[
+        str | None, Option("Instead of pictures, what `influ styles code` wrote.", metavar="TEXT")
+    ] = None
+    content: Annotated[
+        Path | None,
+        Option(
+            "Photos the creator might have started from; the shipped ones if not given.",
+            metavar="DIR",
+            must_exist="folder",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        Option("Write this style file; register nothing.", names=("--out", "-o")),
+    ] = None
+    model: Annotated[Path | None, Option("Model whose base to use.", metavar="FILE")] = None
+    licence: Annotated[str, Option("Consent or licence of the pictures, kept in the file.")] = ""
+    minutes: Annotated[
+        float | None,
+        Option(
+            "Refine it for so long, as train does; the better one is kept.",
+            metavar="MINUTES",
+            above=0,
+        ),
+    ] = None
+    run: Annotated[
+        Path | None, Option("With --minutes: keep the run and its report here.", metavar="DIR")
+    ] = None
+    device: Annotated[str, DEVICE] = "auto"
+    overwrite: Annotated[bool, OVERWRITE] = False
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for options that contradict each other."""
+        check(self)
+        if self.code is not None and (self.content is not None or self.licence):
+            raise ConfigError(
+                "a code holds all there is to know: leave out --content and --licence"
+            )
+        if self.minutes is not None and self.code is not None:
+            raise ConfigError("--minutes is how long to train on the pictures of DIR")
+        if self.run is not None and self.minutes is None:
+            raise ConfigError("--run keeps what --minutes did: add --minutes, or leave it out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeStyle:
+    """A style that is not kept yet. pictures, photos: what it was made from."""
+
+    style: Style
+    base: Base
+    backend: Backend
+    pictures: Sequence[Path] = ()
+    photos: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptStyle:
+    """A style in its file. use: what to type to use it."""
+
+    style: Style
+    file: Path
+    preview: Path
+    use: str
+    is_registered: bool
+
+    def as_mapping(self) -> dict[str, object]:
+        """What to say of it."""
+        return {
+            "style": self.style.name,
+            "file": str(self.file),
+            "preview": str(self.preview),
+            "pictures": self.style.info.pictures,
+            "kind": self.style.info.mode,
+            "use": self.use,
+        }
+
+
+def make_from(
+    name: str,
+    folder: Path | None,
+    config: AddConfig,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> MadeStyle:
+    """The style of a folder's pictures, or of a code.
+
+    Raises UsageError where both or none are given, OutputExistsError before any work for a name
+    that is taken, and what `make_style` and `read_line` raise.
+    """
+    if (folder is None) == (config.code is None):
+        raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
+    target = config.out or user_style_path(name)
+    for path in (target, preview_path(target)) if config.out else (target,):
+        _refuse_taken(path, "choose another name or add --overwrite", config.overwrite)
+    pictures = pictures_in(folder) if folder else []
+    photos = pictures_in(config.content) if config.content else None
+    base = read_model(config.model or shipped_model()).base
+    backend = open_backend(base, device=resolve_device(config.device))
+    if config.code is not None:
+        return MadeStyle(style=read_line(config.code, name, base), base=base, backend=backend)
+    style = make_style(
+        name,
+        pictures,
+        base,
+        backend,
+        content=photos,
+        licence=config.licence,
+        on_progress=on_progress,
+    )
+    return MadeStyle(
+        style=style,
+        base=base,
+        backend=backend,
+        pictures=pictures,
+        photos=photos or starter_photos(),
+    )
+
+
+def read_handed_on(
+    file: Path, name: str | None, model: Path | None, *, overwrite: bool
+) -> MadeStyle:
+    """The style of a file that somebody handed on, under its own name or another.
+
+    Raises UsageError for a model, OutputExistsError for a name that is taken.
+    """
+    if read_info(file).get("kind") == "model":
+        raise UsageError(f"{file} is a model with a base of its own: use it with --model {file}")
+    base = read_model(model or shipped_model()).base
+    style = read_style(file, base)
+    if name is not None:
+        style = style.renamed(name)
+    taken = f"choose another name with --as, or replace '{style.name}' with --overwrite"
+    _refuse_taken(user_style_path(style.name), taken, overwrite)
+    return MadeStyle(style=style, base=base, backend=open_backend(base))
+
+
+def keep_style(
+    made: MadeStyle, *, out: Path | None = None, model: Path | None = None, overwrite: bool = False
+) -> KeptStyle:
+    """Write the style to `out` or register it, with a preview."""
+    style = with_model(made.style, model) if model else made.style
+    if out:
+        write_style(style, out, overwrite=overwrite)
+    else:
+        register(style, overwrite=overwrite)
+    target = out or user_style_path(style.name)
+    used = f"--model {out}" if out else f"influ stylize photo.jpg --style {style.name}"
+    if style.info.model:  # a style of another base is found by name, with that base's model
+        used = f"influ styles install {out} --model {model}" if out else f"{used} --model {model}"
+    preview = write_preview(made.base, style, made.backend, target)
+    return KeptStyle(style=style, file=target, preview=preview, use=used, is_registered=out is None)
+
+
+def _refuse_taken(target: Path, remedy: str, overwrite: bool) -> None:
+    """Before any work."""
+    if target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} is there already; {remedy}")

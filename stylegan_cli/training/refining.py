@@ -1,0 +1,139 @@
+"""A whole run: from an open folder to styles registered by name, or one style made better."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from stylegan_cli.backends import open_backend
+from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
+from stylegan_cli.preparing.layout import TrainingData, data_of_one
+from stylegan_cli.runtime.devices import resolve_device
+from stylegan_cli.sharing.preview import write_preview
+from stylegan_cli.styles import Style, free_name, read_model, register, shipped_model
+from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.loop import TrainingResult, open_run, refine
+from stylegan_cli.training.planning import is_used
+
+ProgressOf = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""A label → a context for one part of the work, with its `on_progress(done, total)`."""
+
+
+def refine_in(
+    folder: Path,
+    pictures: TrainingData,
+    config: TrainingConfig,
+    *,
+    device: str,
+    resume: bool = False,
+    overwrite: bool = False,
+    again: Sequence[str] = (),
+    progress_of: ProgressOf,
+    on_open: Callable[[Path], None],
+) -> TrainingResult:
+    """One run in its folder, from the pictures to the best of each creator.
+
+    again: as in `open_run`. on_open: gets the folder once pictures are read and training begins.
+    """
+    with opened_run(folder, resume=resume, overwrite=overwrite):
+        with progress_of("reading pictures") as on_progress:
+            run = open_run(
+                folder,
+                pictures,
+                config,
+                device=device,
+                resume=resume,
+                again=again,
+                on_progress=on_progress,
+            )
+        on_open(folder)
+        with progress_of("refining") as on_progress:
+            return refine(run, on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a run leaves with the user.
+
+    names: of its styles, as they are asked for. renamed: those that had to give way, old to new.
+    model: where the styles have a base of their own, the model they are used from.
+    """
+
+    names: Sequence[str]
+    renamed: dict[str, str]
+    model: Path | None = None
+
+    @property
+    def next_command(self) -> str:
+        """What to type next."""
+        where = f" --model {self.model}" if self.model else ""
+        return f"influ stylize photo.jpg{where} --style {self.names[0]}"
+
+
+def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -> Registered:
+    """Put each style of a run into the user's folder, with a preview.
+
+    Styles are found by name for the shipped base alone; those of another stay in the run's model.
+    """
+    styles, base = outcome.model.styles, outcome.model.base
+    if base.hash != read_model(shipped_model()).base.hash:
+        return Registered([style.name for style in styles], {}, folder / BEST_NAME)
+    names, renamed = [], {}
+    backend = open_backend(base)
+    for style in styles:
+        name = style.name if overwrite else free_name(style.name)
+        if name != style.name:
+            renamed[style.name] = name
+        path = register(style.renamed(name), overwrite=overwrite)
+        write_preview(base, style, backend, path)
+        names.append(name)
+    return Registered(names, renamed)
+
+
+def refine_style(
+    instant: Style,
+    pictures: Sequence[Path],
+    photos: Sequence[Path],
+    *,
+    minutes: float,
+    model: Path | None,
+    run_dir: Path | None,
+    device: str,
+    overwrite: bool,
+    progress_of: ProgressOf,
+    on_open: Callable[[Path], None],
+) -> Style:
+    """`instant` after some minutes of training, or itself where they did not make it better.
+
+    run_dir: where the run stays, with its report; a temporary folder where None. progress_of,
+    on_open: as in `refine_in`.
+    Raises OutputExistsError for a folder that is in use, InterruptedByUserError after Ctrl-C.
+    """
+    place = resolve_device(device, needs_torch=True)
+    if run_dir and is_used(run_dir) and not overwrite:
+        raise OutputExistsError(f"{run_dir} is not empty; name another folder with --run")
+    config = TrainingConfig(init=str(model) if model else "base", time_limit_s=60 * minutes)
+    data = data_of_one(instant.name, pictures, photos)
+    with TemporaryDirectory(prefix="influ-") as temporary:
+        outcome = refine_in(
+            run_dir or Path(temporary),
+            data,
+            config,
+            device=place,
+            overwrite=overwrite,
+            progress_of=progress_of,
+            on_open=on_open,
+        )
+    if outcome.stopped:
+        kept = f"; the run is kept in {run_dir}" if run_dir else ""
+        raise InterruptedByUserError(
+            f"stopped after {outcome.steps} steps, no style was added{kept}; "
+            "run it again without --minutes for the instant style"
+        )
+    (style,) = outcome.model.styles
+    if not style.info.refined:
+        return instant
+    info = replace(style.info, pictures=instant.info.pictures, licence=instant.info.licence)
+    return replace(style, info=info)
