@@ -54,6 +54,7 @@ def make_clip(
     title: str | None = None,
     chapters: list[Any] | None = None,
     gop: int = 12,
+    timecode: str | None = None,
 ) -> Path:
     """Write a clip. times: pts in `time_base`; tags: range, primaries, transfer, matrix."""
     width, height = size
@@ -75,6 +76,9 @@ def make_clip(
         if pix_fmt.startswith("yuva"):
             stream.metadata["alpha_mode"] = "1"
         stream.set_display_matrix(matrix)
+        if timecode is not None:
+            stream.metadata["timecode"] = timecode
+            stream.codec_context.framerate = 1 / (time_base * (times[1] - times[0]))
         if title is not None:
             out.metadata["title"] = title
         if sound is not None and voice is None:

@@ -4,7 +4,7 @@ import heapq
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +17,11 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 
+from stylegan_cli.clips.clock import Clock, may_be_joined
 from stylegan_cli.clips.description import (
     EXACT,
     ClipFrame,
+    ClipInfo,
     Pixels,
     open_clip,
     picture_decoder,
@@ -60,7 +62,8 @@ class ClipReader:
         end_s: float | None = None,
         tone_map: bool = False,
     ) -> None:
-        self.info = read_info(path)
+        self._clock = _clock_of(path)
+        self.info = _on_one_clock(read_info(path), self._clock)
         self.decoded_frames = 0
         self.held_frames = 0
         self.retimed_frames = 0
@@ -97,7 +100,8 @@ class ClipReader:
         # All tracks begin together at nothing. What begins before it, as sound with a delay of its
         # encoder does, stays where it is.
         first_s = max(_seconds(info.start_s), Fraction(0))
-        self.origin_s = first_s + _seconds(start_s or 0.0)
+        self.start_s = _seconds(start_s or 0.0)
+        self.origin_s = first_s + self.start_s
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
         self._origin = round(self.origin_s / info.time_base)
         self._end = None if self._end_s is None else round(self._end_s / info.time_base)
@@ -112,7 +116,7 @@ class ClipReader:
 
     def __iter__(self) -> Iterator[ClipFrame | ClipPacket]:
         try:
-            for packet in self.container.demux(*self._wanted_streams()):
+            for packet in self._demux():
                 # The packets that flush a decoder have no index of their own, only a stream.
                 if packet.stream.index == self.stream.index:
                     yield from self._decode(packet)
@@ -132,7 +136,7 @@ class ClipReader:
     def packets(self) -> Iterator[ClipPacket]:
         """The packets of the `copied` streams alone; no frame is decoded for them."""
         with suppress(av.error.FFmpegError):  # Where the file breaks off, so did the frames.
-            for packet in self.container.demux(*self._wanted_streams()):
+            for packet in self._demux():
                 if packet.stream.index == self.stream.index:
                     if self._is_past_end(packet, slack_s=1):
                         return
@@ -153,8 +157,30 @@ class ClipReader:
                 kept.append({**chapter, "start": start - origin, "end": end - origin})
         return kept
 
-    def _wanted_streams(self) -> list[Stream]:
-        return [self.stream, *(self.container.streams[index] for index in sorted(self.copied))]
+    def _demux(self) -> Iterator[ClipPacket]:
+        """The packets of the pictures and of the `copied` streams, all on one clock."""
+        wanted: list[Stream] = [
+            self.stream,
+            *(self.container.streams[index] for index in sorted(self.copied)),
+        ]
+        if self._clock is None:
+            yield from self.container.demux(*wanted)
+            return
+        numbers = {stream.index for stream in wanted}
+        # The clock has to see all that it was made of.
+        for stream in (*self.container.streams.video, *self.container.streams.audio):
+            if stream.index not in numbers:
+                wanted.append(stream)
+        for packet in self.container.demux(*wanted):
+            if packet.size:
+                self._clock.set(packet)
+            if packet.stream.index in numbers:
+                yield packet
+
+    @property
+    def parts(self) -> int:
+        """Of how many parts, each with a clock of its own, the recording is joined."""
+        return 1 if self._clock is None else self._clock.parts
 
     @property
     def shortfall(self) -> str | None:
@@ -170,7 +196,7 @@ class ClipReader:
         return f"the first {self.decoded_frames} frames" if self._broke_off else None
 
     def _shortfall_of_part(self) -> str | None:
-        if self.stream.duration is None or self._last_pts is None:
+        if self.stream.duration is None or self._last_pts is None or self._clock is not None:
             return None
         end = (self.stream.start_time or 0) + self.stream.duration
         end = end if self._end is None else min(end, self._end)
@@ -338,6 +364,20 @@ def _samples(plane: VideoPlane) -> Pixels:
 
 def _interleaved(*planes: Pixels) -> Pixels:
     return np.asarray(cv2.merge(planes), np.uint8)
+
+
+def _clock_of(path: Path) -> Clock | None:
+    """The clock of a recording that is joined of parts, None for any other clip."""
+    with open_clip(path) as container:
+        clock = Clock(container) if may_be_joined(container) else None
+    return clock if clock is not None and clock.parts > 1 else None
+
+
+def _on_one_clock(info: ClipInfo, clock: Clock | None) -> ClipInfo:
+    if clock is None:
+        return info
+    length_s = float(clock.end_s - clock.start_s)
+    return replace(info, start_s=float(clock.start_s), duration_s=length_s)
 
 
 def _seconds(seconds: float) -> Fraction:

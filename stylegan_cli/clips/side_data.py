@@ -1,8 +1,7 @@
 """What a container and its frames say beside the pictures: turn, crop, field order, light."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +32,7 @@ class StreamFacts:
 
 def stream_facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
     """Read the facts of `stream` out of FFmpeg's description of the file."""
-    with _talking():
-        described: Any = container  # PyAV's type stubs lack this method.
-        description: str = described.dumps_format()
-    head, side_data = _about(description, stream.index)
+    head, side_data = _about(_described(container), stream.index)
     crop = re.search(r"^Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)$", side_data, re.MULTILINE)
     dolby = re.search(
         r"^DOVI configuration record:.* profile: (\d+),.* compatibility id: (\d+)",
@@ -57,6 +53,24 @@ def stream_facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
     )
 
 
+def data_kinds(container: InputContainer) -> dict[int, str]:
+    """The tracks of data: number → the four letters that name the kind, as `gpmd` and `tmcd`."""
+    line = re.compile(r"^  Stream #0:(\d+)\S*: Data: (\S+)(?: \((\S{4}) /)?", re.MULTILINE)
+    return {int(found[1]): found[3] or found[2] for found in line.finditer(_described(container))}
+
+
+def _described(container: InputContainer) -> str:
+    """FFmpeg's description of a file, which it gives only as a message."""
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        described: Any = container  # PyAV's type stubs lack this method.
+        description: str = described.dumps_format()
+    finally:
+        av.logging.set_level(before)
+    return description
+
+
 def _about(description: str, index: int) -> tuple[str, str]:
     """The line on one stream, and the lines of its side data, each without its indent."""
     parts = re.split(r"^  (?=Stream #0:)", description, flags=re.MULTILINE)
@@ -66,17 +80,6 @@ def _about(description: str, index: int) -> tuple[str, str]:
     _, _, listed = rest.partition("    Side data:\n")
     lines = re.findall(r"^      (\S.*)$", listed, re.MULTILINE)
     return head, "\n".join(lines)
-
-
-@contextmanager
-def _talking() -> Iterator[None]:
-    """FFmpeg describes a file only as a message of this level."""
-    before = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)
-    try:
-        yield
-    finally:
-        av.logging.set_level(before)
 
 
 def side_data_of(frame: VideoFrame) -> Mapping[str, bytes]:

@@ -4,14 +4,21 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av.error
-from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+
+from stylegan_cli.clips.description import open_clip
+from stylegan_cli.clips.side_data import data_kinds
+from stylegan_cli.clips.sound import add_encoder, differences
+from stylegan_cli.clips.subtitles import add_text, converted
+from stylegan_cli.clips.trial import is_decodable, takes
 
 if TYPE_CHECKING:
     ClipPacket = Packet[Stream]
@@ -25,25 +32,21 @@ _FILE_TAGS = {
     "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "bps",
     "alpha_mode",
 }  # fmt: skip
+_LEAST_GAP_S = 0.1  # between two pieces of sound; less is a container that rounds times
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
 
-_USUAL_LAYOUTS = {
-    "1 channels": "mono", "2 channels": "stereo", "4 channels": "quad", "6 channels": "5.1",
-    "8 channels": "7.1",
-}  # fmt: skip
 
-
-@dataclass(slots=True)
+@dataclass
 class Track:
-    """One track of the new clip and what went into it.
+    """One track of the new clip, copied as it is, and what went into it.
 
-    index: of the stream in the new clip. checksum: MD5 over the packets' bytes, as they were read.
+    checksum: MD5 over the packets' bytes, as they were read.
     """
 
     output: Stream
-    is_copied: bool
     packets: int = 0
     checksum: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
+    is_copied = True
 
     @property
     def index(self) -> int:
@@ -52,18 +55,76 @@ class Track:
 
     @property
     def kind(self) -> str:
-        """`audio` or `subtitle`."""
+        """`audio`, `subtitle` or `data`."""
         return self.output.type
 
-    def encode(self, frame: AudioFrame | None) -> list[ClipPacket]:
-        """Packets of one frame of sound, or the last ones for None."""
+    def take(self, packet: ClipPacket) -> list[ClipPacket]:
+        """What to write for one packet of the source."""
+        self.packets += 1
+        _end_with_track(packet)
+        self.checksum.update(bytes(packet))
+        packet.stream = self.output
+        return [packet]
+
+    def finish(self) -> list[ClipPacket]:
+        """What is still to be written at the end."""
+        return []
+
+
+class EncodedSound(Track):
+    """A track of sound that is encoded anew."""
+
+    is_copied = False
+    _end: int | None = None  # of the sound so far, samples
+
+    def take(self, packet: ClipPacket) -> list[ClipPacket]:
+        """See Track."""
         output: Any = self.output
-        packets: list[ClipPacket] = output.encode(frame)
-        return packets
+        encoded: list[ClipPacket] = []
+        try:
+            frames: list[Any] = packet.decode()
+        except av.error.FFmpegError as error:
+            _log.debug("a piece of sound can't be decoded: %s", error)
+            return []
+        for frame in frames:
+            self._set_time(frame)
+            encoded += output.encode(frame)
+        return encoded
+
+    def _set_time(self, frame: Any) -> None:
+        """Let the sound go on without a break, as encoders ask for, unless there is a gap."""
+        rate = frame.sample_rate
+        if frame.pts is not None:
+            time = round(frame.pts * frame.time_base * rate)
+            if self._end is None or time > self._end + rate * _LEAST_GAP_S:
+                self._end = time
+        frame.pts, frame.time_base = self._end or 0, Fraction(1, rate)
+        self._end = frame.pts + frame.samples
+
+    def finish(self) -> list[ClipPacket]:
+        """See Track."""
+        output: Any = self.output
+        encoded: list[ClipPacket] = output.encode(None)
+        return encoded
+
+
+class ConvertedText(Track):
+    """A track of subtitles that are turned into another kind of text."""
+
+    is_copied = False
+
+    def take(self, packet: ClipPacket) -> list[ClipPacket]:
+        """See Track."""
+        try:
+            words = converted(packet, self.output)
+        except av.error.FFmpegError as error:
+            _log.debug("a subtitle can't be decoded: %s", error)
+            return []
+        return [] if words is None else [words]
 
 
 class Tracks:
-    """Sound, subtitles and attachments on their way into `output`.
+    """Sound, subtitles, covers, data and attachments on their way into `output`.
 
     suffix: of the output, for the sentences in `notes`. sound_codec: the encoder for sound that
     `output` can't hold as it is.
@@ -77,88 +138,83 @@ class Tracks:
         self._sound_codec = sound_codec
         self._notes = notes
         self._by_source: dict[int, Track] = {}
+        self._covers: list[Any] = []
 
     def __iter__(self) -> Iterator[Track]:
         return iter(self._by_source.values())
 
-    def add(self, source: InputContainer, *, pictures: Stream, sound: bool) -> list[int]:
-        """Make room for each track of `source` that fits beside `pictures`.
+    def add(
+        self, source: InputContainer, path: Path, *, pictures: Stream, sound: bool
+    ) -> list[int]:
+        """Make room for each track of `source`, the clip at `path`, that fits beside `pictures`.
 
         Returns the indices of the streams to read and to hand to `write`.
         """
+        adders = {
+            "attachment": self._add_attachment,
+            "audio": self._add_sound,
+            "subtitle": self._add_subtitles,
+            "video": self._add_cover,
+        }
         for stream in source.streams:
             if stream.index == pictures.index or (stream.type == "audio" and not sound):
                 continue
-            if stream.type == "attachment":
-                self._add_attachment(stream)
-            elif stream.type == "audio":
-                self._add_sound(stream)
-            elif stream.type == "subtitle":
-                self._add_subtitles(stream)
-            else:
-                self._leave_out(stream)
+            if stream.type in adders:
+                adders[stream.type](stream, path)
+        self._add_data(source, path)
         return list(self._by_source)
+
+    def start(self) -> None:
+        """Write what comes once, after the header."""
+        for packet in self._covers:
+            self._output.mux(packet)
 
     def write(self, packet: ClipPacket) -> None:
         """Put in one packet of a stream that `add` returned."""
-        track = self._by_source[packet.stream.index]
-        track.packets += 1
-        if track.is_copied:
-            _end_with_track(packet)
-            track.checksum.update(bytes(packet))
-            packet.stream = track.output
-            self._output.mux(packet)
-            return
-        try:
-            frames: list[Any] = packet.decode()
-        except av.error.FFmpegError as error:
-            _log.debug("a piece of sound can't be decoded: %s", error)
-            return
-        for frame in frames:
-            self._output.mux(track.encode(frame))
+        self._output.mux(self._by_source[packet.stream.index].take(packet))
 
     def finish(self) -> None:
-        """Write what the sound encoders still hold."""
+        """Write what the encoders still hold."""
         for track in self:
-            if not track.is_copied:
-                self._output.mux(track.encode(None))
+            self._output.mux(track.finish())
 
-    def _add_sound(self, stream: Stream) -> None:
-        name = _codec_name(stream)
-        if (output := self._template(stream)) is not None:
-            self._by_source[stream.index] = Track(output, is_copied=True)
-        elif isinstance(stream, AudioStream) and stream.codec_context is not None:
-            output = self._add_sound_encoder(stream)
+    def _add_sound(self, stream: Stream, path: Path) -> None:
+        name, number = _codec_name(stream), stream.index
+        if (output := self._copy(stream, path)) is not None:
+            self._by_source[number] = Track(output)
+            return
+        encoder = None
+        if isinstance(stream, AudioStream) and is_decodable(stream, path):
+            encoder = add_encoder(self._output, stream, self._sound_codec)
+        if encoder is None or not isinstance(stream, AudioStream):
+            self._notes.append(f"Sound track {number} ({name}) can't be decoded and is left out.")
+            return
+        _describe(encoder, stream)
+        self._by_source[number] = EncodedSound(encoder)
+        self._notes.append(
+            f"Sound track {number} is {name}, which {self._suffix} can't hold; it is encoded again "
+            f"with {self._sound_codec}{differences(stream, encoder)}."
+        )
+
+    def _add_subtitles(self, stream: Stream, path: Path) -> None:
+        name, number = _codec_name(stream), stream.index
+        if (output := self._copy(stream, path)) is not None:
+            self._by_source[number] = Track(output)
+        elif (output := add_text(self._output, stream)) is not None:
             _describe(output, stream)
-            self._by_source[stream.index] = Track(output, is_copied=False)
+            self._by_source[number] = ConvertedText(output)
             self._notes.append(
-                f"Sound track {stream.index} is {name}, which {self._suffix} can't hold; "
-                f"it is encoded again with {self._sound_codec}."
+                f"Subtitle track {number} is {name}, which {self._suffix} can't hold; it is turned "
+                f"into {_codec_name(output)}."
             )
         else:
-            self._notes.append(f"Sound track {stream.index} ({name}) is unknown and left out.")
-
-    def _add_sound_encoder(self, stream: AudioStream) -> Stream:
-        encoder: Any = self._output.add_stream(self._sound_codec, rate=self._sound_rate(stream))
-        # A count of channels without a layout, as old files have it, is no layout to an encoder.
-        encoder.layout = _USUAL_LAYOUTS.get(stream.layout.name, stream.layout.name)
-        output: Stream = encoder
-        return output
-
-    def _sound_rate(self, stream: AudioStream) -> int:
-        # Opus knows a handful of rates and resamples to this one anyway.
-        return 48_000 if self._sound_codec == "libopus" else stream.rate
-
-    def _add_subtitles(self, stream: Stream) -> None:
-        if (output := self._template(stream)) is not None:
-            self._by_source[stream.index] = Track(output, is_copied=True)
-        else:
+            hint = "" if self._output.format.name == "matroska" else "; an .mkv would keep it"
             self._notes.append(
-                f"Subtitle track {stream.index} is {_codec_name(stream)}, which {self._suffix} "
-                "can't hold; it is left out, an .mkv would keep it."
+                f"Subtitle track {number} ({name}) can't be kept in {self._suffix} and is left out"
+                f"{hint}."
             )
 
-    def _add_attachment(self, stream: Stream) -> None:
+    def _add_attachment(self, stream: Stream, path: Path) -> None:
         if self._output.format.name == "matroska":
             self._output.add_stream_from_template(stream)
         else:
@@ -166,23 +222,54 @@ class Tracks:
                 f"The attachment {stream.name or stream.index} is left out; an .mkv would keep it."
             )
 
-    def _leave_out(self, stream: Stream) -> None:
-        if stream.disposition & Disposition.attached_pic:
-            self._notes.append("The cover picture is left out.")
-        elif stream.type == "video":
+    def _add_cover(self, stream: Stream, path: Path) -> None:
+        if not stream.disposition & Disposition.attached_pic:
             self._notes.append(f"Picture track {stream.index} is left out.")
+            return
+        with open_clip(path) as source:
+            packets = source.demux(source.streams[stream.index])
+            packet: Any = next((packet for packet in packets if packet.size), None)
+        name = _codec_name(stream)
+        if packet is not None and self._output.format.name == "matroska":
+            kind = "jpeg" if name == "mjpeg" else name
+            suffix = "jpg" if name == "mjpeg" else name
+            self._output.add_attachment(f"cover.{suffix}", f"image/{kind}", bytes(packet))
+        elif packet is not None and self._output.format.name == "mp4":
+            output = self._output.add_stream_from_template(stream, opaque=True)
+            _describe(output, stream)
+            packet.stream, packet.pts, packet.dts = output, 0, 0
+            self._covers.append(packet)
         else:
-            _log.info("track %d (%s) is left out", stream.index, stream.type)
+            self._notes.append("The cover picture is left out; an .mp4 or .mkv would keep it.")
 
-    def _template(self, stream: Stream) -> Stream | None:
+    def _add_data(self, source: InputContainer, path: Path) -> None:
+        """Telemetry and the like: kept where the container can, said where it can't."""
+        left_out: dict[str, list[int]] = {}
+        for number, kind in data_kinds(source).items():
+            stream = source.streams[number]
+            # The timecode is a tag, too, and chapters are kept as chapters.
+            if kind == "tmcd" or (kind == "text" and source.chapters()):
+                continue
+            if (output := self._copy(stream, path)) is not None:
+                self._by_source[number] = Track(output)
+            else:
+                left_out.setdefault(kind, []).append(number)
+        for kind, numbers in left_out.items():
+            many = "s" if len(numbers) > 1 else ""
+            names = ", ".join(str(number) for number in numbers)
+            self._notes.append(
+                f"Data track{many} {names} ({kind}) can't be kept in {self._suffix} and "
+                f"{'are' if many else 'is'} left out."
+            )
+
+    def _copy(self, stream: Stream, path: Path) -> Stream | None:
         """A track of the output that takes the packets of `stream` as they are, if it can."""
         # FFmpeg writes raw sound into .mp4, but hardly any player finds it there.
         if self._output.format.name == "mp4" and _codec_name(stream).startswith("pcm_"):
             return None
-        try:
-            output = self._output.add_stream_from_template(stream)
-        except ValueError:
+        if not takes(self._output.format.name, stream, path):
             return None
+        output = self._output.add_stream_from_template(stream)
         _describe(output, stream)
         return output
 

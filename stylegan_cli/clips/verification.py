@@ -40,7 +40,7 @@ def record_clip(path: Path) -> ClipRecord:
         end_s = max(ends, default=0.0)
         pictures = picture_stream(container, path)
         for stream in container.streams:
-            if stream.type in ("audio", "subtitle"):
+            if stream.type in ("audio", "subtitle", "data"):
                 counts[stream.index] = 0
                 checksums[stream.index] = hashlib.md5(usedforsecurity=False)
         try:

@@ -19,6 +19,7 @@ from stylegan_cli.clips.encoding import ClipPlan
 from stylegan_cli.clips.failures import explained
 from stylegan_cli.clips.packet_files import read_packets, read_times
 from stylegan_cli.clips.reading import ClipReader
+from stylegan_cli.clips.timecodes import moved_timecode
 from stylegan_cli.clips.tracks import ClipPacket, Tracks, clip_tags
 from stylegan_cli.errors import UsageError
 
@@ -56,10 +57,24 @@ class ClipWriter:
         """
         source = reader.container
         with explained(self._path, starting=True):
-            reader.copied = frozenset(self.tracks.add(source, pictures=reader.stream, sound=sound))
+            copied = self.tracks.add(source, reader.info.path, pictures=reader.stream, sound=sound)
+            reader.copied = frozenset(copied)
             self._container.metadata.update(clip_tags(source.metadata))
+            self._move_timecode(reader)
             self._container.set_chapters(reader.chapters())
             self._container.start_encoding()
+            self.tracks.start()
+
+    def _move_timecode(self, reader: ClipReader) -> None:
+        """Let the timecode name the moment that is now the first, in frames of the new rate."""
+        rates = reader.info.frame_rate, self.plan.like.frame_rate
+        for tags in (self._container.metadata, self._pictures.metadata):
+            for key in [key for key in tags if key.lower() == "timecode"]:
+                if moved := moved_timecode(tags[key], reader.start_s, *rates):
+                    tags[key] = moved
+                else:
+                    del tags[key]
+                    self.notes.append("The timecode does not fit this rate and is left out.")
 
     def join(self, segments: Sequence[Path], end: int, others: Iterable[ClipPacket]) -> None:
         """Write all there is, and close the file. Raises ClipError when the disk is full.

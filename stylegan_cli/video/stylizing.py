@@ -237,6 +237,11 @@ def _shown_size(info: ClipInfo, config: VideoConfig) -> tuple[int, int]:
 
 def _repairs(reader: ClipReader) -> Iterator[str]:
     """A sentence for each kind of damage that was mended on the way."""
+    if reader.parts > 1:
+        yield (
+            f"The recording is joined of {reader.parts} parts, each with a clock of its own; they "
+            "follow one another without a gap."
+        )
     if count := reader.held_frames:
         yield f"{count} damaged frames could not be decoded; the frame before stands in for each."
     if count := reader.retimed_frames:

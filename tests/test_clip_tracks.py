@@ -1,0 +1,150 @@
+"""What becomes of the tracks beside the pictures."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+from clip_files import Pixels, make_clip, sound_of
+from PIL import Image
+from subtitle_files import add_subtitles
+
+from stylegan_cli.video import VideoResult, stylize_clip
+
+
+def same(pixels: Pixels) -> Pixels:
+    return pixels
+
+
+def styled(source: Path, target: str) -> VideoResult:
+    return stylize_clip(source, source.with_name(target), same)
+
+
+def words_of(path: Path) -> tuple[str, list[tuple[float, float, str]]]:
+    """(codec, [(start, length in seconds, words)]) of the first subtitle track."""
+    found = []
+    with av.open(str(path)) as clip:
+        stream: Any = clip.streams.subtitles[0]
+        for packet in clip.demux(stream):
+            for words in packet.decode() if packet.size else ():
+                text = words.dialogue.decode().strip()
+                start, length = (float(t * packet.time_base) for t in (packet.pts, packet.duration))
+                found.append((round(start, 2), round(length, 2), text))
+        return stream.codec_context.name, found
+
+
+SAID = [(0.1, 0.2, "Hello"), (0.4, 0.2, "World")]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("b.mp4", "mov_text"), ("b.mov", "mov_text"), ("b.webm", "webvtt"), ("b.mkv", "srt")],
+)
+def test_text_goes_into_every_container_and_back(tmp_path: Path, name: str, codec: str) -> None:
+    source = add_subtitles(make_clip(tmp_path / "a.mkv"), tmp_path / "words.mkv")
+    assert words_of(source)[1] == SAID
+    result = styled(source, name)
+    assert words_of(tmp_path / name) == (codec, SAID)
+    assert any("turned into" in note for note in result.notes) == (codec != "srt")
+    styled(tmp_path / name, "c.mkv")
+    assert words_of(tmp_path / "c.mkv")[1] == SAID
+
+
+def clip_with_sound(path: Path, codec: str, rate: int, layout: str, sample_format: str) -> Path:
+    """Two tracks of a third of a second; the second, in French, is the one to play."""
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=25)
+        stream.width, stream.height = 64, 48
+        voices: list[Any] = []
+        for language in ("eng", "fra"):
+            voice: Any = out.add_stream(codec, rate=rate)
+            voice.layout, voice.format, voice.bit_rate = layout, sample_format, 128_000
+            voice.metadata["language"] = language
+            voice.disposition = Disposition.default if language == "fra" else Disposition(0)
+            voices.append(voice)
+        for number in range(8):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+        for voice in voices:
+            channels = len(voice.layout.channels)
+            tone = (np.sin(np.arange(rate // 3) / 20) * 9000).astype(np.int16)
+            sound: Any = av.AudioFrame.from_ndarray(np.repeat(tone, channels)[None], "s16", layout)
+            sound.sample_rate, sound.pts, sound.time_base = rate, 0, Fraction(1, rate)
+            for packet in (*voice.encode(sound), *voice.encode(None)):
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "layout", "sample_format", "says"),
+    [
+        ("a.mov", "pcm_s16le", 192_000, "mono", "s16", "aac, at 96000 Hz."),
+        ("a.mov", "pcm_s16le", 50_000, "stereo", "s16", "aac, at 64000 Hz."),
+        ("a.mkv", "pcm_s16le", 48_000, "hexadecagonal", "s16", "aac, as stereo."),
+        ("a.avi", "adpcm_ms", 44_100, "stereo", "s16", "adpcm_ms, which .mp4"),
+        ("a.avi", "wmav2", 48_000, "stereo", "fltp", "wmav2, which .mp4 can't hold"),
+    ],
+)
+def test_sound_of_any_kind_reaches_mp4(
+    tmp_path: Path, name: str, codec: str, rate: int, layout: str, sample_format: str, says: str
+) -> None:
+    source = clip_with_sound(tmp_path / name, codec, rate, layout, sample_format)
+    result = styled(source, "b.mp4")
+    assert sum(says in note for note in result.notes) == 2
+    with av.open(str(tmp_path / "b.mp4")) as clip:
+        for stream in clip.streams.audio:
+            is_french = stream.index == 2
+            if name != "a.avi":  # which knows neither
+                assert bool(stream.disposition & Disposition.default) == is_french
+                assert stream.language == ("fra" if is_french else "eng")
+    _, samples, _ = sound_of(tmp_path / "b.mp4")
+    with av.open(str(tmp_path / "b.mp4")) as clip:
+        assert samples / clip.streams.audio[0].rate == pytest.approx(1 / 3, abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])
+def test_a_cover_is_kept_or_its_loss_is_said(tmp_path: Path, name: str) -> None:
+    clip = make_clip(tmp_path / "a.mp4")
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), (200, 30, 30)).save(file, "JPEG")
+    covered = tmp_path / "covered.mkv"
+    with av.open(str(clip)) as source, av.open(str(covered), "w") as out:
+        track = out.add_stream_from_template(source.streams.video[0])
+        out.add_attachment("cover.jpg", "image/jpeg", file.getvalue())
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = track
+                out.mux(packet)
+    result = styled(covered, name)
+    with av.open(str(tmp_path / name)) as clip_again:
+        covers = [s for s in clip_again.streams.video if s.disposition & Disposition.attached_pic]
+        contents = [bytes(p) for s in covers for p in clip_again.demux(s) if p.size]
+    is_said = any("cover picture is left out" in note for note in result.notes)
+    assert (contents == [file.getvalue()]) != is_said
+    assert is_said == (name == "b.mov")
+
+
+def test_data_that_does_not_fit_is_said(tmp_path: Path) -> None:
+    source = tmp_path / "a.ts"
+    with av.open(str(source), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=25)
+        stream.width, stream.height = 64, 48
+        data: Any = out.add_data_stream("klv")
+        for number in range(10):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+            packet: Any = av.Packet(b"height 100 m")
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), data
+            out.mux(packet)
+        out.mux(stream.encode(None))
+    assert styled(source, "b.mp4").notes == (
+        "Data track 1 (KLVA) can't be kept in .mp4 and is left out.",
+    )
