@@ -1,4 +1,4 @@
-"""A small but real model for the tests: random networks, their true ONNX graphs, two creators."""
+"""A small but real model for the tests: random networks, two creators."""
 
 import dataclasses
 import functools
@@ -25,9 +25,7 @@ LOOKS = {
 
 @functools.cache
 def small_model() -> Model:
-    """A base with random weights and the creators of LOOKS; its graphs take seconds, once."""
-    from stylegan_cli.networks.onnx_export import export_onnx
-
+    """A base with random weights and the creators of LOOKS."""
     rng = np.random.default_rng(0)
     generator = GeneratorConfig(code_dim=DIM, base_channels=4, blocks=1, colour_channels=4)
     encoder = StyleEncoderConfig(
@@ -45,7 +43,6 @@ def small_model() -> Model:
         generator=generator,
         encoder=encoder,
         tensors=tensors,
-        graphs=export_onnx(generator, encoder),
         content_colours=rng.integers(0, 256, (500, 3), dtype=np.uint8),
         prior_code_factors=rng.normal(0, 0.2, (2, DIM)).astype(np.float32),
     )

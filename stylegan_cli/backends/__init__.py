@@ -81,6 +81,15 @@ def open_backend(
     return OnnxBackend(base, threads)
 
 
+def build_graph(base: Base, part: str) -> bytes:
+    """The ONNX graph of a part of `base`, without weights: generator, features or head."""
+    from stylegan_cli.networks.onnx_graphs import features_graph, generator_graph, head_graph
+
+    if part == "generator":
+        return generator_graph(base.generator)
+    return {"features": features_graph, "head": head_graph}[part](base.encoder)
+
+
 def installed_backends() -> list[Name]:
     """Those that can be opened here and load no torch."""
     return ["onnx"] if find_spec("openvino") is None else ["onnx", "openvino"]

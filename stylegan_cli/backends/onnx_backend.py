@@ -1,4 +1,4 @@
-"""The networks on ONNX Runtime: graphs from the base, weights handed over as initialisers."""
+"""The networks on ONNX Runtime: graphs from the configs, weights handed over as initialisers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ from functools import cached_property
 import numpy as np
 import onnxruntime as ort
 
-from stylegan_cli.backends import Precision, StyleGenerator
-from stylegan_cli.backends.quantised import MIN_PSNR, find_quantised
-from stylegan_cli.errors import StyleFileError
+from stylegan_cli.backends import Precision, StyleGenerator, build_graph
+from stylegan_cli.backends.quantised import MIN_PSNR, generator_in_8_bits
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.styles import Base
 
@@ -54,9 +53,10 @@ class OnnxBackend:
         def open_generator(graph: bytes) -> StyleGenerator:
             return OnnxGenerator(_open_session(graph, self._threads), reach)
 
-        quantised = find_quantised(self._base, folded, self.name, exact, open_generator)
-        good = precision == "int8" or quantised.psnr >= MIN_PSNR
-        return open_generator(quantised.graph) if good else exact
+        min_psnr = 0.0 if precision == "int8" else MIN_PSNR
+        return generator_in_8_bits(
+            self._base, folded, self.name, exact, open_generator, min_psnr=min_psnr
+        )
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""
@@ -78,13 +78,7 @@ class OnnxBackend:
         return self._session("head", self._base.encoder_part("head."))
 
     def _session(self, graph: str, weights: Tensors) -> ort.InferenceSession:
-        try:
-            return _open_session(self._base.graphs[graph], self._threads, weights)
-        # ONNX Runtime's own exceptions derive from nothing narrower.
-        except Exception as error:
-            raise StyleFileError(
-                f"the model's '{graph}' graph can't be run ({error}); use --backend torch"
-            ) from error
+        return _open_session(build_graph(self._base, graph), self._threads, weights)
 
 
 def _open_session(

@@ -12,8 +12,12 @@ import numpy as np
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 
-from stylegan_cli.backends import Precision, StyleGenerator  # noqa: E402
-from stylegan_cli.backends.quantised import MIN_PSNR, filled_graph, find_quantised  # noqa: E402
+from stylegan_cli.backends import Precision, StyleGenerator, build_graph  # noqa: E402
+from stylegan_cli.backends.quantised import (  # noqa: E402
+    MIN_PSNR,
+    filled_graph,
+    generator_in_8_bits,
+)
 from stylegan_cli.runtime.devices import resolve_threads  # noqa: E402
 from stylegan_cli.styles import Base  # noqa: E402
 
@@ -68,9 +72,10 @@ class OpenvinoBackend:
         def open_generator(graph: bytes) -> StyleGenerator:
             return OpenvinoGenerator(self._compile(graph), reach)
 
-        quantised = find_quantised(self._base, folded, self.name, exact, open_generator)
-        good = precision == "int8" or quantised.psnr >= MIN_PSNR
-        return open_generator(quantised.graph) if good else exact
+        min_psnr = 0.0 if precision == "int8" else MIN_PSNR
+        return generator_in_8_bits(
+            self._base, folded, self.name, exact, open_generator, min_psnr=min_psnr
+        )
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""
@@ -92,7 +97,7 @@ class OpenvinoBackend:
         return self._compiled("head", self._base.encoder_part("head."))
 
     def _compiled(self, graph: str, weights: Tensors) -> Any:
-        return self._compile(filled_graph(self._base.graphs[graph], weights))
+        return self._compile(filled_graph(build_graph(self._base, graph), weights))
 
     def _compile(self, graph: bytes) -> Any:
         settings = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import StyleGenerator
+from stylegan_cli.backends import StyleGenerator, build_graph
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
 from stylegan_cli.errors import WriteError
 from stylegan_cli.files import make_folder, write_atomically
@@ -48,29 +48,39 @@ class Quantised:
     psnr: float
 
 
-def find_quantised(
+def generator_in_8_bits(
     base: Base,
     folded: Tensors,
     backend: str,
     exact: StyleGenerator,
     open_generator: Callable[[bytes], StyleGenerator],
-) -> Quantised:
-    """The 8-bit graph of a folded style, from the cache or made now.
+    *,
+    min_psnr: float,
+) -> StyleGenerator:
+    """The 8-bit generator of a folded style, from the cache or made now.
 
-    backend: who measures; each has rounding of its own. exact: paints in float32.
-    open_generator: makes a painter of a graph.
+    backend: who measures; each has rounding of its own. exact: paints in float32, and is returned
+    where the 8-bit one stays below `min_psnr` or can't be made. open_generator: makes a generator
+    of a graph.
     """
     path = cache_dir() / f"{_key(base, folded, backend)}.onnx"
     try:
-        return _read(path)
+        kept = _read(path)
+        return open_generator(kept.graph) if kept.psnr >= min_psnr else exact
     except (OSError, ValueError):
         log.info("preparing the style in 8 bits, once")
-    made = _make(base, folded, exact, open_generator)
+    except Exception as error:  # a runtime's own derive from nothing narrower
+        log.info("%s can't be used (%s) and is made again", path, error)
+    try:
+        made = _make(base, folded, exact, open_generator)
+    except OSError as error:
+        log.warning("8 bits can't be prepared (%s), float32 is used", error.strerror or error)
+        return exact
     try:
         _keep(made, path)
-    except WriteError as error:
+    except (WriteError, OSError) as error:
         log.warning("the style can't be kept: %s", error)
-    return made
+    return open_generator(made.graph) if made.psnr >= min_psnr else exact
 
 
 def cache_dir() -> Path:
@@ -98,7 +108,7 @@ def _make(
     exact: StyleGenerator,
     open_generator: Callable[[bytes], StyleGenerator],
 ) -> Quantised:
-    whole = filled_graph(base.graphs["generator"], folded)
+    whole = filled_graph(build_graph(base, "generator"), folded)
     graph = _quantise(enter_at_full_size(whole))
     rough = open_generator(graph)
     errors = []
@@ -160,7 +170,7 @@ def _photos(chosen: slice) -> Iterator[np.ndarray]:
 
 def _key(base: Base, folded: Tensors, backend: str) -> str:
     digest = hashlib.sha256(f"{RECIPE} {backend}".encode())
-    digest.update(base.graphs["generator"])
+    digest.update(build_graph(base, "generator"))
     for name in sorted(folded):
         digest.update(name.encode())
         digest.update(folded[name].tobytes())

@@ -8,6 +8,7 @@ from stylegan_cli.backends import Backend, StyleGenerator
 from stylegan_cli.colour import apply_lut, style_statistics
 from stylegan_cli.instant.calibration import mean_transfer
 from stylegan_cli.instant.encoding import SetStatistics
+from stylegan_cli.networks.architecture import LIMIT
 from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,6 @@ MAX_FAMILIAR_NOVELTY = 1.3
 # Root mean square of a residual, unit. A look that draws nothing gains nothing over a closed form;
 # one that draws much was read well enough.
 MIN_DRAWN, MAX_DRAWN = 0.01, 0.1
-LIMIT = 6.0  # deviations, as the head hears them
 COMPARED_TILES = 32
 
 

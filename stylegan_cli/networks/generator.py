@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import BANDS, GeneratorConfig
+from stylegan_cli.networks.architecture import BAND_GAIN, BANDS, GeneratorConfig
 from stylegan_cli.networks.layers import (
     FoldedConv,
     GatedConv,
@@ -18,8 +18,6 @@ from stylegan_cli.networks.layers import (
     luminance,
     map_colours,
 )
-
-BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 
 
 class ColourNetwork(nn.Module):

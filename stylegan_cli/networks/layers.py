@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import GAIN, LEAK
+from stylegan_cli.networks.architecture import GAIN, LEAK, LUMA
 
 HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
 
@@ -136,10 +136,7 @@ def log_size(short_side: Tensor) -> Tensor:
     return torch.log(short_side.float() / 256)[:, None]
 
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-
-
 def luminance(image: Tensor) -> Tensor:
     """(B, 1, H, W) luma of (B, 3, H, W)."""
-    weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device)
+    weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device)
     return (image * weights[:, None, None]).sum(dim=1, keepdim=True)

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import LEAK, StyleEncoderConfig
+from stylegan_cli.networks.architecture import LEAK, LIMIT, StyleEncoderConfig
 
-LIMIT = 6.0  # standard deviations; an odd folder must not throw the code far out
 MOMENTUM = 0.01  # share of a training step in the running averages
 
 

@@ -19,7 +19,6 @@ from stylegan_cli.learning.checkpoints import (
     load_latest_checkpoint,
 )
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
-from stylegan_cli.networks.onnx_export import export_onnx
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.styles import Base, Model, find_style, read_model, read_style
@@ -94,7 +93,6 @@ def base_from_state(state: Mapping[str, Any], content_colours: np.ndarray) -> Ba
         encoder=encoder,
         # As they will be read back: files keep half precision.
         tensors={n: w.numpy().astype(np.float16).astype(np.float32) for n, w in weights.items()},
-        graphs=export_onnx(generator, encoder),
         content_colours=content_colours,
         prior_code_factors=np.zeros((0, generator.code_dim), np.float32),
     )

@@ -1,10 +1,13 @@
 """The only reader and writer of model and style files, safetensors that rebuild everything.
 
-A *model* is a base (generator, style encoder, their ONNX graphs) and its creators. A *style* is one
-creator and the hash of its base. Both carry one JSON document under the metadata key `influ`.
+A *model* is a base (generator, style encoder) and its creators. A *style* is one creator and the
+hash of its base. Both hold numbers and one JSON document under the metadata key `influ`, nothing
+that is run: the networks are built from the document's configs. The document holds the checksum of
+all tensors, and its own stands beside it, so that no damage passes for right.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +20,7 @@ from safetensors.numpy import save
 from stylegan_cli import __version__
 from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
-from stylegan_cli.files import make_folder, write_atomically
+from stylegan_cli.files import make_folder, parse_json, write_atomically
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
@@ -31,37 +34,36 @@ METADATA_KEY = "influ"
 SUFFIX = ".safetensors"
 MAX_METADATA = 1 << 20  # bytes of JSON that are read at most
 MAX_CREATORS = 1000
-MAX_GRAPH = 4 << 20  # bytes
+MAX_FILE = 2 << 30  # bytes
+MAX_TENSORS = 100_000
+MAX_VALUE = 1e4  # of any number of a style; those of a trained one are below 100
+CHECKSUM_KEY = "influ_sha256"  # of the document
 MAX_CODE_FACTORS = 64  # rows
 MAX_LUT = 65  # points per channel of a calibration
 
 _CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "code_factors")
-_GRAPHS = ("generator", "features", "head")
-_STORED = {"f": ("F16", "F32"), "u1": ("U8",)}
 
 
 def read_model(path: Path) -> Model:
     """Read a model file. Raises StyleFileError for anything else."""
-    with _opened(path) as file:
-        document = _document(file, path, "model")
-        base = _read_base(file, document, path)
-        base_hash = base.hash
-        if document.get("base_hash") != base_hash:
-            raise StyleFileError(f"the weights inside {path} are damaged; get the file again")
-        styles = tuple(
-            _read_style(file, entry, f"creators/{index}/", base_hash, base, path)
-            for index, entry in enumerate(_creators(document, path))
-        )
-    return Model(base=base, styles=styles, info=document.get("info", {}))
+    document, tensors = _read(path, "model")
+    base = _read_base(tensors, document, path)
+    if document.get("base_hash") != base.hash:
+        raise StyleFileError(f"the weights inside {path} are damaged; get the file again")
+    styles = tuple(
+        _read_style(tensors, entry, f"creators/{index}/", base.hash, base, path)
+        for index, entry in enumerate(_creators(document, path))
+    )
+    info = document.get("info", {})
+    return Model(base=base, styles=styles, info=info if isinstance(info, dict) else {})
 
 
 def read_style(path: Path, base: Base) -> Style:
     """Read a style file for `base`. Raises StyleFileError where it is broken or of another base."""
-    with _opened(path) as file:
-        document = _document(file, path, "style")
-        if document.get("base_hash") != base.hash:
-            raise _other_base(document, base, path)
-        return _read_style(file, document.get("creator"), "creator/", base.hash, base, path)
+    document, tensors = _read(path, "style")
+    if document.get("base_hash") != base.hash:
+        raise _other_base(document, base, path)
+    return _read_style(tensors, document.get("creator"), "creator/", base.hash, base, path)
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -76,7 +78,6 @@ def write_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
     tensors: dict[str, np.ndarray] = {
         f"base/{name}": value.astype(np.float16) for name, value in base.tensors.items()
     }
-    tensors |= {f"graph/{n}": np.frombuffer(data, np.uint8) for n, data in base.graphs.items()}
     tensors |= {
         "content_colours": base.content_colours,
         "prior_code_factors": base.prior_code_factors,
@@ -105,9 +106,7 @@ def rename_style(before: Path, after: Path, name: str, *, overwrite: bool = Fals
 
     The base is not needed, so that a style of any model can be renamed.
     """
-    with _opened(before) as file:
-        document = _document(file, before, "style")
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    document, tensors = _read(before, "style")
     info = _info(document.get("creator"), before)
     named = dataclasses.replace(info, name=name, display_name=name)
     kept = {key: document[key] for key in ("kind", "base_hash")}
@@ -122,43 +121,80 @@ def style_infos(document: Mapping[str, Any], path: Path) -> list[StyleInfo]:
 def _other_base(document: Mapping[str, Any], base: Base, path: Path) -> StyleFileError:
     """What to say of a style that was made on another base than `base`."""
     made_on = _info(document.get("creator"), path).model
-    told = f"the model {made_on}" if made_on else "another version of the shipped model"
-    remedy = f"add --model {made_on}" if made_on else "make it again from its pictures"
+    told = "another model" if made_on else "another version of the shipped model"
+    remedy = "name that with --model" if made_on else "make it again from its pictures"
+    stored = str(document.get("base_hash"))[:16]
     return StyleFileError(
-        f"{path} was made on {told} (base {document.get('base_hash')}), not on the base "
-        f"{base.hash}; {remedy}"
+        f"{path} was made on {told} (base {stored}), not on the base {base.hash}; {remedy}"
     )
+
+
+def _read(path: Path, kind: str) -> tuple[dict[str, Any], Tensors]:
+    """The document and all tensors of a file whose checksums are right."""
+    with _opened(path) as file:
+        document = _document(file, path, kind)
+        names = file.keys()
+        if len(names) > MAX_TENSORS:
+            raise StyleFileError(f"{path} holds {len(names)} tensors, more than any file of influ")
+        stored = {name: file.get_slice(name).get_dtype() for name in names}
+        if odd := set(stored.values()) - {"F16", "F32", "U8"}:
+            raise StyleFileError(f"{path} stores numbers as {odd.pop()}, which influ never does")
+        try:
+            tensors = {name: file.get_tensor(name) for name in names}
+        except (SafetensorError, ValueError) as error:
+            raise StyleFileError(f"{path} is damaged: {error}") from error
+    if document.get("tensors_sha256") != sum_of_tensors(tensors):
+        raise StyleFileError(f"the numbers inside {path} are damaged; get the file again")
+    return document, tensors
+
+
+def sum_of_tensors(tensors: Tensors) -> str:
+    """SHA-256 over the names, kinds, shapes and bytes of all tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name}\0{value.dtype.str}{value.shape}\0".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 def _opened(path: Path) -> Any:
     try:
         if not path.is_file():
             raise StyleFileError(f"{path} is not a file; name a model or style file")
+        if path.stat().st_size > MAX_FILE:
+            raise StyleFileError(f"{path} is too large for a file of influ")
         return safe_open(path, framework="numpy")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise StyleFileError(
             f"{path} is no model or style file ({error}); name one that influ wrote"
         ) from error
 
 
 def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
-    text = (file.metadata() or {}).get(METADATA_KEY, "")
+    metadata = file.metadata() or {}
+    text = metadata.get(METADATA_KEY, "")
     if not text or len(text) > MAX_METADATA:
         raise StyleFileError(f"{path} is a safetensors file, but not one that influ wrote")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise StyleFileError(f"the description inside {path} is damaged: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("format_version"), int):
+    if metadata.get(CHECKSUM_KEY) != sum_of_text(text):
+        raise StyleFileError(f"the description inside {path} is damaged; get the file again")
+    document = parse_json(text, StyleFileError, f"the description inside {path}")
+    version = document.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise StyleFileError(f"the description inside {path} is damaged: no format_version")
-    if document["format_version"] > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise StyleFileError(
-            f"{path} has format {document['format_version']}, newer than this influ reads "
-            f"({FORMAT_VERSION}); update stylegan-cli"
+            f"{path} has format {version}, newer than this influ reads ({FORMAT_VERSION}); "
+            "update stylegan-cli"
         )
     if kind is not None and document.get("kind") != kind:
-        raise StyleFileError(f"{path} is a {document.get('kind')} file, but a {kind} is needed")
+        raise StyleFileError(f"{path} is not a {kind} file, which is needed here")
     return document
+
+
+def sum_of_text(text: str) -> str:
+    """SHA-256 of a document."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
@@ -170,7 +206,7 @@ def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
     return creators
 
 
-def _read_base(file: Any, document: Mapping[str, Any], path: Path) -> Base:
+def _read_base(file: Tensors, document: Mapping[str, Any], path: Path) -> Base:
     try:
         generator = from_mapping(GeneratorConfig, document["generator"])
         encoder = from_mapping(StyleEncoderConfig, document["encoder"])
@@ -182,17 +218,12 @@ def _read_base(file: Any, document: Mapping[str, Any], path: Path) -> Base:
         name: _tensor(file, f"base/{name}", path, shape=shape).astype(np.float32)
         for name, shape in shapes.items()
     }
-    graphs = {
-        name: _tensor(file, f"graph/{name}", path, most=MAX_GRAPH, kind="u1").tobytes()
-        for name in _GRAPHS
-    }
     return Base(
         generator=generator,
         encoder=encoder,
         tensors=tensors,
-        graphs=graphs,
         content_colours=_tensor(
-            file, "content_colours", path, shape=(None, 3), most=1 << 22, kind="u1"
+            file, "content_colours", path, shape=(None, 3), most=1 << 22, kind="u"
         ),
         prior_code_factors=_tensor(
             file, "prior_code_factors", path, shape=(None, generator.code_dim)
@@ -201,7 +232,7 @@ def _read_base(file: Any, document: Mapping[str, Any], path: Path) -> Base:
 
 
 def _read_style(
-    file: Any, entry: Any, prefix: str, base_hash: str, base: Base, path: Path
+    file: Tensors, entry: Any, prefix: str, base_hash: str, base: Base, path: Path
 ) -> Style:
     dim = base.generator.code_dim
     shapes: dict[str, tuple[int | None, ...]] = {
@@ -211,14 +242,14 @@ def _read_style(
         "code_factors": (None, dim),
         "calibration": (None, None, None, 3),
     }
-    present = {key.removeprefix(prefix) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
+    present = {key.removeprefix(prefix) for key in file if key.startswith(prefix)}
     parts = {
-        name: _tensor(file, prefix + name, path, shape=shape).astype(np.float32)
+        name: _bounded(file, prefix + name, path, shape).astype(np.float32)
         for name, shape in shapes.items()
         if name in present or name != "calibration"
     }
     if len(parts["code_factors"]) > MAX_CODE_FACTORS:
-        raise StyleFileError(f"'spread' in {path} has more than {MAX_CODE_FACTORS} rows")
+        raise StyleFileError(f"'code_factors' in {path} has more than {MAX_CODE_FACTORS} rows")
     if "calibration" in parts:
         _check_lut(parts["calibration"], path)
     deltas = _read_deltas(file, prefix, present - set(_CREATOR_TENSORS), base, path)
@@ -226,7 +257,7 @@ def _read_style(
 
 
 def _read_deltas(
-    file: Any, prefix: str, names: set[str], base: Base, path: Path
+    file: Tensors, prefix: str, names: set[str], base: Base, path: Path
 ) -> dict[str, np.ndarray]:
     """Pairs of `up` and `down` that fit a tensor of the base and each other."""
     known = generator_shapes(base.generator)
@@ -238,7 +269,7 @@ def _read_deltas(
             raise StyleFileError(f"{path} holds '{name}', which its base does not know")
         rows = known[target][0] if part == "up" else None
         columns = None if part == "up" else int(np.prod(known[target][1:]))
-        deltas[f"{target}.{part}"] = _tensor(file, prefix + name, path, shape=(rows, columns))
+        deltas[f"{target}.{part}"] = _bounded(file, prefix + name, path, (rows, columns))
     for key, up in deltas.items():
         if key.endswith(".up") and up.shape[1] != len(deltas[key.removesuffix("up") + "down"]):
             raise StyleFileError(f"the ranks of '{key}' and its other half in {path} differ")
@@ -260,30 +291,34 @@ def _info(entry: Any, path: Path) -> StyleInfo:
         ) from error
 
 
+def _bounded(file: Tensors, name: str, path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
+    """A tensor of a style, whose numbers are such as a look can have."""
+    value = _tensor(file, name, path, shape=shape)
+    if value.size and np.abs(value).max() > MAX_VALUE:
+        raise StyleFileError(f"'{name}' in {path} holds numbers above {MAX_VALUE:g}: no look has")
+    return value
+
+
 def _tensor(
-    file: Any,
+    file: Tensors,
     name: str,
     path: Path,
     *,
-    shape: tuple[int | None, ...] | None = None,
+    shape: tuple[int | None, ...],
     most: int = 1 << 24,
     kind: str = "f",
 ) -> np.ndarray:
-    """One tensor, checked against what is expected before anything is allocated."""
-    try:
-        told = file.get_slice(name)
-        have, stored_as = told.get_shape(), told.get_dtype()
-    except SafetensorError as error:
-        raise StyleFileError(f"{path} lacks '{name}'; it is damaged or incomplete") from error
-    fits = shape is None or (
-        len(have) == len(shape)
-        and all(want in (None, got) for want, got in zip(shape, have, strict=True))
+    """One tensor, checked against what is expected."""
+    if name not in file:
+        raise StyleFileError(f"{path} lacks '{name}'; it is damaged or incomplete")
+    value = file[name]
+    fits = len(value.shape) == len(shape) and all(
+        want in (None, got) for want, got in zip(shape, value.shape, strict=True)
     )
-    if not fits or int(np.prod(have)) > most:
-        raise StyleFileError(f"'{name}' in {path} has the shape {have}, expected {shape}")
-    if stored_as not in _STORED[kind]:
-        raise StyleFileError(f"'{name}' in {path} is stored as {stored_as}, which is not expected")
-    value: np.ndarray = file.get_tensor(name)
+    if not fits or value.size > most:
+        raise StyleFileError(f"'{name}' in {path} has the shape {value.shape}, expected {shape}")
+    if value.dtype.kind != kind[0]:
+        raise StyleFileError(f"'{name}' in {path} is stored as {value.dtype}, not expected there")
     if kind == "f" and not np.isfinite(value).all():
         raise StyleFileError(f"'{name}' in {path} holds values that are no numbers")
     return value
@@ -307,8 +342,14 @@ def _style_tensors(style: Style, prefix: str) -> dict[str, np.ndarray]:
 
 
 def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite: bool) -> None:
-    versioned = {"format_version": FORMAT_VERSION, "library_version": __version__, **document}
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    data = save(contiguous, metadata={METADATA_KEY: json.dumps(versioned, ensure_ascii=False)})
+    versioned = {
+        "format_version": FORMAT_VERSION,
+        "library_version": __version__,
+        **document,
+        "tensors_sha256": sum_of_tensors(contiguous),
+    }
+    text = json.dumps(versioned, ensure_ascii=False)
+    data = save(contiguous, metadata={METADATA_KEY: text, CHECKSUM_KEY: sum_of_text(text)})
     make_folder(path.parent)
     write_atomically(path, data, overwrite=overwrite)

@@ -2,17 +2,24 @@
 
 import dataclasses
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from stylegan_cli.config import to_mapping
 from stylegan_cli.errors import ConfigError, StyleNotFoundError, UsageError
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 
 MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
+
+MAX_PICTURES = 10**9
+MAX_METRICS = 32
+_MAX_TEXT = {"display_name": 200, "licence": 4000, "model": 255}  # letters
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
@@ -36,6 +43,15 @@ class StyleInfo:
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        for name, most in _MAX_TEXT.items():
+            if len(getattr(self, name)) > most:
+                raise ConfigError(f"{name} must have at most {most} letters")
+        if not 0 <= self.pictures <= MAX_PICTURES:
+            raise ConfigError(f"pictures must be from 0 to {MAX_PICTURES}, got {self.pictures}")
+        if len(self.metrics) > MAX_METRICS or not all(map(_is_metric, self.metrics.items())):
+            raise ConfigError(
+                f"metrics must be at most {MAX_METRICS} finite numbers by short names"
+            )
         if not 8 <= self.working_size <= 8192:
             raise ConfigError(f"working_size must be from 8 to 8192 px, got {self.working_size}")
 
@@ -73,11 +89,11 @@ class Style:
         return dataclasses.replace(self, info=dataclasses.replace(self.info, **changes))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Base:
     """Generator and style encoder, as arrays.
 
-    tensors: float32, named `generator.…` and `encoder.…`. graphs: ONNX without weights.
+    tensors: float32, named `generator.…` and `encoder.…`.
     content_colours: (N, 3) uint8, a sample of the content photos' pixels.
     prior_code_factors: (rank, code_dim), the variety of a creator too small to show their own.
     """
@@ -85,7 +101,6 @@ class Base:
     generator: GeneratorConfig
     encoder: StyleEncoderConfig
     tensors: Tensors
-    graphs: Mapping[str, bytes]
     content_colours: np.ndarray
     prior_code_factors: np.ndarray
 
@@ -103,12 +118,16 @@ class Base:
         """The encoder's tensors whose names begin with `prefix`, under their own names."""
         return {n: v for n, v in self.encoder_tensors.items() if n.startswith(prefix)}
 
-    @property
+    @cached_property
     def hash(self) -> str:
-        """What styles remember their base by: 16 hex digits of SHA-256 over the weights."""
-        digest = hashlib.sha256()
+        """What styles remember their base by: 16 hex digits of SHA-256 over all that runs.
+
+        That is the configs, which tell the networks, and their weights as a file keeps them.
+        """
+        configs = [to_mapping(self.generator), to_mapping(self.encoder)]
+        digest = hashlib.sha256(json.dumps(configs, sort_keys=True).encode())
         for name in sorted(self.tensors):
-            digest.update(name.encode())
+            digest.update(f"{name}{self.tensors[name].shape}".encode())
             digest.update(self.tensors[name].astype(np.float16).tobytes())
         return digest.hexdigest()[:16]
 
@@ -137,6 +156,12 @@ def check_name(name: str) -> None:
             f"'{name}' can't be a style's name; use letters, digits, '-', '_' and '.', 64 at most, "
             "beginning with a letter or digit"
         )
+
+
+def _is_metric(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(name, str) and len(name) <= 64 and is_number and abs(value) < 1e30
 
 
 def _under(tensors: Tensors, prefix: str) -> dict[str, np.ndarray]:
