@@ -22,6 +22,13 @@ from stylegan_cli.styles import (
 )
 
 
+@pytest.fixture
+def style_path(tmp_path: Path) -> Path:
+    path = tmp_path / "full.safetensors"
+    write_style(full_style(), path)
+    return path
+
+
 @pytest.fixture(autouse=True)
 def styles_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's styles."""

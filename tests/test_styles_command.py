@@ -308,12 +308,12 @@ def test_a_style_of_another_base_takes_its_base_along(
     assert use == f"influ stylize photo.jpg --style anna --model {other}"
     list_styles()
     assert "other.safetensors" in capsys.readouterr().out.replace("\n", "")
-    with pytest.raises(StyleFileError, match=r"add --model other\.safetensors"):
+    with pytest.raises(StyleFileError, match="made on another model"):
         find_style("anna")
     pack("anna", tmp_path / "gift.safetensors", model=other)
     assert find_style(None, tmp_path / "gift.safetensors")[1].name == "anna"
     add("file", creator, model=other, out=tmp_path / "file.safetensors")
-    with pytest.raises(StyleFileError, match=r"add --model other\.safetensors"):
+    with pytest.raises(StyleFileError, match="made on another model"):
         install(tmp_path / "file.safetensors")
     install(tmp_path / "file.safetensors", model=other)
     assert find_style("file", other)[1].name == "file"
