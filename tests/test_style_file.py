@@ -28,7 +28,7 @@ from stylegan_cli.styles import (
     write_model,
     write_style,
 )
-from stylegan_cli.styles.file import CHECKSUM_KEY, sum_of_tensors, sum_of_text
+from stylegan_cli.styles.file import sealed, sum_of_tensors
 from stylegan_cli.stylizer import open_stylizer
 
 Tensors = dict[str, np.ndarray]
@@ -83,9 +83,10 @@ def changed(path: Path, change: Callable[[Tensors, Document], None]) -> Path:
 def seal(path: Path, tensors: Tensors, document: Document | str) -> Path:
     """Write a file as a stranger can, with right checksums over whatever is in it."""
     if not isinstance(document, str):
-        document = json.dumps({**document, "tensors_sha256": sum_of_tensors(tensors)})
-    metadata = {METADATA_KEY: document, CHECKSUM_KEY: sum_of_text(document)}
-    save_file(tensors, path, metadata=metadata)
+        document = {**document, "tensors_sha256": sum_of_tensors(tensors)}
+        document.pop("sha256", None)
+        document = sealed(document)
+    save_file(tensors, path, metadata={METADATA_KEY: document})
     return path
 
 

@@ -3,7 +3,7 @@
 A *model* is a base (generator, style encoder) and its creators. A *style* is one creator and the
 hash of its base. Both hold numbers and one JSON document under the metadata key `influ`, nothing
 that is run: the networks are built from the document's configs. The document holds the checksum of
-all tensors, and its own stands beside it, so that no damage passes for right.
+all tensors and its own, so that no damage passes for right.
 """
 
 import dataclasses
@@ -37,7 +37,6 @@ MAX_CREATORS = 1000
 MAX_FILE = 2 << 30  # bytes
 MAX_TENSORS = 100_000
 MAX_VALUE = 1e4  # of any number of a style; those of a trained one are below 100
-CHECKSUM_KEY = "influ_sha256"  # of the document
 MAX_CODE_FACTORS = 64  # rows
 MAX_LUT = 65  # points per channel of a calibration
 
@@ -172,13 +171,13 @@ def _opened(path: Path) -> Any:
 
 
 def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
-    metadata = file.metadata() or {}
-    text = metadata.get(METADATA_KEY, "")
+    text = (file.metadata() or {}).get(METADATA_KEY, "")
     if not text or len(text) > MAX_METADATA:
         raise StyleFileError(f"{path} is a safetensors file, but not one that influ wrote")
-    if metadata.get(CHECKSUM_KEY) != sum_of_text(text):
-        raise StyleFileError(f"the description inside {path} is damaged; get the file again")
     document = parse_json(text, StyleFileError, f"the description inside {path}")
+    document.pop("sha256", None)
+    if text != sealed(document):
+        raise StyleFileError(f"the description inside {path} is damaged; get the file again")
     version = document.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise StyleFileError(f"the description inside {path} is damaged: no format_version")
@@ -192,9 +191,11 @@ def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
     return document
 
 
-def sum_of_text(text: str) -> str:
-    """SHA-256 of a document."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def sealed(document: Mapping[str, Any]) -> str:
+    """A document as JSON, its own SHA-256 the last entry."""
+    text = json.dumps(document, ensure_ascii=False)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return json.dumps({**document, "sha256": digest}, ensure_ascii=False)
 
 
 def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
@@ -349,7 +350,6 @@ def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite:
         **document,
         "tensors_sha256": sum_of_tensors(contiguous),
     }
-    text = json.dumps(versioned, ensure_ascii=False)
-    data = save(contiguous, metadata={METADATA_KEY: text, CHECKSUM_KEY: sum_of_text(text)})
+    data = save(contiguous, metadata={METADATA_KEY: sealed(versioned)})
     make_folder(path.parent)
     write_atomically(path, data, overwrite=overwrite)
