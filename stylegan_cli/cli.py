@@ -25,6 +25,7 @@ from stylegan_cli import __version__
 from stylegan_cli.commands import common
 from stylegan_cli.commands.options import with_config_options
 from stylegan_cli.errors import InfluError, InterruptedByUserError
+from stylegan_cli.runtime.packages import missing_package
 
 Command = Callable[..., None]
 
@@ -93,6 +94,8 @@ def exit_codes(debug: bool) -> Iterator[None]:
 def _describe(error: BaseException) -> tuple[int, str]:
     if isinstance(error, InfluError):
         return error.exit_code, str(error)
+    if (missing := missing_package(error)) is not None:
+        return missing.exit_code, str(missing)
     if isinstance(error, KeyboardInterrupt):
         return InterruptedByUserError.exit_code, "interrupted"
     if isinstance(error, ImportError) and "libGL" in str(error):

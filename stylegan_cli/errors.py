@@ -45,6 +45,10 @@ class ClipError(InfluError):
     """A clip can't be read or written."""
 
 
+class MissingPackageError(InfluError):
+    """A package that only learning needs is not installed."""
+
+
 class DataError(InfluError):
     """A folder of pictures can't be used for what was asked."""
 

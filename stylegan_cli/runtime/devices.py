@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from stylegan_cli.errors import DeviceError, UsageError
+from stylegan_cli.runtime.packages import require_torch
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 
@@ -23,8 +24,11 @@ def resolve_device(name: str, *, needs_torch: bool = False) -> str:
     `auto` is a GPU only where torch is loaded anyway (needs_torch): starting torch to look for
     one would take longer than most pictures.
 
-    Raises DeviceError when the name is none of these or the GPU asked for is not there.
+    Raises DeviceError when the name is none of these or the GPU asked for is not there,
+    MissingPackageError where torch is needed and missing.
     """
+    if needs_torch:
+        require_torch()
     if name == "cpu" or (name == "auto" and not needs_torch):
         return "cpu"
     if name == "auto":
@@ -44,6 +48,7 @@ def resolve_device(name: str, *, needs_torch: bool = False) -> str:
 
 
 def _count_gpus() -> int:
+    require_torch()
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

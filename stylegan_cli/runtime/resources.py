@@ -1,6 +1,9 @@
 """Where the shipped files are: weights and starter photos, in a clone and in an installed wheel."""
 
+import hashlib
 from pathlib import Path
+
+from stylegan_cli.errors import DataError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -14,3 +17,15 @@ def weights_dir() -> Path:
 def starter_dir() -> Path:
     """The folder of the starter photos (CC0, 256 px short side)."""
     return _PACKAGE / "starter"
+
+
+def frozen_weights(name: str, sha256: str) -> bytes:
+    """A file of other people's weights that travels in the package; see frozen_weights/NOTICE.md.
+
+    sha256: of its bytes. Raises DataError for a file that is missing or not the one meant.
+    """
+    path = _PACKAGE / "frozen_weights" / name
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise DataError(f"{path} is missing or damaged: install stylegan-cli again")
+    return data
