@@ -1,5 +1,6 @@
-"""Promises of training/data.py."""
+"""Promises of training/data.py and preparing/layout.py."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,3 +205,40 @@ def test_augmentation_moves_dims_and_covers_but_stays_differentiable() -> None:
     first.sum().backward()
     assert image.grad is not None
     assert not torch.equal(first, augment(image + 0.5, 0, step=4, purpose="fakes"))
+
+
+@pytest.mark.parametrize("name", ["Content", "photos", "PHOTOS"])
+def test_a_folder_of_photos_is_known_by_its_name_in_any_letters(
+    folder: Folder, tmp_path: Path, name: str
+) -> None:
+    folder(f"data/{name}", 10)
+    folder("data/anna", 10)
+    data = find_training_data(tmp_path / "data", starter=folder("starter"))
+    assert [creator.name for creator in data.creators] == ["anna"]
+    assert {path.parent.name for path in data.content} == {name}
+    assert data.content_from == tmp_path / "data"
+
+
+def test_cyclegan_folders_are_known_in_any_letters(folder: Folder, tmp_path: Path) -> None:
+    for part in ("TrainA", "trainb"):
+        folder(f"monet/{part}")
+    data = find_training_data(tmp_path / "monet")
+    assert data.creators[0].name == "monet"
+    assert {path.parent.name for path in data.content} == {"TrainA"}
+
+
+def test_what_can_be_understood_in_two_ways_is_asked_about(folder: Folder, tmp_path: Path) -> None:
+    folder("empty/trainB")
+    (tmp_path / "empty" / "trainA").mkdir()
+    for name in ("two/content", "two/photos", "two/anna", "alike/anna", "alike/Anna"):
+        folder(name)
+    for name, reason in (("empty", "trainA has no"), ("two", "two folders"), ("alike", "capital")):
+        with pytest.raises(DataError, match=reason):
+            find_training_data(tmp_path / name, starter=folder(f"starter-{name}"))
+
+
+def test_a_name_that_is_no_text_is_a_name(folder: Folder, tmp_path: Path) -> None:
+    place = folder("faces", 5)
+    (place / "0.png").rename(place / os.fsdecode(b"caf\xe9.png"))
+    data = find_training_data(place, starter=folder("starter"))
+    assert len(data.creators[0].readable) == 5

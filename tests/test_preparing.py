@@ -4,8 +4,10 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import re
 import shutil
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -17,8 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stylegan_cli.errors import ConfigError, DataError, UsageError
+from stylegan_cli.errors import (
+    BusyError,
+    ConfigError,
+    DataError,
+    OutputExistsError,
+    UsageError,
+    WriteError,
+)
 from stylegan_cli.faces import Face, detect_faces
+from stylegan_cli.files import claimed
 from stylegan_cli.pictures import read_rgb, resize
 from stylegan_cli.preparing import (
     FacesRule,
@@ -584,7 +594,7 @@ def test_a_data_set_that_cannot_be_written_is_no_unreadable_picture(tmp_path: Pa
     (tmp_path / "data").mkdir()
     for side in ("train", "val"):
         (tmp_path / "data" / side).write_text("a file in the way")
-    with pytest.raises(DataError, match="can't add to the data set"):
+    with pytest.raises(WriteError, match="can't be written"):
         prepare([raw], tmp_path / "data", FRAMES_ONLY)
 
 
@@ -619,3 +629,78 @@ def test_the_report_shows_all_and_needs_no_other_file(tmp_path: Path) -> None:
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         PrepConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"output": "/tmp/taxes.txt"},
+        {"output": "train/../../precious/secret.jpg"},
+        {"output": "train/content/notes.jpg"},
+        {"phash": "zz"},
+        {"sha256": "00"},
+        {"box": "all"},
+        {"time_s": float("nan")},
+        {"size": [1]},
+    ],
+)
+def test_a_manifest_that_names_what_no_data_set_holds_is_refused(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    prepare([save_scenes(tmp_path / "raw", 3)], tmp_path / "data", FRAMES_ONLY)
+    manifest = tmp_path / "data" / "manifest.jsonl"
+    first, *rest = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([json.dumps(json.loads(first) | change), *rest]))
+    before = sorted((tmp_path / "data").rglob("*"))
+    with pytest.raises(DataError, match="damaged in line 1"):
+        prepare([save_scenes(tmp_path / "more", 1, start=9)], tmp_path / "data", FRAMES_ONLY)
+    assert sorted((tmp_path / "data").rglob("*")) == before
+
+
+def test_a_link_in_a_data_set_is_not_followed_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "precious")
+    (tmp_path / "data" / "val").symlink_to(tmp_path / "precious")
+    with pytest.raises(DataError, match="outside"):
+        prepare([save_scenes(tmp_path / "raw", 2)], tmp_path / "data", FRAMES_ONLY)
+    assert list((tmp_path / "precious").iterdir()) == []
+
+
+def test_a_report_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"report\.html"):
+        prepare([save_scenes(tmp_path / "raw", 2)], tmp_path / "mine", FRAMES_ONLY)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["report.html"]
+
+
+def test_a_file_whose_name_is_no_text_is_taken_too(tmp_path: Path) -> None:
+    raw = save_scenes(tmp_path / "raw", 3)
+    next(raw.iterdir()).rename(raw / os.fsdecode(b"caf\xe9.png"))
+    for new in (3, 0):
+        assert prepare([raw], tmp_path / "data", FRAMES_ONLY).new == new
+    sources = {Path(entry.source).name for entry in read_manifest(tmp_path / "data")}
+    assert os.fsdecode(b"caf\xe9.png") in sources
+
+
+def test_whatever_a_library_raises_for_a_file_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = save_scenes(tmp_path / "raw", 3)
+    bad = sorted(raw.iterdir())[1]
+
+    def read(path: Path) -> np.ndarray:
+        if path == bad:
+            raise struct.error("unpack requires a buffer of 4 bytes")
+        return read_rgb(path)
+
+    monkeypatch.setattr("stylegan_cli.preparing.dataset.read_rgb", read)
+    summary = prepare([raw], tmp_path / "data", FRAMES_ONLY)
+    assert (summary.new, summary.rejected) == (2, {"unreadable": 1})
+
+
+def test_two_runs_never_add_to_one_data_set_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with claimed(tmp_path / "data" / "data set"), pytest.raises(BusyError, match="process"):
+        prepare([save_scenes(tmp_path / "raw", 2)], tmp_path / "data", FRAMES_ONLY)

@@ -1,6 +1,8 @@
 """HTML pages that need nothing but themselves: styles and pictures are inside, no network."""
 
 import base64
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,13 @@ def render_page(template: str, **values: object) -> str:
     A template writes JPEG bytes into a page by `{{ bytes|jpeg }}`.
     """
     return _environment().get_template(template).render(values)
+
+
+def is_our_page(path: Path) -> bool:
+    """Whether `render_page` made the file at `path`, by what it says of its maker."""
+    with suppress(OSError), path.open("rb") as file:
+        return b'<meta name="generator" content="influ">' in file.read(1000)
+    return False
 
 
 def jpeg_within(pixels: npt.NDArray[np.uint8], side_px: int) -> bytes:

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,11 +17,27 @@ import numpy.typing as npt
 
 from stylegan_cli.clips import CLIP_SUFFIXES, is_clip, sample_frames
 from stylegan_cli.config import Option, check, parse_duration
-from stylegan_cli.errors import ClipError, ConfigError, DataError, PictureError, UsageError
+from stylegan_cli.errors import (
+    ConfigError,
+    DataError,
+    OutputExistsError,
+    PictureError,
+    UsageError,
+    WriteError,
+)
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
+from stylegan_cli.files import claimed, explained, make_folder, path_inside
+from stylegan_cli.pages import is_our_page
 from stylegan_cli.pictures import PICTURE_SUFFIXES, Picture, find_pictures, read_rgb, write_picture
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
-from stylegan_cli.preparing.manifest import Entry, Reason, Side, read_manifest, write_manifest
+from stylegan_cli.preparing.manifest import (
+    MANIFEST_NAME,
+    Entry,
+    Reason,
+    Side,
+    read_manifest,
+    write_manifest,
+)
 from stylegan_cli.preparing.quality import (
     RELATED_PICTURES,
     SAME_PICTURE,
@@ -29,7 +46,7 @@ from stylegan_cli.preparing.quality import (
     perceptual_hash,
     sharpness,
 )
-from stylegan_cli.preparing.report import SHOWN_PER_SHEET, thumbnail, write_report
+from stylegan_cli.preparing.report import REPORT_NAME, SHOWN_PER_SHEET, thumbnail, write_report
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +157,9 @@ class _Run:
             sha256 = _sha256(source)
             for look in _looks(source, sha256, self.config.every_s):
                 self._check_quality(look)
-        except (PictureError, ClipError, OSError) as error:
+        except (DataError, WriteError):
+            raise
+        except Exception as error:  # one bad file never ends a run, whatever a library makes of it
             blank = Entry(name=self.config.name, source=str(source.resolve()), sha256=sha256)
             self._reject(blank, Reason.UNREADABLE, _why(error, source), None)
 
@@ -213,12 +232,10 @@ class _Run:
         self.happened["new"] += 1
 
     def _write(self, target: Path, picture: Pixels) -> None:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # A file of that name is this picture, left by a run that was killed.
-            write_picture(Picture(picture), target, quality=JPEG_QUALITY, overwrite=True)
-        except (OSError, PictureError) as error:
-            raise DataError(f"can't add to the data set: {error}") from error
+        path_inside(self.folder, str(target.relative_to(self.folder)), DataError)
+        make_folder(target.parent)
+        # A file of that name is this picture, left by a run that was killed.
+        write_picture(Picture(picture), target, quality=JPEG_QUALITY, overwrite=True)
 
     def _reject(
         self, entry: Entry, reason: Reason, detail: str | None, pixels: Pixels | None
@@ -286,8 +303,10 @@ class _Run:
                 continue
             output = f"{side}/{entry.output.partition('/')[2]}"
             if (self.folder / entry.output).exists():
-                (self.folder / output).parent.mkdir(parents=True, exist_ok=True)
-                (self.folder / entry.output).replace(self.folder / output)
+                target = path_inside(self.folder, output, DataError)
+                make_folder(target.parent)
+                with explained(target):
+                    path_inside(self.folder, entry.output, DataError).replace(target)
             self.entries[key] = replace(entry, output=output)
 
     def count_on(self, side: Side) -> int:
@@ -312,20 +331,38 @@ def prepare(
 
     sources: picture files, clips, and folders of both, searched through and through. They are only
     read. What was added before is not added again, and what the user deleted stays away.
-    Raises DataError when there is nothing to read or the data set can't be written, UsageError when
-    the data set holds pictures of another size under this name.
+    Raises DataError when there is nothing to read, WriteError when the data set can't be written,
+    BusyError when another process adds to it, OutputExistsError when the folder has a report of
+    something else, UsageError when the data set holds pictures of another size under this name.
     """
-    entries = {entry.key: entry for entry in read_manifest(folder)}
-    _check_size(entries.values(), config)
     files = find_sources(sources, folder)
     if not files:
         raise DataError(
             f"no pictures or clips in {_listed(sources)}; name files or folders that have some"
         )
+    made = not folder.exists()
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"can't make the folder {folder}: {error.strerror}") from error
+        with claimed(folder / "data set"):
+            return _prepare(files, folder, config, detector, on_progress)
+    finally:
+        if made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def _prepare(
+    files: Sequence[Path],
+    folder: Path,
+    config: PrepConfig,
+    detector: FaceDetector | None,
+    on_progress: Progress | None,
+) -> PrepSummary:
+    entries = {entry.key: entry for entry in read_manifest(folder)}
+    report = folder / REPORT_NAME
+    if not (folder / MANIFEST_NAME).exists() and report.exists() and not is_our_page(report):
+        raise OutputExistsError(f"{report} is there already and of no data set: name another --out")
+    _check_size(entries.values(), config)
     run = _Run(folder, config, detector, entries)
     try:
         for done, source in enumerate(files, start=1):

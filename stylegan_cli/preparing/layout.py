@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from stylegan_cli.pictures import find_pictures
 log = logging.getLogger(__name__)
 
 CONTENT_NAME = "content"
-
+CONTENT_FOLDERS = (CONTENT_NAME, "photos")
 
 HELD_OUT_SHARE, MAX_HELD_OUT_SHARE = 0.1, 0.25
 MIN_HELD_OUT = 5  # fewer judge badly, where the folder can spare them
@@ -40,13 +41,14 @@ class CreatorPictures:
 class TrainingData:
     """The two sides of unpaired training, with pictures held out of both.
 
-    content_set_apart: the user has chosen the photos that judge.
+    content_set_apart: the user has chosen the photos that judge. content_from: their folder.
     """
 
     content: tuple[Path, ...]
     held_out_content: tuple[Path, ...]
     creators: tuple[CreatorPictures, ...]
     content_set_apart: bool = False
+    content_from: Path | None = None
 
     @property
     def readable_content(self) -> tuple[Path, ...]:
@@ -62,21 +64,24 @@ def find_training_data(
     """Recognise how `folder` is laid out.
 
     What `prep` writes (train/ and val/ with content/ and a folder per creator), CycleGAN's trainA
-    and trainB (testA and testB), content/ beside a folder per creator, or a flat folder of one
-    creator's pictures. content: photos to use instead of the folder's own. starter: photos to use
-    where there are none. Raises DataError where no pictures are found.
+    and trainB (testA and testB), content/ or photos/ beside a folder per creator, or a flat folder
+    of one creator's pictures; capital letters make no difference. content: photos to use instead
+    of the folder's own. starter: photos to use where there are none. Raises DataError where no
+    pictures are found or the folder can be understood in two ways.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; give --data a folder of the creator's pictures")
-    sides, held_out = _layout(folder)
+    sides, held_out, content_from = _layout(folder)
     own_content = sides.pop(CONTENT_NAME, ())
     own_held_out = held_out.pop(CONTENT_NAME, ())
     if content is not None:
         own_content, own_held_out = tuple(find_pictures(content, recursive=True)), ()
         if not own_content:
             raise DataError(f"{content} has no pictures; give --content a folder of photos")
+        content_from = content
     elif not own_content and starter is not None:
         own_content, own_held_out = tuple(find_pictures(starter)), ()
+        content_from = starter
     sides = {name: pictures for name, pictures in sides.items() if pictures}
     if not sides:
         raise DataError(f"{folder} has no pictures of a creator; put some there and try again")
@@ -89,7 +94,8 @@ def find_training_data(
         )
         for name, pictures in sides.items()
     )
-    return TrainingData(photos, judges, creators, content_set_apart=bool(own_held_out))
+    apart = bool(own_held_out)
+    return TrainingData(photos, judges, creators, apart, content_from)
 
 
 def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
@@ -112,38 +118,71 @@ def hold_out(
     """
     if own or len(pictures) < 2:
         return tuple(pictures), tuple(own) or tuple(pictures)
-    ordered = sorted(pictures, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
+    ordered = sorted(pictures, key=lambda path: hashlib.sha256(os.fsencode(path.name)).hexdigest())
     spared = min(MIN_HELD_OUT, int(len(ordered) * MAX_HELD_OUT_SHARE))
     count = max(1, spared, round(len(ordered) * HELD_OUT_SHARE))
     return tuple(sorted(ordered[count:])), tuple(sorted(ordered[:count]))
 
 
-def _layout(folder: Path) -> tuple[dict[str, tuple[Path, ...]], dict[str, tuple[Path, ...]]]:
-    """Pictures by side, and those that were set apart for judging."""
-    if (folder / "trainB").is_dir():
-        sides = {CONTENT_NAME: "trainA", folder.resolve().name: "trainB"}
-        return (
-            {name: _pictures(folder / part) for name, part in sides.items()},
-            {n: _pictures(folder / part.replace("train", "test")) for n, part in sides.items()},
-        )
-    if (folder / "train").is_dir():
-        return _by_folder(folder / "train"), _by_folder(folder / "val")
-    flat, folders = _pictures(folder), _by_folder(folder)
+Sides = dict[str, tuple[Path, ...]]
+
+
+def _layout(folder: Path) -> tuple[Sides, Sides, Path | None]:
+    """Pictures by side, those that were set apart for judging, and the folder of the content."""
+    parts = _folders_in(folder)
+    if "trainb" in parts:
+        return _cyclegan_layout(folder, parts)
+    if "train" in parts:
+        learned, held_out = _by_creator(parts["train"]), _by_creator(parts.get("val"))
+        return learned, held_out, parts["train"]
+    flat, folders = _pictures(folder), _by_creator(folder)
     if flat and CONTENT_NAME not in folders:
         if any(folders.values()):
             log.warning("%s: its own pictures are the creator's; its folders are left out", folder)
-        return {folder.resolve().name: flat}, {}
+        return {folder.resolve().name: flat}, {}, None
     if flat:
         log.warning("%s: its folders are the creators; %d pictures lie loose", folder, len(flat))
-    return folders, {}
+    return folders, {}, folder if CONTENT_NAME in folders else None
 
 
-def _by_folder(folder: Path) -> dict[str, tuple[Path, ...]]:
-    if not folder.is_dir():
-        return {}
-    parts = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return {part.name: tuple(find_pictures(part, recursive=True)) for part in parts}
+def _cyclegan_layout(folder: Path, parts: dict[str, Path]) -> tuple[Sides, Sides, Path | None]:
+    """trainA is the content, trainB the creator."""
+    name = folder.resolve().name
+    trained = {CONTENT_NAME: _pictures(parts.get("traina")), name: _pictures(parts["trainb"])}
+    if "traina" in parts and not trained[CONTENT_NAME]:
+        raise DataError(f"{parts['traina']} has no pictures; put photos there, or remove it")
+    tested = {CONTENT_NAME: _pictures(parts.get("testa")), name: _pictures(parts.get("testb"))}
+    return trained, tested, parts.get("traina")
 
 
-def _pictures(folder: Path) -> tuple[Path, ...]:
-    return tuple(find_pictures(folder)) if folder.is_dir() else ()
+def _by_creator(folder: Path | None) -> Sides:
+    """The pictures of each folder in `folder`; a folder of photos counts as content."""
+    sides: Sides = {}
+    for key, part in (_folders_in(folder) if folder else {}).items():
+        name = CONTENT_NAME if key in CONTENT_FOLDERS else part.name
+        if name in sides:
+            raise DataError(
+                f"{folder} has two folders of photos, {' and '.join(CONTENT_FOLDERS)}: name the "
+                "right one with --content, and move the other elsewhere"
+            )
+        sides[name] = tuple(find_pictures(part, recursive=True))
+    return sides
+
+
+def _folders_in(folder: Path) -> dict[str, Path]:
+    """The folders in a folder by their names in small letters; hidden ones are left out."""
+    found: dict[str, Path] = {}
+    for part in sorted(folder.iterdir()):
+        if not part.is_dir() or part.name.startswith("."):
+            continue
+        key = part.name.lower()
+        if key in found:
+            raise DataError(
+                f"{found[key]} and {part} differ in capital letters alone: rename one of them"
+            )
+        found[key] = part
+    return found
+
+
+def _pictures(folder: Path | None) -> tuple[Path, ...]:
+    return tuple(find_pictures(folder)) if folder and folder.is_dir() else ()

@@ -1,6 +1,8 @@
 """The record of a data set: one line per picture or frame that was looked at."""
 
 import json
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -9,9 +11,13 @@ from typing import Literal
 
 from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import ConfigError, DataError
-from stylegan_cli.files import write_atomically
+from stylegan_cli.files import parse_json, path_inside, read_text, write_atomically
 
 MANIFEST_NAME = "manifest.jsonl"
+MAX_MANIFEST = 1 << 30  # bytes, of some million lines
+
+_OUTPUT = re.compile(r"(train|val)/[^/]{1,255}/[0-9a-f]{16}(-\d{8,})?\.jpg")
+_HASHES = {"sha256": re.compile(r"([0-9a-f]{64})?"), "phash": re.compile(r"[0-9a-f]{64}")}
 
 Side = Literal["train", "val"]
 
@@ -49,6 +55,18 @@ class Entry:
     reason: str | None = None
     detail: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ConfigError for what no data set holds."""
+        for field, pattern in _HASHES.items():
+            value = getattr(self, field)
+            if value is not None and not pattern.fullmatch(value):
+                raise ConfigError(f"'{field}' is no hash")
+        if self.output is not None and not _OUTPUT.fullmatch(self.output):
+            raise ConfigError("'output' is no picture of a data set")
+        numbers = (self.time_s, self.angle_deg, self.sharpness)
+        if not all(value is None or math.isfinite(value) for value in numbers):
+            raise ConfigError("a number is none")
+
     @property
     def key(self) -> tuple[str, str, str, float]:
         """What was looked at; a second look replaces the first. Its order is the manifest's."""
@@ -69,16 +87,17 @@ def read_manifest(folder: Path) -> list[Entry]:
     """
     path = folder / MANIFEST_NAME
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, DataError, most=MAX_MANIFEST).splitlines()
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't read {path}: {error}; choose another --out") from error
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
-            entries.append(from_mapping(Entry, json.loads(line)))
-        except (ValueError, AttributeError, ConfigError) as error:
+            entry = from_mapping(Entry, parse_json(line, DataError, "the line"))
+            if entry.output is not None:
+                path_inside(folder, entry.output, DataError)
+            entries.append(entry)
+        except (DataError, ConfigError) as error:
             raise DataError(
                 f"{path} is damaged in line {number}; delete that line, or choose another --out"
             ) from error
@@ -91,7 +110,8 @@ def write_manifest(folder: Path, entries: Iterable[Entry]) -> None:
     Raises WriteError.
     """
     ordered = sorted(entries, key=lambda entry: entry.key)
-    lines = (json.dumps(_without_blanks(entry), ensure_ascii=False) + "\n" for entry in ordered)
+    # A file name may be no text at all, which ASCII can tell.
+    lines = (json.dumps(_without_blanks(entry)) + "\n" for entry in ordered)
     write_atomically(folder / MANIFEST_NAME, "".join(lines).encode())
 
 

@@ -26,7 +26,8 @@ def median_short_side(paths: Sequence[Path]) -> int:
     """Px, from the headers of up to 32 pictures; 256 where none can be read."""
     sides = []
     for path in paths[:: max(1, len(paths) // 32)]:
-        with contextlib.suppress(OSError, SyntaxError), Image.open(path) as file:
+        # A header that can't be read says nothing here; reading the picture says why.
+        with contextlib.suppress(Exception), Image.open(path) as file:
             sides.append(min(file.size))
     return int(np.median(sides)) if sides else 256
 

@@ -62,6 +62,7 @@ class RunPlan:
             "run": str(self.folder),
             "device": self.run.device,
             "content": len(self.pictures.content),
+            "content_from": str(self.pictures.content_from),
             "creators": {creator.name: len(creator.pictures) for creator in creators},
             "held_out": {creator.name: len(creator.held_out) for creator in creators},
             "settings": to_mapping(self.config),
