@@ -12,7 +12,7 @@ import numpy as np
 
 from stylegan_cli import __version__
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
-from stylegan_cli.colour import with_luma_of
+from stylegan_cli.colour import apply_lut, with_luma_of
 from stylegan_cli.config import DEVICE, Option, check, exclusive
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
@@ -169,7 +169,14 @@ class Stylizer:
 
     def repaint(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""
-        return picture.map_pixels(self.paint)
+        if self.strength == 0:
+            return picture
+        return picture.map_pixels(self.paint, self.recolour)
+
+    def recolour(self, colours: np.ndarray) -> np.ndarray:
+        """What `paint` does to single colours, wherever they are; (N, 3) unit float32."""
+        styled = apply_lut(colours, self.lut)
+        return styled if self._finish is None else self._finish(styled, colours)
 
     def paint(self, pixels: np.ndarray) -> np.ndarray:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""

@@ -108,7 +108,7 @@ def test_names_that_collide_are_told_apart(tmp_path: Path) -> None:
     naming = Naming(out=tmp_path / "out", format="PNG")
     inputs = ["a.jpg", "a.png", "x/a.jpg", "y/A.jpg"]
     targets = [line.split(" > ")[1] for line in planned(tmp_path, inputs, naming)]
-    assert targets == ["out/a.png", "out/a-2.png", "out/a_jpg.png", "out/A_jpg-2.png"]
+    assert targets == ["out/a.png", "out/a-2.png", "out/a_jpg.png", "out/A.png"]
     beside = Naming(ending="_toon", format="PNG")
     targets = [line.split(" > ")[1] for line in planned(tmp_path, ["a.jpg", "a.png"], beside)]
     assert targets == ["a_toon.png", "a_toon-2.png"]

@@ -213,11 +213,11 @@ def test_display_p3_is_read_as_the_same_colours_in_srgb() -> None:
     linear = linear.clip(0, 1)
     expected = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     shallow = read_picture(saved(colours, "PNG", icc_profile=icc))
-    assert np.abs(shallow.pixels / 255 - expected).max() < 1.6 / 255
-    assert shallow.icc == icc
+    assert np.abs(shallow.srgb_pixels() / 255 - expected).max() < 1.6 / 255
+    assert shallow.colours.icc == icc
     deep = deep_file((colours * 257.0).astype(np.uint16), ".png")
     deep = deep[:33] + chunk(b"iCCP", b"p3\0\0" + zlib.compress(icc)) + deep[33:]
-    assert np.abs(read_picture(deep).pixels / 65535 - expected).max() < 0.6 / 255
+    assert np.abs(read_picture(deep).srgb_pixels() / 65535 - expected).max() < 0.6 / 255
 
 
 def test_an_srgb_profile_changes_no_pixel() -> None:
@@ -227,14 +227,15 @@ def test_an_srgb_profile_changes_no_pixel() -> None:
     )
     picture = read_picture(saved(scene(), "PNG", icc_profile=srgb))
     np.testing.assert_array_equal(picture.pixels, scene())
-    assert picture.icc == srgb
+    assert picture.colours.icc == srgb
+    assert picture.colours.is_srgb
 
 
-def test_keep_colours_leaves_pixels_in_the_files_own_colours() -> None:
+def test_pixels_stay_in_the_files_own_colours() -> None:
     icc = rgb_profile(ADOBE_RGB, (563 / 256,))
-    picture = read_picture(saved(scene(), "PNG", icc_profile=icc), keep_colours=True)
+    picture = read_picture(saved(scene(), "PNG", icc_profile=icc))
     np.testing.assert_array_equal(picture.pixels, scene())
-    assert not picture.in_srgb
+    assert not picture.colours.is_srgb
 
 
 def test_a_grey_profile_is_respected() -> None:
@@ -451,7 +452,7 @@ def test_what_pillow_would_print_does_not_leak(recwarn: pytest.WarningsRecorder)
     exif = b"Exif\0\0II*\0\x08\0\0\0\xff\0broken"
     data = saved(scene(), "JPEG", exif=exif)
     picture = read_picture(data)
-    assert picture.exif is None
+    assert picture.metadata.exif is None
     assert not recwarn.list
 
 
@@ -538,7 +539,12 @@ def test_read_rgb_names_what_it_cannot_read(tmp_path: Path) -> None:
 
 
 def test_xmp_of_every_kind_of_file_is_found() -> None:
-    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a/></x:xmpmeta>'
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="film"/>'
+        b"</rdf:RDF></x:xmpmeta>"
+    )
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", packet.decode())
     assert read_picture(saved(scene(), "PNG", pnginfo=text)).xmp == packet

@@ -13,7 +13,8 @@ from stylegan_cli.pictures import (
     resize_within,
     to_unit,
 )
-from stylegan_cli.pictures.picture import Picture, change_depth, over_white
+from stylegan_cli.pictures.picture import Picture
+from stylegan_cli.pictures.pixels import change_depth, over_white
 
 
 def detailed(height: int, width: int) -> np.ndarray:

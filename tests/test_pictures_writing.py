@@ -32,6 +32,8 @@ from stylegan_cli.pictures import (
     FORMATS,
     AiLabel,
     Frame,
+    Kept,
+    Metadata,
     Picture,
     change_depth,
     encode_picture,
@@ -40,9 +42,12 @@ from stylegan_cli.pictures import (
     require_format,
     write_picture,
 )
-from stylegan_cli.pictures.metadata import upright_xmp, xmp_without_place
+from stylegan_cli.pictures.colours import Colours
+from stylegan_cli.pictures.colours.profiles import srgb_profile
+from stylegan_cli.pictures.metadata.metadata import upright, without_place
 
 pillow_heif.register_heif_opener()
+WRITTEN = sorted(name for name, kind in FORMATS.items() if kind.result is None)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -51,7 +56,7 @@ def opened(data: bytes) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", WRITTEN)
 def test_every_format_is_written_and_reads_back(format: str) -> None:
     again = read_picture(encode_picture(Picture(scene()), format))
     assert again.source_format == format
@@ -72,7 +77,7 @@ def test_every_16_bit_value_survives_the_round_trip(format: str) -> None:
 
 def test_a_deep_tiff_of_many_strips_is_readable_elsewhere() -> None:
     tall = np.tile(every_deep_value(), (3, 1, 1))
-    data = encode_picture(Picture(tall, icc=rgb_profile(ADOBE_RGB, (2.2,)), in_srgb=False), "TIFF")
+    data = encode_picture(Picture(tall, colours=Colours(rgb_profile(ADOBE_RGB, (2.2,)))), "TIFF")
     shown = opened(data)
     assert shown.info["icc_profile"] == rgb_profile(ADOBE_RGB, (2.2,))
     assert np.abs(np.asarray(shown).astype(int) - (tall >> 8)).max() <= 1
@@ -166,8 +171,6 @@ def test_frames_that_stand_still_keep_their_time(format: str) -> None:
     again = read_picture(encode_picture(Picture(frames[0].pixels, frames=frames), format))
     seen = [f.pixels for f in again.frames for _ in range(round(f.duration_ms / 40))]
     assert len(seen) == 9
-    if format == "GIF":
-        assert [frame.duration_ms for frame in again.frames] == [40] * 9
     for before, after in zip(frames, seen, strict=True):
         assert np.abs(after.astype(int) - before.pixels).mean() < 6
 
@@ -211,19 +214,20 @@ def test_a_wide_gamut_picture_goes_back_to_its_own_profile(format: str) -> None:
     picture = read_picture(saved(colours, "PNG", icc_profile=icc))
     data = encode_picture(picture, format)
     again = read_picture(data)
-    assert again.icc == icc
-    assert np.abs(again.pixels.astype(int) - picture.pixels).max() <= 3
-    own = read_picture(data, keep_colours=True).pixels
-    assert np.abs(own.astype(int) - colours).max() <= 3
+    assert again.colours.icc == icc
+    assert np.abs(again.pixels.astype(int) - colours).max() <= 3
+    painted = read_picture(encode_picture(picture.map_pixels(lambda pixels: pixels), format))
+    assert np.abs(painted.pixels.astype(int) - colours).max() <= 3
 
 
 def test_16_bits_go_to_srgb_and_back_without_loss_inside_srgb() -> None:
     icc = rgb_profile(ADOBE_RGB, (563 / 256,))
     inside = (every_deep_value() // 8 + 30000).astype(np.uint16)
-    data = encode_picture(Picture(inside, icc=icc, in_srgb=False), "PNG")
-    picture = read_picture(data)
-    assert np.abs(picture.pixels.astype(int) - inside).max() > 300
-    again = read_picture(encode_picture(picture, "TIFF"), keep_colours=True)
+    picture = read_picture(encode_picture(Picture(inside, colours=Colours(icc)), "PNG"))
+    np.testing.assert_array_equal(picture.pixels, inside)
+    assert np.abs(picture.srgb_pixels().astype(int) - inside).max() > 300
+    painted = picture.map_pixels(lambda pixels: pixels)
+    again = read_picture(encode_picture(painted, "TIFF"))
     assert np.abs(again.pixels.astype(int) - inside).max() <= 12
 
 
@@ -244,23 +248,22 @@ def test_grey_profiles_have_no_way_back_and_become_srgb() -> None:
     picture = read_picture(saved(ramp, "PNG", icc_profile=grey_profile(1.8)))
     again = read_picture(encode_picture(picture, "PNG"))
     np.testing.assert_array_equal(again.pixels, picture.pixels)
-    assert again.icc is not None
-    assert again.icc[16:20] == b"RGB "
+    assert again.colours.icc == srgb_profile()
 
 
 def test_kept_colours_are_written_as_they_were_or_converted_where_no_profile_fits() -> None:
     icc = rgb_profile(ADOBE_RGB, (563 / 256,))
     data = saved(scene(), "PNG", icc_profile=icc)
-    kept = read_picture(data, keep_colours=True)
+    kept = read_picture(data)
     copy = opened(encode_picture(kept, "PNG"))
     np.testing.assert_array_equal(np.asarray(copy), scene())
     assert copy.info["icc_profile"] == icc
     bmp = read_picture(encode_picture(kept, "BMP"))
-    np.testing.assert_array_equal(bmp.pixels, read_picture(data).pixels)
+    np.testing.assert_array_equal(bmp.pixels, read_picture(data).srgb_pixels())
 
 
 def test_the_same_picture_gives_the_same_file() -> None:
-    picture = replace(Picture(scene()), icc=cmyk_profile())
+    picture = replace(Picture(scene()), colours=Colours(ink_icc=cmyk_profile()))
     assert encode_picture(picture, "PNG") == encode_picture(picture, "PNG")
 
 
@@ -278,16 +281,21 @@ def test_jpeg_keeps_colour_at_full_size_and_high_quality() -> None:
 def camera_exif() -> bytes:
     exif = Image.Exif()
     exif[0x010F], exif[0x0132], exif[0x0112] = "Maker", "2024:05:06 07:08:09", 6
-    exif[0x8769] = {0x9003: "2024:05:06 07:08:09", 0x927C: b"secret maker note", 0xA002: 64}
+    exif[0x8769] = {0x9003: "2024:05:06 07:08:09", 0x927C: b"secret maker note"}
+    exif[0x8769] |= {0xA002: 64, 0xA003: 48}
     exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
     return exif.tobytes()
 
 
 XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+    b'xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+    b'xmlns:dc="http://purl.org/dc/elements/1.1/" tiff:Orientation="6" '
     b'exif:GPSLatitude="52,31.2N" exif:GPSLongitude=\'13,24E\' dc:creator="me">'
     b"<exif:GPSAltitude>34</exif:GPSAltitude><xmp:Thumbnails><rdf:Alt>AAAA</rdf:Alt>"
-    b"</xmp:Thumbnails><dc:title>kept</dc:title></rdf:Description></x:xmpmeta>"
+    b"</xmp:Thumbnails><dc:title>kept</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"
 )
 
 
@@ -306,7 +314,7 @@ def test_exif_is_kept_upright_without_thumbnail_maker_note_and_place(
     assert 0x927C not in details
     assert not exif.get_ifd(0x8825)
     assert b"secret maker note" not in data
-    told = opened(encode_picture(picture, target, keep_gps=True)).getexif()
+    told = opened(encode_picture(picture, target, kept=Kept(gps=True))).getexif()
     assert told.get_ifd(0x8825)[2] == (52.0, 31.0, 12.0)
 
 
@@ -317,8 +325,8 @@ def test_metadata_goes_with_8_and_16_bits_alike(target: str, depth: type) -> Non
     pixels = (scene().astype(np.uint16) * 257).astype(depth) if depth is np.uint16 else scene()
     again = read_picture(encode_picture(replace(picture, pixels=pixels), target))
     assert again.pixels.dtype == depth
-    assert again.exif is not None
-    assert b"Maker" in again.exif
+    assert again.metadata.exif is not None
+    assert b"Maker" in again.metadata.exif
     assert again.xmp is not None
     assert b"kept" in again.xmp
 
@@ -353,16 +361,23 @@ def test_xmp_is_kept_without_place_thumbnail_and_old_orientation() -> None:
     assert b"GPS" not in xmp
     assert b"Thumbnails" not in xmp
     assert b"<dc:title>kept</dc:title>" in xmp
-    told = read_picture(encode_picture(picture, "PNG", keep_gps=True)).xmp
+    told = read_picture(encode_picture(picture, "PNG", kept=Kept(gps=True))).xmp
     assert told is not None
     assert told.count(b"GPS") == 4
 
 
 def test_the_place_that_drones_write_is_gone_too() -> None:
-    drone = b'<x drone-dji:GpsLatitude="+52.5" drone-dji:GpsLongtitude="+13.4" dc:a="kept"/>'
-    picture = read_picture(saved(scene(), "PNG"))
-    xmp = read_picture(encode_picture(replace(picture, xmp=drone), "JPEG")).xmp
-    assert xmp == b'<x dc:a="kept"/>'
+    drone = (
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:d="http://www.dji.com/drone-dji/1.0/" d:GpsLatitude="+52.5" '
+        b'd:GpsLongtitude="+13.4" d:RelativeAltitude="+9" d:FlightYawDegree="kept"/></rdf:RDF>'
+    )
+    xmp = read_picture(encode_picture(Picture(scene(), metadata=Metadata(xmp=drone)), "JPEG")).xmp
+    assert xmp is not None
+    assert b"kept" in xmp
+    assert b"52.5" not in xmp
+    assert b"13.4" not in xmp
+    assert b"+9" not in xmp
 
 
 @pytest.mark.parametrize(
@@ -379,8 +394,9 @@ def test_the_place_that_drones_write_is_gone_too() -> None:
 )
 def test_no_xmp_holds_the_program_up(block: bytes) -> None:
     started = time.process_time()
-    xmp = upright_xmp(b"<rdf:RDF>" + block + b"</rdf:RDF>")
-    AiLabel("influ", "1").merged_into(xmp_without_place(xmp))
+    rdf = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    metadata = upright(Metadata(xmp=rdf + block + b"</rdf:RDF>"), (48, 64), 6)
+    AiLabel("influ", "1").merged_into(without_place(metadata, Kept()).xmp)
     assert time.process_time() - started < 5
 
 
@@ -523,7 +539,7 @@ def test_pictures_are_found_by_suffix_in_order_without_hidden_ones(tmp_path: Pat
     width=st.integers(1, 30),
     dtype=st.sampled_from([np.uint8, np.uint16, np.float32]),
     clear=st.booleans(),
-    format=st.sampled_from(sorted(FORMATS)),
+    format=st.sampled_from(WRITTEN),
 )
 def test_any_picture_can_be_written_in_any_format(
     height: int, width: int, dtype: type, clear: bool, format: str
@@ -541,7 +557,7 @@ def test_any_picture_can_be_written_in_any_format(
 
 def test_a_compressed_profile_of_a_deep_png_is_whole() -> None:
     icc = rgb_profile(DISPLAY_P3, SRGB_CURVE)
-    data = encode_picture(Picture(every_deep_value(), icc=icc, in_srgb=False), "PNG")
+    data = encode_picture(Picture(every_deep_value(), colours=Colours(icc)), "PNG")
     start = data.index(b"iCCP")
     length = int.from_bytes(data[start - 4 : start], "big")
     body = data[start + 4 : start + 4 + length]

@@ -16,7 +16,7 @@ from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import PictureError, StyleNotFoundError, UsageError
 from stylegan_cli.evaluation.metrics import psnr
 from stylegan_cli.evaluation.throughput import picture_of
-from stylegan_cli.pictures import Picture, change_depth, from_unit, to_unit
+from stylegan_cli.pictures import Metadata, Picture, change_depth, from_unit, to_unit
 from stylegan_cli.rendering import bring_down
 from stylegan_cli.styles import Mode, Style, shipped_model
 from stylegan_cli.stylizer import Detail, Stylizer, open_stylizer, vary
@@ -179,10 +179,10 @@ def test_deltas_reach_the_picture(backend: Backend) -> None:
 
 def test_repainting_keeps_alpha_and_metadata(backend: Backend) -> None:
     alpha = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) % 256
-    picture = Picture(pixels=scene(), alpha=alpha.astype(np.uint8), exif=b"Exif", icc=b"icc")
+    picture = Picture(pixels=scene(), alpha=alpha.astype(np.uint8), metadata=Metadata(exif=b"Exif"))
     result = Stylizer(small_model().base, style_of(), backend).repaint(picture)
     np.testing.assert_array_equal(result.alpha, picture.alpha)
-    assert (result.exif, result.icc) == (picture.exif, picture.icc)
+    assert result.metadata == picture.metadata
     assert not np.array_equal(result.pixels, picture.pixels)
 
 

@@ -70,7 +70,9 @@ class PictureBatchConfig:
         ),
     ] = MAX_PIXELS / 1e6
     allow_truncated: Annotated[bool, Option("Use what is there of files cut short.")] = False
-    keep_gps: Annotated[bool, Option("Leave the place in the metadata.")] = False
+    keep_gps: Annotated[bool, Option("Leave coordinates in the metadata.")] = False
+    keep_place: Annotated[bool, Option("Leave names of places in the metadata.")] = False
+    keep_time: Annotated[bool, Option("Give each result the file time of its source.")] = False
     ai_label: Annotated[bool, _AI_LABEL] = True
     c2pa_cert: Annotated[
         Path | None, Option("Sign results with this certificate chain (C2PA).", metavar="PEM")

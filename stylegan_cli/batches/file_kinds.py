@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_cli.pictures import find_pictures, format_of
+from stylegan_cli.pictures import FORMATS, PICTURE_SUFFIXES, RAW_SUFFIXES, find_files, format_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,15 @@ class FileKind:
 
 
 def _picture_suffix(source: Path) -> str:
-    return source.suffix if format_of(source) is not None else ".png"
+    known = format_of(source)
+    if known is None:
+        return ".png"
+    result = FORMATS[known].result
+    return source.suffix if result is None else FORMATS[result].suffixes[0]
 
 
-PICTURES = FileKind("picture", find_pictures, format_of, _picture_suffix)
+def _find(folder: Path, recursive: bool) -> list[Path]:
+    return find_files(folder, PICTURE_SUFFIXES | RAW_SUFFIXES, recursive)
+
+
+PICTURES = FileKind("picture", _find, format_of, _picture_suffix)

@@ -5,10 +5,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
 from stylegan_cli.batches.file_kinds import PICTURES, FileKind
+from stylegan_cli.batches.names import TakenNames, source_key
 from stylegan_cli.errors import DataError, InfluError, UsageError
 from stylegan_cli.pictures import FORMATS
 from stylegan_cli.styles import list_styles
@@ -107,8 +109,8 @@ class Planner:
         if list(inputs).count(STREAM) > 1:
             raise UsageError("standard input can be read only once")
         self._inputs, self._naming, self._recursive = inputs, naming, recursive
-        self._target_of: dict[str, Path] = {}
-        self._taken: set[str] = set()
+        self._target_of: dict[tuple[object, ...], Path] = {}
+        self._taken = TakenNames()
 
     def jobs(self) -> list[Job]:
         """The jobs for what is there now; a picture that was there before keeps its target."""
@@ -120,12 +122,12 @@ class Planner:
         return jobs
 
     def _target(self, source: Path, inside: Path) -> Path:
-        key = _identity(source)
+        key = source_key(source)
         if key not in self._target_of:
             target = _target(source, inside, self._naming)
             if target != STREAM:
                 target = _told_apart(target, source, self._taken)
-                self._taken.add(_identity(target))
+                self._taken.add(target)
             self._target_of[key] = target
         return self._target_of[key]
 
@@ -134,11 +136,12 @@ def _expanded(
     inputs: Iterable[Path], naming: Naming, recursive: bool
 ) -> Iterator[tuple[Path, Path]]:
     """Every file once, with its place inside the folder it was found in."""
-    seen: set[str] = set()
+    seen: set[tuple[object, ...]] = set()
     for given in inputs:
         for source in _in_folder(given, naming, recursive) if given.is_dir() else [given]:
-            if _identity(source) not in seen:
-                seen.add(_identity(source))
+            key = source_key(source)
+            if key not in seen:
+                seen.add(key)
                 yield source, source.relative_to(given).parent if given.is_dir() else Path()
 
 
@@ -178,20 +181,15 @@ def _target(source: Path, inside: Path, naming: Naming) -> Path:
     return folder / f"{stem}{naming.ending}{suffix}"
 
 
-def _told_apart(target: Path, source: Path, taken: Collection[str]) -> Path:
+def _told_apart(target: Path, source: Path, taken: TakenNames) -> Path:
     """A target that no other job has: photo.png, photo_jpg.png, photo_jpg-2.png."""
-    if _identity(target) not in taken:
+    if target not in taken:
         return target
     kind = source.suffix.lower().removeprefix(".")
     stem = target.stem if source.suffix == target.suffix else f"{target.stem}_{kind}"
-    names = [stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3))]
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     candidates = (target.with_name(name + target.suffix) for name in names)
-    return next(path for path in candidates if _identity(path) not in taken)
-
-
-def _identity(path: Path) -> str:
-    # Some file systems take photo.JPG and photo.jpg for one file.
-    return str(path.parent.resolve() / path.name).casefold()
+    return next(path for path in candidates if path not in taken)
 
 
 def _refuse_inputs_as_targets(jobs: Iterable[Job]) -> None:

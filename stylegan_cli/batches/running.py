@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -21,7 +22,9 @@ from stylegan_cli.files import check_target, claimed
 from stylegan_cli.pictures import (
     JPEG_QUALITY,
     MAX_PIXELS,
+    NOTHING_KEPT,
     AiLabel,
+    Kept,
     Picture,
     count_pixels,
     read_picture,
@@ -52,15 +55,16 @@ class FileOptions:
     """How files are read and written in a batch; as in `read_picture` and `write_picture`.
 
     credentials: sign each result, as made from its source, with what the label says; needs one.
+    keep_time: a result gets the time of its source.
     with_hash: outcomes carry the SHA-256 of their source.
     """
 
     max_pixels: int = MAX_PIXELS
     allow_truncated: bool = False
-    keep_colours: bool = False
     format: str | None = None
     quality: int = JPEG_QUALITY
-    keep_gps: bool = False
+    kept: Kept = NOTHING_KEPT
+    keep_time: bool = False
     ai_label: AiLabel | None = None
     credentials: Credentials | None = None
     if_there: IfThere = IfThere.REFUSE
@@ -295,7 +299,6 @@ class _Batch:
             sys.stdin.buffer if job.source == STREAM else job.source,
             max_pixels=options.max_pixels,
             allow_truncated=options.allow_truncated,
-            keep_colours=options.keep_colours,
         )
         self._check_stop()
         picture = self._paint(picture)
@@ -306,10 +309,13 @@ class _Batch:
             format=options.format,
             quality=options.quality,
             overwrite=options.if_there is IfThere.OVERWRITE,
-            keep_gps=options.keep_gps,
+            kept=options.kept,
             ai_label=options.ai_label,
             seal=None if options.credentials is None else self._seal(job, picture.source_format),
         )
+        if options.keep_time and STREAM not in (job.source, job.target):
+            taken = job.source.stat()
+            os.utime(job.target, ns=(taken.st_atime_ns, taken.st_mtime_ns))
 
     def _seal(self, job: Job, source_format: str) -> Callable[[bytes, str], bytes]:
         """What signs the file of a result, as made from its source."""

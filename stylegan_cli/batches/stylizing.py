@@ -26,6 +26,7 @@ from stylegan_cli.batches.planning import (
 from stylegan_cli.batches.running import FileOptions, default_workers, run_batch
 from stylegan_cli.batches.watching import watch_folders
 from stylegan_cli.errors import InterruptedByUserError, UsageError
+from stylegan_cli.pictures import Kept
 from stylegan_cli.pictures.credentials import read_credentials
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.interruption import StopRequest, stop_between_steps
@@ -156,10 +157,10 @@ def _file_options(look: StylizerConfig, config: PictureBatchConfig) -> FileOptio
     return FileOptions(
         max_pixels=round(config.max_megapixels * 1e6),
         allow_truncated=config.allow_truncated,
-        keep_colours=look.strength == 0,
         format=config.kind,
         quality=config.quality,
-        keep_gps=config.keep_gps,
+        kept=Kept(gps=config.keep_gps, place=config.keep_place),
+        keep_time=config.keep_time,
         credentials=credentials,
         if_there=config.if_there,
         with_hash=config.log is not None,

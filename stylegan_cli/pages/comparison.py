@@ -9,11 +9,10 @@ from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import (
     MAX_PIXELS,
+    Metadata,
     Picture,
     Pixels,
-    change_depth,
     format_of,
-    over_white,
     read_picture,
     read_rgb,
     resize,
@@ -46,11 +45,11 @@ def write_comparison(before: Path, after: Path, target: Path, *, overwrite: bool
         write_atomically(target, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
         return
     changed = read_picture(after)
-    right = change_depth(over_white(changed.pixels, changed.alpha), np.uint8)
+    right = read_rgb(after)
     height = left.shape[0]
     if height * (left.shape[1] + right.shape[1] * height / right.shape[0]) > MAX_PIXELS:
         raise PictureError(f"{before} and {after} are too large for one picture: use .html")
-    both = Picture(side_by_side(left, right), xmp=changed.xmp)
+    both = Picture(side_by_side(left, right), metadata=Metadata(xmp=changed.xmp))
     write_picture(both, target, overwrite=overwrite)
 
 

@@ -4,20 +4,16 @@ from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import (
     FORMATS,
     PICTURE_SUFFIXES,
+    RAW_SUFFIXES,
     find_files,
     find_pictures,
     format_of,
     require_format,
 )
-from stylegan_cli.pictures.picture import (
-    Frame,
-    Picture,
-    Pixels,
-    change_depth,
-    from_unit,
-    over_white,
-    to_unit,
-)
+from stylegan_cli.pictures.frame import Frame
+from stylegan_cli.pictures.metadata import NOTHING_KEPT, Kept, Metadata
+from stylegan_cli.pictures.picture import Picture
+from stylegan_cli.pictures.pixels import Pixels, change_depth, from_unit, over_white, to_unit
 from stylegan_cli.pictures.provenance import AiLabel
 from stylegan_cli.pictures.reading import MAX_PIXELS, count_pixels, read_picture, read_rgb
 from stylegan_cli.pictures.resizing import (
@@ -33,9 +29,13 @@ __all__ = [
     "FORMATS",
     "JPEG_QUALITY",
     "MAX_PIXELS",
+    "NOTHING_KEPT",
     "PICTURE_SUFFIXES",
+    "RAW_SUFFIXES",
     "AiLabel",
     "Frame",
+    "Kept",
+    "Metadata",
     "Picture",
     "Pixels",
     "change_depth",

@@ -1,93 +1,19 @@
-"""Which kinds of picture file there are, and what each of them can hold."""
+"""Which kinds of picture file there are, what they are called, and where some are."""
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stylegan_cli.errors import UsageError
+from stylegan_cli.pictures.codecs import CODECS
 
+FORMATS: Final = {name: codec.format for name, codec in CODECS.items()}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureFormat:
-    """One kind of picture file. The first suffix is the one we give to new files."""
-
-    name: str
-    suffixes: tuple[str, ...]
-    alpha: bool = False
-    sixteen_bit: bool = False
-    animation: bool = False
-    profile: bool = False
-    metadata: bool = False
-    largest_side: int = 2**31 - 1
-
-
-FORMATS: Final = {
-    kind.name: kind
-    for kind in (
-        PictureFormat(
-            name="JPEG",
-            suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
-            profile=True,
-            metadata=True,
-            largest_side=65500,
-        ),
-        PictureFormat(
-            name="PNG",
-            suffixes=(".png", ".apng"),
-            alpha=True,
-            sixteen_bit=True,
-            animation=True,
-            profile=True,
-            metadata=True,
-        ),
-        PictureFormat(
-            name="WEBP",
-            suffixes=(".webp",),
-            alpha=True,
-            animation=True,
-            profile=True,
-            metadata=True,
-            largest_side=16383,
-        ),
-        PictureFormat(
-            name="HEIF",
-            suffixes=(".heic", ".heif", ".hif"),
-            alpha=True,
-            sixteen_bit=True,
-            profile=True,
-            metadata=True,
-            largest_side=16384,
-        ),
-        PictureFormat(
-            name="AVIF",
-            suffixes=(".avif", ".avifs"),
-            alpha=True,
-            animation=True,
-            profile=True,
-            metadata=True,
-            largest_side=65536,
-        ),
-        PictureFormat(
-            name="TIFF",
-            suffixes=(".tif", ".tiff"),
-            alpha=True,
-            sixteen_bit=True,
-            profile=True,
-            metadata=True,
-        ),
-        PictureFormat(
-            name="GIF", suffixes=(".gif",), alpha=True, animation=True, largest_side=65535
-        ),
-        PictureFormat(name="BMP", suffixes=(".bmp", ".dib")),
-        PictureFormat(name="JPEG2000", suffixes=(".jp2", ".j2k", ".jpx"), alpha=True),
-        PictureFormat(name="PPM", suffixes=(".ppm", ".pgm", ".pnm", ".pbm")),
-        PictureFormat(name="TGA", suffixes=(".tga",), alpha=True, largest_side=65535),
-    )
-}
-
-PICTURE_SUFFIXES: Final = frozenset(suffix for kind in FORMATS.values() for suffix in kind.suffixes)
+PICTURE_SUFFIXES: Final = frozenset(
+    suffix for kind in FORMATS.values() if kind.result is None for suffix in kind.suffixes
+)
+RAW_SUFFIXES: Final = frozenset(FORMATS["RAW"].suffixes)
 
 
 def format_of(path: Path) -> str | None:
@@ -99,9 +25,10 @@ def format_of(path: Path) -> str | None:
 def require_format(name: str) -> str:
     """The format that people call `name`: "jpg", "JPEG", ".jpg"... Raises UsageError for none."""
     found = name.upper() if name.upper() in FORMATS else format_of(Path(f"name.{name.lstrip('.')}"))
-    if found is None:
-        known = ", ".join(kind.suffixes[0].lstrip(".") for kind in FORMATS.values())
-        raise UsageError(f"no picture format is called '{name}': use one of {known}")
+    if found is None or FORMATS[found].result is not None:
+        written = [kind for kind in FORMATS.values() if kind.result is None]
+        known = ", ".join(kind.suffixes[0].lstrip(".") for kind in written)
+        raise UsageError(f"no picture can be written as '{name}': use one of {known}")
     return found
 
 

@@ -9,41 +9,36 @@ from typing import BinaryIO, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures.decoding import DECODE_ERRORS, Limits, declared_pixels, decode
-from stylegan_cli.pictures.picture import Picture, change_depth, over_white
+from stylegan_cli.pictures.codecs import Wanted
+from stylegan_cli.pictures.colours import to_srgb
+from stylegan_cli.pictures.decoding import (
+    UnknownFormatError,
+    declared_size,
+    decode,
+)
+from stylegan_cli.pictures.picture import Picture
+from stylegan_cli.pictures.pixels import change_depth, over_white
 from stylegan_cli.pictures.resizing import resize_short_side
 
 MAX_PIXELS: Final = 250_000_000
+# Matroska, Flash video, MPEG program and transport streams, Ogg, ASF.
+_CLIP_HEADS: Final = (b"\x1aE\xdf\xa3", b"FLV\1", b"\0\0\1\xba", b"G@", b"OggS", b"0&\xb2u")
 Source: TypeAlias = Path | BinaryIO | bytes
 
 
 def read_picture(
-    source: Source,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    allow_truncated: bool = False,
-    keep_colours: bool = False,
+    source: Source, *, max_pixels: int = MAX_PIXELS, allow_truncated: bool = False
 ) -> Picture:
-    """Read one picture file: upright, in sRGB, 16 bits where the file has more than 8.
+    """Read one picture file: upright, in its own colours, 16 bits where the file has more than 8.
 
     max_pixels: larger pictures (all frames together) are refused before they are decoded.
     allow_truncated: what is missing at the end of a file is left empty instead of refused.
-    keep_colours: RGB pixels stay in the file's own colours, for a copy that must be exact;
-        `in_srgb` is False then.
     Raises PictureError, which names the file and says why it can't be used.
     """
     name, stream = _opened(source)
-    limits = Limits(name, max_pixels, allow_truncated)
-    with stream:
-        try:
-            return decode(stream, limits, keep_colours)
-        except PictureError:
-            raise
-        except DECODE_ERRORS as error:
-            raise PictureError(_why_unreadable(name, stream, error)) from error
+    return _decoded(stream, Wanted(name, max_pixels, allow_truncated))
 
 
 def read_rgb(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8]:
@@ -52,19 +47,24 @@ def read_rgb(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8]
     short_side: bring the short side to this many px. Raises PictureError.
     """
     name, stream = _opened(path)
-    with stream:
-        try:
-            picture = decode(
-                stream, Limits(name, MAX_PIXELS, False), short_side=short_side, still=True
-            )
-        except PictureError:
-            raise
-        except DECODE_ERRORS as error:
-            raise PictureError(_why_unreadable(name, stream, error)) from error
-    pixels = over_white(picture.pixels, picture.alpha)
+    picture = _decoded(stream, Wanted(name, MAX_PIXELS, still=True, short_side=short_side))
+    pixels = over_white(to_srgb(picture.pixels, picture.colours), picture.alpha)
     if short_side is not None:
         pixels = resize_short_side(pixels, short_side)
     return change_depth(pixels, np.uint8)
+
+
+def _decoded(stream: BinaryIO, wanted: Wanted) -> Picture:
+    with stream:
+        try:
+            return decode(stream, wanted)
+        except UnknownFormatError as error:
+            raise PictureError(_why_unknown(wanted.name, stream)) from error
+        except PictureError:
+            raise
+        # Every library has errors of its own for damaged files.
+        except Exception as error:
+            raise PictureError(_why_unreadable(wanted.name, error)) from error
 
 
 def count_pixels(path: Path) -> int:
@@ -72,8 +72,9 @@ def count_pixels(path: Path) -> int:
     try:
         _, stream = _opened(path)
         with stream:
-            return declared_pixels(stream)
-    except (PictureError, *DECODE_ERRORS):
+            header = declared_size(stream)
+            return header.height * header.width * header.frames
+    except Exception:  # reading it says what is wrong
         return 0
 
 
@@ -99,7 +100,8 @@ def _open_regular(path: Path) -> tuple[BinaryIO, int]:
     # Not blocking: opening a pipe without a writer would hold the whole batch up for ever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
+        file = io.FileIO(str(path), opener=lambda name, _: os.open(name, flags))
+        stream = io.BufferedReader(file)
     except FileNotFoundError:
         raise PictureError(f"{path} does not exist: check the name") from None
     except OSError as error:
@@ -107,11 +109,11 @@ def _open_regular(path: Path) -> tuple[BinaryIO, int]:
         if kind is not None:
             raise PictureError(f"{path} is {kind}, not a picture file") from error
         raise PictureError(f"{path} can't be opened: {error.strerror}") from error
-    status = os.fstat(descriptor)
+    status = os.fstat(stream.fileno())
     if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
+        stream.close()
         raise PictureError(f"{path} is {_kind(path) or 'no regular file'}, not a picture file")
-    return os.fdopen(descriptor, "rb"), status.st_size
+    return stream, status.st_size
 
 
 def _kind(path: Path) -> str | None:
@@ -129,10 +131,10 @@ def _kind(path: Path) -> str | None:
     return next((kind for is_kind, kind in kinds if is_kind(mode)), None)
 
 
-def _why_unreadable(name: str, stream: BinaryIO, error: BaseException) -> str:
+def _why_unreadable(name: str, error: BaseException) -> str:
     """One sentence that says what is wrong with a file, and what to do."""
     said = " ".join(str(error).split())
-    if isinstance(error, Image.DecompressionBombError):
+    if "DecompressionBomb" in type(error).__name__:
         return (
             f"{name} declares far more pixels than the limit allows: "
             "raise it with --max-pixels if you trust it"
@@ -141,8 +143,6 @@ def _why_unreadable(name: str, stream: BinaryIO, error: BaseException) -> str:
         return f"{name} hides text or a profile that unpacks to megabytes: refused as a bomb"
     if isinstance(error, MemoryError):
         return f"{name} does not fit into memory: close other programs or use a smaller picture"
-    if isinstance(error, UnidentifiedImageError):
-        return _why_unknown(name, stream)
     if isinstance(error, EOFError) or "truncated" in said.lower():
         return f"{name} is cut short: copy it again, or use what is there with --allow-truncated"
     return f"{name} is damaged and can't be decoded ({said or type(error).__name__}): copy it again"
@@ -154,9 +154,8 @@ def _why_unknown(name: str, stream: BinaryIO) -> str:
         head = stream.read(256)
     except (OSError, ValueError):
         head = b""
-    known = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM")
-    if head.startswith(known) or head[4:8] == b"ftyp" or head[8:12] == b"WEBP":
-        return f"{name} is damaged and can't be decoded: copy it again"
+    if head[4:8] == b"ftyp" or head.startswith(_CLIP_HEADS) or head[8:12] == b"AVI ":
+        return f"{name} is a clip, not a picture: use influ video"
     if head and all(byte >= 32 or byte in b"\t\r\n\f" for byte in head) and b"\0" not in head:
         return f"{name} holds text, not a picture, whatever its name says"
     return f"{name} is in no picture format that can be read here: convert it to PNG or JPEG"

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from stylegan_cli.pictures.picture import Pixels, from_unit
+from stylegan_cli.pictures.pixels import Pixels, from_unit
 
 # The cheap box reduction leaves Lanczos this many pixels per result pixel, so that it doesn't show.
 _GAP = 3

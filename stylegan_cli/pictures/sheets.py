@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from stylegan_cli.pictures.picture import Pixels, change_depth
+from stylegan_cli.pictures.pixels import Pixels, change_depth
 from stylegan_cli.pictures.resizing import resize, resize_within
 
 _PAPER = 255

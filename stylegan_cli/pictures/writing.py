@@ -7,7 +7,8 @@ from typing import BinaryIO
 from stylegan_cli.errors import PictureError
 from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
-from stylegan_cli.pictures.formats import format_of
+from stylegan_cli.pictures.formats import FORMATS, format_of
+from stylegan_cli.pictures.metadata import NOTHING_KEPT, Kept
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.pictures.provenance import AiLabel
 
@@ -19,7 +20,7 @@ def write_picture(
     format: str | None = None,
     quality: int = JPEG_QUALITY,
     overwrite: bool = False,
-    keep_gps: bool = False,
+    kept: Kept = NOTHING_KEPT,
     ai_label: AiLabel | None = None,
     seal: Callable[[bytes, str], bytes] | None = None,
 ) -> None:
@@ -28,7 +29,7 @@ def write_picture(
     format: "JPEG", "PNG", ...; without it what the suffix of `target` says, else the source's own.
     quality: 1-100, for JPEG, WebP, AVIF and HEIF.
     overwrite: replace a file that is there; never anything that is not a regular file.
-    keep_gps: leave the place in EXIF and XMP.
+    kept: what of the place stays in the metadata.
     ai_label: what the XMP says of the network that changed the picture.
     seal: the last hand on the bytes of the file, which it gets with their format.
     Raises PictureError, WriteError, and OutputExistsError for a file that is there already.
@@ -40,8 +41,15 @@ def write_picture(
                 f"{target}: no picture can be written as {target.suffix}, use .png or .jpg"
             )
         check_target(target, overwrite=overwrite)
-    kind = kind or picture.source_format
-    data = encode_picture(picture, kind, quality=quality, keep_gps=keep_gps, ai_label=ai_label)
+    kind = kind or FORMATS[picture.source_format].result or picture.source_format
+    data = encode_picture(
+        picture,
+        kind,
+        quality=quality,
+        kept=kept,
+        ai_label=ai_label,
+        name=str(getattr(target, "name", target)),
+    )
     if seal is not None:
         data = seal(data, kind)
     if isinstance(target, Path):

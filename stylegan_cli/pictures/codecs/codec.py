@@ -1,0 +1,117 @@
+"""What every codec is: one kind of picture file, read and written by a well-kept library."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from stylegan_cli.errors import PictureError
+from stylegan_cli.pictures.colours import Cicp
+from stylegan_cli.pictures.frame import Frame
+from stylegan_cli.pictures.gain_maps import GainMap
+from stylegan_cli.pictures.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFormat:
+    """One kind of picture file, and what its codec can write. The first suffix goes to new files.
+
+    deep: 16 bits, or the 10 to 12 that the format has. code_points: colours by H.273.
+    result: the format that results get, where the codec only reads.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    alpha: bool = False
+    deep: bool = False
+    floats: bool = False
+    animation: bool = False
+    pages: bool = False
+    profile: bool = False
+    inks: bool = False
+    code_points: bool = False
+    exif: bool = False
+    xmp: bool = False
+    iptc: bool = False
+    comment: bool = False
+    text: bool = False
+    gain_map: bool = False
+    largest_side: int = 2**31 - 1
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its size: in pixels, and in frames or pages."""
+
+    height: int
+    width: int
+    frames: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a decoder, and what it may cost.
+
+    name: of the file, for messages. still: the first frame alone is needed, and no gain map.
+    short_side: a smaller picture will do, down to twice this.
+    """
+
+    name: str
+    max_pixels: int
+    allow_truncated: bool = False
+    still: bool = False
+    short_side: int | None = None
+
+    def check(self, height: int, width: int, frames: int = 1) -> None:
+        """Raise PictureError for a picture of no pixels or too many."""
+        if height < 1 or width < 1:
+            raise PictureError(f"{self.name} has no pixels: use another file")
+        if height * width * frames > self.max_pixels:
+            each = f" in {frames} frames" if frames > 1 else ""
+            raise PictureError(
+                f"{self.name} is {width}x{height} pixels{each}, the limit is "
+                f"{self.max_pixels / 1e6:g} million: raise it with --max-pixels if you trust it"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What is in a picture file.
+
+    frames: at least one, as stored; pixels (H, W) grey, (H, W, 3) RGB or (H, W, 4) inks. Frames of
+        an animation are composed, each as it is shown; pages may differ in size.
+    orientation: how the pixels must still be turned, 1 to 8; None for what the metadata says.
+    notes: what the file holds that is left out, each the end of a sentence.
+    """
+
+    frames: Sequence[Frame]
+    icc: bytes | None = None
+    cicp: Cicp | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    orientation: int | None = None
+    loop: int | None = 0
+    are_pages: bool = False
+    gain_map: GainMap | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Codec(Protocol):
+    """One kind of picture file."""
+
+    format: PictureFormat
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins with these bytes (64, or all there are) is of this kind."""
+
+    def probe(self, stream: BinaryIO) -> Header:
+        """The size that an open file declares, at no cost."""
+
+    def decode(self, stream: BinaryIO, wanted: Wanted) -> Contents:
+        """What is in an open file.
+
+        Raises PictureError for what is over the limits or can't be read right, and whatever the
+        library raises for what is damaged.
+        """
+
+    def encode(self, contents: Contents, quality: int) -> bytes:
+        """The bytes of a file; frames are 8 bits unless the format says more."""

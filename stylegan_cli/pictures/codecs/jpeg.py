@@ -1,0 +1,289 @@
+"""JPEG by libjpeg-turbo (Pillow), with every segment that describes the photo kept as bytes."""
+
+import hashlib
+import io
+import logging
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from PIL import Image
+
+from stylegan_cli.pictures.codecs import pillow
+from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
+from stylegan_cli.pictures.frame import Frame
+from stylegan_cli.pictures.gain_maps import GainMap, parameters
+from stylegan_cli.pictures.metadata import Metadata
+from stylegan_cli.pictures.metadata import xmp as packets
+from stylegan_cli.pictures.metadata.exif import Directories
+from stylegan_cli.pictures.resizing import size_for_short_side
+
+logger = logging.getLogger(__name__)
+
+_NAMES: Final = ("JPEG", "MPO")
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_EXTENDED: Final = b"http://ns.adobe.com/xmp/extension/\0"
+_PHOTOSHOP, _MPF = b"Photoshop 3.0\0", b"MPF\0"
+_ISO_GAIN_MAP: Final = b"urn:iso:std:iso:ts:21496:-1\0"
+_SEGMENT: Final = 65533  # bytes that fit into one
+_LARGEST_EXTENDED: Final = 64 * 1024 * 1024
+_MAP_QUALITY: Final = 97
+_MP_ENTRIES, _MULTI_FRAME = 0xB002, 2
+_FIRST_ENTRY, _ENTRY_SIZE = 50, 16  # of a multi-picture index
+
+
+class Jpeg:
+    """JPEG, and the first picture of MPO; Ultra HDR with its gain map."""
+
+    format = PictureFormat(
+        name="JPEG",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        profile=True,
+        inks=True,
+        exif=True,
+        xmp=True,
+        iptc=True,
+        comment=True,
+        gain_map=True,
+        largest_side=65500,
+    )
+
+    def recognises(self, head: bytes) -> bool:
+        """By the marker of its start."""
+        return head.startswith(b"\xff\xd8\xff")
+
+    def probe(self, stream: BinaryIO) -> Header:
+        """By the header."""
+        return pillow.probe_image(stream, _NAMES)
+
+    def decode(self, stream: BinaryIO, wanted: Wanted) -> Contents:
+        """The picture, its segments, and the gain map behind it."""
+        image = pillow.open_image(stream, _NAMES, wanted)
+        if wanted.short_side is not None:
+            height, width = size_for_short_side(image.height, image.width, wanted.short_side)
+            image.draft(None, (2 * width, 2 * height))
+        pillow.load(image, wanted)
+        pixels, alpha = pillow.planes(image)
+        metadata = _metadata(image)
+        notes, gain_map = [], None
+        if not wanted.still:
+            gain_map = _gain_map(stream, image, metadata.xmp, wanted)
+            document = None if metadata.xmp is None else packets.parse(metadata.xmp)
+            speaks_of_map, speaks_of_clip = packets.claims(document) if document else (False, False)
+            if speaks_of_clip:
+                notes.append("the clip of this motion photo is left out")
+            if speaks_of_map and gain_map is None:
+                notes.append("the HDR gain map that it speaks of can't be used and is left out")
+            if any(view.kind >> 16 == _MULTI_FRAME for view in _views(image)[1:]):
+                notes.append("only the first of the pictures in this file is used")
+        icc = image.info.get("icc_profile")
+        return Contents(
+            frames=[Frame(pixels, alpha, 0)],
+            icc=icc if isinstance(icc, bytes) else None,
+            metadata=metadata,
+            gain_map=gain_map,
+            notes=tuple(notes),
+        )
+
+    def encode(self, contents: Contents, quality: int) -> bytes:
+        """The picture with 4:4:4 colours, then its gain map."""
+        if contents.gain_map is None:
+            return _base(contents, quality, None)
+        behind = _map_file(contents.gain_map)
+        base = _base(contents, quality, behind)
+        index = base.index(_MPF) + len(_MPF)
+        # The first picture; the second, by its distance from the index.
+        entries = struct.pack(">IIIHH", 0x30000, len(base), 0, 0, 0)
+        entries += struct.pack(">IIIHH", 0, len(behind), len(base) - index, 0, 0)
+        at = index + _FIRST_ENTRY
+        return base[:at] + entries + base[at + 2 * _ENTRY_SIZE :] + behind
+
+
+def _metadata(image: Image.Image) -> Metadata:
+    """What the segments say."""
+    exif = xmp = None
+    resources, extended = b"", b""
+    for kind, body in getattr(image, "applist", ()):
+        if kind == "APP1" and body.startswith(_EXIF) and exif is None:
+            exif = body[len(_EXIF) :]
+        elif kind == "APP1" and body.startswith(_XMP) and xmp is None:
+            xmp = body[len(_XMP) :]
+        elif kind == "APP1" and body.startswith(_EXTENDED) and len(extended) < _LARGEST_EXTENDED:
+            extended += body[len(_EXTENDED) + 40 :]
+        elif kind == "APP13" and body.startswith(_PHOTOSHOP):
+            resources += body[len(_PHOTOSHOP) :]
+    comment, dpi = image.info.get("comment"), None
+    if image.info.get("jfif_unit") in (1, 2):
+        scale = 1 if image.info["jfif_unit"] == 1 else 2.54
+        across, down = image.info["jfif_density"]
+        dpi = (across * scale, down * scale)
+    return Metadata(
+        exif,
+        packets.merged(xmp, extended or None),
+        resources or None,
+        comment if isinstance(comment, bytes) else None,
+        dpi=dpi,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A picture of a multi-picture file: its kind, and where it stands, 0 for the first."""
+
+    kind: int
+    at: int
+    size: int
+
+
+def _views(image: Image.Image) -> list[_View]:
+    """The index of a multi-picture file (CIPA DC-007, 5.2.3); none where it can't be read."""
+    index, base = image.info.get("mp"), image.info.get("mpoffset")
+    if not isinstance(index, bytes) or not isinstance(base, int):
+        return []
+    try:
+        fields = Directories(lambda at, size: index[at : at + size])
+        entry = next(one for one in fields.entries(fields.first) if one.tag == _MP_ENTRIES)
+        table = fields.read(entry.value_at, entry.size)
+        rows = struct.iter_unpack(fields.order + "IIIHH", table[: entry.size // 16 * 16])
+        return [_View(kind & 0xFFFFFF, base + at if at else 0, size) for kind, size, at, *_ in rows]
+    except (ValueError, StopIteration, struct.error):
+        return []
+
+
+def _gain_map(
+    stream: BinaryIO, image: Image.Image, xmp: bytes | None, wanted: Wanted
+) -> GainMap | None:
+    """The gain map behind the picture, where it can be used."""
+    for data in _files_behind(stream, image, xmp):
+        head = data[:65536]
+        if not data.startswith(b"\xff\xd8\xff") or not (
+            packets.GAIN_MAP.encode() in head or _ISO_GAIN_MAP in head
+        ):
+            continue
+        try:
+            opened = pillow.open_image(io.BytesIO(data), _NAMES, wanted)
+            pillow.load(opened, wanted)
+        except (OSError, SyntaxError, ValueError) as error:
+            logger.warning("%s: the gain map is damaged and left out: %s", wanted.name, error)
+            return None
+        pixels = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
+        found = _metadata(opened)
+        document = None if found.xmp is None else packets.parse(found.xmp)
+        told = None if document is None else parameters(pixels, document, data)
+        return told or GainMap(pixels, jpeg=data)
+    return None
+
+
+def _files_behind(stream: BinaryIO, image: Image.Image, xmp: bytes | None) -> Iterator[bytes]:
+    """The files behind the first picture, by CIPA DC-007, else by Google's container."""
+    stream.seek(0, io.SEEK_END)
+    end = stream.tell()
+    for view in _views(image):
+        if view.at:
+            yield _part(stream, view.at, view.size)
+    document = None if xmp is None else packets.parse(xmp)
+    if document is None:
+        return
+    items = document.getElementsByTagNameNS(packets.CONTAINER, "Item")
+    told = [[item.getAttributeNS(packets.ITEM, name) for name in ("Semantic", "Length", "Padding")]
+            for item in items]  # fmt: skip
+    if not all(number.isdigit() or not number for entry in told for number in entry[1:]):
+        return
+    lengths = [int(length or 0) + int(padding or 0) for _, length, padding in told]
+    at = end - sum(lengths[1:])
+    for (semantic, length, _), taken in zip(told[1:], lengths[1:], strict=True):
+        if semantic == "GainMap" and 0 < at < end:
+            yield _part(stream, at, int(length or 0))
+        at += taken
+
+
+def _part(stream: BinaryIO, at: int, size: int) -> bytes:
+    stream.seek(at)
+    return stream.read(size)
+
+
+def _map_file(gain_map: GainMap) -> bytes:
+    """The file of a gain map: as it came, or made anew."""
+    if gain_map.jpeg is not None:
+        return gain_map.jpeg
+    image = Image.fromarray(gain_map.pixels)
+    extra = _segment(0xE1, _XMP + gain_map.xmp())
+    return pillow.saved(image, "JPEG", quality=_MAP_QUALITY, subsampling=0, extra=extra)
+
+
+def _base(contents: Contents, quality: int, behind: bytes | None) -> bytes:
+    """The picture itself; with room for the index of two where a gain map is to stand behind."""
+    metadata = contents.metadata
+    xmp = metadata.xmp if behind is None else _with_container(metadata.xmp, len(behind))
+    extra = b""
+    if metadata.exif is not None and len(metadata.exif) + len(_EXIF) > _SEGMENT:
+        logger.warning("the EXIF block is too long for JPEG and is left out")
+    elif metadata.exif is not None:
+        extra += _segment(0xE1, _EXIF + metadata.exif)
+    if xmp is not None:
+        extra += _xmp_segments(xmp)
+    resources, room = metadata.resources or b"", _SEGMENT - len(_PHOTOSHOP)
+    for start in range(0, len(resources), room):
+        extra += _segment(0xED, _PHOTOSHOP + resources[start : start + room])
+    if behind is not None:
+        if _ISO_GAIN_MAP in behind[:65536]:
+            extra += _segment(0xE2, _ISO_GAIN_MAP + bytes(4))
+        extra += _segment(0xE2, _MPF + _index_of_two())
+    options: dict[str, Any] = {"quality": quality, "subsampling": 0, "extra": extra}
+    if metadata.dpi is not None:
+        options["dpi"] = tuple(round(side) for side in metadata.dpi)
+    if metadata.comment is not None:
+        options["comment"] = metadata.comment
+    image = pillow.image_of(contents.frames[0])
+    return pillow.saved(image, "JPEG", icc_profile=contents.icc, **options)
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def _xmp_segments(xmp: bytes) -> bytes:
+    """XMP in one segment, or with what does not fit as extended XMP (Part 3, 1.1.3.1)."""
+    try:
+        main, rest = packets.split(xmp, _SEGMENT - len(_XMP))
+    except ValueError:
+        logger.warning("the XMP block is too long for JPEG and is left out")
+        return b""
+    segments = _segment(0xE1, _XMP + main)
+    if rest is not None:
+        digest = hashlib.md5(rest, usedforsecurity=False).hexdigest().upper().encode()
+        for start in range(0, len(rest), 65400):
+            head = _EXTENDED + digest + struct.pack(">II", len(rest), start)
+            segments += _segment(0xE1, head + rest[start : start + 65400])
+    return segments
+
+
+def _with_container(xmp: bytes | None, map_length: int) -> bytes:
+    """XMP that says that a gain map follows (Ultra HDR 1.1, "XMP")."""
+    document = None if xmp is None else packets.parse(xmp)
+    document = document or packets.parse(packets.EMPTY)
+    assert document is not None
+    packets.add_description(document, "hdrgm", packets.GAIN_MAP, {"Version": "1.0"})
+    packets.add_fragment(
+        document,
+        f'<rdf:Description xmlns:rdf="{packets.RDF}" rdf:about="" '
+        f'xmlns:Container="{packets.CONTAINER}" xmlns:Item="{packets.ITEM}">'
+        "<Container:Directory><rdf:Seq>"
+        '<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary" '
+        'Item:Mime="image/jpeg"/></rdf:li>'
+        '<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" '
+        f'Item:Mime="image/jpeg" Item:Length="{map_length}"/></rdf:li>'
+        "</rdf:Seq></Container:Directory></rdf:Description>",
+    )
+    return packets.serialised(document)
+
+
+def _index_of_two() -> bytes:
+    """A multi-picture index (CIPA DC-007, 5.2.3) whose two entries are still empty."""
+    index = b"MM\0*" + struct.pack(">IH", 8, 3)
+    index += struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
+    index += struct.pack(">HHII", 0xB001, 4, 1, 2)
+    index += struct.pack(">HHII", 0xB002, 7, 2 * _ENTRY_SIZE, _FIRST_ENTRY)
+    return index + bytes(4) + bytes(2 * _ENTRY_SIZE)

@@ -1,0 +1,181 @@
+"""From a file's colours to sRGB for the painter, and back with what sRGB can't show.
+
+A painter works on sRGB. Colours beyond it (Display P3, BT.2020) and light beyond white (PQ, HLG)
+are not clipped away: they are painted as the look goes on beyond the edge of sRGB.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from stylegan_cli.pictures.colours import profiles
+from stylegan_cli.pictures.colours.coding import Cicp, tone_mapped
+from stylegan_cli.pictures.pixels import Pixels, from_unit, to_unit
+
+Plane: TypeAlias = npt.NDArray[np.float32]
+Recolour: TypeAlias = Callable[[Plane], Plane]
+"""(N, 3) unit sRGB to the same: what a look does to a colour, wherever in the picture it is."""
+
+_ROWS: Final = 128  # worked on at a time: floats of a whole large picture would not fit into memory
+_CLEARLY_BEYOND: Final = 1 / 512  # sRGB values beyond 0 or 1 that are more than rounding
+_BRIGHTEST_SHARE: Final = 0.9999  # of the pixels are no brighter than the peak
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """What pixels mean: by code points where there are some, else by profile, else sRGB.
+
+    icc: an RGB profile. ink_icc: the CMYK profile of a file whose pixels were brought to sRGB.
+    """
+
+    icc: bytes | None = None
+    cicp: Cicp | None = None
+    ink_icc: bytes | None = None
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether pixels are sRGB."""
+        if self.cicp is not None:
+            return self.cicp.is_srgb
+        return self.icc is None or profiles.is_srgb(self.icc)
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether pixels go beyond the white of an SDR picture."""
+        return self.cicp is not None and self.cicp.is_hdr
+
+    def profile(self) -> bytes | None:
+        """A profile that says the same; of an HDR picture, of its primaries alone."""
+        if self.cicp is None:
+            return self.icc
+        return None if self.cicp.is_srgb else self.cicp.profile()
+
+
+SRGB: Final = Colours()
+
+
+def to_srgb(pixels: Pixels, colours: Colours) -> Pixels:
+    """Pixels (H, W, 3) of any type as sRGB of the same type: what a painter gets.
+
+    Raises one of PROFILE_ERRORS.
+    """
+    if colours.is_srgb:
+        return pixels
+    if colours.is_hdr:
+        return _sdr_of(pixels, colours)
+    profile = colours.profile()
+    assert profile is not None
+    return _clipped(profiles.transform(pixels, profile, profiles.srgb_profile()))
+
+
+def restore(own: Pixels, painted: Pixels, colours: Colours, recolour: Recolour) -> Pixels:
+    """Painted sRGB pixels in the colours that `own`, the pixels before, are in.
+
+    own, painted: (H, W, 3) of one type. recolour: where a colour lies beyond sRGB, the look is
+    continued as it changes just inside: recolour(inside) - recolour(mirrored inside) is added.
+    """
+    if colours.is_srgb:
+        return painted
+    result = np.empty_like(painted)
+    if colours.is_hdr:
+        peak = _peak(own, colours)
+        for rows in _strips(own):
+            result[rows] = _hdr_again(own[rows], painted[rows], colours, peak, recolour)
+        return result
+    profile = colours.profile()
+    assert profile is not None
+    cells = profiles.cells_beyond_srgb(profile)
+    for rows in _strips(own):
+        strip = painted[rows]
+        result[rows] = _clipped(profiles.transform(strip, profiles.srgb_profile(), profile))
+        beyond = cells[_cell_of(own[rows])] if cells.any() else np.zeros(strip.shape[:2], bool)
+        if beyond.any():
+            extended = profiles.srgb_of_linear(
+                profiles.linear_srgb(to_unit(own[rows][beyond]), profile)
+            )
+            carried = _carried(extended, to_unit(strip[beyond]), recolour)
+            back = profiles.from_linear_srgb(profiles.linear_of_srgb(carried), profile)
+            result[rows][beyond] = from_unit(back, own.dtype)
+    return result
+
+
+def _carried(extended: Plane, painted: Plane, recolour: Recolour) -> Plane:
+    """Painted sRGB (N, 3) with what `extended`, the sRGB before, had beyond 0 and 1."""
+    inside = np.clip(extended, 0, 1)
+    beyond = extended - inside
+    where = (np.abs(beyond) > _CLEARLY_BEYOND).any(axis=1)
+    result = painted.copy()
+    if where.any():
+        edge = inside[where].astype(np.float32)
+        mirrored = np.clip(edge - beyond[where], 0, 1).astype(np.float32)
+        result[where] += recolour(edge) - recolour(mirrored)
+    return result
+
+
+def _sdr_of(pixels: Pixels, colours: Colours) -> Pixels:
+    """An HDR picture as an SDR screen shows it, in sRGB."""
+    peak, result = _peak(pixels, colours), np.empty_like(pixels)
+    for rows in _strips(pixels):
+        light, ratio = _sdr_light(pixels[rows], colours, peak)
+        light *= ratio[..., None]
+        result[rows] = from_unit(profiles.srgb_of_linear(_turned(light, colours)), pixels.dtype)
+    return result
+
+
+def _hdr_again(
+    own: Pixels, painted: Pixels, colours: Colours, peak: float, recolour: Recolour
+) -> Pixels:
+    """Painted sRGB with the light that each pixel of `own` has beyond its SDR picture."""
+    assert colours.cicp is not None
+    light, ratio = _sdr_light(own, colours, peak)
+    extended = profiles.srgb_of_linear(_turned(light * ratio[..., None], colours)).reshape(-1, 3)
+    carried = _carried(np.asarray(extended, np.float32), to_unit(painted).reshape(-1, 3), recolour)
+    linear = np.asarray(profiles.linear_of_srgb(carried), np.float32)
+    back = linear @ np.linalg.inv(colours.cicp.to_linear_srgb()).T.astype(np.float32)
+    back = back.reshape(own.shape) / ratio[..., None]
+    return _of_type(colours.cicp.codes(back), own.dtype)
+
+
+def _sdr_light(pixels: Pixels, colours: Colours, peak: float) -> tuple[Plane, Plane]:
+    """Linear light (H, W, 3) in the picture's own primaries, and by how much SDR dims it (H, W)."""
+    assert colours.cicp is not None
+    light = colours.cicp.light(_of_type(pixels, np.uint16))
+    brightest = np.maximum(light.max(axis=-1), np.float32(1e-6))
+    return light, tone_mapped(brightest, peak) / brightest
+
+
+def _turned(light: Plane, colours: Colours) -> Plane:
+    assert colours.cicp is not None
+    return np.asarray(light @ colours.cicp.to_linear_srgb().T, np.float32)
+
+
+def _peak(pixels: Pixels, colours: Colours) -> float:
+    """The light of the brightest parts of an HDR picture, SDR white 1."""
+    assert colours.cicp is not None
+    step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))
+    sample = _of_type(pixels[::step, ::step], np.uint16)
+    light = colours.cicp.light(np.ascontiguousarray(sample)).max(axis=-1)
+    return float(np.quantile(light, _BRIGHTEST_SHARE))
+
+
+def _strips(pixels: Pixels) -> Iterator[slice]:
+    return (slice(row, row + _ROWS) for row in range(0, pixels.shape[0], _ROWS))
+
+
+def _cell_of(pixels: Pixels) -> tuple[npt.NDArray[np.intp], ...]:
+    """Which part of the colour cube each pixel lies in, an index for each channel."""
+    if pixels.dtype == np.float32:
+        pixels = from_unit(pixels, np.uint16)
+    shift = pixels.itemsize * 8 - 5
+    return tuple((pixels[..., channel] >> shift).astype(np.intp) for channel in range(3))
+
+
+def _clipped(pixels: Pixels) -> Pixels:
+    return np.clip(pixels, 0, 1) if pixels.dtype == np.float32 else pixels
+
+
+def _of_type(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    return pixels if pixels.dtype == np.dtype(dtype) else from_unit(to_unit(pixels), dtype)
