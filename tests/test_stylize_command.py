@@ -315,7 +315,7 @@ def test_no_strength_gives_the_very_pixels(work: Path, model: Path, kind: str) -
     stylize([work / "a.png"], out=work / "b.png", model=model, strength=0)
     before, after = (read_picture(work / name) for name in ("a.png", "b.png"))
     np.testing.assert_array_equal(after.pixels, before.pixels)
-    assert after.icc == before.icc
+    assert after.colours == before.colours
 
 
 def test_strength_lies_between_the_photo_and_the_look(work: Path, model: Path) -> None:
