@@ -31,7 +31,8 @@ from stylegan_cli.preparing.layout import CreatorPictures, TrainingData, hold_ou
 from stylegan_cli.styles import Base, Model, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.loop import open_run, refine
+from stylegan_cli.training.initialisation import open_run
+from stylegan_cli.training.loop import refine
 
 Paint = Callable[[np.ndarray], np.ndarray]
 

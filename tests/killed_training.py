@@ -19,7 +19,8 @@ from sudden_end import die_after_change
 
 from stylegan_cli.preparing.layout import find_training_data
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.loop import open_run, refine
+from stylegan_cli.training.initialisation import open_run
+from stylegan_cli.training.loop import refine
 
 # A process that goes on makes 8 changes in its folder before its first step, and some 6 to 10 with
 # each: it lives for at most one checkpoint more, and the last one always has a step to do.

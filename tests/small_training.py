@@ -2,13 +2,11 @@
 
 import pytest
 
-from stylegan_cli.training import run
-from stylegan_cli.training import texture_distance as texture
-from stylegan_cli.training import validation as validate
+from stylegan_cli.training import initialisation, texture_distance, validation
 
 
 def measure_less(patch: pytest.MonkeyPatch) -> None:
     """Until `patch` is undone."""
-    patch.setattr(texture, "KEPT", 2048)
-    patch.setattr(validate, "PATCHES", 1024)
-    patch.setattr(run, "TEXTURE_CROPS", 16)
+    patch.setattr(texture_distance, "KEPT", 2048)
+    patch.setattr(validation, "PATCHES", 1024)
+    patch.setattr(initialisation, "TEXTURE_CROPS", 16)

@@ -9,15 +9,14 @@ import torch
 
 from stylegan_cli.errors import BusyError, OutputExistsError, TrainingError
 from stylegan_cli.learning.checkpoints import (
-    Metrics,
     has_checkpoint,
     load_config,
     load_latest_checkpoint,
     opened_run,
-    read_metrics,
     save_checkpoint,
     save_config,
 )
+from stylegan_cli.learning.logging import Metrics, read_metrics
 
 
 def test_newest_checkpoint_comes_back_and_old_ones_are_removed(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.learning.checkpoints import (
     load_config,
     load_latest_checkpoint,
-    read_metrics,
     save_checkpoint,
 )
+from stylegan_cli.learning.logging import read_metrics
 from stylegan_cli.networks.architecture import (
     READ_SHORT_SIDE,
     READ_TILE,

@@ -26,32 +26,33 @@ from stylegan_cli.errors import ConfigError, TrainingError
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
     load_latest_checkpoint,
-    read_metrics,
 )
+from stylegan_cli.learning.logging import read_metrics
 from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
 from stylegan_cli.styles import SHIPPED_MODEL, Mode, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.training import loop
+from stylegan_cli.training.adapters import StyleTensors, inverse_style, is_invertible
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.data import to_pixels
-from stylegan_cli.training.initialisation import load_generator, style_tensors
-from stylegan_cli.training.loop import open_run, refine
-from stylegan_cli.training.run import START_NAME, Run
+from stylegan_cli.training.data import PictureSet, to_pixels
+from stylegan_cli.training.initialisation import load_generator, open_run, style_tensors
+from stylegan_cli.training.loop import Run, refine
+from stylegan_cli.training.run_folder import START_NAME
 from stylegan_cli.training.steps import (
     Batch,
-    Refinement,
-    StyleTensors,
-    discriminator_step,
-    draw_batch,
-    generator_step,
-    inverse_style,
-    is_invertible,
+    Constraints,
+    Creator,
+    anchor_weights,
+    build_networks,
+    constraints_for,
     scale_gradient,
 )
 from stylegan_cli.training.texture_distance import TextureDistance
-from stylegan_cli.training.validation import ValidationMetrics, Validator
+from stylegan_cli.training.trainer import Trainer, build_trainer
+from stylegan_cli.training.validation import CreatorMetrics, Validation, ValidationMetrics
 
 KILLS = 10
 SETTINGS: dict[str, Any] = {
@@ -145,10 +146,10 @@ def test_resumed_run_equals_uninterrupted_run(
 ) -> None:
     run = open_run(folder, data, _config(base))
     for _ in range(2):
-        run.step()
-    run.validate()
-    run.save()
-    run.step()  # lost: the process is killed after its checkpoint
+        loop.train_step(run)
+    loop.validate(run)
+    loop.save(run)
+    loop.train_step(run)  # lost: the process is killed after its checkpoint
     refine(open_run(folder, data, _config(base), resume=True))
     assert _learnt(folder)["step"] == 4
     assert _same(_learnt(folder), _learnt(finished))
@@ -202,81 +203,77 @@ def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
 def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, base: Path) -> None:
     run = open_run(folder, data, _config(base))
     with torch.no_grad():
-        for creator in run.players.creators:
-            creator.code.add_(30)  # a painter gone mad
-    run.players.ema.update(10**6)
+        for creator in run.trainer.networks.generator.creators:
+            creator.code.add_(30)  # far from anything that was ever learnt
     for _ in range(300):
-        run.players.ema.update(10**6)
-    run.validate()
-    for style, start in zip(run.best_model().styles, run.styles, strict=True):
+        run.trainer.ema.update(10**6)
+    loop.validate(run)
+    model = run.selection.best_model(0)
+    for style, start in zip(model.styles, run.selection.start.styles, strict=True):
         assert not style.info.refined
         np.testing.assert_array_equal(style.code, start.code)
         assert not style.deltas
 
 
-@pytest.mark.parametrize(("strength", "texture"), [(100, 1.0), (1, 0.05)])
-def test_a_look_that_draws_much_or_is_near_the_creator_is_moved_by_smaller_steps(
+@pytest.mark.parametrize(("strength", "texture"), [(0.28, 1.0), (0.01, 0.05)])
+def test_a_style_that_draws_much_or_is_near_its_creator_learns_in_smaller_steps(
     folder: Path, data: TrainingData, base: Path, strength: float, texture: float
 ) -> None:
-    def first_step(strength: float, texture: float) -> tuple[float, float, float]:
-        players = (run := open_run(folder, data, _config(base))).players
-        players.start_weights["residual.conv_out.conv.weight"] *= strength
-        textures = [texture] * len(run.creators)
-        players.fit_to_start(run.validation_photos, run.working_sizes, textures)
-        run.step()
-        creator = players.creators[0]
+    def first_step(constraints: Constraints) -> tuple[float, float, float]:
+        trainer = open_run(folder, data, _config(base)).trainer
+        free = dataclasses.replace(constraints, max_drift=1e9)
+        trainer.creators = [
+            dataclasses.replace(creator, constraints=free) for creator in trainer.creators
+        ]
+        trainer.train_step(0)
+        creator = trainer.networks.generator.creators[0]
         deltas = max(delta.up.abs().max().item() for delta in creator.deltas)
-        code_rate = players.generator_optimizer.param_groups[1]["lr"]
-        return players.shares[0], deltas, code_rate
+        return free.lr_share, deltas, trainer.generator_optimizer.param_groups[1]["lr"]
 
-    share, deltas, rate = first_step(1, 1.0)
-    small_share, small_deltas, small_rate = first_step(strength, texture)
+    share, deltas, rate = first_step(
+        constraints_for(0.01, texture=1.0, mode="photographic", is_fresh=False)
+    )
+    small_share, small_deltas, small_rate = first_step(
+        constraints_for(strength, texture, mode="photographic", is_fresh=False)
+    )
     calmer = small_share / share
     assert calmer < 0.5
     assert small_deltas == pytest.approx(deltas * calmer, rel=0.05)
     assert small_rate == pytest.approx(rate * calmer**2)
 
 
-def test_a_look_is_held_near_an_instant_style_that_is_near_its_creator(
+def test_a_style_is_held_near_an_instant_style_that_is_near_its_creator(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
-    def price_of_a_move(init: str, texture: float) -> float:
-        players = (run := open_run(folder, data, _config(base, init=init))).players
-        textures = [texture] * len(run.creators)
-        players.fit_to_start(run.validation_photos, run.working_sizes, textures)
-        with torch.no_grad():
-            players.creators[0].code.add_(1)
-        batch = draw_batch(run.content, run.creators[0], 0, run.working_sizes[0], players)
-        return generator_step(batch, players)[1]["drift"].item()
+    trainer = open_run(folder, data, _config(base)).trainer
 
-    assert price_of_a_move(str(base), texture=1e-4) > 1
-    assert price_of_a_move(str(base), texture=10.0) == 0
-    assert price_of_a_move("none", texture=1e-4) == 0  # a fresh network has all its way to go
+    def price_of_a_move(texture: float, *, is_fresh: bool = False) -> float:
+        constraints = constraints_for(0.01, texture, "photographic", is_fresh=is_fresh)
+        trainer.creators = [
+            dataclasses.replace(creator, constraints=constraints) for creator in trainer.creators
+        ]
+        with torch.no_grad():
+            trainer.networks.generator.creators[0].code.add_(1)
+        return trainer.update_generator(trainer.draw_batch(0))[1]["drift"].item()
+
+    assert price_of_a_move(texture=1e-4) > 1
+    assert price_of_a_move(texture=10.0) == 0
+    assert price_of_a_move(texture=1e-4, is_fresh=True) == 0  # it has all its way to go
 
 
 @pytest.mark.parametrize(
     ("mode", "elsewhere", "light_skin", "dark_skin"),
     [("photographic", 1, 3, 3), ("drawn", 0.4, 1.2, 3), ("colour", 0, 0, 0)],
 )
-def test_tones_are_held_as_far_as_the_instant_style_knows_them_and_dark_skin_most(
-    folder: Path,
-    data: TrainingData,
-    base: Path,
-    mode: Mode,
-    elsewhere: float,
-    light_skin: float,
-    dark_skin: float,
+def test_the_anchor_holds_tones_as_far_as_the_instant_style_knows_them_and_dark_skin_most(
+    mode: Mode, elsewhere: float, light_skin: float, dark_skin: float
 ) -> None:
-    run = open_run(folder, data, _config(base))
-    players, size = run.players, run.working_sizes[0]
-    players.start_weights["residual.conv_out.conv.weight"] *= 100  # there are lines to leave out
-    players.styles = [dataclasses.replace(look, mode=mode) for look in players.styles]
-    players.fit_to_start(run.validation_photos, run.working_sizes, [0.2] * len(run.creators))
-    batch = draw_batch(run.content, run.creators[0], 0, size, players)
+    constraints = constraints_for(strength=0.2, texture=0.2, mode=mode, is_fresh=False)
     for face, light, weight in ((0, 1, elsewhere), (1, 1, light_skin), (1, -0.5, dark_skin)):
-        shown = dataclasses.replace(batch, faces=torch.full_like(batch.faces, face))
-        held = players.held(shown, torch.full_like(batch.content, light))
-        torch.testing.assert_close(held, torch.full_like(batch.faces, weight))
+        faces = torch.full((1, 1, 4, 4), float(face))
+        anchor = torch.full((1, 3, 4, 4), float(light))
+        weights = anchor_weights(anchor, faces, constraints.anchor_share, face_weight=2.0)
+        torch.testing.assert_close(weights, torch.full_like(faces, weight))
 
 
 def test_refining_is_held_to_an_instant_style_without_the_lines_that_it_leaves_out(
@@ -290,27 +287,39 @@ def test_refining_is_held_to_an_instant_style_without_the_lines_that_it_leaves_o
     ]
     write_model(dataclasses.replace(start, styles=styles), folder / START_NAME, overwrite=True)
     run = open_run(folder, data, _config(base))
-    photo = run.validation_photos[0][0]
+    photo = run.validator.held_out[0].photos[0]
     pixels = to_pixels(photo)[0]
-    shown = to_pixels(run.players.generate_initial(0, photo, 80))[0]
-    stylizer = Stylizer(run.start.base, run.styles[0], open_backend(run.start.base))
+    shown = to_pixels(run.trainer.stylize_instant(0, photo))[0]
+    start = run.selection.start
+    stylizer = Stylizer(start.base, start.styles[0], open_backend(start.base))
     np.testing.assert_allclose(shown.astype(int), stylizer.paint(pixels), atol=2)
-    drawn = to_pixels(run.players.generate_photo(0, photo, 80))[0]
+    drawn = to_pixels(run.trainer.stylize(0, photo))[0]
     assert np.abs(drawn.astype(int) - shown).max() > 10
+
+
+def _measures(run: Run, monkeypatch: pytest.MonkeyPatch, *scores: ValidationMetrics) -> None:
+    """From here on, validation finds `scores`, one per creator."""
+
+    def validate(trainer: Trainer, creator: int) -> Validation:
+        held_out, now = run.validator.held_out[creator], scores[creator]
+        statistics = run.validator.statistics(trainer, creator, held_out.instant)
+        return Validation(held_out.instant, now, now.score(held_out.start), statistics)
+
+    monkeypatch.setattr(run.validator, "validate", validate)
 
 
 def test_the_best_is_kept_when_later_states_are_worse(
     folder: Path, data: TrainingData, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = open_run(folder, data, _config(base))
-    start = run.instant[0]
+    start, other = (held_out.start for held_out in run.validator.held_out)
     better = dataclasses.replace(start, texture=start.texture / 2)
     for measured in (better, start):
-        run.step()
-        monkeypatch.setattr(run.validators[0], "measure", lambda painted, now=measured: now)
-        run.validate()
-    assert [best.step for best in run.best] == [1, 0]
-    hatcher, nobody = run.best_model().styles
+        loop.train_step(run)
+        _measures(run, monkeypatch, measured, other)
+        loop.validate(run)
+    assert [best.step for best in run.selection.best] == [1, 0]
+    hatcher, nobody = run.selection.best_model(2).styles
     assert (hatcher.info.refined, nobody.info.refined) == (True, False)
     assert hatcher.info.metrics["steps"] == 1
     assert hatcher.deltas
@@ -320,13 +329,13 @@ def test_a_creator_without_a_gain_gives_its_turns_away_and_then_the_run_ends(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
     run = open_run(folder, data, _config(base, steps=100, patience=2, validate_every=1))
-    run.best[0].score = -9.0  # nothing the first creator does is a gain
-    run.best[1].stale = -3
+    run.selection.best[0].score = -9.0  # nothing the first creator does is a gain
+    run.selection.best[1].stale = -3
     steps, learning = [], []
 
     def note(done: int, total: int) -> None:
         steps.append(done)
-        learning.append(list(run.learning))
+        learning.append(run.selection.active)
 
     outcome = refine(run, note)
     assert learning[:3] == [[0, 1], [1], [1]]
@@ -334,8 +343,9 @@ def test_a_creator_without_a_gain_gives_its_turns_away_and_then_the_run_ends(
     assert not outcome.stopped
     assert outcome.steps == steps[-1] < 100
     resumed = open_run(folder, data, _config(base, steps=100, patience=2), resume=True)
-    assert resumed.is_over()
-    assert not open_run(folder, data, _config(base, steps=100, patience=0), resume=True).is_over()
+    assert loop.is_over(resumed)
+    endless = open_run(folder, data, _config(base, steps=100, patience=0), resume=True)
+    assert not loop.is_over(endless)
 
 
 def test_the_style_file_paints_what_training_painted(
@@ -343,54 +353,54 @@ def test_the_style_file_paints_what_training_painted(
 ) -> None:
     run = open_run(folder, data, _config(base, lr_g=0.02))
     for _ in range(4):
-        run.step()
-    run.best[0].score = 9.0  # whatever it is, take it
-    run.validate()
-    run.save()
+        loop.train_step(run)
+    run.selection.best[0].score = 9.0  # whatever it is, take it
+    loop.validate(run)
+    loop.save(run)
     model = read_model(folder / BEST_NAME)
     style = model.style("hatcher")
     assert style.info.refined
-    photo = run.validation_photos[0][0]
+    photo = run.validator.held_out[0].photos[0]
     weights = merge_deltas(model.base.generator_tensors, style.deltas)
     merged = dataclasses.replace(
         model.base, tensors={f"generator.{n}": v for n, v in weights.items()}
     )
-    look = style_tensors(style, torch.device("cpu"))
+    tensors = style_tensors(style, torch.device("cpu"))
     with torch.no_grad():
         result, base_colour = load_generator(merged, torch.device("cpu"))(
-            photo, look.matrix, look.offset, look.code[None], torch.tensor([80.0])
+            photo, tensors.matrix, tensors.offset, tensors.code[None], torch.tensor([80.0])
         )
-        painted = look.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
-    expected = run.players.generate_photo(0, photo, 80)
-    torch.testing.assert_close(painted, expected, atol=2e-2, rtol=0)  # the file is fp16
-    assert (expected - run.players.generate_initial(0, photo, 80)).abs().max() > 1e-3
+        stylised = tensors.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
+    expected = run.trainer.stylize(0, photo)
+    torch.testing.assert_close(stylised, expected, atol=2e-2, rtol=0)  # the file is fp16
+    assert (expected - run.trainer.stylize_instant(0, photo)).abs().max() > 1e-3
 
 
 def test_refining_one_creator_leaves_the_base_and_the_others_alone(
     folder: Path, data: TrainingData, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = open_run(folder, data, _config(base))
-    before = {name: value.clone() for name, value in run.players.generator.state_dict().items()}
-    run.step()
-    run.step()  # the other's turn: its optimiser has a momentum now
-    nobody = {n: v.clone() for n, v in run.players.creators[1].state_dict().items()}
-    run.step()
-    assert _same(dict(run.players.generator.state_dict()), before)
-    assert _same(dict(run.players.creators[1].state_dict()), nobody)
-    start = run.instant[0]
+    generator = run.trainer.networks.generator
+    before = {name: value.clone() for name, value in generator.generator.state_dict().items()}
+    loop.train_step(run)
+    loop.train_step(run)  # the other's turn: its optimiser has a momentum now
+    nobody = {n: v.clone() for n, v in generator.creators[1].state_dict().items()}
+    loop.train_step(run)
+    assert _same(dict(generator.generator.state_dict()), before)
+    assert _same(dict(generator.creators[1].state_dict()), nobody)
+    start, other = (held_out.start for held_out in run.validator.held_out)
     better = dataclasses.replace(start, texture=start.texture / 2, kid=start.kid / 2)
-    monkeypatch.setattr(run.validators[0], "measure", lambda painted: better)
-    monkeypatch.setattr(run.validators[1], "measure", lambda painted: run.instant[1])
-    run.validate()
-    model = run.best_model()
+    _measures(run, monkeypatch, better, other)
+    loop.validate(run)
+    model = run.selection.best_model(3)
     assert model.base.hash == small_model().base.hash
     assert [style.info.refined for style in model.styles] == [True, False]
     photo = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
-    painted = [
+    stylised = [
         Stylizer(known.base, known.styles[1], open_backend(known.base)).paint(photo)
-        for known in (run.start, model)
+        for known in (run.selection.start, model)
     ]
-    np.testing.assert_array_equal(*painted)
+    np.testing.assert_array_equal(*stylised)
 
 
 @pytest.mark.parametrize("init", ["linear", "none"])
@@ -401,40 +411,35 @@ def test_a_fresh_network_begins_at_the_closed_form_and_learns(
     shutil.copy(base, tmp_path / "weights" / SHIPPED_MODEL)
     monkeypatch.setattr("stylegan_cli.styles.library.weights_dir", lambda: tmp_path / "weights")
     run = open_run(tmp_path, data, _config(base, init=init, gan="lsgan"))
-    photo = run.validation_photos[1][0]
+    photo = run.validator.held_out[1].photos[0]
     if init == "none":
-        torch.testing.assert_close(
-            run.players.generate_initial(1, photo, 80), photo, atol=1e-5, rtol=0
-        )
-    run.step()
-    assert run.players.trains_base
-    run.best[0].score = 9.0
-    run.validate()
-    model = run.best_model()
-    assert model.base.hash != run.start.base.hash
+        torch.testing.assert_close(run.trainer.stylize_instant(1, photo), photo, atol=1e-5, rtol=0)
+    loop.train_step(run)
+    run.selection.best[0].score = 9.0
+    loop.validate(run)
+    model = run.selection.best_model(1)
+    assert model.base.hash != run.selection.start.base.hash
     assert {style.base_hash for style in model.styles} == {model.base.hash}
 
 
-def test_the_number_of_steps_comes_from_the_time_limit_once(
+def test_a_run_without_a_number_of_steps_ends_with_its_time(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
     run = open_run(folder, data, _config(base, steps=None, time_limit_s=100.0))
-    run._durations_s = [0.5] * 19
-    run.players.step = 19
-    run._count_time(0.5)
-    assert run.players.total_steps == 180
-    run._count_time(50.0)
-    assert run.players.total_steps == 180
-    assert not run.is_over()
-    run._here_s = 101.0
-    assert run.is_over()
+    for _ in range(20):
+        run.clock.count_step(0.5)
+    loop.train_step(run)
+    assert run.trainer.total_steps == 180
+    assert not loop.is_over(run)
+    run.clock.here_s = 101.0  # a slower machine than it was timed on
+    assert loop.is_over(run)
 
 
 def test_a_stop_is_saved_and_told(folder: Path, data: TrainingData, base: Path) -> None:
     run = open_run(folder, data, _config(base, steps=1000, validate_every=1000, sample_every=0))
 
     def stop_soon() -> None:
-        while run.players.step < 2:
+        while run.trainer.step < 2:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -445,7 +450,7 @@ def test_a_stop_is_saved_and_told(folder: Path, data: TrainingData, base: Path) 
     assert outcome.stopped
     assert 2 <= outcome.steps < 1000
     assert _learnt(folder)["step"] == outcome.steps
-    # Not judged: a resumed run judges where an uninterrupted one does.
+    # Not validated: a resumed run validates where an uninterrupted one does.
     assert all(row["hatcher/score"] == "" for row in read_metrics(folder / "metrics.csv"))
 
 
@@ -459,7 +464,7 @@ def test_after_a_loss_that_is_no_number_it_goes_back_and_on_slower(
         if done == 3 and not poisoned:
             poisoned.append(done)
             with torch.no_grad():
-                run.players.creators[1].code.fill_(float("nan"))
+                run.trainer.networks.generator.creators[1].code.fill_(float("nan"))
 
     outcome = refine(run, poison)
     (note,) = outcome.notes
@@ -467,8 +472,8 @@ def test_after_a_loss_that_is_no_number_it_goes_back_and_on_slower(
     assert "went back to step 2" in note.sentence
     assert "--lr-g" in note.sentence
     assert outcome.steps == 6
-    assert run.players.lr_scale == 0.5
-    assert run.players.is_finite()
+    assert run.trainer.lr_scale == 0.5
+    assert run.trainer.is_finite()
     state = load_latest_checkpoint(folder)
     assert state is not None
     assert state["lr_scale"] == 0.5
@@ -491,34 +496,34 @@ def patient(folder: Path, data: TrainingData, base: Path) -> Run:
     return open_run(folder, data, _config(base, lr_d=0.01, warmup=0))
 
 
-def _repaint(run: Run, matrix: Tensor, offset: float) -> None:
-    """Give the first creator another colour map than its instant style had."""
-    look = run.players.styles[0]
-    moved = torch.full_like(look.offset, offset)
-    run.players.styles[0] = dataclasses.replace(  # type: ignore[index]
-        look, matrix=matrix[None], offset=moved, lut=None
-    )
+def _recolour(run: Run, matrix: Tensor, offset: float) -> None:
+    """Give the first creator another colour map than its instant style has."""
+    generator = run.trainer.networks.generator
+    first, *others = generator.styles
+    moved = torch.full_like(first.offset, offset)
+    other = dataclasses.replace(first, matrix=matrix[None], offset=moved, lut=None)
+    generator.styles = [other, *others]
 
 
 def test_inverted_colours_are_named_once_and_never_the_best(patient: Run) -> None:
-    _repaint(patient, -torch.eye(3), 1.0)
-    patient.best[0].score = 99.0  # any figure would win
-    patient.validate()
-    patient.validate()
+    _recolour(patient, -torch.eye(3), 1.0)
+    patient.selection.best[0].score = 99.0  # any score would win
+    loop.validate(patient)
+    loop.validate(patient)
     (note,) = patient.diagnostics.notes
     assert (note.creator, note.problem) == ("hatcher", "inverted colours")
     assert "--lr-g" in note.sentence
-    assert patient.best[0].step == 0
-    assert not patient.best[0].tensors
+    assert patient.selection.best[0].step == 0
+    assert not patient.selection.best[0].tensors
 
 
 def test_flat_pictures_are_named(patient: Run) -> None:
-    _repaint(patient, 0.02 * torch.eye(3), 0.5)
+    _recolour(patient, 0.02 * torch.eye(3), 0.5)
     with torch.no_grad():
-        for name, weight in patient.players.weights.items():
+        for name, weight in patient.trainer.networks.generator.weights.items():
             if ".conv_out." in name:
                 weight.zero_()
-    patient.validate()
+    loop.validate(patient)
     assert ("hatcher", "flat pictures") in [
         (x.creator, x.problem) for x in patient.diagnostics.notes
     ]
@@ -526,19 +531,18 @@ def test_flat_pictures_are_named(patient: Run) -> None:
 
 def test_an_ignored_z_is_named(patient: Run) -> None:
     with torch.no_grad():
-        for name, weight in patient.players.weights.items():
+        for name, weight in patient.trainer.networks.generator.weights.items():
             if ".style." in name or "gate" in name:
                 weight.zero_()
-    patient.validate()
+    loop.validate(patient)
     assert {note.problem for note in patient.diagnostics.notes} == {"ignored z"}
 
 
-def test_a_critic_that_has_won_is_named(patient: Run) -> None:
-    players = patient.players
+def test_a_discriminator_that_has_won_is_named(patient: Run) -> None:
     reals = torch.sign(torch.randn(2, 3, 64, 64))
     batch = Batch(0, 0, reals, reals[:, :1], reals, torch.tensor([80.0]))
     for step in range(80):
-        terms = discriminator_step(batch, torch.zeros_like(reals), players)
+        terms = patient.trainer.update_discriminator(batch, torch.zeros_like(reals))
         patient.diagnostics.watch(step, 0, {name: float(term) for name, term in terms.items()})
         if patient.diagnostics.notes:
             break
@@ -546,9 +550,9 @@ def test_a_critic_that_has_won_is_named(patient: Run) -> None:
     assert "--lr-d" in patient.diagnostics.notes[0].sentence
 
 
-def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
+def _meta_trainer(config: TrainingConfig, pictures: PictureSet) -> tuple[Trainer, Batch]:
     meta = torch.device("meta")
-    look = StyleTensors(
+    style = StyleTensors(
         torch.empty(1, 3, 3, device=meta),
         torch.empty(1, 3, device=meta),
         torch.empty(8, device=meta),
@@ -556,17 +560,12 @@ def _meta_players(config: TrainingConfig) -> tuple[Refinement, Batch]:
     )
     generator = Generator(small_model().base.generator).to(meta)
     features = load_features("lite0").to(meta)
-    players = Refinement(
-        generator,
-        [look],
-        torch.empty(8, device=meta),
-        features,
-        [True],
-        [TextureDistance([torch.empty(2, 3, 64, 64, device=meta)], features, config.seed)],
-        config,
-    )
+    networks = build_networks(generator, [style], torch.empty(8, device=meta), features, config)
+    texture = TextureDistance([torch.empty(2, 3, 64, 64, device=meta)], features, config.seed)
+    creator = Creator(pictures=pictures, working_size=80, augmented=True, texture=texture)
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
-    return players, Batch(0, 0, *images, torch.empty(1, device=meta))
+    trainer = build_trainer(networks, [creator], pictures, config)
+    return trainer, Batch(0, 0, *images, torch.empty(1, device=meta))
 
 
 def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
@@ -579,52 +578,48 @@ def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
     torch.testing.assert_close(image.grad, (1 - 8 / 9 * faces).expand_as(image))
 
 
-def test_one_step_runs_on_the_meta_device() -> None:
+def test_one_step_runs_on_the_meta_device(data: TrainingData) -> None:
     config = TrainingConfig(**SETTINGS, lambda_cycle=1.0, lambda_identity=1.0, penalty="r1")
-    players, batch = _meta_players(config)
-    fakes, generator_terms = generator_step(batch, players)
-    discriminator_terms = discriminator_step(batch, players.pools[0].swap(fakes, 0), players)
-    assert {"cycle", "identity", "r1"} <= (generator_terms | discriminator_terms).keys()
-    assert {term.device.type for term in (generator_terms | discriminator_terms).values()} == {
-        "meta"
-    }
+    trainer, batch = _meta_trainer(config, PictureSet(data.content, 80))
+    fakes, terms = trainer.update_generator(batch)
+    terms |= trainer.update_discriminator(batch, trainer.pools[0].swap(fakes, 0))
+    assert {"cycle", "identity", "r1"} <= terms.keys()
+    assert {term.device.type for term in terms.values()} == {"meta"}
 
 
-def _look(matrix: list[list[float]]) -> StyleTensors:
+def _style(matrix: list[list[float]]) -> StyleTensors:
     return StyleTensors(torch.tensor([matrix]), torch.tensor([[0.1, 0.0, -0.1]]), torch.zeros(2))
 
 
-def test_the_exchanged_colour_map_leads_back() -> None:
-    look = _look([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]])
-    back, colours = inverse_style(look), torch.rand(5, 3)
-    there = colours @ look.matrix[0] + look.offset[0]
+def test_the_inverse_colour_map_leads_back() -> None:
+    style = _style([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]])
+    back, colours = inverse_style(style), torch.rand(5, 3)
+    there = colours @ style.matrix[0] + style.offset[0]
     torch.testing.assert_close(there @ back.matrix[0] + back.offset[0], colours)
-    assert is_invertible(look)
+    assert is_invertible(style)
 
 
-def test_the_way_back_from_grey_stays_grey_and_tame() -> None:
-    grey = _look([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]])
+def test_the_inverse_of_grey_stays_grey_and_small() -> None:
+    grey = _style([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]])
     assert not is_invertible(grey)
     assert inverse_style(grey).matrix.abs().max() < 3
 
 
-def test_noise_on_the_fake_barely_changes_the_way_back(
+def test_noise_on_the_fake_barely_changes_its_cycle(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
     run = open_run(folder, data, _config(base, lambda_cycle=3.0, lambda_identity=1.0))
-    assert {"cycle", "identity"} <= run.step().keys()
-    players, photo = run.players, run.validation_photos[1][0][..., :64, :64]
-    batch = Batch(0, 1, photo, photo[:, :1], photo, torch.tensor([80.0]))
+    assert {"cycle", "identity"} <= loop.train_step(run).keys()
+    generator, size = run.trainer.networks.generator, torch.tensor([80.0])
+    photo = run.validator.held_out[1].photos[0][..., :64, :64]
     with torch.no_grad():
-        fake = players.paint(batch)
+        fake = generator.stylize(1, photo, size)
         noise = torch.randn(fake.shape, generator=torch.Generator().manual_seed(0)) * 2 / 127.5
-        change = players.reconstruct_cycle(fake + noise, batch) - players.reconstruct_cycle(
-            fake, batch
-        )
-    assert change.abs().mean() < 0.03
+        cycled = [generator.reconstruct_cycle(1, x, size) for x in (fake + noise, fake)]
+    assert (cycled[0] - cycled[1]).abs().mean() < 0.03
 
 
-def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
+def test_validation_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
     rng = np.random.default_rng(0)
 
     def tensors(hatched: bool, count: int) -> list[Tensor]:
@@ -632,14 +627,14 @@ def test_the_judge_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
         return [x.permute(2, 0, 1)[None].float() / 127.5 - 1 for x in pixels]
 
     photos, hatched = tensors(False, 3), tensors(True, 6)
-    validate = Validator(hatched[:3], photos, load_features("lite0"), load_features("lite1"))
-    untouched, alike = validate.measure(photos), validate.measure(hatched[3:])
+    metrics = CreatorMetrics(hatched[:3], photos, load_features("lite0"), load_features("lite1"))
+    untouched, alike = metrics.measure(photos), metrics.measure(hatched[3:])
     assert alike.texture < untouched.texture
     assert alike.kid < untouched.kid
     assert alike.kid_lite1 < untouched.kid_lite1
     assert untouched.change == pytest.approx(0, abs=1e-6)
     assert alike.change > 0.05
-    assert validate.measure(photos) == untouched
+    assert metrics.measure(photos) == untouched
 
 
 def test_a_score_weighs_closeness_against_change() -> None:

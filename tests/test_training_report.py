@@ -66,7 +66,7 @@ def _report(album: Album, best_step: int = 0, state: State = "finished") -> RunR
         notes=[Note(30, "anna <b>", "collapse", "different photos come out alike; do & say <i>")],
         metrics=rows,
         losses=("content", "cycle"),
-        figures=("texture", "score"),
+        columns=("texture", "score"),
         command="influ train --data 'my faces' --steps 100",
         settings={"lr_g": 0.0002},
     )

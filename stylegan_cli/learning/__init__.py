@@ -1,4 +1,4 @@
-"""What both trainings share: checkpoints, averaged weights, losses, schedules."""
+"""What both trainings share: checkpoints, logging, averaged weights, losses, schedules."""
 
 from typing import Literal
 

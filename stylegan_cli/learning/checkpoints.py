@@ -1,32 +1,24 @@
-"""The run folder: checkpoints, the resolved config, metrics.csv and TensorBoard events.
+"""The run folder: whose it is, its checkpoints and its config.
 
 A checkpoint appears whole or not at all: it is written beside its place, synced and renamed.
 """
 
-import csv
 import json
 import logging
-import math
 import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.files import OwnFolder, claimed, make_folder, write_atomically
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
 log = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.json"
-METRICS_NAME = "metrics.csv"
-EVENTS_NAME = "tensorboard"
-BEST_NAME = "best.safetensors"  # of refinement: the base and each creator at its best
+BEST_NAME = "best.safetensors"  # the base and each creator's best style
 
 # Every name that a run gives a file or folder in its own.
 _RUN_NAMES = re.compile(
@@ -113,74 +105,6 @@ def load_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise TrainingError(f"{path} holds no config; name the folder of a run")
     return config
-
-
-class Metrics:
-    """Writes figures by step into `metrics.csv` and as TensorBoard events.
-
-    columns: the names that rows may have; a row leaves blank what it does not measure.
-    resumed_step: rows of later steps, written before the run was stopped, are dropped.
-    """
-
-    def __init__(self, folder: Path, columns: Sequence[str], resumed_step: int = 0) -> None:
-        self._folder, self._path = folder, folder / METRICS_NAME
-        self._columns = ("step", *columns)
-        self._open(resumed_step)
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """One row for `step`. Raises ValueError for a name that is no column."""
-        self._rows.writerow({"step": step, **{k: f"{v:.6g}" for k, v in values.items()}})
-        self._file.flush()
-        for name, value in values.items():
-            if math.isfinite(value):
-                self._events.add_scalar(name, value, step)
-
-    def rewind(self, step: int) -> None:
-        """Drop the rows of steps after `step`, which are about to be done again."""
-        self.close()
-        self._open(step)
-
-    def close(self) -> None:
-        """Write out what is buffered."""
-        self._file.close()
-        self._events.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _open(self, last_step: int) -> None:
-        self._rewrite_until(last_step)
-        self._file = self._path.open("a", newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._file, self._columns)
-        self._events = _event_writer(self._folder, last_step)
-
-    def _rewrite_until(self, last_step: int) -> None:
-        rows = read_metrics(self._path) if self._path.exists() else []
-        kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= last_step]
-        with self._path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, extrasaction="ignore", restval="")
-            writer.writeheader()
-            writer.writerows(kept)
-
-
-def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a `metrics.csv`, as text; a line torn at the end is left out."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if None not in row.values()]
-
-
-def _event_writer(folder: Path, resumed_step: int) -> "SummaryWriter":
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder / EVENTS_NAME), purge_step=resumed_step + 1)
 
 
 def _newest_first(folder: Path) -> list[Path]:

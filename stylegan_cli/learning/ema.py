@@ -1,4 +1,4 @@
-"""An exponential moving average of a module's parameters: what is exported."""
+"""The exponential moving average of a module's parameters, which is what models are made of."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Follows a module's trainable parameters.
+    """Averages a module's trainable parameters.
 
-    decay: share of the old average kept per step; at first min(decay, (1 + step) / (10 + step)), so
-    that the untrained start weighs little (as in TensorFlow's moving averages).
+    decay: share of the old average that a step keeps. At first it is min(decay, (1 + step) /
+    (10 + step)), so that the untrained start weighs little (as in TensorFlow's moving averages).
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -38,16 +38,16 @@ class Ema:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within this context the module has the averaged parameters; after it, its own again."""
-        self._exchange()
+        """Swap the averaged parameters in for the duration of the context."""
+        self._swap()
         try:
             yield
         finally:
-            self._exchange()
+            self._swap()
 
     @torch.no_grad()
-    def _exchange(self) -> None:
+    def _swap(self) -> None:
         for average, (_, parameter) in zip(self._average, self._followed, strict=True):
-            kept = parameter.detach().clone()
+            own = parameter.detach().clone()
             parameter.copy_(average)
-            average.copy_(kept)
+            average.copy_(own)

@@ -1,4 +1,4 @@
-"""What the players are scored by: tensors in, scalar out.
+"""Losses: tensors in, scalar out.
 
 Images are (B, 3, H, W) in [-1, 1], scores of a discriminator lists of (B, 1, h, w).
 """
@@ -14,13 +14,15 @@ from stylegan_cli.networks.layers import luminance
 
 
 def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
-    """How far the discriminators are from taking the fakes for real, averaged over them."""
-    return torch.stack([_FOOLED[kind](scores.float()) for scores in fake]).mean()
+    """The generator's adversarial loss, averaged over the discriminators."""
+    return torch.stack([_GENERATOR_LOSSES[kind](scores.float()) for scores in fake]).mean()
 
 
 def discriminator_gan_loss(kind: GanKind, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """How badly the discriminators tell reals from fakes, averaged over the discriminators."""
-    losses = [_TOLD[kind](r.float(), f.float()) for r, f in zip(real, fake, strict=True)]
+    """The discriminators' adversarial loss, averaged over the discriminators."""
+    losses = [
+        _DISCRIMINATOR_LOSSES[kind](r.float(), f.float()) for r, f in zip(real, fake, strict=True)
+    ]
     return torch.stack(losses).mean()
 
 
@@ -54,8 +56,8 @@ def cross_entropy_g(fake: Tensor) -> Tensor:
     return functional.softplus(-fake).mean()
 
 
-_TOLD = {"hinge": hinge_d, "lsgan": least_squares_d, "bce": cross_entropy_d}
-_FOOLED = {
+_DISCRIMINATOR_LOSSES = {"hinge": hinge_d, "lsgan": least_squares_d, "bce": cross_entropy_d}
+_GENERATOR_LOSSES = {
     "hinge": hinge_g,
     "lsgan": least_squares_g,
     "bce": cross_entropy_g,
@@ -73,26 +75,26 @@ def r1_penalty(scores: Sequence[Tensor], reals: Tensor) -> Tensor:
 
 
 def self_similarity_loss(result: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
-    """How much the pattern of likeness between places has changed (Kolkin et al. 2019, 2.3).
+    """Change of the self-similarity between positions (Kolkin et al. 2019, 2.3).
 
-    Cosine similarities between all positions, compared by their absolute difference: blind to
-    colour and texture, which change everywhere alike, and attached to eyes and outlines.
-    result, content: (B, C, h, w) frozen features. weight: (B, h, w), how much each place counts.
+    The absolute difference of the cosine similarities between all positions. It ignores colour and
+    texture, which change alike everywhere, and holds eyes and outlines.
+    result, content: (B, C, h, w) frozen features. weight: (B, h, w), how much a position counts.
     """
     difference = (_similarities(result) - _similarities(content)).abs()
     if weight is None:
         return difference.mean()
-    places = weight.flatten(1)
-    pairs = (places[:, :, None] + places[:, None, :]) / 2
+    weights = weight.flatten(1)
+    pairs = (weights[:, :, None] + weights[:, None, :]) / 2
     return (difference * pairs).sum() / pairs.sum()
 
 
 def anchor_loss(
     result: Tensor, anchor: Tensor, weight: Tensor | None = None, cell: int = 8
 ) -> Tensor:
-    """L1 after averaging over cells of `cell` px: lines are free, tone and colour are held.
+    """L1 after averaging over cells of `cell` px: it holds tone and colour and leaves lines free.
 
-    weight: (B, 1, H, W), how much each place counts; 1 where None.
+    weight: (B, 1, H, W), how much each pixel counts; 1 where None.
     """
     difference = functional.avg_pool2d(result.float() - anchor.float(), cell).abs()
     if weight is not None:
@@ -101,9 +103,9 @@ def anchor_loss(
 
 
 def drift_loss(result: Tensor, anchor: Tensor, limit: float) -> Tensor:
-    """How far a picture is from its anchor beyond `limit`, as a share of it, squared, (B,).
+    """Squared excess of a picture's distance from its anchor over `limit`, as a share of it, (B,).
 
-    limit: root mean square in the unit of the images; nothing below it is held.
+    limit: root mean square in the unit of the images; a distance below it costs nothing.
     """
     difference = (result.float() - anchor.float()).square().flatten(1)
     moved = (difference.mean(dim=1) + 1e-12).sqrt()  # the square root has no slope at 0
@@ -111,35 +113,35 @@ def drift_loss(result: Tensor, anchor: Tensor, limit: float) -> Tensor:
 
 
 def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:
-    """Mean square of what was added and repeats every `period` px throughout a window, (B,).
+    """Mean square of the part of the change that repeats every `period` px in a window, (B,).
 
-    The strides of a network leave such a grid, nothing that people paint does; and a painter
-    without a source of chance takes it for the cheapest texture there is. In windows, as a grid may
-    be on faces alone. H and W: multiples of period; window: px, of the side of a square.
+    The strides of a network leave such a grid; no hand does. A generator without noise uses it as
+    the cheapest texture there is. Measured in windows, as a grid may be on faces alone. H and W:
+    multiples of period; window: px, side of a square.
     """
     batch, channels, height, width = result.shape
     rows, columns = height // period, width // period
     added = (result.float() - content.float()).reshape(-1, rows, period, columns, period)
     cells = added.permute(0, 2, 4, 1, 3).reshape(batch * channels, period**2, rows, columns)
     pattern = functional.avg_pool2d(cells, min(window // period, rows, columns))
-    spread = (pattern - pattern.mean(dim=1, keepdim=True)).square()
-    return spread.reshape(batch, -1).mean(dim=1)
+    energy = (pattern - pattern.mean(dim=1, keepdim=True)).square()
+    return energy.reshape(batch, -1).mean(dim=1)
 
 
 def cycle_loss(cycled: Tensor, content: Tensor, is_invertible: bool) -> Tensor:
     """L1 between a photo and its return (Zhu et al. 2017, eq. 2).
 
-    is_invertible: False for a creator without hue, where only luminance can be asked back:
-    an exact cycle would make the painter hide the colours in noise (Chu et al. 2017).
+    is_invertible: False for a creator without hue, where only luminance can return:
+    an exact cycle would make the generator hide the colours in noise (Chu et al. 2017).
     """
     if not is_invertible:
         return (luminance(cycled) - luminance(content)).abs().mean()
     return (cycled - content).abs().mean()
 
 
-def identity_loss(repainted: Tensor, creator: Tensor) -> Tensor:
-    """L1 between a creator's picture and its repainting (Zhu et al. 2017, 5.2)."""
-    return (repainted - creator).abs().mean()
+def identity_loss(same: Tensor, creator: Tensor) -> Tensor:
+    """L1 between a creator's picture and itself in the creator's style (Zhu et al. 2017, 5.2)."""
+    return (same - creator).abs().mean()
 
 
 def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""What depends on the step alone: learning rates, what is due, how many steps there are."""
+"""Learning rates and what is due, by the step alone; how many steps fit into a time limit."""
+
+import statistics
+import time
 
 TIMED_STEPS = 20  # this many steps are timed before their number is fixed
 
@@ -32,3 +35,31 @@ def steps_for(time_limit_s: float, seconds_of_first_20: float, overhead: float =
     """
     per_step_s = max(seconds_of_first_20, 1e-6) / TIMED_STEPS
     return max(TIMED_STEPS, int(time_limit_s * (1 - overhead) / per_step_s))
+
+
+class StepClock:
+    """How long a run has trained, and how many of its steps fit into a time limit.
+
+    elapsed_s: of training, over all calls of a run. here_s: of this call.
+    """
+
+    def __init__(self) -> None:
+        self.elapsed_s = self.here_s = 0.0
+        self._last_s = time.monotonic()
+        self._durations_s: list[float] = []
+
+    def count_step(self, duration_s: float) -> None:
+        """Note a step that took `duration_s`; the time between steps counts as training, too."""
+        self._durations_s.append(duration_s)
+        now_s = time.monotonic()
+        self.elapsed_s += now_s - self._last_s
+        self.here_s += now_s - self._last_s
+        self._last_s = now_s
+
+    def steps_within(self, time_limit_s: float) -> int | None:
+        """How many steps fit into the limit; None until TIMED_STEPS steps have been counted."""
+        if len(self._durations_s) < TIMED_STEPS:
+            return None
+        # The median: the first step also builds what the later ones use.
+        typical_s = statistics.median(self._durations_s)
+        return steps_for(time_limit_s, TIMED_STEPS * typical_s)

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader
 
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.learning.checkpoints import (
-    Metrics,
     load_latest_checkpoint,
     save_checkpoint,
     save_config,
 )
 from stylegan_cli.learning.ema import Ema
+from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import TIMED_STEPS, is_due, learning_rate, steps_for
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.pretraining.config import PretrainConfig

@@ -1,4 +1,8 @@
-"""Every draw comes from (seed, step, purpose): a resumed run draws what an unbroken one would."""
+"""Every draw comes from (seed, step, purpose): a resumed run draws what an unbroken one would.
+
+A purpose is part of the seed, so its words never change, even where the code has better ones by now
+("critic reals", "critic fakes", "prompted looks", "prompter"): results stay what they are.
+"""
 
 import hashlib
 from typing import TYPE_CHECKING

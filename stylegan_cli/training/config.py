@@ -1,4 +1,4 @@
-"""What a run of `influ train` can be told."""
+"""Settings of a run of `influ train`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -42,7 +42,9 @@ class TrainingConfig:
         tuple[float, float], file_option("Of the working size, drawn for every step.")
     ] = (0.85, 1.15)
     batch: Annotated[int, Option("Crops per step.", at_least=1)] = 4
-    lr_g: Annotated[float, Option("Learning rate of the painter.", above=0)] = 3e-4
+    lr_g: Annotated[float, Option("Learning rate of the generator's low-rank deltas.", above=0)] = (
+        3e-4
+    )
     lr_code: Annotated[float, file_option("Learning rate of a style's code.", above=0)] = 3e-3
     lr_d: Annotated[float, Option("Learning rate of the discriminators.", above=0)] = 4e-4
     warmup: Annotated[int, file_option("Steps of rising learning rate.", at_least=0)] = 100
@@ -52,7 +54,7 @@ class TrainingConfig:
             "Share of the steps after which the learning rate falls.", at_least=0, at_most=1
         ),
     ] = 0.6
-    gan: Annotated[GanKind, Option("What the discriminators are scored by.")] = "hinge"
+    gan: Annotated[GanKind, Option("Adversarial loss.")] = "hinge"
     penalty: Annotated[
         Literal["none", "r1"], Option("Gradient penalty of the pixel discriminator.")
     ] = "none"
@@ -73,17 +75,17 @@ class TrainingConfig:
     lambda_grid: Annotated[
         float, file_option("Weight of what repeats at the network's strides.", at_least=0)
     ] = 1000.0
-    lambda_drift: Annotated[float, file_option("Weight of the drift of tones.", at_least=0)] = 1.0
-    lambda_texture: Annotated[
-        float, file_option("Weight of the distance of textures.", at_least=0)
-    ] = 10.0
-    lambda_cycle: Annotated[float, Option("Weight of the way back.", at_least=0)] = 0.0
-    lambda_identity: Annotated[
-        float, Option("Weight of leaving their own pictures.", at_least=0)
-    ] = 0.0
+    lambda_drift: Annotated[
+        float, file_option("Weight of drifting from the instant style.", at_least=0)
+    ] = 1.0
+    lambda_texture: Annotated[float, file_option("Weight of the texture distance.", at_least=0)] = (
+        10.0
+    )
+    lambda_cycle: Annotated[float, Option("Weight of the cycle loss.", at_least=0)] = 0.0
+    lambda_identity: Annotated[float, Option("Weight of the identity loss.", at_least=0)] = 0.0
     face_weight: Annotated[
         float,
-        file_option("How much more a place in a face counts for content and anchor.", at_least=0),
+        file_option("How much more a pixel in a face counts for content and anchor.", at_least=0),
     ] = 2.0
     discriminator_channels: Annotated[
         int,
@@ -91,12 +93,12 @@ class TrainingConfig:
             "Of the pixel discriminator's first layer; doubles at each downsampling.", at_least=1
         ),
     ] = 32
-    z_dim: Annotated[int, Option("Directions of the creator's variety.", at_least=1)] = 4
+    z_dim: Annotated[int, Option("Directions of the creator's variation.", at_least=1)] = 4
     ema: Annotated[float, Option("Decay of the averaged weights.", at_least=0, below=1)] = 0.998
     pool: Annotated[int, Option("Earlier results shown to the discriminator.", at_least=0)] = 50
     augment: Annotated[
         Literal["auto", "on", "off"],
-        Option("Vary what the discriminator sees; auto: small folders."),
+        Option("Augmentation of what the discriminators see; auto: for small folders."),
     ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], Option("bf16 where the processor has it.")
@@ -106,7 +108,7 @@ class TrainingConfig:
     save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 250
     validate_every: Annotated[int, file_option("Steps between validations.", at_least=1)] = 250
     patience: Annotated[
-        int, Option("Judgings without a gain before it ends; 0: never.", at_least=0)
+        int, Option("Validations without a gain before it ends; 0: never.", at_least=0)
     ] = 6
 
     def __post_init__(self) -> None:

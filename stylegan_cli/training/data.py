@@ -1,4 +1,4 @@
-"""Folders of pictures → two unpaired sets → random crops; what reals and fakes undergo alike."""
+"""Pictures in memory, random crops of them, and the treatment that reals and fakes share."""
 
 import contextlib
 import logging
@@ -33,7 +33,7 @@ def median_short_side(paths: Sequence[Path]) -> int:
 
 
 class PictureSet:
-    """Decoded pictures, ready to be cropped at any scale up to the one they were read at."""
+    """Decoded pictures that can be cropped at any scale up to the one they were read at."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class HistoryPool:
         self._kept: list[Tensor] = []
 
     def swap(self, fakes: Tensor, step: int) -> Tensor:
-        """`fakes` (B, 3, H, W), of which about half are exchanged for earlier ones."""
+        """`fakes` (B, 3, H, W), about half of them replaced by earlier ones."""
         rng = numpy_generator(self._seed, step, "pool")
         shown = []
         for fake in fakes.detach():
@@ -132,9 +132,9 @@ class HistoryPool:
                 self._kept.append(_to_bytes(fake))
                 shown.append(fake)
             elif self.size and rng.random() < 0.5:
-                place = int(rng.integers(self.size))
-                shown.append(_from_bytes(self._kept[place], fake))
-                self._kept[place] = _to_bytes(fake)
+                index = int(rng.integers(self.size))
+                shown.append(_from_bytes(self._kept[index], fake))
+                self._kept[index] = _to_bytes(fake)
             else:
                 shown.append(fake)
         return torch.stack(shown).contiguous(memory_format=torch.channels_last)
@@ -149,7 +149,7 @@ class HistoryPool:
 
 
 def same_treatment(images: Sequence[Tensor], seed: int, step: int) -> list[Tensor]:
-    """Resize and compress reals and fakes alike, or the discriminator learns compression.
+    """Resize and compress reals and fakes alike, so that the discriminator learns neither.
 
     Straight-through: the gradient of JPEG is taken as one. images: each (B, 3, H, W).
     """
@@ -162,7 +162,7 @@ def same_treatment(images: Sequence[Tensor], seed: int, step: int) -> list[Tenso
 def augment(images: Tensor, seed: int, step: int, purpose: str) -> Tensor:
     """Differentiable augmentation (Zhao et al. 2020): brightness, shift and cut-out per image.
 
-    Colour is touched lightly only: it is part of the look. images: (B, 3, H, W).
+    Colour changes only a little: it is part of the style. images: (B, 3, H, W).
     """
     generator = torch_generator(seed, step, f"augment {purpose}")
     count, side = len(images), images.shape[-1]

@@ -1,4 +1,4 @@
-"""What goes wrong in adversarial training, noticed and named, with what helps against it."""
+"""Problems of adversarial training, found from statistics, with what helps against each."""
 
 import dataclasses
 import logging
@@ -18,19 +18,19 @@ from stylegan_cli.networks.layers import luminance
 
 log = logging.getLogger(__name__)
 
-THUMBNAIL = 16  # px: what is left of a picture then is light, colour and where things are
+THUMBNAIL = 16  # px: small enough that only light, colour and layout are left
 LOST = 0.25  # of the instant style's contrast, or of the difference between its pictures
 SWAPPED = -0.2  # correlation with the instant style's light or hue
-MIN_HUE = 0.02  # deviation of chroma; a grey look has no hue to swap
-IGNORED = 0.2  # of how much the noise vector changes the instant style
-MIN_CHANGE = 0.5 / 127.5  # half a level of 8 bits: an instant style without variety
+MIN_HUE = 0.02  # deviation of chroma; a grey style has no hue to swap
+IGNORED = 0.2  # of how much z changes the instant style
+MIN_CHANGE = 0.5 / 127.5  # half a level of 8 bits: an instant style without variation
 WATCHED_STEPS = 30  # of one creator
 WON = 0.05  # of a discriminator's loss by chance
 CHANCE: Mapping[GanKind, float] = {"hinge": 2.0, "lsgan": 0.25, "bce": 1.386}
 
 
 class Problem(StrEnum):
-    """What can be wrong with a run, or with what it paints."""
+    """What can be wrong with a run or with its pictures."""
 
     NOT_A_NUMBER = "not a number"
     INVERTED = "inverted colours"
@@ -41,7 +41,7 @@ class Problem(StrEnum):
 
 
 SPOILT = frozenset({Problem.INVERTED, Problem.COLLAPSED, Problem.FLAT})
-"""What no figure makes up for: a creator's best is never such a state."""
+"""Problems that no metric makes up for: a creator's best is never such a state."""
 
 _ADVICE = {
     Problem.INVERTED: "light and dark, or opposite hues, have swapped against the instant style; "
@@ -64,7 +64,7 @@ class NotANumberError(TrainingError):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One sentence of the diagnostics': what is wrong since when, and what helps."""
+    """What is wrong since when, and what helps, in one sentence."""
 
     step: int
     creator: str  # empty: the whole run
@@ -74,10 +74,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class OutputStatistics:
-    """What diagnostics remembers of one creator's painted photos.
+    """Statistics of one creator's stylised photos.
 
-    thumbnails: (N, 3, THUMBNAIL, THUMBNAIL). contrast: deviation of luma within a picture.
-    response: mean change of a picture between two opposite noise vectors.
+    thumbnails: (N, 3, THUMBNAIL, THUMBNAIL). contrast: mean standard deviation of luma within a
+    picture. response: mean absolute change of a picture between two opposite vectors z.
     """
 
     thumbnails: Tensor
@@ -85,9 +85,9 @@ class OutputStatistics:
     response: float
 
 
-def output_statistics(painted: Sequence[Tensor], varied: Sequence[Tensor]) -> OutputStatistics:
-    """painted: photos repainted, each (1, 3, H, W). varied: one photo under opposite vectors z."""
-    shown = [picture.clamp(-1, 1) for picture in painted]
+def output_statistics(stylised: Sequence[Tensor], varied: Sequence[Tensor]) -> OutputStatistics:
+    """stylised: photos, each (1, 3, H, W). varied: one of them at two opposite vectors z."""
+    shown = [picture.clamp(-1, 1) for picture in stylised]
     thumbnails = [functional.adaptive_avg_pool2d(picture, THUMBNAIL) for picture in shown]
     contrast = torch.stack([luminance(picture).std() for picture in shown]).mean()
     one, other = (picture.clamp(-1, 1) for picture in varied)
@@ -96,7 +96,7 @@ def output_statistics(painted: Sequence[Tensor], varied: Sequence[Tensor]) -> Ou
 
 
 def problems_of(now: OutputStatistics, instant: OutputStatistics) -> set[Problem]:
-    """What is wrong with a creator's painted photos, against the instant style on the same."""
+    """The problems of stylised photos, compared with the instant style on the same photos."""
     if now.contrast < LOST * instant.contrast:
         return {Problem.FLAT}
     found = set()
@@ -110,9 +110,9 @@ def problems_of(now: OutputStatistics, instant: OutputStatistics) -> set[Problem
 
 
 class Diagnostics:
-    """Keeps an eye on a run and writes a note once for each problem of each creator.
+    """Watches losses and statistics, and notes each problem of each creator once.
 
-    instant: impressions of the instant styles, one per creator.
+    instant: statistics of the instant styles, one per creator.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Diagnostics:
         self._known: set[tuple[int, str]] = set()
 
     def watch(self, step: int, creator: int, terms: Mapping[str, float]) -> None:
-        """Look at the losses of one step, in which the discriminators were shown one creator."""
+        """Check the loss terms of one step, which showed the discriminators one creator."""
         discriminators = {
             name: value for name, value in terms.items() if name.startswith("discriminator_")
         }
@@ -137,22 +137,22 @@ class Diagnostics:
             len(losses) == WATCHED_STEPS and sum(losses) / len(losses) < WON * self._chance
             for losses in recent
         )
-        looked_for = frozenset({Problem.DISCRIMINATOR_WON})
-        self._remember(step, creator, looked_for if won else frozenset(), looked_for)
+        checked = frozenset({Problem.DISCRIMINATOR_WON})
+        self._remember(step, creator, checked if won else frozenset(), checked)
 
     def examine(self, step: int, creator: int, now: OutputStatistics) -> set[Problem]:
-        """Look at a creator's painted photos."""
+        """Check a creator's stylised photos; returns the problems found."""
         found = problems_of(now, self._instant[creator])
         self._remember(step, creator, found, SPOILT | {Problem.IGNORED_Z})
         return found
 
     def note(self, step: int, problem: Problem, sentence: str, creator: str = "") -> None:
-        """Write a note down, and say it."""
+        """Keep a note and log it."""
         self.notes.append(Note(step, creator, str(problem), sentence))
         log.warning("step %d: %s", step, f"{creator}: {sentence}" if creator else sentence)
 
     def state_dict(self) -> dict[str, Any]:
-        """What has been noted, which problems last, and the losses that are watched."""
+        """The notes, the problems that last, and the losses that are watched."""
         return {
             "losses": [[*key, list(values)] for key, values in self._losses.items()],
             "notes": [dataclasses.asdict(note) for note in self.notes],
@@ -168,9 +168,9 @@ class Diagnostics:
             self._losses[creator, name].extend(values)
 
     def _remember(
-        self, step: int, creator: int, found: Set[Problem], looked_for: Set[Problem]
+        self, step: int, creator: int, found: Set[Problem], checked: Set[Problem]
     ) -> None:
-        for problem in sorted(looked_for):
+        for problem in sorted(checked):
             known = (creator, str(problem))
             if problem in found and known not in self._known:
                 self.note(step, problem, _ADVICE[problem], self._names[creator])
@@ -180,7 +180,7 @@ class Diagnostics:
 
 
 def _difference(statistics: OutputStatistics) -> float:
-    """How unlike the pictures of one impression are; endless for a single one."""
+    """How much the pictures differ from each other; infinite for a single one."""
     if len(statistics.thumbnails) < 2:
         return float("inf")
     return float(statistics.thumbnails.std(dim=0).mean())
@@ -188,10 +188,10 @@ def _difference(statistics: OutputStatistics) -> float:
 
 def _is_swapped(now: OutputStatistics, instant: OutputStatistics) -> bool:
     return any(
-        float(mine.std()) > least
-        and float(theirs.std()) > least
+        float(mine.std()) > minimum
+        and float(theirs.std()) > minimum
         and _correlation(mine, theirs) < SWAPPED
-        for mine, theirs, least in (
+        for mine, theirs, minimum in (
             (_light(now), _light(instant), 0.0),
             (_hue(now), _hue(instant), MIN_HUE),
         )
@@ -199,13 +199,13 @@ def _is_swapped(now: OutputStatistics, instant: OutputStatistics) -> bool:
 
 
 def _light(statistics: OutputStatistics) -> Tensor:
-    """Luma without each picture's mean: a darker look is no negative."""
+    """Luma without each picture's mean: a darker style is no negative."""
     luma = luminance(statistics.thumbnails)
     return luma - luma.mean(dim=(2, 3), keepdim=True)
 
 
 def _hue(statistics: OutputStatistics) -> Tensor:
-    """What is left of the colours without luma, and without each picture's mean."""
+    """Chroma without each picture's mean."""
     chroma = statistics.thumbnails - luminance(statistics.thumbnails)
     return chroma - chroma.mean(dim=(2, 3), keepdim=True)
 

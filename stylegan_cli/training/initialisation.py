@@ -1,36 +1,95 @@
-"""Where refinement begins: instant styles on a base, and looks as tensors of them."""
+"""Where training begins: pictures read, instant styles made, and the parts of a run built."""
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from stylegan_cli.backends import open_backend
+from stylegan_cli.errors import DataError
+from stylegan_cli.faces import detect_faces
 from stylegan_cli.instant import make_style
+from stylegan_cli.learning.schedules import StepClock
+from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
-from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
-from stylegan_cli.runtime.randomness import derive_seed
+from stylegan_cli.preparing.layout import CONTENT_NAME, CreatorPictures, TrainingData
+from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.styles import Base, Model, Style, read_model, shipped_model
+from stylegan_cli.training import loop
+from stylegan_cli.training.adapters import StyleTensors
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.steps import StyleTensors
+from stylegan_cli.training.data import Box, PictureSet, median_short_side
+from stylegan_cli.training.diagnostics import Diagnostics
+from stylegan_cli.training.loop import Progress, Run
+from stylegan_cli.training.report import Album
+from stylegan_cli.training.run_folder import RunFolder
+from stylegan_cli.training.selection import Selection
+from stylegan_cli.training.steps import (
+    FRESH_BASES,
+    Creator,
+    Networks,
+    build_networks,
+    constraints_for,
+)
+from stylegan_cli.training.texture_distance import TextureDistance
+from stylegan_cli.training.trainer import build_trainer
+from stylegan_cli.training.validation import CreatorMetrics, HeldOut, Validator
 
-MAX_CONTENT = 400  # photos that the closed forms are measured on
+log = logging.getLogger(__name__)
+
+MAX_CONTENT = 400  # photos that the instant styles are made with
+MAX_PICTURES = 400  # of each side, kept in memory
+SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 512  # px
+VALIDATION_PHOTOS, VALIDATION_PICTURES = 8, 24
+TEXTURE_CROPS = 96  # of a creator's pictures
+SMALL_FOLDER = 100  # pictures; below it the discriminator sees augmented ones
 _LAST_LAYERS = ("colour.conv_out.", "residual.conv_out.")
 
 
-def make_start(
+def open_run(
+    run_dir: Path,
     data: TrainingData,
     config: TrainingConfig,
-    on_progress: Callable[[int, int], None] | None = None,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    again: Sequence[str] = (),
+    on_progress: Progress = lambda done, total: None,
+) -> Run:
+    """Read the pictures, make the instant styles, build the run; takes minutes.
+
+    resume: go on from the newest checkpoint. again: for the report, the words of a command that
+    does the same but for the number of steps. Raises DataError where pictures are missing,
+    StyleFileError where the base can't be read.
+    """
+    folder = RunFolder(run_dir)
+    if not folder.has_start():
+        folder.write_start(make_start(data, config, on_progress))
+    # Read back: files keep half precision, and a resumed run must begin where this one did.
+    start = folder.read_start()
+    names = [style.name for style in start.styles[:-1]]  # the last one is the content's
+    _check_names(run_dir, names, [creator.name for creator in data.creators])
+    run = _build_run(folder, data, start, config, torch.device(device), again, on_progress)
+    if resume and (state := folder.load_checkpoint()):
+        loop.resume(run, state)
+    folder.write_config(config)
+    return run
+
+
+def make_start(
+    data: TrainingData, config: TrainingConfig, on_progress: Progress | None = None
 ) -> Model:
     """The base that `config.init` names, with an instant style per creator and one of the content.
 
-    Instant styles are those that `styles add` would make, so that a refined one is compared with
-    what the user would have without it; what was set apart to judge is not read.
+    The instant styles are those that `styles add` would make, so that a refined style is compared
+    with what the user would have without training. Held-out pictures are not read.
     """
-    base = _chosen_base(config)
+    base = _initial_base(config)
     backend = open_backend(base)
     content = data.readable_content[:MAX_CONTENT]
     folders = [(creator.name, creator.readable) for creator in data.creators]
@@ -53,9 +112,9 @@ def make_start(
 
 
 def style_tensors(style: Style, device: torch.device) -> StyleTensors:
-    """A style's closed forms and code as tensors."""
+    """A style's closed forms and code as tensors on a device."""
 
-    def tensor(array: np.ndarray) -> torch.Tensor:
+    def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
 
     lut = None
@@ -74,8 +133,168 @@ def load_generator(base: Base, device: torch.device) -> Generator:
     return placed.eval()
 
 
-def _chosen_base(config: TrainingConfig) -> Base:
-    fresh = config.init in ("linear", "none")
+def _build_run(
+    folder: RunFolder,
+    data: TrainingData,
+    start: Model,
+    config: TrainingConfig,
+    device: torch.device,
+    command: Sequence[str],
+    on_progress: Progress,
+) -> Run:
+    """The parts of a run before its first step."""
+    *styles, content_style = start.styles
+    _warn_of_large_sides(data)
+    sizes = [_working_size(data, creator.pictures, config) for creator in data.creators]
+    photos = data.content[:MAX_PICTURES]
+    largest = round(max(sizes) * config.scales[1])
+    content = PictureSet(photos, largest, on_progress, _face_boxes)
+    validation_photos = PictureSet(data.held_out_content[:VALIDATION_PHOTOS], largest)
+    features, reporting = (load_features(x).to(device) for x in ("lite0", "lite1"))
+    networks = build_networks(
+        load_generator(start.base, device),
+        [style_tensors(style, device) for style in styles],
+        style_tensors(content_style, device).code,
+        features,
+        config,
+    )
+    creators, held_out = [], []
+    for index, (pictures, size) in enumerate(zip(data.creators, sizes, strict=True)):
+        reals = _held_out_pictures(pictures, size).wholes(VALIDATION_PICTURES, size)
+        shown = validation_photos.wholes(VALIDATION_PHOTOS, size)
+        reals, shown = ([x.to(device) for x in side] for side in (reals, shown))
+        metrics = CreatorMetrics(reals, shown, features, reporting)
+        instant = _instant(networks, index, shown, size)
+        shifts = _opposite_shifts(styles[index], device)
+        measured = metrics.measure(instant)
+        held_out.append(HeldOut(reals, shown, instant, shifts, metrics, measured))
+        read = PictureSet(
+            pictures.pictures[:MAX_PICTURES], round(size * config.scales[1]), on_progress
+        )
+        creators.append(_creator(networks, index, read, held_out[-1], size, config))
+    trainer, validator = build_trainer(networks, creators, content, config), Validator(held_out)
+    statistics = [
+        validator.statistics(trainer, index, mine.instant) for index, mine in enumerate(held_out)
+    ]
+    names = [style.name for style in styles]
+    return Run(
+        names=names,
+        trainer=trainer,
+        validator=validator,
+        diagnostics=Diagnostics(names, statistics, config.gan),
+        selection=Selection(
+            dataclasses.replace(start, styles=tuple(styles)),
+            sizes,
+            networks.generator.delta_names,
+            shares_generator=config.init in FRESH_BASES,
+            patience=config.patience,
+        ),
+        folder=folder,
+        albums=[Album.of(mine.photos, mine.instant, mine.reals) for mine in held_out],
+        clock=StepClock(),
+        pictures_digest=_digest(data),
+        command=command,
+    )
+
+
+def _creator(
+    networks: Networks,
+    index: int,
+    pictures: PictureSet,
+    held_out: HeldOut,
+    working_size: int,
+    config: TrainingConfig,
+) -> Creator:
+    generator = networks.generator
+    short_side = torch.tensor([float(working_size)]).to(generator.device)
+    strength = generator.residual_strength(index, held_out.photos, short_side)
+    small = len(pictures) < SMALL_FOLDER
+    rng = numpy_generator(config.seed, index, "texture")
+    scale = max(config.size, working_size)
+    crops, _ = pictures.crops(rng, TEXTURE_CROPS, config.size, scale)
+    batches = crops.to(generator.device).split(8)
+    return Creator(
+        pictures=pictures,
+        working_size=working_size,
+        augmented=config.augment == "on" or (config.augment == "auto" and small),
+        texture=TextureDistance(batches, networks.features, config.seed),
+        constraints=constraints_for(
+            strength,
+            held_out.start.texture,
+            generator.styles[index].mode,
+            is_fresh=config.init in FRESH_BASES,
+        ),
+    )
+
+
+@torch.no_grad()
+def _instant(
+    networks: Networks, index: int, photos: Sequence[Tensor], working_size: int
+) -> list[Tensor]:
+    """The photos in a creator's instant style."""
+    generator = networks.generator
+    short_side = torch.tensor([float(working_size)]).to(generator.device)
+    with generator.autocast():
+        return [generator.stylize_instant(index, photo, short_side) for photo in photos]
+
+
+def _opposite_shifts(style: Style, device: torch.device) -> list[Tensor]:
+    """Steps along a creator's variation and back: all directions by one standard deviation."""
+    shift = torch.from_numpy(style.code_factors.sum(0, dtype=np.float32)).to(device)
+    return [shift, -shift]
+
+
+def _check_names(run_dir: Path, began: Sequence[str], now: Sequence[str]) -> None:
+    if list(began) != list(now):
+        raise DataError(
+            f"the run in {run_dir} is of {', '.join(began)}, the pictures are of "
+            f"{', '.join(now)}; give it the pictures and the name that it began with"
+        )
+
+
+def _warn_of_large_sides(data: TrainingData) -> None:
+    sides = {"content": data.content} | {c.name: c.pictures for c in data.creators}
+    for name, paths in sides.items():
+        if len(paths) > MAX_PICTURES:
+            log.warning("%s: %d of %d pictures are read", name, MAX_PICTURES, len(paths))
+
+
+def _digest(data: TrainingData) -> str:
+    """Of the names and sizes of all pictures."""
+    sides = [data.content, data.held_out_content]
+    sides += [side for c in data.creators for side in (c.pictures, c.held_out)]
+    names = [[(path.name, path.stat().st_size) for path in side] for side in sides]
+    return hashlib.sha256(repr(names).encode()).hexdigest()
+
+
+def _held_out_pictures(creator: CreatorPictures, short_side: int) -> PictureSet:
+    """The creator's held-out pictures; pictures to learn from where none of them can be read."""
+    try:
+        return PictureSet(creator.held_out[:VALIDATION_PICTURES], short_side)
+    except DataError:
+        log.warning(
+            "%s: none of the held-out pictures can be read, so others validate", creator.name
+        )
+        return PictureSet(creator.pictures[:VALIDATION_PICTURES], short_side)
+
+
+def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:
+    """Px: as large as both sides have detail for, within what training has time for."""
+    if config.working_size is not None:
+        return config.working_size
+    own = min(median_short_side(pictures), median_short_side(data.content))
+    return min(LARGEST_WORKING_SIZE, max(SMALLEST_WORKING_SIZE, own // 8 * 8))
+
+
+def _face_boxes(pixels: np.ndarray) -> list[Box]:
+    height, width = pixels.shape[:2]
+    boxes = [face.box for face in detect_faces(pixels)]
+    return [(x / width, y / height, (x + w) / width, (y + h) / height) for x, y, w, h in boxes]
+
+
+def _initial_base(config: TrainingConfig) -> Base:
+    """The base to start from; for a fresh one, the shipped base with random weights."""
+    fresh = config.init in FRESH_BASES
     path = shipped_model() if fresh or config.init == "base" else Path(config.init)
     base = read_model(path).base
     if not fresh:

@@ -14,7 +14,8 @@ from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.sharing.preview import write_preview
 from stylegan_cli.styles import Style, free_name, read_model, register, shipped_model
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.loop import TrainingResult, open_run, refine
+from stylegan_cli.training.initialisation import open_run
+from stylegan_cli.training.loop import TrainingResult, refine
 from stylegan_cli.training.planning import is_used
 
 ProgressOf = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]

@@ -1,4 +1,4 @@
-"""`report.html` of a run: what it looks like, how it went, and how to do it again."""
+"""`report.html` of a run: its pictures, its curves, and the command that repeats it."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +29,10 @@ Row = Mapping[str, str]
 
 @dataclass(slots=True)
 class Album:
-    """JPEGs of one creator's judged photos.
+    """JPEGs of one creator's validation photos.
 
-    untouched, instant, held_out: made anew by each call of a run. best, latest, moments: what
-    training has come to, part of its state; both empty as long as there is nothing but the start.
+    untouched, instant, held_out: made again by each call of a run. best, latest, moments: results
+    of training, part of its state; best and latest are empty before the first validation.
     """
 
     untouched: list[bytes]
@@ -46,7 +46,7 @@ class Album:
     def of(
         cls, photos: Sequence[Tensor], instant: Sequence[Tensor], held_out: Sequence[Tensor]
     ) -> "Album":
-        """Tensors (1, 3, H, W) each; `instant` are the photos in the instant style."""
+        """Tensors (1, 3, H, W) each; `instant`: the photos in the instant style."""
         return cls(
             _jpegs(photos, SHOWN_PX),
             _jpegs(instant, SHOWN_PX),
@@ -56,12 +56,12 @@ class Album:
             moments=[(0, _jpeg(instant[0], SMALL_PX))],
         )
 
-    def add_moment(self, step: int, painted: Sequence[Tensor]) -> None:
-        """Show `painted` as the present; of too many moments every other is kept."""
-        self.latest = _jpegs(painted, SHOWN_PX)
+    def add_moment(self, step: int, stylised: Sequence[Tensor]) -> None:
+        """Show `stylised` as the present; of too many moments every other one is kept."""
+        self.latest = _jpegs(stylised, SHOWN_PX)
         if len(self.moments) >= MAX_MOMENTS:
             self.moments = self.moments[::2]
-        self.moments.append((step, _jpeg(painted[0], SMALL_PX)))
+        self.moments.append((step, _jpeg(stylised[0], SMALL_PX)))
 
     def choose_latest(self) -> None:
         """Show the present as the result."""
@@ -100,7 +100,11 @@ class CreatorReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """All that the page says. content: photos learned from and held out."""
+    """All that the page says.
+
+    content: photos learned from and held out. losses, columns: the columns of the metrics to draw,
+    the latter for each creator.
+    """
 
     state: State
     step: int
@@ -111,14 +115,14 @@ class RunReport:
     notes: Sequence[Note]
     metrics: Sequence[Row]
     losses: Sequence[str]
-    figures: Sequence[str]
+    columns: Sequence[str]
     command: str
     settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One curve as the template draws it; places in px, values as text."""
+    """One curve as the template draws it; positions in px, values as text."""
 
     title: str
     points: str
@@ -126,7 +130,7 @@ class Chart:
     high: str
     last_step: int
     base: float | None  # height of the instant style
-    best: float | None  # place of the best step
+    best: float | None  # position of the best step
     width: int = CHART_WIDTH
     height: int = CHART_HEIGHT
 
@@ -160,7 +164,7 @@ def chart(
     base: a value to compare with. best: a step to mark, or 0.
     """
     groups = np.array_split(np.arange(len(steps)), min(len(steps), CHART_POINTS))
-    places = [float(np.mean([steps[i] for i in group])) for group in groups]
+    centres = [float(np.mean([steps[i] for i in group])) for group in groups]
     heights = [float(np.mean([values[i] for i in group])) for group in groups]
     shown = heights if base is None else [*heights, base]
     low, high = min(shown), max(shown)
@@ -176,7 +180,7 @@ def chart(
 
     return Chart(
         title=title,
-        points=" ".join(f"{across(s)},{down(v)}" for s, v in zip(places, heights, strict=True)),
+        points=" ".join(f"{across(s)},{down(v)}" for s, v in zip(centres, heights, strict=True)),
         low=f"{low:.4g}",
         high=f"{high:.4g}",
         last_step=steps[-1],
@@ -209,7 +213,7 @@ def _state(report: RunReport) -> str:
 
 def _creator(creator: CreatorReport, report: RunReport) -> dict[str, Any]:
     album, step = creator.album, creator.best_step
-    columns = [f"{creator.name}/{figure}" for figure in report.figures]
+    columns = [f"{creator.name}/{column}" for column in report.columns]
     result = album.best or album.instant
     refined = album.best or album.latest or album.instant
     keys = ("untouched", "instant", "result", "refined")
@@ -232,11 +236,11 @@ def _creator(creator: CreatorReport, report: RunReport) -> dict[str, Any]:
 
 def _verdict(creator: CreatorReport) -> str:
     if creator.best_step:
-        said = f"The result is that of step {creator.best_step}, score {creator.best_score:.3f} "
-        said += "where the instant style has 1."
+        verdict = f"The result is that of step {creator.best_step}, score {creator.best_score:.3f} "
+        verdict += "where the instant style has 1."
     else:
-        said = "Nothing beats the instant style so far, so it is the result."
-    return said + (" It no longer improved and is done." if creator.done else "")
+        verdict = "Nothing beats the instant style so far, so it is the result."
+    return verdict + (" It no longer improved and is done." if creator.done else "")
 
 
 def _data(report: RunReport) -> list[list[str | int]]:

@@ -1,4 +1,4 @@
-"""How far pictures are from a creator's texture: patches are to be spread as the creator's."""
+"""How far the texture of pictures is from a creator's: a distance of patch distributions."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.runtime.randomness import torch_generator
 
 # Patches are taken from the picture, from it at half size, and from the first two stages of the
-# frozen network, whose one place has seen a patch of the picture.
-PATCHES = (9, 9, 1, 1)  # places across, in each of the maps
+# frozen network, one position of which sees a patch of the picture.
+PATCHES = (9, 9, 1, 1)  # positions across, in each of the maps
 QUIET = (0.1, 0.1, 0.02, 0.02)  # of the mean variance: what varies less is grain, and stays quiet
 KEPT = 32_768  # patches of a creator, in each of the maps
 COMPARED = 4096  # patches of either side
-DIRECTIONS = 64  # that they are compared along
+DIRECTIONS = 64  # to compare them along
 
 
 class TextureDistance:
     """Sliced Wasserstein distance of whitened patches to a creator's (Heitz et al. 2021).
 
-    Of plain patches all that differs much is tone. Whitened, fine detail counts as much, together
-    with the tone that it is found at: lines in the half-tones, none on white paper. Features tell
-    apart what pixels can't: grain from lines, and ink that has a hue from ink that has none.
+    Plain patches differ mostly in tone. Whitening makes fine detail count as much, together with
+    the tone at which it appears: lines in the half-tones, none on white paper. Features separate
+    what pixels can't: grain from lines, and coloured ink from black.
     """
 
     def __init__(self, pictures: Sequence[Tensor], features: FrozenFeatures, seed: int) -> None:
@@ -44,7 +44,7 @@ class TextureDistance:
         compared: int = COMPARED,
         directions: int = DIRECTIONS,
     ) -> Tensor:
-        """The mean over the maps, (); what is compared is drawn by (seed, draw).
+        """The mean over the maps, (); the patches to compare are drawn by (seed, draw).
 
         pictures: each (B, 3, H, W) in [-1, 1].
         """
@@ -54,7 +54,7 @@ class TextureDistance:
         for mine, kept, whitening in zip(patches, self._kept, self._whitening, strict=True):
             drawn = torch.randn(whitening.shape[1], directions, generator=generator)
             axes = whitening @ functional.normalize(drawn, dim=0).to(whitening.device)
-            theirs = kept[_places(len(kept), len(mine), generator, kept.device)]
+            theirs = kept[_positions(len(kept), len(mine), generator, kept.device)]
             distances.append(sliced_wasserstein(mine, theirs, axes))
         return torch.stack(distances).mean()
 
@@ -72,24 +72,27 @@ class TextureDistance:
 
 
 def _some_patches(stack: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
-    """(count, C * size²) from random places of one map (C, H, W)."""
+    """(count, C * size²) from random positions of one map (C, H, W)."""
     channels, height, width = stack.shape
-    top = _places(height - size + 1, count, generator, stack.device)
-    left = _places(width - size + 1, count, generator, stack.device)
+    top = _positions(height - size + 1, count, generator, stack.device)
+    left = _positions(width - size + 1, count, generator, stack.device)
     inside = torch.arange(size, device=stack.device)
     down, across = top[:, None, None] + inside[:, None], left[:, None, None] + inside
-    places = (down * width + across).reshape(1, -1).expand(channels, -1)
-    # Not by indices: threads add up the slope of an index in any order, and runs would differ.
-    values = stack.reshape(channels, -1).gather(1, places)
+    positions = (down * width + across).reshape(1, -1).expand(channels, -1)
+    # Not by indexing: threads add up its gradient in any order, and runs would differ.
+    values = stack.reshape(channels, -1).gather(1, positions)
     return values.reshape(channels, count, -1).transpose(0, 1).flatten(1)
 
 
-def _places(among: int, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+def _positions(among: int, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
     return torch.randint(among, (count,), generator=generator).to(device)
 
 
 def _whitening(patches: Tensor, quiet: float) -> Tensor:
-    """(D, D): `patches @` it vary alike along all directions but grain's. patches: (N, D)."""
+    """(D, D), so that patches @ it have like variances in all directions but grain's.
+
+    patches: (N, D).
+    """
     centred = patches - patches.mean(0)
     variances, axes = torch.linalg.eigh((centred.T @ centred / len(patches)).double())
     whitening: Tensor = axes / (variances.clamp(min=0) + quiet * variances.mean()).sqrt()

@@ -1,4 +1,4 @@
-"""Which state of a creator is best, by pictures that nothing was trained on."""
+"""How good a creator's present state is, on pictures that training never sees."""
 
 import math
 from collections.abc import Sequence
@@ -12,25 +12,27 @@ from torch.nn import functional
 from stylegan_cli.evaluation.metrics import kid
 from stylegan_cli.learning.losses import self_similarity_loss
 from stylegan_cli.networks.frozen_features import FrozenFeatures
+from stylegan_cli.training.diagnostics import OutputStatistics, output_statistics
 from stylegan_cli.training.texture_distance import TextureDistance
+from stylegan_cli.training.trainer import Trainer
 
 CONTENT_STAGES = (2, 3)  # of the frozen network: strides 8 and 16
 KID_STAGE = 3
-KID_GRID = 3  # each picture counts as this many squared: whole ones are too few for a distance
-MIN_KID = 0.1  # what chance makes of like sets this small; a gain below it is not worth more
-PATCHES = 8192  # of each side, in each map
+KID_GRID = 3  # each picture counts as this many squared: whole pictures are too few
+MIN_KID = 0.1  # what chance makes of like sets this small; smaller gains count as this
+PATCHES = 8192  # of each side, in each of the maps
 DIRECTIONS = 128
-FREE_CHANGE = 0.12  # of self-similarity: what half of 120 random looks that draw come to
-CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity beyond that
+FREE_CHANGE = 0.12  # self-similarity loss that costs nothing: half of 120 random drawn looks
+CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity loss beyond that
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationMetrics:
-    """How close painted pictures come to a creator's, and what they keep of the photos.
+    """How close stylised photos come to a creator's pictures, and how much they keep.
 
-    texture: as Texture.distance. kid: kernel distance of Lite0's
-    features. change: self-similarity loss to the photos. kid_lite1: as kid, of a network that is
-    never trained against; it only reports. All in their own units, lower is better.
+    texture: as TextureDistance.distance. kid: kernel distance of Lite0 features. change:
+    self-similarity loss to the photos. kid_lite1: as kid, of a network that no loss uses; it only
+    reports. Each has its own unit; lower is better.
     """
 
     texture: float
@@ -41,8 +43,8 @@ class ValidationMetrics:
     def score(self, start: "ValidationMetrics") -> float:
         """1 for `start`, the instant style; lower is better.
 
-        Where one of the distances grows, the other can't make up for it: discriminators reward
-        texture that is nowhere near the creator's, and that costs a result what it had.
+        Where one distance grows, the other can't make up for it: discriminators also reward texture
+        that is nowhere near the creator's, and that spoils a result.
         """
         growths = (
             (self.texture - start.texture) / start.texture,
@@ -55,10 +57,10 @@ class ValidationMetrics:
         return CHANGE_PRICE * max(0.0, self.change - FREE_CHANGE)
 
 
-class Validator:
-    """Measures one creator's painted pictures against held-out ones.
+class CreatorMetrics:
+    """Compares stylised photos with one creator's held-out pictures.
 
-    creator: held-out pictures of the creator; photos: held-out content; each (1, 3, H, W).
+    creator: held-out pictures; photos: held-out content; each (1, 3, H, W).
     features: Lite0; reporting: Lite1.
     """
 
@@ -69,43 +71,92 @@ class Validator:
         features: FrozenFeatures,
         reporting: FrozenFeatures,
     ) -> None:
-        self._features, self._reporting = features, reporting
-        self._photos = [_look(features, photo) for photo in photos]
+        self._networks = (features, reporting)
+        self._photos = [_stages(features, photo) for photo in photos]
         self._texture = TextureDistance(creator, features, seed=0)
-        self._places = [_places([_look(eyes, x) for x in creator]) for eyes in self._eyes()]
+        self._parts = [_parts([_stages(net, x) for x in creator]) for net in self._networks]
 
     @torch.no_grad()
-    def measure(self, painted: Sequence[Tensor]) -> ValidationMetrics:
-        """painted: the photos repainted, in their order, each (1, 3, H, W)."""
-        seen = [[_look(eyes, picture) for picture in painted] for eyes in self._eyes()]
-        shown = [picture.clamp(-1, 1) for picture in painted]
-        far = self._texture.distance(shown, 0, PATCHES, DIRECTIONS)
-        foreign, reported = (
-            kid(_places(mine), theirs).value
-            for mine, theirs in zip(seen, self._places, strict=True)
-        )
-        changed = [
-            self_similarity_loss(mine[stage], photo[stage])
-            for mine, photo in zip(seen[0], self._photos, strict=True)
+    def measure(self, stylised: Sequence[Tensor]) -> ValidationMetrics:
+        """stylised: the photos in their order, each (1, 3, H, W)."""
+        seen = [[_stages(net, picture) for picture in stylised] for net in self._networks]
+        shown = [picture.clamp(-1, 1) for picture in stylised]
+        texture = self._texture.distance(shown, 0, PATCHES, DIRECTIONS)
+        kids = [
+            kid(_parts(stages), parts).value
+            for stages, parts in zip(seen, self._parts, strict=True)
+        ]
+        changes = [
+            self_similarity_loss(result[stage], photo[stage])
+            for result, photo in zip(seen[0], self._photos, strict=True)
             for stage in CONTENT_STAGES
         ]
-        return ValidationMetrics(far.item(), foreign, torch.stack(changed).mean().item(), reported)
+        change = torch.stack(changes).mean().item()
+        return ValidationMetrics(texture.item(), kids[0], change, kids[1])
 
-    def _eyes(self) -> tuple[FrozenFeatures, FrozenFeatures]:
-        return self._features, self._reporting
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a creator is validated with.
+
+    reals: the creator's held-out pictures; photos: held-out content; instant: these photos in the
+    instant style; each (1, 3, H, W). shifts: two opposite steps of the code (code_dim,) along all
+    of the creator's variation. metrics: compares with `reals`. start: the instant style's metrics.
+    """
+
+    reals: Sequence[Tensor]
+    photos: Sequence[Tensor]
+    instant: Sequence[Tensor]
+    shifts: Sequence[Tensor]
+    metrics: CreatorMetrics
+    start: ValidationMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One creator at one step: the stylised photos, their metrics, score and statistics."""
+
+    stylised: Sequence[Tensor]
+    metrics: ValidationMetrics
+    score: float
+    statistics: OutputStatistics
+
+
+class Validator:
+    """Validates creators, each on its own held-out pictures."""
+
+    def __init__(self, held_out: Sequence[HeldOut]) -> None:
+        self.held_out = held_out
+
+    def validate(self, trainer: Trainer, creator: int) -> Validation:
+        """The creator's averaged adapter on all held-out photos."""
+        held_out = self.held_out[creator]
+        stylised = [trainer.stylize(creator, photo) for photo in held_out.photos]
+        metrics = held_out.metrics.measure(stylised)
+        statistics = self.statistics(trainer, creator, stylised)
+        return Validation(stylised, metrics, metrics.score(held_out.start), statistics)
+
+    def statistics(
+        self, trainer: Trainer, creator: int, stylised: Sequence[Tensor]
+    ) -> OutputStatistics:
+        """Statistics of stylised photos, and of the first photo at two opposite shifts."""
+        held_out = self.held_out[creator]
+        photo = held_out.photos[0]
+        varied = [trainer.stylize(creator, photo, shift) for shift in held_out.shifts]
+        return output_statistics(stylised, varied)
 
 
 @torch.no_grad()
-def _look(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
+def _stages(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
     return [part.float() for part in features(image)]
 
 
-def _places(seen: Sequence[Sequence[Tensor]]) -> np.ndarray:
-    """(N, C) features of the parts of all pictures, each of length sqrt(C) as in FrozenEmbedding.
+def _parts(seen: Sequence[Sequence[Tensor]]) -> np.ndarray:
+    """(N, C) features of parts of pictures, each of length sqrt(C) as in FrozenEmbedding.
 
     seen: the stages of each picture.
     """
     means = [functional.adaptive_avg_pool2d(stages[KID_STAGE], KID_GRID) for stages in seen]
     parts = torch.cat([part[0].flatten(1).T for part in means])
-    found: np.ndarray = (functional.normalize(parts) * math.sqrt(parts.shape[1])).cpu().numpy()
-    return found
+    rows: np.ndarray = (functional.normalize(parts) * math.sqrt(parts.shape[1])).cpu().numpy()
+    return rows

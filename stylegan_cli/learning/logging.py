@@ -1,0 +1,82 @@
+"""The metrics of a run: metrics.csv for people, TensorBoard events for curves."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+METRICS_NAME = "metrics.csv"
+EVENTS_NAME = "tensorboard"
+
+
+class Metrics:
+    """Writes metrics by step into `metrics.csv` and as TensorBoard events.
+
+    columns: the names that a row may have; what a row does not measure stays blank.
+    resumed_step: rows of later steps, written before the run was stopped, are dropped.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[str], resumed_step: int = 0) -> None:
+        self._folder, self._path = folder, folder / METRICS_NAME
+        self._columns = ("step", *columns)
+        self._open(resumed_step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One row for `step`. Raises ValueError for a name that is no column."""
+        self._rows.writerow({"step": step, **{k: f"{v:.6g}" for k, v in values.items()}})
+        self._file.flush()
+        for name, value in values.items():
+            if math.isfinite(value):
+                self._events.add_scalar(name, value, step)
+
+    def rewind(self, step: int) -> None:
+        """Drop the rows of steps after `step`: they are about to run again."""
+        self.close()
+        self._open(step)
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        self._file.close()
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, last_step: int) -> None:
+        self._rewrite_until(last_step)
+        self._file = self._path.open("a", newline="", encoding="utf-8")
+        self._rows = csv.DictWriter(self._file, self._columns)
+        self._events = _event_writer(self._folder, last_step)
+
+    def _rewrite_until(self, last_step: int) -> None:
+        rows = read_metrics(self._path) if self._path.exists() else []
+        kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= last_step]
+        with self._path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns, extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(kept)
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of a `metrics.csv`, as text; a line torn at the end is left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if None not in row.values()]
+
+
+def _event_writer(folder: Path, resumed_step: int) -> "SummaryWriter":
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder / EVENTS_NAME), purge_step=resumed_step + 1)
