@@ -36,25 +36,27 @@ from stylegan_cli.networks.architecture import (
     StyleEncoderConfig,
 )
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.pretraining import trainer as run
-from stylegan_cli.pretraining import validation
+from stylegan_cli.pretraining import data as pretraining_data
+from stylegan_cli.pretraining import loop, validation
 from stylegan_cli.pretraining.config import DrawConfig, PretrainConfig
-from stylegan_cli.pretraining.data import PairedLooks
+from stylegan_cli.pretraining.data import PairedLooks, _echo
 from stylegan_cli.pretraining.domains import pictures_by_domain
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM, describe, draw_look
-from stylegan_cli.pretraining.model import (
+from stylegan_cli.pretraining.loop import pretrain
+from stylegan_cli.pretraining.losses import (
     ERRORS,
-    BaseNetworks,
-    Learner,
-    Painting,
-    PrivilegedTeacher,
-    default_base,
+    Stylized,
     pair_losses,
-    signed,
     texture_error,
     total_loss,
 )
-from stylegan_cli.pretraining.trainer import pretrain
+from stylegan_cli.pretraining.model import (
+    BaseNetworks,
+    Learner,
+    PrivilegedTeacher,
+    default_base,
+    signed,
+)
 from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 
@@ -196,8 +198,8 @@ def test_each_side_is_read_from_its_own_pictures(batch: dict[str, np.ndarray]) -
 
 def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray]) -> None:
     base, data = tiny_base(), {name: torch.from_numpy(value) for name, value in batch.items()}
-    codes = base.read(data)
-    result, base_colour, truth = base.paint(data, codes)
+    codes = base.encode(data)
+    result, base_colour, truth = base.stylize(data, codes)
     torch.testing.assert_close(truth, signed(data["truths"].flip(1)))
     look, side = 2, 0
     alone, _ = base.generator(
@@ -240,8 +242,8 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
             "pointwise": torch.empty(1),
         }
         terms = learner(data, torch.empty(1, 2), 1.0)
-        painting = learner.base.paint(data, learner.base.read(data))
-    assert {part.shape for part in painting} == {(6, 3, 64, 64)}
+        stylized = learner.base.stylize(data, learner.base.encode(data))
+    assert {part.shape for part in stylized} == {(6, 3, 64, 64)}
     assert {name: tuple(term.shape) for name, term in terms.items()} == {
         **dict.fromkeys(ERRORS, (6,)),
         "imitation": (),
@@ -250,13 +252,13 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
 
 
-def test_each_error_of_a_painting_is_counted_for_what_it_is() -> None:
+def test_each_error_of_a_result_is_counted_for_what_it_is() -> None:
     generator = torch_generator(0, 0, "test")
     truth = torch.rand(2, 3, 64, 64, generator=generator)
 
     def errors(result: torch.Tensor, base_colour: torch.Tensor = truth) -> dict[str, torch.Tensor]:
-        painting, pointwise = Painting(result, base_colour, truth), torch.tensor([1.0, 0.0])
-        return pair_losses(painting, pointwise, PretrainConfig())
+        stylized, pointwise = Stylized(result, base_colour, truth), torch.tensor([1.0, 0.0])
+        return pair_losses(stylized, pointwise, PretrainConfig())
 
     assert not any(term.any() for term in errors(truth).values())
     lines, waves = truth.clone(), truth.clone()
@@ -294,7 +296,7 @@ def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
     assert loss(0.001, 8) - loss(0.0005, 8) < 0.05 * (loss(0.5, 8) - loss(0.25, 8))
 
 
-def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndarray]) -> None:
+def test_the_teacher_leads_and_the_encoder_follows(batch: dict[str, np.ndarray]) -> None:
     learner = Learner(tiny_base(), PretrainConfig())
     data = {name: torch.from_numpy(value) for name, value in batch.items()}
     read, told = torch.zeros(3, 2), torch.ones(3, 2)
@@ -315,7 +317,7 @@ def test_the_prompter_leads_and_the_encoder_comes_to_it(batch: dict[str, np.ndar
     assert learner(data, told, 0.0)["imitation"] == 0
 
 
-def test_prompted_codes_differ_from_look_to_look_in_every_number() -> None:
+def test_the_teacher_s_codes_differ_from_look_to_look_in_every_number() -> None:
     told = np.stack([describe(draw_look(numpy_generator(6, k, "test"))) for k in range(400)])
     codes = PrivilegedTeacher(128)(torch.from_numpy(told))
     assert codes.mean(0).abs().max() < 0.5  # what all have in common says nothing
@@ -369,9 +371,9 @@ def test_a_folder_of_folders_is_a_domain_each(tmp_path: Path) -> None:
     }
 
 
-def test_a_chapter_is_told_again_before_the_next() -> None:
-    told = run._echo(iter([{"step": torch.tensor(k)} for k in range(64)]), 2)
-    steps = [int(batch["step"]) for batch in itertools.islice(told, 128)]
+def test_a_window_is_echoed_before_the_next() -> None:
+    drawn = iter([{"step": torch.tensor(k)} for k in range(64)])
+    steps = [int(batch["step"]) for batch in itertools.islice(_echo(drawn, 2), 128)]
     assert steps == [*range(32), *range(32), *range(32, 64), *range(32, 64)]
 
 
@@ -384,12 +386,10 @@ def test_a_resumed_run_equals_an_unbroken_one(
     content.mkdir()
     for path in domains["content"]:
         shutil.copy(path, content)
-    monkeypatch.setattr(run, "default_base", tiny_base)
+    monkeypatch.setattr(loop, "default_base", tiny_base)
     monkeypatch.setattr(validation, "VALIDATION_STEPS", 2)
-    monkeypatch.setattr(run, "ECHO_WINDOW", 2)
-    echo_factor = (
-        2 if processes == 1 else 1
-    )  # step 3 is in the middle of the chapter's second telling
+    monkeypatch.setattr(pretraining_data, "ECHO_WINDOW", 2)
+    echo_factor = 2 if processes == 1 else 1  # step 3 is in the middle of the window's echo
     config = PretrainConfig(
         **TINY, steps=6, echo_factor=echo_factor, sample_every=0, processes=processes
     )
@@ -437,7 +437,7 @@ def test_two_processes_learn_what_one_does(
 ) -> None:
     first = tiny_base()
     tensors = {name: value.numpy().copy() for name, value in first.state_dict().items()}
-    monkeypatch.setattr(run, "default_base", tiny_base)
+    monkeypatch.setattr(loop, "default_base", tiny_base)
     monkeypatch.setattr(validation, "VALIDATION_STEPS", 1)
     ends = []
     for processes in (1, 2):
@@ -464,7 +464,7 @@ def test_features_are_settled_when_their_share_of_the_steps_is_over(
     monkeypatch: pytest.MonkeyPatch,
     processes: int,
 ) -> None:
-    monkeypatch.setattr(run, "default_base", tiny_base)
+    monkeypatch.setattr(loop, "default_base", tiny_base)
     monkeypatch.setattr(validation, "VALIDATION_STEPS", 1)
     config = PretrainConfig(
         **TINY, steps=4, warmup=0, sample_every=0, processes=processes, features_until=0.5

@@ -26,7 +26,7 @@ def pretrain(
         emit(plan.as_mapping(), as_json)
         return
     device = resolve_device(run.device, needs_torch=True)
-    from stylegan_cli.pretraining.trainer import pretrain as run_pretraining
+    from stylegan_cli.pretraining.loop import pretrain as run_pretraining
 
     console.print(f"Pre-training on {plan.count} pictures into {run.out}")
     with (

@@ -48,10 +48,13 @@ class StepClock:
         self._last_s = time.monotonic()
         self._durations_s: list[float] = []
 
-    def count_step(self, duration_s: float) -> None:
-        """Note a step that took `duration_s`; the time between steps counts as training, too."""
-        self._durations_s.append(duration_s)
+    def count_step(self, duration_s: float | None = None) -> None:
+        """Note a step; the time between steps counts as training, too.
+
+        duration_s: of the step alone; where None, the time since the step before.
+        """
         now_s = time.monotonic()
+        self._durations_s.append(now_s - self._last_s if duration_s is None else duration_s)
         self.elapsed_s += now_s - self._last_s
         self.here_s += now_s - self._last_s
         self._last_s = now_s

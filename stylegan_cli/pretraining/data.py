@@ -1,21 +1,26 @@
-"""Endless true pairs for pre-training: a random look, the pictures it is read from, its photos.
+"""Endless true pairs for pre-training: random looks, styled references, photos and their truths.
 
 Numpy and OpenCV in worker processes; every item depends on (seed, step) alone.
 """
 
+import itertools
 import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from scipy.spatial import KDTree
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from stylegan_cli.colour import LUMA, linear_map, style_statistics
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.pretraining.config import DrawConfig
+from stylegan_cli.pretraining.config import DrawConfig, PretrainConfig
 from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.looks import Look, describe, draw_look
 from stylegan_cli.runtime.randomness import numpy_generator
@@ -25,11 +30,13 @@ MAX_PICTURES = 250  # in one set
 COLOURS_PER_SET = 4096
 COLOURS_PER_PICTURE = 256
 NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
-SHOWN_LOCATIONS = 6000  # of the crops that are read, to look for a place of the set among
-ALIKE = 8  # of them that stand for it
+SHOWN_LOCATIONS = 6000  # of the crops that are read, to search for pixels like those of the set
+ALIKE = 8  # of them that stand for one pixel
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
-OTHER_SCALES = 0.4  # share of looks that are painted at another scale than they are read
+OTHER_SCALES = 0.4  # share of looks whose targets have another scale than their references
 LARGE_SETS = 0.25  # share of sets of as many pictures as there are; else few are likelier than many
+
+ECHO_WINDOW = 32  # batches that are repeated together (data echoing, Choi et al. 2019)
 
 Batch = dict[str, np.ndarray]
 
@@ -38,8 +45,8 @@ class PicturePool:
     """Pictures of several domains in memory, with a few pixels of each at hand.
 
     domains: paths by kind of picture. Every picture is uint8 (H, W, 3) with a short side of at most
-    LARGEST_SHORT_SIDE. places (N, COLOURS_PER_PICTURE, 6) uint8: some of each, see `_places`; bank:
-    their colours alone.
+    LARGEST_SHORT_SIDE. neighbourhoods (N, COLOURS_PER_PICTURE, 6) uint8: some of each picture, see
+    `_neighbourhoods`; bank: their colours alone.
     """
 
     def __init__(self, domains: Domains) -> None:
@@ -51,8 +58,10 @@ class PicturePool:
                 self.pictures.append(_at_most(read_rgb(path), LARGEST_SHORT_SIDE))
         self.domains = {name: np.array(indices) for name, indices in members.items()}
         rng = numpy_generator(0, 0, "pixel bank")
-        self.places = np.stack([_some_places(picture, rng) for picture in self.pictures])
-        self.bank = self.places[..., :3]
+        self.neighbourhoods = np.stack(
+            [_some_neighbourhoods(picture, rng) for picture in self.pictures]
+        )
+        self.bank = self.neighbourhoods[..., :3]
         self._luma = (self.bank / np.float32(255) @ LUMA).mean(axis=1)
 
     def draw_set(self, rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +82,7 @@ class PairedLooks(Dataset[Batch]):
     """Item `step` is the batch of that step; see `__getitem__` for its arrays.
 
     Each look has two sides, disjoint sets of pictures: what is read from one side's styled pictures
-    is painted on the other side's photos, and the other way round, so that pictures teach twice.
+    is applied to the other side's photos, and vice versa, so that pictures teach twice.
     share: (k, n), every n-th look of a step from the k-th on.
     """
 
@@ -93,14 +102,14 @@ class PairedLooks(Dataset[Batch]):
         return PicturePool(self._domains)
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of `step`: L looks with two sides, of which B pictures of S px are painted.
+        """The batch of `step`: L looks with two sides, with B target pictures of S px each.
 
         references (N, R, R, 3) uint8: styled pictures for the encoder to read, READ_TILE px at
         READ_SHORT_SIDE, side after side of look after look; shown (L, 2): how many of each side.
         photos, truths (L, 2, B, S, S, 3) uint8: pictures of each side before and after the look, at
         short_side (L,) px; statistics (L, 2, STATISTICS_DIM), matrix (L, 2, 3, 3), offset
         (L, 2, 3): of each side's styled colours, the other side's photos being the content;
-        description (L, PARAMETERS_DIM), see looks; pointwise (L,): 1 for a look of colour alone.
+        parameters (L, PARAMETERS_DIM), see looks; pointwise (L,): 1 for a look of colour alone.
         """
         seed, purpose = self._config.seed, self._purpose
         items = [self._draw(numpy_generator(seed, step, f"{purpose} {k}")) for k in self._drawn]
@@ -119,13 +128,13 @@ class PairedLooks(Dataset[Batch]):
         read = [self._styled_crops(look, s, READ_SHORT_SIDE, READ_TILE, rng) for s in shown]
         after = self._set_colours(look, creators, read, rng)
         maps = [linear_map(*colours) for colours in zip(before, after, strict=True)]
-        painted, short_side = self._draw_targets(look, shown, read, rng)
+        targets, short_side = self._draw_targets(look, shown, read, rng)
         references = [_recompress(crop, rng) for side in read for crop in side.truths]
         return {
             "references": np.stack(references),
             "shown": np.array([len(side) for side in shown]),
-            "photos": np.stack([side.photos for side in painted]),
-            "truths": np.stack([side.truths for side in painted]),
+            "photos": np.stack([side.photos for side in targets]),
+            "truths": np.stack([side.truths for side in targets]),
             "short_side": np.asarray(short_side, np.float32),
             "statistics": np.stack(
                 [
@@ -140,7 +149,7 @@ class PairedLooks(Dataset[Batch]):
         }
 
     def _draw_shown(self, creator: np.ndarray) -> np.ndarray:
-        """Which pictures are read, one crop of each; where the set is small, several of each."""
+        """Which pictures are read, one crop of each; several of each where the set is small."""
         config = self._config
         count = min(max(config.pictures, len(creator)), config.max_pictures)
         return np.resize(creator, count)
@@ -148,7 +157,7 @@ class PairedLooks(Dataset[Batch]):
     def _draw_targets(
         self, look: Look, shown: list[np.ndarray], read: list["_Crops"], rng: np.random.Generator
     ) -> tuple[list["_Crops"], float]:
-        """Crops of each side to paint, and their short side: often those that are read."""
+        """Target crops of each side, and their short side: often the crops that are read."""
         count, size = self._config.targets, self._config.size
         short_side: float = READ_SHORT_SIDE
         chosen = [side[:count] for side in shown]
@@ -170,17 +179,17 @@ class PairedLooks(Dataset[Batch]):
             banks = [_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
             colours = [_some(bank, COLOURS_PER_SET, rng) for bank in banks]
             return [look(some[:, None], READ_SHORT_SIDE)[:, 0] for some in colours]
-        plain = np.concatenate([side.places() for side in read])
+        plain = np.concatenate([side.neighbourhoods() for side in read])
         styled = np.concatenate([side.truths.reshape(-1, 3) for side in read])
         colours = []
         for creator, side in zip(creators, read, strict=True):
             if len(creator) <= len(side.truths):
                 colours.append(_unit(_some(side.truths.reshape(-1, 3), COLOURS_PER_SET, rng)))
                 continue
-            # Crops show what becomes of a place, but not how many places of a set are like it.
-            place = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET // ALIKE)
-            picture, pixel = np.divmod(place, COLOURS_PER_PICTURE)
-            wanted = _unit(self._pool.places[creator[picture], pixel])
+            # Crops show what becomes of a pixel, but not how many pixels of a set are like it.
+            position = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET // ALIKE)
+            picture, pixel = np.divmod(position, COLOURS_PER_PICTURE)
+            wanted = _unit(self._pool.neighbourhoods[creator[picture], pixel])
             among = rng.integers(0, len(plain), SHOWN_LOCATIONS)
             _, alike = KDTree(_unit(plain[among])).query(wanted, ALIKE)
             colours.append(_unit(styled[among[alike.ravel()]]))
@@ -198,12 +207,12 @@ class PairedLooks(Dataset[Batch]):
         inner = slice(LOOK_MARGIN, LOOK_MARGIN + size)
         photos = np.empty((len(indices), size, size, 3), np.uint8)
         truths = np.empty_like(photos)
-        for place, index in enumerate(indices):
+        for row, index in enumerate(indices):
             photo = _crop(self._pool.pictures[index], short_side, size + 2 * LOOK_MARGIN, rng)
             styled = look(_unit(photo), short_side)[inner, inner]
-            turned = slice(None, None, -1 if rng.random() < 0.5 else 1)
-            photos[place] = photo[inner, inner][:, turned]
-            truths[place] = np.clip(styled * 255 + 0.5, 0, 255)[:, turned]
+            mirrored = slice(None, None, -1 if rng.random() < 0.5 else 1)
+            photos[row] = photo[inner, inner][:, mirrored]
+            truths[row] = np.clip(styled * 255 + 0.5, 0, 255)[:, mirrored]
         return _Crops(photos, truths)
 
 
@@ -214,17 +223,61 @@ class _Crops:
     photos: np.ndarray
     truths: np.ndarray
 
-    def places(self) -> np.ndarray:
-        """Of every pixel before the look, (K * S * S, 6) uint8: see `_places`."""
-        return np.stack([_places(photo) for photo in self.photos]).reshape(-1, 6)
+    def neighbourhoods(self) -> np.ndarray:
+        """Of every pixel before the look, (K * S * S, 6) uint8: see `_neighbourhoods`."""
+        return np.stack([_neighbourhoods(photo) for photo in self.photos]).reshape(-1, 6)
 
 
 def seed_worker(worker: int) -> None:
     """One OpenCV thread per worker process: the cores belong to the training."""
     cv2.setNumThreads(1)
-    # Ctrl-C and a stop of the whole process group reach every process: the training alone decides.
+    # Ctrl-C and a stop of the whole process group reach every process: the trainer alone decides.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
+
+
+def load_batches(
+    domains: Domains,
+    config: PretrainConfig,
+    step: int,
+    share: tuple[int, int],
+    device: torch.device,
+) -> Iterator[dict[str, Tensor]]:
+    """The batches from `step` on, without end; share: as in PairedLooks."""
+    first, done = step, 0
+    if config.echo_factor > 1:  # a run that goes on within a window needs all of it
+        window, done = divmod(step, ECHO_WINDOW * config.echo_factor)
+        first = window * ECHO_WINDOW
+    loader: DataLoader[Batch] = DataLoader(
+        PairedLooks(domains, config.draws(), share=share),
+        batch_size=None,
+        sampler=range(first, 1 << 31),
+        num_workers=config.workers,
+        prefetch_factor=4 if config.workers else None,
+        worker_init_fn=seed_worker,
+        # A fork would inherit locks of thread pools that its threads do not.
+        multiprocessing_context="spawn" if config.workers else None,
+    )
+    drawn = (to_device(batch, device) for batch in loader)
+    return itertools.islice(_echo(drawn, config.echo_factor), done, None)
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
+    """The arrays of a batch as tensors on a device."""
+    return {name: torch.as_tensor(value).to(device) for name, value in batch.items()}
+
+
+def _echo(drawn: Iterator[dict[str, Tensor]], echo_factor: int) -> Iterator[dict[str, Tensor]]:
+    """Window after window, each `echo_factor` times."""
+    if echo_factor == 1:
+        yield from drawn
+    while True:
+        window = []
+        for batch in itertools.islice(drawn, ECHO_WINDOW):
+            yield batch
+            window.append(batch)
+        for _ in range(echo_factor - 1):
+            yield from window
 
 
 def _two_sides(pool: PicturePool, rng: np.random.Generator) -> list[np.ndarray]:
@@ -282,15 +335,15 @@ def _some(colours: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
     return some
 
 
-def _some_places(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """COLOURS_PER_PICTURE rows of `_places`, at READ_SHORT_SIDE."""
+def _some_neighbourhoods(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """COLOURS_PER_PICTURE rows of `_neighbourhoods`, at READ_SHORT_SIDE."""
     return _some(
-        _places(_at_most(picture, READ_SHORT_SIDE)).reshape(-1, 6), COLOURS_PER_PICTURE, rng
+        _neighbourhoods(_at_most(picture, READ_SHORT_SIDE)).reshape(-1, 6), COLOURS_PER_PICTURE, rng
     )
 
 
-def _places(picture: np.ndarray) -> np.ndarray:
-    """Each pixel's colour and its neighbourhood's, (H, W, 6) uint8: what a look goes by."""
+def _neighbourhoods(picture: np.ndarray) -> np.ndarray:
+    """What looks depend on: each pixel and the mean of its neighbourhood, (H, W, 6) uint8."""
     return np.dstack([picture, cv2.blur(picture, (NEIGHBOURHOOD, NEIGHBOURHOOD))])
 
 

@@ -1,4 +1,4 @@
-"""Several processes that learn as one: each draws its share of a step, gradients are averaged."""
+"""Several processes that train as one: each draws its share of a step; gradients are averaged."""
 
 import signal
 import tempfile
@@ -29,15 +29,15 @@ class ProcessTeam:
         return module if self.size == 1 else DistributedDataParallel(module)
 
     def broadcast(self, total_steps: int | None, last: bool) -> None:
-        """As the first process: what every process is to know before the next step."""
+        """As the first process: tell the number of steps, and whether this was the last."""
         if self.size > 1:
             dist.broadcast(torch.tensor([total_steps or 0, int(last)]), 0)
 
     def receive(self) -> tuple[int | None, bool]:
-        """As another process: what the first one tells, the number of steps and whether to end."""
-        told = torch.zeros(2, dtype=torch.int64)
-        dist.broadcast(told, 0)
-        total_steps, last = told.tolist()
+        """As another process: the number of steps, and whether this was the last."""
+        message = torch.zeros(2, dtype=torch.int64)
+        dist.broadcast(message, 0)
+        total_steps, last = message.tolist()
         return total_steps or None, bool(last)
 
 
@@ -56,8 +56,8 @@ def process_team(
     """
     threads = torch.get_num_threads()
     context = torch.multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="influ-") as place:
-        rendezvous = Path(place) / "rendezvous"
+    with tempfile.TemporaryDirectory(prefix="influ-") as folder:
+        rendezvous = Path(folder) / "rendezvous"
         others = [
             context.Process(
                 target=_join,

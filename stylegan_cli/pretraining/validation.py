@@ -1,4 +1,4 @@
-"""How good a base is on looks and pictures that no step draws."""
+"""How good a base is on looks and pictures that training never sees."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,52 +11,53 @@ from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.data import Batch, PairedLooks
 from stylegan_cli.pretraining.domains import Domains
-from stylegan_cli.pretraining.model import Painting, signed
+from stylegan_cli.pretraining.losses import Stylized
+from stylegan_cli.pretraining.model import signed
 
 VALIDATION_STEPS = 4  # batches
 VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_base_colour_psnr", "val_residual_gain")
 
-Paint = Callable[[Mapping[str, Tensor]], Painting]
+Stylize = Callable[[Mapping[str, Tensor]], Stylized]
 
 
 def validation_looks(domains: Domains, config: PretrainConfig) -> Iterator[Batch]:
-    """Batches of pictures kept aside and of looks that no training step draws."""
+    """Batches of held-out pictures, in looks that no training step draws."""
     looks = PairedLooks(domains, config.draws(), purpose="validation looks")
     return (looks[index] for index in range(VALIDATION_STEPS))
 
 
-def validate(paint: Paint, batches: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+def validate(stylize: Stylize, batches: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
     """PSNR in dB, beside that of the linear map alone and of the result without the residual.
 
-    val_residual_gain: dB by which the residual betters the toned image, the mean of the upper half,
+    val_residual_gain: dB that the residual gains over the base colour, the mean of the upper half,
     where looks have lines or glow.
     """
     rows = []
     for batch in batches:
-        result, base_colour, truth = paint(batch)
+        result, base_colour, truth = stylize(batch)
         images = (result, linearly_mapped(batch), base_colour)
         rows.append(torch.stack([_psnr(image, truth) for image in images]))
-    table = torch.cat(rows, dim=1)
-    gains = (table[0] - table[2]).sort().values
-    means = zip(VALIDATION_COLUMNS, table.mean(1).tolist(), strict=False)
+    decibels = torch.cat(rows, dim=1)
+    gains = (decibels[0] - decibels[2]).sort().values
+    means = zip(VALIDATION_COLUMNS, decibels.mean(1).tolist(), strict=False)
     return {**dict(means), "val_residual_gain": gains[len(gains) // 2 :].mean().item()}
 
 
 def linearly_mapped(batch: Mapping[str, Tensor]) -> Tensor:
-    """The photos after the linear colour map alone, in the order of Base.paint."""
+    """The photos after the linear colour map alone, in the order of BaseNetworks.stylize."""
     photos = batch["photos"].flip(1)  # each side's map is for the other side's photos
     maps = (batch[name].flatten(0, 1) for name in ("matrix", "offset"))
     return map_colours(signed(photos), *(m.repeat_interleave(photos.shape[2], 0) for m in maps))
 
 
-def write_samples(paint: Paint, batch: Mapping[str, Tensor], path: Path) -> None:
-    """A sheet with a row per look: what was read, the photo, the result and the truth."""
+def write_samples(stylize: Stylize, batch: Mapping[str, Tensor], path: Path) -> None:
+    """A sheet with a row per look: a reference, the photo, the result and the truth."""
     from PIL import Image
 
     looks, _, pictures = batch["photos"].shape[:3]
-    result = paint(batch).result
-    painted = result.view(looks, 2, pictures, *result.shape[1:])
-    pixels = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1)
+    result = stylize(batch).result
+    results = result.view(looks, 2, pictures, *result.shape[1:])
+    pixels = ((results.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1)
     columns = (
         batch["references"][_first_shown(batch)],
         batch["photos"][:, 1, 0],

@@ -1,0 +1,169 @@
+"""The pre-training loop, and the processes that share its steps."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylegan_cli.errors import TrainingError
+from stylegan_cli.learning.checkpoints import load_latest_checkpoint, save_checkpoint, save_config
+from stylegan_cli.learning.logging import Metrics
+from stylegan_cli.learning.schedules import StepClock, is_due
+from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+from stylegan_cli.pretraining.config import PretrainConfig
+from stylegan_cli.pretraining.data import load_batches, to_device
+from stylegan_cli.pretraining.domains import Domains, split_domains
+from stylegan_cli.pretraining.losses import ERRORS
+from stylegan_cli.pretraining.model import BaseNetworks, default_base
+from stylegan_cli.pretraining.processes import ProcessTeam, lone, process_team
+from stylegan_cli.pretraining.trainer import Trainer, build_trainer, load_base
+from stylegan_cli.pretraining.validation import (
+    VALIDATION_COLUMNS,
+    validate,
+    validation_looks,
+    write_samples,
+)
+from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.interruption import stop_between_steps
+
+LOG_EVERY = 20  # steps
+COLUMNS = (
+    *("loss", *ERRORS, "imitation", "parameters", "lr", "seconds"),
+    *VALIDATION_COLUMNS,
+)
+
+Progress = Callable[[int, int], None]  # done, total
+
+
+def pretrain(
+    domains: Domains,
+    run_dir: Path,
+    config: PretrainConfig,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    init: Mapping[str, np.ndarray] | None = None,
+    on_progress: Progress = lambda done, total: None,
+) -> bool:
+    """Train a base into `run_dir`; returns whether it reached its last step.
+
+    domains: pictures by kind, e.g. one entry per folder. init: tensors of a base to start from,
+    named as in Base. Raises DataError where there are too few pictures, TrainingError where the
+    loss is no longer a number.
+    """
+    state = load_latest_checkpoint(run_dir) if resume else None
+    if state is not None and _is_finished(state, config):
+        return True
+    train, held_out = split_domains(domains)
+    torch.manual_seed(config.seed)
+    base = default_base()
+    if init is not None:
+        load_base(base, init)
+    arguments = (train, held_out, run_dir, state, init is None, on_progress)
+    size = _process_count(config, device)
+    if size == 1:
+        return _lead(build_trainer(base, config, device, lone()), *arguments)
+    networks = base.generator.config, base.encoder.config
+    shared = (networks, train, run_dir, config, device, state is not None)
+    with process_team(size, _follow, shared) as team:
+        return _lead(build_trainer(base, config, device, team), *arguments)
+
+
+def _lead(
+    trainer: Trainer,
+    train: Domains,
+    held_out: Domains,
+    run_dir: Path,
+    state: Mapping[str, Any] | None,
+    fresh: bool,
+    on_progress: Progress,
+) -> bool:
+    """The first process: trains its share, decides when to stop, and writes all files."""
+    config = trainer.config
+    validation = [to_device(item, trainer.device) for item in validation_looks(held_out, config)]
+    if state is not None:
+        trainer.load_state_dict(state)
+    elif fresh:
+        trainer.standardise(validation)
+    trainer.share()
+    save_config(run_dir, asdict(config))
+    with Metrics(run_dir, COLUMNS, trainer.step) as metrics, stop_between_steps() as stop:
+        batches = _batches(train, trainer)
+        first = next(batches)  # reads the pictures, which is no part of a step
+        clock = StepClock()
+        for batch in itertools.chain([first], batches):
+            values = trainer.train_step(batch)
+            if not np.isfinite(values["loss"]):
+                raise TrainingError(
+                    f"the loss is not a number at step {trainer.step}; resume with a lower --lr-g"
+                )
+            clock.count_step()
+            if trainer.total_steps is None:
+                trainer.total_steps = clock.steps_within(config.time_limit_s)
+            step, total = trainer.step, trainer.total_steps
+            last = step >= (total or np.inf) or stop.requested
+            trainer.team.broadcast(total, last)
+            if is_due(step, LOG_EVERY):
+                metrics.write(step, {**values, "seconds": clock.here_s})
+            if is_due(step, config.sample_every) or last:
+                metrics.write(step, validate(trainer.stylize, validation))
+                write_samples(
+                    trainer.stylize, validation[0], run_dir / "samples" / f"{step:08d}.png"
+                )
+            if is_due(step, config.save_every) or last:
+                save_checkpoint(run_dir, step, trainer.state_dict())
+            on_progress(step, total or 0)
+            if last:
+                break
+    return not stop.requested
+
+
+def _follow(
+    team: ProcessTeam,
+    networks: tuple[GeneratorConfig, StyleEncoderConfig],
+    train: Domains,
+    run_dir: Path,
+    config: PretrainConfig,
+    device: str,
+    resumed: bool,
+) -> None:
+    """Another process: trains its share of each step until the first one ends the run."""
+    trainer = build_trainer(BaseNetworks(*networks), config, device, team)
+    # Written before the first step, and not replaced while a process is still starting.
+    state = load_latest_checkpoint(run_dir) if resumed else None
+    if state is not None:
+        trainer.load_state_dict(state)
+    trainer.share()
+    for batch in _batches(train, trainer):
+        trainer.train_step(batch)
+        trainer.total_steps, last = team.receive()
+        if last:
+            break
+
+
+def _is_finished(state: Mapping[str, Any], config: PretrainConfig) -> bool:
+    total = config.steps or state["total_steps"]
+    return total is not None and state["step"] >= total
+
+
+def _process_count(config: PretrainConfig, device: str) -> int:
+    """As many as asked for; else on a CPU one per core, if they share the looks evenly.
+
+    Threads within a step wait for the slowest of them at every layer, processes once per step.
+    """
+    if config.processes or device != "cpu":
+        return config.processes or 1
+    cores = resolve_threads()
+    return max(count for count in range(1, cores + 1) if config.looks % count == 0)
+
+
+def _batches(domains: Domains, trainer: Trainer) -> Iterator[dict[str, Tensor]]:
+    """This process's share of each batch from the trainer's step on, without end."""
+    team = trainer.team
+    share = (team.rank, team.size)
+    return load_batches(domains, trainer.config, trainer.step, share, trainer.device)
