@@ -347,7 +347,9 @@ def test_guidance_ends_where_it_is_told_to() -> None:
     ids=str,
 )
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(wrong)).replace("looks", "batch").replace("_", "[-_]")):
+    with pytest.raises(
+        ConfigError, match=next(iter(wrong)).replace("looks", "batch").replace("_", "[-_]")
+    ):
         PretrainConfig(**wrong)
 
 
