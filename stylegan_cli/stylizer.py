@@ -237,14 +237,15 @@ class Stylizer:
 
     def _fold(self, short_side: float) -> dict[str, np.ndarray]:
         style = self.style
-        return fold_style(
-            self._tensors,
-            self.base.generator,
-            style.matrix,
-            style.offset,
-            style.code,
-            max(16.0, float(short_side)),
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            return fold_style(
+                self._tensors,
+                self.base.generator,
+                style.matrix,
+                style.offset,
+                style.code,
+                max(16.0, float(short_side)),
+            )
 
     @cached_property
     def _tensors(self) -> dict[str, np.ndarray]:

@@ -153,3 +153,31 @@ def test_tensorboard_sees_the_resumed_curve(tmp_path: Path) -> None:
     events.Reload()
     curve = [(event.step, event.value) for event in events.Scalars("loss")]
     assert curve[-1] == (4, 2.0)
+
+
+def test_a_checkpoint_with_any_other_byte_is_passed_over(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 1, {"weight": torch.arange(4.0), "best": [{"score": 0.5}]})
+    newest = save_checkpoint(tmp_path, 2, {"weight": torch.arange(4.0), "best": [{"score": 0.5}]})
+    whole = newest.read_bytes()
+    for place in range(0, len(whole), 29):
+        newest.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        state = load_latest_checkpoint(tmp_path)
+        assert state is not None
+        assert state["weight"].tolist() == [0, 1, 2, 3]
+        assert state["best"] == [{"score": 0.5}]
+        assert state["step"] in (1, 2)
+
+
+def test_metrics_that_are_no_text_are_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_bytes(b"step,loss\n1,\xff\n")
+    with Metrics(tmp_path, ["loss"], resumed_step=1) as metrics:
+        metrics.write(2, {"loss": 0.5})
+    assert [row["step"] for row in read_metrics(tmp_path / "metrics.csv")] == ["2"]
+    assert (tmp_path / "metrics.csv.damaged").read_bytes().endswith(b"\xff\n")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "[" * 99_999, "nul"])
+def test_a_config_of_a_wrong_kind_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(TrainingError, match="damaged"):
+        load_config(tmp_path)

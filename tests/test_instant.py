@@ -13,7 +13,7 @@ from PIL import Image
 
 from stylegan_cli.backends import Backend, StyleGenerator, open_backend
 from stylegan_cli.colour import apply_lut, linear_map, sample_colours, style_statistics
-from stylegan_cli.errors import DataError
+from stylegan_cli.errors import DataError, StyleFileError, WriteError
 from stylegan_cli.instant import (
     calibration,
     make_style,
@@ -31,8 +31,8 @@ from stylegan_cli.networks.architecture import READ_TILE
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.pretraining.looks import draw_look
 from stylegan_cli.runtime.randomness import numpy_generator
-from stylegan_cli.sharing.preview import preview_path, write_preview
-from stylegan_cli.styles import Base, Style, read_model, shipped_model
+from stylegan_cli.sharing.preview import preview_path, write_with_preview
+from stylegan_cli.styles import Base, Style, read_model, read_style, shipped_model
 from stylegan_cli.stylizer import Stylizer
 
 
@@ -413,7 +413,32 @@ def test_the_prior_spread_is_that_of_plain_photos(backend: Backend) -> None:
 
 
 def test_a_preview_lies_beside_its_style(style: Style, backend: Backend, tmp_path: Path) -> None:
-    path = write_preview(small_model().base, style, backend, tmp_path / "warm.safetensors")
+    file = tmp_path / "warm.safetensors"
+    path = write_with_preview(small_model().base, style, backend, file)
+    assert read_style(file, small_model().base).name == style.name
     assert path == preview_path(tmp_path / "warm.safetensors") == tmp_path / "warm.preview.jpg"
     sheet = read_rgb(path)
     assert sheet.shape[1] > sheet.shape[0] > 200
+
+
+def test_a_style_whose_numbers_make_no_picture_is_not_kept(
+    style: Style, backend: Backend, tmp_path: Path
+) -> None:
+    wild = dataclasses.replace(style, code=np.full_like(style.code, 1e4))
+    wild = dataclasses.replace(wild, matrix=np.full((3, 3), np.nan, np.float32))
+    with pytest.raises(StyleFileError, match="no picture"):
+        write_with_preview(small_model().base, wild, backend, tmp_path / "wild.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_style_that_can_t_be_written_leaves_no_preview(
+    style: Style, backend: Backend, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise WriteError("no room")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylegan_cli.sharing.preview.write_style", fail)
+        with pytest.raises(WriteError):
+            write_with_preview(small_model().base, style, backend, tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []

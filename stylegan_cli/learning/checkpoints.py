@@ -3,17 +3,18 @@
 A checkpoint appears whole or not at all: it is written beside its place, synced and renamed.
 """
 
+import hashlib
 import json
 import logging
-import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.files import OwnFolder, claimed, make_folder, write_atomically
+from stylegan_cli.files import OwnFolder, claimed, make_folder, read_json, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,9 @@ BEST_NAME = "best.safetensors"  # the base and each creator's best style
 
 # Every name that a run gives a file or folder in its own.
 _RUN_NAMES = re.compile(
-    r"checkpoint-\d{8,}\.pt|config\.json|metrics\.csv|report\.html|(start|best)\.safetensors"
+    r"checkpoint-\d{8,}\.pt|(config|registered)\.json|metrics\.csv|report\.html|(start|best)\.safetensors"
     r"|samples/(.+-\d{6,}\.jpg|\d{8}\.png)?|tensorboard/(events\.out\.tfevents\..+)?"
 )
-
-# What torch.load raises for a file that is torn, empty or something else.
-_UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError)
 
 
 def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: int = 2) -> Path:
@@ -39,7 +37,9 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
 
     path = folder / f"checkpoint-{step:08d}.pt"
     make_folder(folder)
-    write_atomically(path, lambda file: torch.save({**state, "step": step}, file))
+    whole = {**state, "step": step}
+    whole["sum"] = _sum_of(whole)
+    write_atomically(path, lambda file: torch.save(whole, file))
     for old in _newest_first(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
@@ -51,13 +51,16 @@ def load_latest_checkpoint(folder: Path) -> dict[str, Any] | None:
 
     for path in _newest_first(folder):
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except _UNREADABLE as error:
-            log.warning("%s can't be read and is passed over: %s", path.name, error)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        # The unpickler follows whatever bytes say, and raises whatever comes of it.
+        except Exception as error:
+            log.warning("%s can't be read and is passed over: %s", path.name, _first_line(error))
             continue
-        if isinstance(state, dict) and "step" in state:
+        if isinstance(state, dict) and state.get("step") == _step_of(path) and _is_whole(state):
             return state
-        log.warning("%s is no checkpoint and is passed over", path.name)
+        log.warning("%s is no whole checkpoint and is passed over", path.name)
     return None
 
 
@@ -86,6 +89,48 @@ def has_checkpoint(folder: Path) -> bool:
     return bool(_newest_first(folder))
 
 
+def _step_of(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
+def _is_whole(state: dict[str, Any]) -> bool:
+    """Whether a state is what was saved, by its sum, which is taken out."""
+    stored = state.pop("sum", None)
+    return stored is None or bool(stored == _sum_of(state))
+
+
+def _sum_of(state: Mapping[str, Any]) -> str:
+    """SHA-256 over all that a checkpoint holds, in its order."""
+    digest = hashlib.sha256()
+    _feed(digest, state)
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib._Hash", value: Any) -> None:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        digest.update(f"tensor {value.dtype} {tuple(value.shape)}\0".encode())
+        # Bytes, because numpy does not know every type that torch has.
+        data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(data.numpy().data)
+    elif isinstance(value, Mapping):
+        digest.update(f"mapping {len(value)}\0".encode())
+        for key, item in value.items():
+            digest.update(f"{key!r}\0".encode())
+            _feed(digest, item)
+    elif isinstance(value, list | tuple):
+        digest.update(f"list {len(value)}\0".encode())
+        for item in value:
+            _feed(digest, item)
+    else:
+        digest.update(f"{value!r}\0".encode())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
 def save_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Write the resolved config as JSON, for people and for `--resume`."""
     text = json.dumps(config, indent=2, default=str) + "\n"
@@ -95,16 +140,10 @@ def save_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 def load_config(folder: Path) -> dict[str, Any]:
     """The config that `save_config` wrote. Raises TrainingError where it is missing or broken."""
-    path = folder / CONFIG_NAME
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{folder} has no readable {CONFIG_NAME} ({error}); name the folder of a run"
-        ) from error
-    if not isinstance(config, dict):
-        raise TrainingError(f"{path} holds no config; name the folder of a run")
-    return config
+        return read_json(folder / CONFIG_NAME, TrainingError)
+    except FileNotFoundError as error:
+        raise TrainingError(f"{folder} has no {CONFIG_NAME}; name the folder of a run") from error
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -1,14 +1,21 @@
 """The metrics of a run: metrics.csv for people, TensorBoard events for curves."""
 
 import csv
+import io
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from stylegan_cli.errors import TrainingError
+from stylegan_cli.files import read_text, write_atomically
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+log = logging.getLogger(__name__)
 
 METRICS_NAME = "metrics.csv"
 EVENTS_NAME = "tensorboard"
@@ -62,18 +69,32 @@ class Metrics:
         self._events = _event_writer(self._folder, last_step)
 
     def _rewrite_until(self, last_step: int) -> None:
-        rows = read_metrics(self._path) if self._path.exists() else []
-        kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= last_step]
-        with self._path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, extrasaction="ignore", restval="")
-            writer.writeheader()
-            writer.writerows(kept)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, extrasaction="ignore", restval="")
+        writer.writeheader()
+        for row in self._earlier_rows():
+            step = row.get("step", "")
+            if step.isdecimal() and int(step) <= last_step:
+                writer.writerow(row)
+        write_atomically(self._path, text.getvalue().encode())
+
+    def _earlier_rows(self) -> list[dict[str, str]]:
+        """The rows that are there; a file that can't be read is set aside."""
+        try:
+            return read_metrics(self._path)
+        except FileNotFoundError:
+            return []
+        except (TrainingError, csv.Error) as error:
+            aside = self._path.with_name(f"{self._path.name}.damaged")
+            self._path.replace(aside)
+            log.warning("%s; it is set aside as %s", error, aside.name)
+            return []
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
     """The rows of a `metrics.csv`, as text; a line torn at the end is left out."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if None not in row.values()]
+    reader = csv.DictReader(io.StringIO(read_text(path, TrainingError), newline=""))
+    return [row for row in reader if None not in row.values() and None not in row]
 
 
 def _event_writer(folder: Path, resumed_step: int) -> "SummaryWriter":

@@ -15,6 +15,7 @@ import numpy as np
 
 from stylegan_cli.backends import StyleGenerator
 from stylegan_cli.colour import apply_lut, lut_grid
+from stylegan_cli.errors import StyleFileError
 from stylegan_cli.networks.architecture import STRIDE
 from stylegan_cli.networks.folding import apply_colour
 from stylegan_cli.pictures import from_unit, to_unit
@@ -47,7 +48,10 @@ def bake_lut(
     """
 
     def base_colour(colours: np.ndarray) -> np.ndarray:
-        result: np.ndarray = np.clip(apply_colour(folded, colours), 0, 1)
+        # A stranger's numbers may be finite and yet make none; the check says it in a sentence.
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: np.ndarray = np.clip(apply_colour(folded, colours), 0, 1)
+        check_finite(result)
         if calibration is not None:
             result = np.clip(apply_lut(result, calibration), 0, 1)
         return result
@@ -131,6 +135,13 @@ def run_generator(generator: StyleGenerator, unit: np.ndarray) -> tuple[np.ndarr
     return base_colour, residual
 
 
+def check_finite(*arrays: np.ndarray) -> None:
+    """Raises StyleFileError where a style makes something that is no picture."""
+    # A sum is quick and needs no memory; anything that is no number makes it none.
+    if not all(np.isfinite(array.sum(dtype=np.float64)) for array in arrays):
+        raise StyleFileError("the style makes no picture: its numbers are far out of range")
+
+
 def paint_tiles(
     generator: StyleGenerator, pixels: Pixels
 ) -> Iterator[tuple[Window, np.ndarray, np.ndarray]]:
@@ -164,6 +175,7 @@ def _paint_window(
             for x in _pieces(window[1].stop, SMALLEST_TILE, window[1].start, halved=True):
                 yield from _paint_window(generator, pixels, bordered, (y, x))
         return
+    check_finite(*outputs)
     inner = tuple(
         slice(part.start + BORDER - begin, part.stop + BORDER - begin)
         for part, begin in zip(window, begins, strict=True)

@@ -10,7 +10,7 @@ from stylegan_cli.config import DEVICE, OVERWRITE, Option, check
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError
 from stylegan_cli.instant import make_style, pictures_in, starter_photos
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.sharing.preview import preview_path, write_preview
+from stylegan_cli.sharing.preview import preview_path, write_with_preview
 from stylegan_cli.sharing.style_code import read_line
 from stylegan_cli.styles import (
     Base,
@@ -18,11 +18,9 @@ from stylegan_cli.styles import (
     read_info,
     read_model,
     read_style,
-    register,
     shipped_model,
     user_style_path,
     with_model,
-    write_style,
 )
 
 
@@ -170,15 +168,11 @@ def keep_style(
 ) -> KeptStyle:
     """Write the style to `out` or register it, with a preview."""
     style = with_model(made.style, model) if model else made.style
-    if out:
-        write_style(style, out, overwrite=overwrite)
-    else:
-        register(style, overwrite=overwrite)
     target = out or user_style_path(style.name)
+    preview = write_with_preview(made.base, style, made.backend, target, overwrite=overwrite)
     used = f"--model {out}" if out else f"influ stylize photo.jpg --style {style.name}"
     if style.info.model:  # a style of another base is found by name, with that base's model
         used = f"influ styles install {out} --model {model}" if out else f"{used} --model {model}"
-    preview = write_preview(made.base, style, made.backend, target)
     return KeptStyle(style=style, file=target, preview=preview, use=used, is_registered=out is None)
 
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from stylegan_cli.backends import Backend
+from stylegan_cli.files import check_target, claimed, make_folder
 from stylegan_cli.instant import starter_photos
 from stylegan_cli.pictures import Picture, contact_sheet, read_rgb, write_picture
-from stylegan_cli.styles import Base, Style
+from stylegan_cli.styles import Base, Style, write_style
 from stylegan_cli.stylizer import Stylizer
 
 PREVIEW_PHOTOS = 6
@@ -16,12 +17,33 @@ def preview_path(style_path: Path) -> Path:
     return style_path.with_suffix(".preview.jpg")
 
 
-def write_preview(base: Base, style: Style, backend: Backend, style_path: Path) -> Path:
-    """Write the preview of `style` beside its file and return its path."""
+def draw_preview(base: Base, style: Style, backend: Backend) -> Picture:
+    """The sheet of `style`. Raises StyleFileError where the style makes no picture."""
     stylizer = Stylizer(base, style, backend)
     photos = [read_rgb(path, 256) for path in starter_photos()[:PREVIEW_PHOTOS]]
     rows = [photos, [stylizer.paint(photo) for photo in photos]]
-    target = preview_path(style_path)
-    sheet = contact_sheet(rows, row_labels=("before", "after"))
-    write_picture(Picture(pixels=sheet), target, overwrite=True)
+    return Picture(pixels=contact_sheet(rows, row_labels=("before", "after")))
+
+
+def write_with_preview(
+    base: Base, style: Style, backend: Backend, path: Path, *, overwrite: bool = False
+) -> Path:
+    """Write a style and its preview, both or neither; returns the path of the preview.
+
+    The preview is painted first, so that a style which makes no picture is never kept, and the
+    style is written last, so that what is found by name is whole.
+    Raises StyleFileError, OutputExistsError, BusyError where another process writes it, WriteError.
+    """
+    sheet, target = draw_preview(base, style, backend), preview_path(path)
+    make_folder(path.parent)
+    with claimed(path):
+        check_target(path, overwrite=overwrite)
+        is_new = not target.exists()
+        try:
+            write_picture(sheet, target, overwrite=True)
+            write_style(style, path, overwrite=overwrite)
+        except BaseException:
+            if is_new:
+                target.unlink(missing_ok=True)
+            raise
     return target

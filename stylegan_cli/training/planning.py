@@ -78,6 +78,7 @@ class RunPlan:
         """The command that goes on where the run stopped."""
         words = [*self.run.words(), "--out", str(self.folder), "--resume"]
         words += ["--device", self.run.device] if self.run.device != "auto" else []
+        words += ["--threads", str(resolve_threads(None))]
         return words + (["--overwrite"] if self.run.overwrite else [])
 
 

@@ -1,22 +1,32 @@
 """A whole run: from an open folder to styles registered by name, or one style made better."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.errors import InterruptedByUserError, OutputExistsError
+from stylegan_cli.errors import (
+    InterruptedByUserError,
+    OutputExistsError,
+    TrainingError,
+    UsageError,
+)
+from stylegan_cli.files import read_json, write_atomically
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
 from stylegan_cli.preparing.layout import TrainingData, data_of_one
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.sharing.preview import write_preview
-from stylegan_cli.styles import Style, free_name, read_model, register, shipped_model
+from stylegan_cli.sharing.preview import write_with_preview
+from stylegan_cli.styles import Style, free_name, read_model, shipped_model, user_style_path
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import TrainingResult, refine
 from stylegan_cli.training.planning import is_used
+
+REGISTERED_NAME = "registered.json"
 
 ProgressOf = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """A label → a context for one part of the work, with its `on_progress(done, total)`."""
@@ -77,20 +87,40 @@ def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -
     """Put each style of a run into the user's folder, with a preview.
 
     Styles are found by name for the shipped base alone; those of another stay in the run's model.
+    A run that goes on replaces what it has registered before, as long as that is unchanged.
     """
     styles, base = outcome.model.styles, outcome.model.base
     if base.hash != read_model(shipped_model()).base.hash:
         return Registered([style.name for style in styles], {}, folder / BEST_NAME)
-    names, renamed = [], {}
-    backend = open_backend(base)
+    names, renamed, hashes = [], {}, {}
+    backend, before = open_backend(base), _registered_before(folder)
     for style in styles:
-        name = style.name if overwrite else free_name(style.name)
+        own = before.get(style.name)
+        name = own or (style.name if overwrite else free_name(style.name))
         if name != style.name:
             renamed[style.name] = name
-        path = register(style.renamed(name), overwrite=overwrite)
-        write_preview(base, style, backend, path)
+        path, kept = user_style_path(name), style.renamed(name)
+        write_with_preview(base, kept, backend, path, overwrite=overwrite or own is not None)
         names.append(name)
+        hashes[style.name] = {"name": name, "sha256": _sum_of(path)}
+    write_atomically(folder / REGISTERED_NAME, json.dumps(hashes, indent=1).encode())
     return Registered(names, renamed)
+
+
+def _registered_before(folder: Path) -> dict[str, str]:
+    """By a style's name in the run: the name it was registered by, where its file is as it was."""
+    names = {}
+    with suppress(TrainingError, FileNotFoundError):
+        for style, entry in read_json(folder / REGISTERED_NAME, TrainingError).items():
+            with suppress(UsageError, OSError, TypeError, KeyError):
+                if _sum_of(user_style_path(entry["name"])) == entry["sha256"]:
+                    names[style] = str(entry["name"])
+    return names
+
+
+def _sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refine_style(
