@@ -10,6 +10,7 @@ import importlib
 import inspect
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +21,9 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
-from stylegan_cli import __version__
+from stylegan_cli import __version__, messages
 from stylegan_cli.commands import common
 from stylegan_cli.commands.options import with_config_options
 from stylegan_cli.errors import InfluError, InterruptedByUserError
@@ -110,25 +112,53 @@ def with_shared_options(function: Command) -> Command:
 
     @functools.wraps(function)
     def command(
-        *args: Any, threads: int | None, verbose: int, quiet: bool, debug: bool, **options: Any
+        *args: Any,
+        context: typer.Context,
+        threads: int | None,
+        verbose: int,
+        quiet: bool,
+        debug: bool,
+        **options: Any,
     ) -> None:
         from stylegan_cli.runtime.devices import use_threads
 
-        common.set_verbosity(verbose, quiet, debug)
+        if takes_context:
+            options["context"] = context
+        # An option before the command counts as one after it.
+        given = [context.params, *_params_before(context)]
+        debug = any(params["debug"] for params in given)
+        common.set_verbosity(
+            sum(params["verbose"] for params in given),
+            any(params["quiet"] for params in given),
+            debug,
+        )
         with exit_codes(debug):
-            use_threads(threads)
+            use_threads(next((p["threads"] for p in given if p["threads"] is not None), None))
             function(*args, **options)
 
     signature = inspect.signature(function, eval_str=True)
+    takes_context = "context" in signature.parameters
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
         for name, (option, default) in SHARED_OPTIONS.items()
     ]
+    if not takes_context:
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        shared.append(inspect.Parameter("context", keyword, annotation=typer.Context))
     parameters = [*signature.parameters.values(), *shared]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {item.name: item.annotation for item in parameters}
     command.__doc__ = _unwrap(inspect.getdoc(function) or "")
     return command
+
+
+def _params_before(context: typer.Context) -> Iterator[dict[str, Any]]:
+    """The shared options that stand before the command, from the inside out."""
+    parent = context.parent
+    while parent is not None:
+        if parent.params.keys() >= SHARED_OPTIONS.keys():
+            yield parent.params
+        parent = parent.parent
 
 
 def _unwrap(text: str) -> str:
@@ -193,6 +223,10 @@ def _about(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
+    threads: common.Threads = None,
+    verbose: common.Verbose = 0,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
 ) -> None:
     """Learn a creator's look from a folder of pictures and give it to photos and clips."""
 
@@ -225,17 +259,11 @@ def _list_unless_told_otherwise() -> Command:
     """The listing again, as what `influ styles` does without a further word."""
     listing = load_command(STYLES_COMMANDS["list"])
 
-    def styles(context: typer.Context, **options: Any) -> None:
+    @functools.wraps(listing)
+    def styles(*, context: typer.Context, **options: Any) -> None:
         if context.invoked_subcommand is None:
-            listing(**options)
+            listing(context=context, **options)
 
-    signature = inspect.signature(listing)
-    context = inspect.Parameter(
-        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-    )
-    parameters = [context, *signature.parameters.values()]
-    styles.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    styles.__annotations__ = {item.name: item.annotation for item in parameters}
     styles.__doc__ = "Styles you can use: list them, add your own, hand them on."
     return styles
 
@@ -249,4 +277,28 @@ def main() -> None:
     # A service manager or a closing shell stops us as politely as Ctrl-C does.
     signal.signal(signal.SIGTERM, _stop)
     logging.captureWarnings(True)
-    build_app(whole=False)()
+    try:
+        code = build_app(whole=False)(standalone_mode=False, prog_name="influ")
+    except TyperException as error:
+        common.say_error(_wrong_use(error))
+        code = error.exit_code
+    except typer.Abort:
+        code = InterruptedByUserError.exit_code
+    sys.exit(code)
+
+
+def _wrong_use(error: TyperException) -> str:
+    """What Typer has to say of a command line, in the form of all other errors."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "influ"
+    more = f"For help: {path} --help"
+    if option := getattr(error, "option_name", None):
+        known = getattr(error, "possibilities", None) or ()
+        if known:
+            return messages.unknown_name("option", option, known, more)
+        return f"there is no option '{option}'; see {path} --help"
+    sentence = error.format_message().replace("Value error, ", "").strip()
+    if named := re.match(r"No such command '(.+?)'\.", sentence):
+        commands = STYLES_COMMANDS if path.endswith(" styles") else {**COMMANDS, "styles": ""}
+        return messages.unknown_name("command", named.group(1), commands, more)
+    return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}; see {path} --help"

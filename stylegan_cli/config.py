@@ -5,7 +5,6 @@ on the command line, its row in the help and its bounds come from there.
 """
 
 import dataclasses
-import difflib
 import json
 import re
 import tomllib
@@ -27,6 +26,7 @@ from typing import (
     get_type_hints,
 )
 
+from stylegan_cli import messages
 from stylegan_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -195,11 +195,15 @@ def load_toml(path: Path) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"can't read the config file {path}: {error.strerror}") from error
+        raise ConfigError(
+            messages.cannot_read(path, messages.why(error), "check the name")
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no TOML file: it is not UTF-8 text") from error
+        why = "it is not UTF-8 text"
+        raise ConfigError(messages.cannot_read(path, why, "name a TOML file")) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+        why = f"it is not valid TOML: {error}"
+        raise ConfigError(messages.cannot_read(path, why, "correct it")) from error
     return {key.replace("-", "_"): value for key, value in settings.items()}
 
 
@@ -213,11 +217,15 @@ def load_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"can't read the config file {path}: {error.strerror}") from error
+        raise ConfigError(
+            messages.cannot_read(path, messages.why(error), "check the name")
+        ) from error
     except ValueError as error:
-        raise ConfigError(f"{path} is no valid JSON: {error}") from error
+        why = f"it is not valid JSON: {error}"
+        raise ConfigError(messages.cannot_read(path, why, "correct it")) from error
     if not isinstance(settings, dict):
-        raise ConfigError(f"{path} holds no settings; name a TOML file or a run's config.json")
+        remedy = "name a TOML file or a run's config.json"
+        raise ConfigError(messages.cannot_read(path, "it holds no settings", remedy))
     return settings
 
 
@@ -281,7 +289,8 @@ def _read_settings(cls: Any, values: Mapping[str, Any], where: str) -> dict[str,
     for key, value in values.items():
         key = _as_field(key)
         if key not in known:
-            raise ConfigError(f"unknown setting '{where}{key}'{_suggest(key, list(settings))}")
+            kind = f"setting of {where[:-1]}" if where else "setting"
+            raise ConfigError(messages.unknown_name(kind, key, settings))
         given[known[key]] = _read_setting(settings[known[key]], value, where + key)
     return given
 
@@ -293,11 +302,6 @@ def _as_field(key: str) -> str:
 def _read_setting(setting: Setting, value: Any, key: str) -> Any:
     parse = setting.option.parse if setting.option is not None else None
     return parse(value) if parse and isinstance(value, str) else _read(setting.kind, value, key)
-
-
-def _suggest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; known are: {', '.join(known)}"
 
 
 def _read(wanted: Any, value: Any, key: str) -> Any:

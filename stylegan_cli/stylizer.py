@@ -17,7 +17,7 @@ from stylegan_cli.config import DEVICE, Option, check, exclusive
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
 from stylegan_cli.networks.folding import fold_style, merge_deltas
-from stylegan_cli.pictures import AiLabel, Picture
+from stylegan_cli.pictures import SYSTEM_PREFIX, AiLabel, Picture
 from stylegan_cli.rendering import (
     Finish,
     bake_lut,
@@ -134,7 +134,7 @@ class Stylizer:
     @property
     def ai_label(self) -> AiLabel:
         """What a picture that it has changed says of it."""
-        return AiLabel(f"influ, style {self.name}", f"{__version__}, base {self.base.hash[:12]}")
+        return AiLabel(f"{SYSTEM_PREFIX}{self.name}", f"{__version__}, base {self.base.hash[:12]}")
 
     @property
     def fingerprint(self) -> str:
@@ -204,6 +204,12 @@ class Stylizer:
     def lut(self) -> np.ndarray:
         """The look's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
         return bake_lut(self._fold(256), self.style.calibration)
+
+    def lut_of(self, points: int | None = None) -> np.ndarray:
+        """As `lut`, with as many points on each axis."""
+        if points is None:
+            return self.lut
+        return bake_lut(self._fold(256), self.style.calibration, points)
 
     @cached_property
     def colours(self) -> ColourLut:

@@ -28,7 +28,6 @@ from stylegan_cli.batches import (
     Outcome,
     Planner,
     Status,
-    ending_of,
     open_log,
     plan_batch,
     raise_for,
@@ -47,6 +46,7 @@ from stylegan_cli.errors import (
 from stylegan_cli.files import claimed
 from stylegan_cli.pictures import Picture, read_picture
 from stylegan_cli.runtime.interruption import StopRequest
+from stylegan_cli.styles.naming import ending_of
 
 
 def negative(picture: Picture) -> Picture:
@@ -208,7 +208,7 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert seen == outcomes
     assert ticks[-1] == (4, 4)
     assert "b.png" in str(outcomes[1].error)
-    assert "d.png does not exist" in str(outcomes[3].error)
+    assert "d.png: it does not exist" in str(outcomes[3].error)
     np.testing.assert_array_equal(read_picture(tmp_path / "out/c.png").pixels, 255 - scene())
     with pytest.raises(PartialFailureError, match="2 of 4"):
         raise_for(outcomes)
@@ -242,7 +242,7 @@ def test_a_refused_result_costs_no_painting(tmp_path: Path) -> None:
 
 def test_all_bad_is_a_failure_and_one_bad_is_its_own(tmp_path: Path) -> None:
     one = run_batch(jobs_for(tmp_path, "a.png"), negative, FileOptions())
-    with pytest.raises(PictureError, match=r"a\.png does not exist"):
+    with pytest.raises(PictureError, match=r"can\'t read .*a\.png: it does not exist"):
         raise_for(one)
     two = run_batch(jobs_for(tmp_path, "a.png", "b.png"), negative, FileOptions())
     with pytest.raises(DataError, match="none of the 2") as failure:
@@ -533,7 +533,7 @@ def test_the_log_has_a_line_for_each_picture(tmp_path: Path) -> None:
     assert (done["style"], done["model"], done["error"]) == ("toon", "0123", None)
     assert done["seconds"] > 0
     assert "does not exist" in lost["error"]
-    with pytest.raises(UsageError, match="--log"), open_log(tmp_path, {}):
+    with pytest.raises(UsageError, match="can't write"), open_log(tmp_path, {}):
         pass
 
 
@@ -628,3 +628,25 @@ def test_variations_write_nothing_where_one_is_there(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 1
     write_variations(tmp_path / "a.png", brighter, [3, 4], overwrite=True, **arguments)
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_what_is_painted_otherwise_is_called_otherwise() -> None:
+    assert ending_of("toon", strength=0.6) == "_toon_strength-60"
+    assert ending_of("toon", seed=7, keep_colours=True) == "_toon_seed-7_own-colours"
+
+
+@pytest.mark.parametrize("inputs", [("a.jpg",), ("a.jpg", "b.jpg")])
+@pytest.mark.parametrize("out", ["y.psd", "y.mp4", "y.exr"])
+def test_a_file_name_that_no_picture_can_have_makes_no_folder(
+    tmp_path: Path, inputs: tuple[str, ...], out: str
+) -> None:
+    naming = Naming(out=tmp_path / out)
+    with pytest.raises(UsageError, match=r"is not a format for a picture; use \.jpg or \.png"):
+        plan_batch([tmp_path / name for name in inputs], naming)
+    (tmp_path / out).mkdir()
+    assert plan_batch([tmp_path / "a.jpg"], naming)[0].target == tmp_path / out / "a.jpg"
+
+
+def test_a_folder_with_a_dot_takes_the_results_of_many(tmp_path: Path) -> None:
+    jobs = plan_batch([tmp_path / "a.jpg", tmp_path / "b.jpg"], Naming(out=tmp_path / "2024.05"))
+    assert [job.target.parent.name for job in jobs] == ["2024.05", "2024.05"]

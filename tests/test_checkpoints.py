@@ -94,7 +94,7 @@ def test_overwriting_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     fill(folder, *RUN_NAMES, *NAMES_OF_THE_USER)
     before = names_in(folder)
     with (
-        pytest.raises(OutputExistsError, match="no training run"),
+        pytest.raises(OutputExistsError, match="not a training run"),
         opened_run(folder, overwrite=True),
     ):
         pass

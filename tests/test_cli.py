@@ -188,3 +188,19 @@ def test_what_libraries_warn_of_takes_a_v_to_see(options: list[str], seen: bool)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert ("the moon is full" in result.stderr) == seen
+
+
+@pytest.mark.parametrize("words", [("-q", "stylize"), ("stylize", "-q")])
+def test_quiet_counts_before_the_command_too(
+    influ: Influ, photo: Path, words: tuple[str, ...]
+) -> None:
+    done = influ(*words, photo, "-o", "out.png")
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_lists_for_people_fit_80_columns(influ: Influ) -> None:
+    for words in (("styles",), ("info",)):
+        shown = influ(*words, env={**os.environ, "COLUMNS": "80"}).stdout
+        lines = [line for line in shown.splitlines() if not line.startswith("file ")]
+        assert max(map(len, lines)) <= 80, shown

@@ -109,7 +109,7 @@ def test_one_bad_clip_never_stops_the_rest(tmp_path: Path) -> None:
     ]
     with pytest.raises(PartialFailureError, match="1 of 3 clips failed"):
         raise_for_clips(outcomes)
-    with pytest.raises(ClipError, match="not a clip"):
+    with pytest.raises(ClipError, match="format is not known"):
         raise_for_clips(outcomes[1:2])
 
 

@@ -106,11 +106,15 @@ def test_an_orientation_off_the_quarters_leaves_frames_as_stored() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("text.mp4", b"this is no film", "not a clip"),
+        ("text.mp4", b"this is no film", "format is not known"),
         ("empty.mp4", b"", "is empty"),
-        ("list.mp4", b"ffconcat version 1.0\nfile 'a.mp4'\n", "not a clip"),
-        ("list.mkv", b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.mp4\n", "not a clip"),
-        ("page.mp4", b'<?xml version="1.0"?><MPD type="static"></MPD>', "not a clip"),
+        ("list.mp4", b"ffconcat version 1.0\nfile 'a.mp4'\n", "format is not known"),
+        (
+            "list.mkv",
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.mp4\n",
+            "format is not known",
+        ),
+        ("page.mp4", b'<?xml version="1.0"?><MPD type="static"></MPD>', "format is not known"),
         ("picture.mp4", b"\x89PNG\r\n\x1a\n" + bytes(64), "not a clip"),
     ],
 )
@@ -380,13 +384,13 @@ def test_a_saturated_wide_colour_stays_that_colour() -> None:
 @pytest.mark.parametrize(
     ("options", "suffix", "says"),
     [
-        (EncoderOptions(codec="nonsense"), ".mp4", "no encoder nonsense"),
+        (EncoderOptions(codec="nonsense"), ".mp4", "no encoder 'nonsense'"),
         (EncoderOptions(codec="aac"), ".mp4", "does not encode pictures"),
         (EncoderOptions(codec="libx264"), ".webm", "can't hold libx264"),
         (EncoderOptions(pix_fmt="rgb24"), ".mp4", "no pixel format rgb24"),
         (EncoderOptions(codec="prores_ks", crf=9), ".mov", "has no --crf"),
         (EncoderOptions(preset="hasty"), ".mp4", "does not accept"),
-        (EncoderOptions(), ".avi", "can't be written as '.avi'"),
+        (EncoderOptions(), ".avi", r"\.avi is not a format for clips"),
     ],
 )
 def test_options_that_do_not_fit_are_named(

@@ -94,7 +94,7 @@ def test_the_page_lies_beside_what_became_of_the_picture(
     bad = put(tmp_path / "bad.jpg", b"no picture")
     done = influ("compare", "photo.jpg", bad)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "bad.jpg holds text, not a picture" in done.stderr
+    assert "bad.jpg: it is text, not a picture" in done.stderr
 
 
 def test_nothing_is_written_over_an_input_or_where_no_picture_can_be(

@@ -80,7 +80,7 @@ def test_ffmpeg_agrees_on_the_shipped_looks(tmp_path: Path, style: str) -> None:
 
 def test_the_file_is_what_other_programs_read() -> None:
     look = stylizer()
-    comment, title, size, low, high, *rows = cube_text(look).splitlines()
+    comment, title, size, low, high, *rows = cube_text(look.name, look.lut).splitlines()
     assert comment.startswith("#")
     assert title == 'TITLE "creatorA"'
     assert (size, low, high) == (
@@ -116,7 +116,8 @@ def test_the_command_writes_the_cube_and_says_what_it_leaves_out(
     assert (record["style"], record["points"], record["photos"]) == ("toon", 33, 12)
     assert record["left_out_share"] > 0
     assert "leaves out" in printed.err
-    assert out.read_text() == cube_text(open_stylizer("toon", model=model))
+    look = open_stylizer("toon", model=model)
+    assert out.read_text() == cube_text(look.name, look.lut)
     with pytest.raises(OutputExistsError, match="--overwrite"):
         export(str(model), out, style="toon")
     with pytest.raises(UsageError, match=r"--style creatorA\|toon"):
@@ -132,3 +133,10 @@ def test_a_style_file_is_a_look_of_its_own(tmp_path: Path) -> None:
     write_style(small_model().style("toon"), path)
     with pytest.raises(StyleFileError, match="base"):  # it fits another base than the shipped one
         open_style(str(path))
+
+
+def test_a_cube_has_as_many_points_as_asked(tmp_path: Path) -> None:
+    assert write_cube(stylizer(), tmp_path / "small.cube", points=17) == 17
+    text = (tmp_path / "small.cube").read_text()
+    assert "LUT_3D_SIZE 17\n" in text
+    assert sum(line[:1].isdigit() for line in text.splitlines()) == 17**3

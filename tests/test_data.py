@@ -89,7 +89,7 @@ def test_other_photos_can_be_named(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said(folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         find_training_data(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no pictures of a creator"):

@@ -239,7 +239,7 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, kin
     if kind == "other":
         (path / ".influ-folder.json").write_text('{"influ": "training run"}')
     folder = OwnFolder(path, "work folder", NAMES)
-    with pytest.raises(OutputExistsError, match="no work folder of influ"):
+    with pytest.raises(OutputExistsError, match="not a work folder of influ"):
         folder.make()
     folder.remove()
     assert names_in(precious) == ["00000.packets"]
@@ -282,7 +282,7 @@ def test_a_number_of_a_million_digits_is_one_sentence() -> None:
 
 def test_a_pipe_is_no_file_to_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         read_json(tmp_path / "a.json", DataError)
 
 

@@ -48,7 +48,7 @@ def test_nothing_is_written_over_and_no_photo_is_said(tmp_path: Path, model: Pat
     assert sorted(path.name for path in folder.iterdir()) == ["a_toon_0.png", "a_toon_grid.jpg"]
     generate(photo, style="toon", model=model, count=2, overwrite=True)
     assert len(list(folder.iterdir())) == 3
-    with pytest.raises(PictureError, match=r"lost\.jpg does not exist"):
+    with pytest.raises(PictureError, match=r"can\'t read .*lost\.jpg: it does not exist"):
         generate(tmp_path / "lost.jpg", style="toon", model=model)
 
 

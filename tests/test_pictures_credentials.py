@@ -107,7 +107,7 @@ def test_every_kind_of_key_that_c2pa_knows_signs(tmp_path: Path, key: Any) -> No
 
 def test_credentials_that_cannot_sign_are_named_before_any_work(tmp_path: Path) -> None:
     certificate, key = write_credentials(tmp_path)
-    with pytest.raises(UsageError, match=r"lost\.pem can't be read"):
+    with pytest.raises(UsageError, match=r"can't read .*lost\.pem"):
         read_credentials(tmp_path / "lost.pem", key)
     with pytest.raises(UsageError, match="no private key"):
         read_credentials(certificate, certificate)

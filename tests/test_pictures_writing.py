@@ -433,7 +433,7 @@ def test_nothing_is_written_over_unless_told(tmp_path: Path) -> None:
     target = tmp_path / "mine.png"
     target.write_bytes(b"mine")
     target.chmod(0o604)
-    with pytest.raises(OutputExistsError, match=r"mine\.png is there already"):
+    with pytest.raises(OutputExistsError, match=r"mine\.png exists already"):
         write_picture(Picture(scene()), target)
     assert target.read_bytes() == b"mine"
     write_picture(Picture(scene()), target, overwrite=True)
@@ -449,8 +449,8 @@ def test_links_folders_and_pipes_are_never_targets(tmp_path: Path, overwrite: bo
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     for name in ("link.png", "dangling.png", "folder.png", "pipe.png"):
-        reason = "symbolic link" if "ing" in name or "link" in name else "no regular file"
-        with pytest.raises(WriteError, match=rf"{name} is .*{reason}"):
+        reason = "symbolic link" if "ing" in name or "link" in name else "not a regular file"
+        with pytest.raises(WriteError, match=rf"{name}: it is .*{reason}"):
             write_picture(Picture(scene()), tmp_path / name, overwrite=overwrite)
     assert (tmp_path / "real.png").read_bytes() == b"mine"
     assert not (tmp_path / "nowhere.png").exists()
@@ -484,7 +484,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(WriteError, match="no room"):
+    with pytest.raises(WriteError, match="make room"):
         write_atomically(target, b"new")
     assert target.read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["result.png"]

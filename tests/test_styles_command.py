@@ -141,7 +141,7 @@ def test_a_name_is_checked_before_a_file_is_made_too(
 
 def test_a_shipped_style_can_not_be_removed(shipped: Path) -> None:
     before = shipped.read_bytes()
-    with pytest.raises(StyleNotFoundError, match="you have no style 'toon'"):
+    with pytest.raises(StyleNotFoundError, match="no style of yours 'toon'"):
         remove("toon")
     assert shipped.read_bytes() == before
 
@@ -213,7 +213,7 @@ def test_info_describes_models_and_styles(
     assert shown.returncode == 0, shown.stderr
     assert "CC0" in shown.stdout
     assert small_model().base.hash in shown.stdout
-    with pytest.raises(StyleFileError, match="not a file"):
+    with pytest.raises(StyleFileError, match="does not exist"):
         info(tmp_path / "lost.safetensors")
 
 
@@ -344,5 +344,5 @@ def test_a_style_is_renamed_with_its_preview(
     rename("berta", "berta")
     assert find_style("berta")[1].name == "berta"
     for name in ("toon", "nobody"):
-        with pytest.raises(StyleNotFoundError, match=f"you have no style '{name}'"):
+        with pytest.raises(StyleNotFoundError, match=f"no style of yours '{name}'"):
             rename(name, "dora")

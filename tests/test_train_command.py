@@ -184,7 +184,7 @@ def test_a_finished_run_can_be_resumed_and_keeps_its_settings(place: Path) -> No
         (("--device", "cuda:0"), "CUDA"),
         (("--time-limit", "soon"), "no duration"),
         (("--time-limit", "1m"), "give one of them"),
-        (("--resume",), "no run to resume"),
+        (("--resume",), "it holds no run"),
         (("--ema", "2"), "ema"),
         (("--name", "../up"), "can't be a style's name"),
         (("--init", "nowhere.safetensors"), "nowhere.safetensors"),

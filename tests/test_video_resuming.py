@@ -264,7 +264,7 @@ def test_a_disk_that_fills_up_at_the_end_costs_nothing(unfinished: tuple[Path, P
     source, target = unfinished
     work = target.with_name(".influ-b.mp4")
     largest = max(path.stat().st_size for path in work.iterdir())
-    with largest_file(largest + 2000), pytest.raises(ClipError, match=r"no room.*130 frames"):
+    with largest_file(largest + 2000), pytest.raises(ClipError, match=r"make room.*130 frames"):
         stop_and_go_on(source, target)
     assert not target.exists()
     assert not list(work.glob("joined*"))

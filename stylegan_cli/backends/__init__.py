@@ -6,6 +6,7 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
+from stylegan_cli import messages
 from stylegan_cli.errors import UsageError
 from stylegan_cli.styles import Base
 
@@ -62,7 +63,7 @@ def open_backend(
     runs on the CPU.
     """
     if name not in BACKENDS:
-        raise UsageError(f"no backend is called '{name}'; use one of {', '.join(BACKENDS)}")
+        raise UsageError(messages.unknown_name("backend", name, BACKENDS))
     on_gpu = device.startswith("cuda")
     if name in ("onnx", "openvino") and on_gpu:
         raise UsageError(f"the {name} backend runs on the CPU; use --backend torch for CUDA")

@@ -12,6 +12,8 @@ from stylegan_cli.backends.quantised import MIN_PSNR, generator_in_8_bits
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.styles import Base
 
+ort.set_default_logger_severity(4)  # its warnings are for developers; what fails raises
+
 Tensors = Mapping[str, np.ndarray]
 
 

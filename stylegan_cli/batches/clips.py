@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stylegan_cli import messages
 from stylegan_cli.batches.file_kinds import FileKind
 from stylegan_cli.batches.outcomes import Outcome, Status, raise_for
 from stylegan_cli.batches.planning import Job
@@ -32,7 +33,7 @@ def _suffix_of_result(source: Path) -> str:
     return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".mp4"
 
 
-CLIPS = FileKind("clip", _clips_in, _format_of_clip, _suffix_of_result)
+CLIPS = FileKind("clip", _clips_in, _format_of_clip, _suffix_of_result, ".mp4, .mov, .mkv or .webm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,11 @@ def _run(
     except InfluError as error:
         failure: InfluError = error
     except OSError as error:
-        failure = ClipError(f"{job.source} can't be done: {error.strerror or error}")
+        failure = ClipError(messages.cannot_write(job.target, messages.why(error)))
     except MemoryError:
-        failure = ClipError(f"{job.source} does not fit into memory: use a smaller clip")
+        failure = ClipError(
+            messages.cannot_read(job.source, "it does not fit into memory", "use a smaller clip")
+        )
     else:
         result = replace(result, notes=(*_words_on_suffix(job), *result.notes))
         return ClipOutcome(job, Status.DONE, time.monotonic() - started_s, result=result)

@@ -13,12 +13,14 @@ class FileKind:
 
     find: (folder, recursive) → its files of this kind. format_of: the format that a name stands
     for, None for a name of another kind. suffix_of_result: for a source of that name.
+    examples: suffixes to propose.
     """
 
     noun: str
     find: Callable[[Path, bool], list[Path]]
     format_of: Callable[[Path], str | None]
     suffix_of_result: Callable[[Path], str]
+    examples: str
 
 
 def _picture_suffix(source: Path) -> str:
@@ -33,4 +35,4 @@ def _find(folder: Path, recursive: bool) -> list[Path]:
     return find_files(folder, PICTURE_SUFFIXES | RAW_SUFFIXES, recursive)
 
 
-PICTURES = FileKind("picture", _find, format_of, _picture_suffix)
+PICTURES = FileKind("picture", _find, format_of, _picture_suffix, ".jpg or .png")

@@ -10,6 +10,7 @@ from enum import StrEnum
 from io import FileIO
 from pathlib import Path
 
+from stylegan_cli import messages
 from stylegan_cli.batches.planning import Job
 from stylegan_cli.errors import (
     DataError,
@@ -78,7 +79,7 @@ def raise_for(outcomes: Sequence[Outcome], noun: str = "picture") -> None:
         raise errors[0]
     if len(errors) == len(outcomes):
         if all(isinstance(error, OutputExistsError) for error in errors):
-            raise OutputExistsError(f"all {len(errors)} results are there already: use --overwrite")
+            raise OutputExistsError(messages.exists_already(f"each of the {len(errors)} results"))
         raise DataError(
             f"none of the {len(errors)} {noun}s could be styled: the lines above say why"
         )
@@ -114,6 +115,6 @@ def open_log(path: Path, about: Mapping[str, object]) -> Iterator[BatchLog]:
     try:
         file = FileIO(path, "a")
     except OSError as error:
-        raise UsageError(f"--log {path} can't be written: {error.strerror}") from error
+        raise UsageError(messages.cannot_write(path, messages.why(error))) from error
     with file:
         yield BatchLog(file, about)

@@ -1,24 +1,29 @@
 """Which files go into a batch, and what each result is called."""
 
 import logging
-import re
+import mimetypes
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
+from stylegan_cli import messages
 from stylegan_cli.batches.file_kinds import PICTURES, FileKind
 from stylegan_cli.batches.names import TakenNames, source_key
-from stylegan_cli.errors import DataError, InfluError, UsageError
-from stylegan_cli.pictures import FORMATS
-from stylegan_cli.styles import list_styles
+from stylegan_cli.errors import DataError, UsageError
+from stylegan_cli.pictures import FORMATS, PICTURE_SUFFIXES, find_files, is_named_like_result
 
 logger = logging.getLogger(__name__)
 
 STREAM: Final = Path("-")
 """Standard input or output, as a name on the command line."""
+
+# Suffixes of pictures and clips that the standard library does not know as such.
+_OTHER_MEDIA: Final = frozenset(
+    {".jxl", ".heic", ".heif", ".avif", ".webp", ".psd", ".exr", ".dng", ".cr2", ".cr3", ".nef"}
+    | {".arw", ".orf", ".rw2", ".raf", ".wmv", ".flv"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +57,6 @@ class Naming:
         return out is not None and self.kind.format_of(out) is not None and not out.is_dir()
 
 
-def ending_of(name: str) -> str:
-    """What marks a result of the style called `name`: "_toon", fit for a file name."""
-    return "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
-
-
-def endings_of_results(ending: str, model: Path | None) -> set[str]:
-    """`ending` and those of every style there is: what marks a file as an earlier result."""
-    endings = {ending}
-    with suppress(InfluError):  # without a shipped model there is only this ending
-        endings |= {ending_of(found.name) for found in list_styles(model)}
-    return endings - {""}
-
-
 def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = False) -> list[Job]:
     """The jobs for these files, folders and `STREAM`; see Planner.
 
@@ -72,13 +64,28 @@ def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = Fals
     """
     jobs = Planner(inputs, naming, recursive=recursive).jobs()
     if not jobs:
-        names = ", ".join(str(folder) for folder in inputs)
-        hint = "" if recursive else "; --recursive looks into the folders inside it"
-        raise DataError(f"there is no {naming.kind.noun} in {names}{hint}")
+        raise DataError(_nothing_to_do(inputs, naming.kind, recursive))
     for given in inputs:
         if given.is_dir() and not any(given in job.source.parents for job in jobs):
             logger.warning("there is no %s in %s", naming.kind.noun, given)
     return jobs
+
+
+def _nothing_to_do(inputs: Sequence[Path], kind: FileKind, recursive: bool) -> str:
+    """What to say of folders without a file of the kind, and of what they hold instead."""
+    from stylegan_cli.clips import CLIP_SUFFIXES
+
+    names = [str(given) for given in inputs]
+    folders = [given for given in inputs if given.is_dir()]
+    is_picture = kind is PICTURES
+    suffixes = CLIP_SUFFIXES if is_picture else PICTURE_SUFFIXES
+    if any(find_files(folder, suffixes, recursive) for folder in folders):
+        held, wanted = ("only clips", "pictures") if is_picture else ("only pictures", "clips")
+        command = "video" if is_picture else "stylize"
+        holds = f"a folder of {held}"
+        return messages.wrong_kind(", ".join(names), holds, wanted, "influ", command, *names)
+    remedy = "name another" if recursive else "--recursive looks into the folders inside it"
+    return f"there is no {kind.noun} in {', '.join(names)}; {remedy}"
 
 
 class Planner:
@@ -106,6 +113,14 @@ class Planner:
             raise UsageError(
                 f"standard output takes one {naming.kind.noun}: name a folder with -o for many"
             )
+        if not naming.out_is_file() and _names_a_file(naming.out, many):
+            raise UsageError(
+                messages.cannot_write(
+                    str(naming.out),
+                    f"{(naming.out or Path()).suffix} is not a format for a {naming.kind.noun}",
+                    f"use {naming.kind.examples}, or make a folder of that name first",
+                )
+            )
         if list(inputs).count(STREAM) > 1:
             raise UsageError("standard input can be read only once")
         self._inputs, self._naming, self._recursive = inputs, naming, recursive
@@ -132,6 +147,17 @@ class Planner:
         return self._target_of[key]
 
 
+def _names_a_file(out: Path | None, many: bool) -> bool:
+    """Whether a place for results that is no folder yet reads as a file's name.
+
+    For one input anything with a suffix does; for many only what is known as a picture or a clip.
+    """
+    if out is None or out == STREAM or not out.suffix or out.is_dir():
+        return False
+    media = (mimetypes.guess_type(out.name)[0] or "").partition("/")[0]
+    return not many or media in ("image", "video", "audio") or out.suffix.lower() in _OTHER_MEDIA
+
+
 def _expanded(
     inputs: Iterable[Path], naming: Naming, recursive: bool
 ) -> Iterator[tuple[Path, Path]]:
@@ -150,20 +176,11 @@ def _in_folder(folder: Path, naming: Naming, recursive: bool) -> list[Path]:
     if naming.out is None:
         sources = {(path.parent, path.stem) for path in found}
         endings = naming.endings_of_results
-        return [path for path in found if not _is_result(path, endings, sources)]
+        return [path for path in found if not is_named_like_result(path, endings, sources)]
     out, here = naming.out.resolve(), folder.resolve()
     if out == here or here not in out.parents:
         return found
     return [path for path in found if out not in path.resolve().parents]
-
-
-def _is_result(path: Path, endings: Collection[str], sources: Collection[tuple[Path, str]]) -> bool:
-    """Whether a picture was written beside its source by an earlier call: photo_toon.jpg."""
-    for ending in endings:
-        match = re.fullmatch(rf"(.+){re.escape(ending)}(_[a-z0-9]+)?(-\d+)?", path.stem)
-        if match is not None and (path.parent, match.group(1)) in sources:
-            return True
-    return False
 
 
 def _target(source: Path, inside: Path, naming: Naming) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
+from stylegan_cli import messages
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import STREAM, Job
 from stylegan_cli.errors import BusyError, InfluError, PictureError
@@ -261,7 +262,7 @@ class _Batch:
             status, error = Status.FAILED, failure
         # One picture must not stop the rest, whatever a library makes of it.
         except Exception as failure:
-            status, error = Status.FAILED, PictureError(_sentence(job.source, failure))
+            status, error = Status.FAILED, PictureError(_sentence(job, failure))
             error.__cause__ = failure
         return Outcome(job, status, time.monotonic() - started_s, error, sha256)
 
@@ -345,7 +346,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PictureError(f"the folder {folder} can't be made: {error.strerror}") from error
+        raise PictureError(messages.cannot_write(folder, messages.why(error))) from error
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -373,12 +374,13 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _sentence(source: Path, error: Exception) -> str:
+def _sentence(job: Job, error: Exception) -> str:
     if _is_out_of_memory(error):
-        return f"{source} does not fit into memory: close other programs or use a smaller picture"
+        remedy = "close other programs, or use a smaller picture"
+        return messages.cannot_read(job.source, "it does not fit into memory", remedy)
     if isinstance(error, OSError):
-        return f"{source} can't be done: {error.strerror or error}"
-    return f"{source} can't be done ({type(error).__name__}: {error}): run again with --debug"
+        return messages.cannot_write(job.target, messages.why(error))
+    return f"{job.source} can't be done ({type(error).__name__}: {error}): run again with --debug"
 
 
 def _forget_frames(error: BaseException) -> None:

@@ -19,8 +19,6 @@ from stylegan_cli.batches.planning import (
     Job,
     Naming,
     Planner,
-    ending_of,
-    endings_of_results,
     plan_batch,
 )
 from stylegan_cli.batches.running import FileOptions, default_workers, run_batch
@@ -30,6 +28,7 @@ from stylegan_cli.pictures import Kept
 from stylegan_cli.pictures.credentials import read_credentials
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.interruption import StopRequest, stop_between_steps
+from stylegan_cli.styles.naming import ending_of, endings_of_results
 from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_look
 
 
@@ -130,7 +129,7 @@ def open_picture_batch(
     stylizer = open_look(look, threads=max(1, resolve_threads() // workers))
     if config.ai_label and look.strength > 0:
         files = files.labelled(stylizer.ai_label)
-    ending = ending_of(stylizer.name) if config.suffix is None else config.suffix
+    ending = _ending(stylizer, look) if config.suffix is None else config.suffix
     naming = Naming(
         out=config.out,
         ending="" if config.suffix is None and config.out is not None else ending,
@@ -145,6 +144,15 @@ def open_picture_batch(
         jobs=() if planner else plan_batch(inputs, naming, recursive=config.recursive),
         watching=planner,
         workers=workers,
+    )
+
+
+def _ending(stylizer: Stylizer, look: StylizerConfig) -> str:
+    return ending_of(
+        stylizer.name,
+        strength=look.strength,
+        seed=look.seed,
+        keep_colours=look.preserve_colour,
     )
 
 
@@ -181,7 +189,7 @@ def open_clip_batch(
     what `open_look` raises.
     """
     stylizer = open_look(look)
-    ending = ending_of(stylizer.name)
+    ending = _ending(stylizer, look) + ("_preview" if config.clip.end_s is not None else "")
     naming = Naming(
         kind=CLIPS,
         out=config.out,

@@ -17,8 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
+from stylegan_cli import messages
 from stylegan_cli.clips.side_data import side_data_of, stream_facts
 from stylegan_cli.errors import ClipError
+from stylegan_cli.runtime.file_kind import media_of_file
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -258,11 +260,15 @@ def read_info(path: Path) -> ClipInfo:
 def open_clip(path: Path) -> InputContainer:
     """Open a local file and nothing else: no pattern, no URL, no file that names other files."""
     if not path.exists():
-        raise ClipError(f"{path} does not exist: check the name")
+        raise ClipError(messages.does_not_exist(path))
     if not path.is_file():
-        raise ClipError(f"{path} is not a file: name one clip")
+        raise ClipError(messages.cannot_read(path, "it is not a file", "name a clip"))
     if path.stat().st_size == 0:
-        raise ClipError(f"{path} is empty: copy it again from where it came from")
+        raise ClipError(messages.cannot_read(path, "it is empty", messages.COPY_AGAIN))
+    if media_of_file(path) == "picture":
+        raise ClipError(
+            messages.wrong_kind(path, "a picture", "a clip", "influ", "stylize", str(path))
+        )
     try:
         return av.open(f"file:{path}", "r", options=_OPEN_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
@@ -271,15 +277,12 @@ def open_clip(path: Path) -> InputContainer:
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, av.error.PermissionError):
-        return f"{path} may not be read: change its permissions"
-    with path.open("rb") as file:
-        kind = file.read(8)[4:]
-    if kind in (b"ftyp", b"mdat", b"wide", b"free", b"moov"):
-        return (
-            f"{path} is cut off and its index (moov) is missing, so no frame in it can be found: "
-            "copy it again from where it came from"
-        )
-    return f"{path} is not a clip that can be read: give an .mp4, .mov, .mkv, .webm or .avi"
+        return messages.cannot_read(path, "permission denied", "change its permissions")
+    if media_of_file(path) == "clip":
+        why = "it is cut short, and its index is missing"
+        return messages.cannot_read(path, why, messages.COPY_AGAIN)
+    why = "its format is not known here"
+    return messages.cannot_read(path, why, "give an .mp4, .mov, .mkv, .webm or .avi")
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -292,8 +295,10 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
             return stream
     if container.streams.audio:
         also = " and a cover picture" if covers else ""
-        raise ClipError(f"{path} holds only sound{also}, no moving pictures: give a clip")
-    raise ClipError(f"{path} holds no moving pictures that can be decoded: give a clip")
+        raise ClipError(messages.cannot_read(path, f"it holds only sound{also}", "name a clip"))
+    raise ClipError(
+        messages.cannot_read(path, "it holds no moving pictures that can be decoded", "name a clip")
+    )
 
 
 def picture_decoder(stream: VideoStream) -> Any:
@@ -320,10 +325,10 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
                 return frames[0]
     except av.error.FFmpegError as error:
         raise ClipError(
-            f"{path} breaks off before its first frame: copy it again from where it came from"
+            messages.cannot_read(path, "it ends before its first frame", messages.COPY_AGAIN)
         ) from error
     raise ClipError(
-        f"{path} has no frame that can be decoded: copy it again from where it came from"
+        messages.cannot_read(path, "no frame of it can be decoded", messages.COPY_AGAIN)
     )
 
 

@@ -15,6 +15,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
+from stylegan_cli import messages
 from stylegan_cli.clips.description import ClipInfo, ColourTags
 from stylegan_cli.config import Option
 from stylegan_cli.errors import UsageError
@@ -45,7 +46,7 @@ _HARDWARE_PRESETS = {f"p{number}": _PRESETS[number] for number in range(1, 8)} |
     "speed": "veryfast", "balanced": "medium", "quality": "slow",
 }  # fmt: skip
 _HARDWARE_PIXEL_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p016le": "yuv420p10le"}
-_SUGGESTED = "libx264, libx265, libsvtav1, libvpx-vp9 or prores_ks"
+_SUGGESTED = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +124,9 @@ def _available(name: str, notes: list[str]) -> str:
     try:
         codec = Codec(name, "w")
     except UnknownCodecError as error:
-        raise UsageError(f"there is no encoder {name}: try {_SUGGESTED}") from error
+        raise UsageError(messages.unknown_name("encoder", name, _SUGGESTED)) from error
     if codec.type != "video":
-        raise UsageError(f"{name} does not encode pictures: try {_SUGGESTED}")
+        raise UsageError(f"{name} does not encode pictures; try {', '.join(_SUGGESTED)}")
     if not name.endswith(_HARDWARE) or _encodes(name):
         return codec.name
     substitute = _SOFTWARE.get(name.partition("_")[0], "libx264")

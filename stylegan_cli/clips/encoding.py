@@ -8,6 +8,7 @@ import numpy as np
 from av.codec.context import CodecContext, Flags, ThreadType
 from av.video.frame import VideoFrame
 
+from stylegan_cli import messages
 from stylegan_cli.clips.description import EXACT, ClipFrame, ClipInfo, ColourTags
 from stylegan_cli.clips.encoders import Encoder, EncoderOptions, choose_encoder
 from stylegan_cli.clips.failures import explained
@@ -40,7 +41,11 @@ def check_suffix(suffix: str) -> str:
     if suffix.lower() not in _CONTAINERS:
         *others, last = WRITABLE_SUFFIXES
         raise UsageError(
-            f"a clip can't be written as '{suffix}': use {', '.join(others)} or {last}"
+            messages.cannot_write(
+                "a clip",
+                f"{suffix or 'no suffix'} is not a format for clips",
+                f"use {', '.join(others)} or {last}",
+            )
         )
     return suffix.lower()
 

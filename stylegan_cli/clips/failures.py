@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av.error
 
+from stylegan_cli import messages
 from stylegan_cli.errors import ClipError, UsageError
 
 
@@ -24,11 +25,8 @@ def explained(path: Path, *, starting: bool = False) -> Iterator[None]:
                 "the encoder does not accept these options together: check --codec, --preset, "
                 "--crf and the suffix"
             ) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            sentence = f"{path.parent} has no room for the clip: free some space and try again"
-        elif isinstance(error, PermissionError):
-            sentence = f"{path.parent} may not be written to: choose another folder with --out"
-        else:
-            reason = error.strerror or error
-            sentence = f"the clip can't be encoded ({reason}): try another --codec or suffix"
-        raise ClipError(sentence) from error
+        remedy = "make room and try again"
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            of_disk = isinstance(error, (PermissionError, FileNotFoundError))
+            remedy = "choose another place" if of_disk else "try another --codec or suffix"
+        raise ClipError(messages.cannot_write(path, messages.why(error), remedy)) from error

@@ -9,6 +9,7 @@ from typing import Any
 import av.error
 from av.container import InputContainer
 
+from stylegan_cli import messages
 from stylegan_cli.clips.description import ClipInfo, open_clip, picture_stream, read_info
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
@@ -56,7 +57,9 @@ def record_clip(path: Path) -> ClipRecord:
                     counts[index] += 1
                     checksums[index].update(bytes(packet))
         except av.error.FFmpegError as error:
-            raise ClipError(f"{path} can't be read to its end ({error.strerror})") from error
+            raise ClipError(
+                messages.cannot_read(path, f"it ends early ({error.strerror})", "try again")
+            ) from error
     tracks = {index: (count, checksums[index].hexdigest()) for index, count in counts.items()}
     return ClipRecord(info, array("q", sorted(times)), end_s, tracks)
 

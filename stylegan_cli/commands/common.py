@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -73,22 +73,30 @@ Debug = Annotated[
     typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=EVERYWHERE),
 ]
 
-console = Console(stderr=True, highlight=False, markup=False)  # names may hold [brackets]
+# Names may hold [brackets]. Lines are not wrapped: a terminal does that, and what is copied stays.
+console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 """For people: progress, notes and errors. Results for pipes go to stdout through `emit`."""
+
+
+class LogLines(logging.Handler):
+    """The package's log as lines on the console, whatever is quiet."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        line = f"{record.levelname.lower()}: {self.format(record)}"
+        say(line, "yellow" if record.levelno >= logging.WARNING else "dim")
 
 
 def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
     """Send the package's log to stderr: warnings, more with -v, errors alone with -q."""
-    from rich.logging import RichHandler
-
     level = logging.WARNING - 10 * verbose
     if debug:
         level = logging.DEBUG
     elif quiet:
         level = logging.ERROR
-    handler = RichHandler(
-        console=Console(stderr=True), show_time=debug, show_path=debug, markup=False
-    )
+    handler = LogLines()
+    if debug:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     # What libraries warn of is for developers: it takes a -v to see it.
     for name, least in (("stylegan_cli", level), ("py.warnings", level + 10)):
         logger = logging.getLogger(name)
@@ -125,10 +133,15 @@ def say_refining(folder: Path) -> None:
 
 def say_error(sentence: str) -> None:
     """One sentence on stderr, even when the console is quiet."""
+    say(f"influ: {sentence}", "red")
+
+
+def say(line: str, style: str) -> None:
+    """A line on stderr, even when the console is quiet."""
     quiet, console.quiet = console.quiet, False
     try:
         # Through the one console: a bar that is drawn stays below.
-        console.print("influ:", sentence, style="red", soft_wrap=True)
+        console.print(line, style=style)
     finally:
         console.quiet = quiet
 
@@ -179,8 +192,8 @@ def emit(result: Mapping[str, object], as_json: bool) -> None:
             sys.stdout.write(f"{heading:<{width}}  {line}\n")
 
 
-def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their headings on stdout, as wide as the terminal."""
+def emit_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their headings on stdout, as wide as the terminal at most."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from stylegan_cli import messages
 from stylegan_cli.commands.common import Json, Overwrite, console, emit, progress
 
 PHOTOS_MEASURED = 12
@@ -41,6 +42,15 @@ def export(
             help="Style file to put in; repeatable.",
         ),
     ] = None,
+    points: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=129,
+            show_default="33, or 65 where that is not close enough",
+            help="For .cube: points on each axis of the table.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -54,18 +64,16 @@ def export(
 
     to_cube = out.suffix.lower() == ".cube"
     if not to_cube and out.suffix.lower() != SUFFIX:
-        raise UsageError(
-            f"the suffix picks the format, and {out.suffix or 'none'} is not known; "
-            f"use {SUFFIX} or .cube"
-        )
+        why = f"{out.suffix or 'no suffix'} is not a format for models or colours"
+        raise UsageError(messages.cannot_write(out, why, f"use {SUFFIX} or .cube"))
     if to_cube and (content or add):
         raise UsageError("a .cube holds one look's colours: leave out --content and --add")
-    if not to_cube and style is not None:
-        raise UsageError("--style picks a look for a .cube; a model holds all of them")
+    if not to_cube and (style is not None or points is not None):
+        raise UsageError("--style and --points are for a .cube: leave them out here")
     if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} is there already; add --overwrite to replace it")
+        raise OutputExistsError(messages.exists_already(out))
     if to_cube:
-        _export_cube(source, style, out, overwrite, as_json)
+        _export_cube(source, style, out, points, overwrite, as_json)
         return
     from stylegan_cli.sharing.model_export import export_model
 
@@ -82,7 +90,14 @@ def export(
     )
 
 
-def _export_cube(source: str, style: str | None, out: Path, overwrite: bool, as_json: bool) -> None:
+def _export_cube(
+    source: str,
+    style: str | None,
+    out: Path,
+    points: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     from stylegan_cli.instant import starter_photos
     from stylegan_cli.learning.checkpoints import BEST_NAME
     from stylegan_cli.sharing.cube_file import measure_left_out, open_style, write_cube
@@ -92,12 +107,12 @@ def _export_cube(source: str, style: str | None, out: Path, overwrite: bool, as_
     stylizer = open_style(source, style)
     with progress("measuring what colours leave out") as on_progress:
         left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)
-    write_cube(stylizer, out, overwrite=overwrite)
+    written = write_cube(stylizer, out, points=points, overwrite=overwrite)
     emit(
         {
             "cube": str(out),
             "style": stylizer.name,
-            "points": len(stylizer.lut),
+            "points": written,
             "left_out_share": left_out.share,
             "left_out_psnr_db": left_out.psnr_db,
             "photos": left_out.photos,

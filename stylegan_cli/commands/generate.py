@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from stylegan_cli.batches import VariationsConfig, ending_of, write_variations
+from stylegan_cli.batches import VariationsConfig, write_variations
 from stylegan_cli.commands.common import Json, emit, progress, say_default_look
 from stylegan_cli.commands.options import Without
 from stylegan_cli.pictures import Picture
+from stylegan_cli.styles.naming import ending_of
 from stylegan_cli.stylizer import StylizerConfig, open_look
 
 
@@ -37,7 +38,9 @@ def generate(
             photo,
             paint,
             config.seeds,
-            ending=ending_of(stylizer.name),
+            ending=ending_of(
+                stylizer.name, strength=look.strength, keep_colours=look.preserve_colour
+            ),
             folder=config.out,
             overwrite=config.overwrite,
             ai_label=stylizer.ai_label if look.strength > 0 and config.ai_label else None,

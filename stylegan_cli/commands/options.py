@@ -22,7 +22,7 @@ Command = Callable[..., None]
 Given = dict[str, Any]
 """Settings by the name of their field."""
 
-_CONTEXT = "context_of_options"
+_CONTEXT = "context"
 
 
 class Without(tuple[str, ...]):

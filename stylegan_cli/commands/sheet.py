@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stylegan_cli import messages
 from stylegan_cli.batches import Outcome, SheetConfig, raise_for, summary, write_style_sheet
 from stylegan_cli.commands.common import Json, console, emit, progress, say_error
 from stylegan_cli.commands.options import Without
@@ -30,7 +31,8 @@ def sheet(
     """
     target = config.out or photos[0].with_name(f"{photos[0].stem}_sheet.jpg")
     if format_of(target) is None:
-        raise UsageError(f"a sheet is a picture, and {target} names none: use .jpg or .png")
+        why = f"{target.suffix or 'no suffix'} is not a picture format"
+        raise UsageError(messages.cannot_write(target, why, "use .jpg or .png"))
     names = list(dict.fromkeys(config.styles))
     if not names:
         names, left_out = usable_names(look.model)

@@ -50,14 +50,13 @@ def list_styles(
         console.print("There are no styles yet; make one with: influ styles add NAME FOLDER")
         return
     emit_table(
-        ("style", "from", "pictures", "kind", "file"),
+        ("style", "from", "pictures", "kind"),
         [
             (
                 style.name,
                 _origin(style),
                 style.info.pictures,
                 f"{style.info.mode}, {'refined' if style.info.refined else 'instant'}",
-                style.path,
             )
             for style in found
         ],

@@ -44,9 +44,8 @@ def add(
             overwrite=config.overwrite,
             progress_of=progress,
             on_open=say_refining,
+            on_note=console.print,
         )
-        if not style.info.refined:
-            console.print(f"{name}: nothing beat its instant style, which is kept")
         made = replace(made, style=style)
     kept = keep_style(made, out=config.out, model=config.model, overwrite=config.overwrite)
     if kept.is_registered:

@@ -38,7 +38,7 @@ def train(
         emit(plan.as_mapping(), as_json)
         return
     device = resolve_device(run.device, needs_torch=True)
-    from stylegan_cli.training.refining import refine_in, register_styles
+    from stylegan_cli.training.refining import notes_on_unrefined, refine_in, register_styles
 
     outcome = refine_in(
         plan.folder,
@@ -56,9 +56,9 @@ def train(
             f"stopped and saved after {outcome.steps} steps; go on with: "
             f"{shlex.join(plan.words_to_go_on())}"
         )
-    for style in outcome.model.styles:
-        if not style.info.refined:
-            console.print(f"{style.name}: nothing beat its instant style, which is kept")
+    limit_s = plan.config.time_limit_s if plan.config.steps is None else None
+    for note in notes_on_unrefined(outcome, limit_s, "--time-limit {}m"):
+        console.print(note)
     registered = register_styles(outcome, plan.folder, overwrite=run.overwrite)
     for old, new in registered.renamed.items():
         console.print(f"you have a style {old} already; this one is called {new}")

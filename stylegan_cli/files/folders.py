@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from stylegan_cli import messages
 from stylegan_cli.errors import OutputExistsError
 from stylegan_cli.files.leftovers import is_leftover_name, opened
 from stylegan_cli.files.writing import explained, write_atomically
@@ -43,8 +44,10 @@ class OwnFolder:
             return
         if self._is_foreign():
             raise OutputExistsError(
-                f"{self.path} is there already and is no {self._kind} of influ: "
-                "move it elsewhere or choose another name"
+                messages.exists_already(
+                    self.path,
+                    f"it is not a {self._kind} of influ; move it away, or choose another name",
+                )
             )
         mark = json.dumps({"influ": self._kind}) + "\n"
         write_atomically(self.path / MARK_NAME, mark.encode())

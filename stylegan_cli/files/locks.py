@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from stylegan_cli import messages
 from stylegan_cli.errors import BusyError, WriteError
 from stylegan_cli.files.leftovers import claim_name, is_at, is_claim, tidy
 from stylegan_cli.files.writing import explained
@@ -72,7 +73,7 @@ def _lock(descriptor: int, target: Path) -> bool:
 def _sign(descriptor: int, path: Path) -> None:
     """Write into the locked file which process has it. Raises WriteError for someone's file."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not is_claim(descriptor):
-        raise WriteError(f"{path} is in the way and not a file of influ: move it elsewhere")
+        raise WriteError(messages.cannot_write(path, "it is not a file of influ", "move it away"))
     signature = {"influ": _KIND, "process": os.getpid(), "host": socket.gethostname()}
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(signature).encode(), 0)

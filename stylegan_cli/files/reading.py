@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from stylegan_cli import messages
 from stylegan_cli.errors import InfluError
 
 MAX_TEXT = 64 << 20  # bytes
@@ -20,18 +21,21 @@ def read_text(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> s
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise wrong(f"{path} is no regular file: name another")
+                remedy = "name another file"
+                raise wrong(messages.cannot_read(path, "it is not a regular file", remedy))
             data = file.read(most + 1)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise wrong(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise wrong(messages.cannot_read(path, messages.why(error), "name another file")) from error
     if len(data) > most:
-        raise wrong(f"{path} is larger than {most:,} bytes, which no file of this kind is")
+        reason = f"it is larger than {most:,} bytes, which no file of this kind is"
+        raise wrong(messages.cannot_read(path, reason, "name another file"))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise wrong(f"{path} is damaged: it is not UTF-8 text") from error
+        reason = "it is not UTF-8 text"
+        raise wrong(messages.cannot_read(path, reason, "name another file")) from error
 
 
 def read_json(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> dict[str, Any]:

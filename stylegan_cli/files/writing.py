@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from stylegan_cli import messages
 from stylegan_cli.errors import OutputExistsError, UsageError, WriteError
 from stylegan_cli.files.leftovers import draft_name, is_at, tidy
 
 logger = logging.getLogger(__name__)
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_atomically(
@@ -59,18 +59,23 @@ def check_target(target: Path, *, overwrite: bool = False, inputs: Sequence[Path
         status = target.lstat()
     except FileNotFoundError:
         if not target.parent.is_dir():
-            raise WriteError(f"the folder {target.parent} does not exist: make it first") from None
+            folder_missing = f"the folder {target.parent} does not exist"
+            raise WriteError(
+                messages.cannot_write(target, folder_missing, "make it first")
+            ) from None
         return
     except (OSError, ValueError) as error:
-        raise WriteError(f"{target} can't be written: {_reason(error)}") from error
+        raise WriteError(messages.cannot_write(target, messages.why(error))) from error
     if stat.S_ISLNK(status.st_mode):
         raise WriteError(
-            f"{target} is a symbolic link and is not written through: name the file it points to"
+            messages.cannot_write(target, "it is a symbolic link", "name the file it points to")
         )
     if not stat.S_ISREG(status.st_mode):
-        raise WriteError(f"{target} is there already and is no regular file: choose another name")
+        raise WriteError(
+            messages.cannot_write(target, "it is not a regular file", "choose another name")
+        )
     if any(given.exists() and given.samefile(target) for given in inputs):
-        raise UsageError(f"{target} is an input and is not written over: choose another name")
+        raise UsageError(messages.cannot_write(target, "it is an input", "choose another name"))
     if not overwrite:
         raise _taken(target)
 
@@ -114,13 +119,8 @@ def explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            sentence = f"there is no room for {target}: free some space and try again"
-        elif error.errno in _NO_PERMISSION:
-            sentence = f"{target} can't be written ({_reason(error)}): choose another folder"
-        else:
-            sentence = f"{target} can't be written: {_reason(error)}"
-        raise WriteError(sentence) from error
+        remedy = "make room and try again" if error.errno in _NO_ROOM else messages.OTHER_PLACE
+        raise WriteError(messages.cannot_write(target, messages.why(error), remedy)) from error
 
 
 def _new_draft(folder: Path) -> tuple[Path, int]:
@@ -149,11 +149,7 @@ def _place_new(draft: Path, target: Path) -> None:
 
 
 def _taken(target: Path) -> OutputExistsError:
-    return OutputExistsError(f"{target} is there already: use --overwrite, or choose another name")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return OutputExistsError(messages.exists_already(target))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Pictures as the style encoder meets them: tiles, moments, colours, and the code they make."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from stylegan_cli import messages
 from stylegan_cli.backends import Backend
 from stylegan_cli.colour import sample_colours, style_statistics
 from stylegan_cli.errors import DataError, PictureError
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
-from stylegan_cli.pictures import find_pictures, read_rgb, to_unit
+from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
 from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.file_kind import media_of_file
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_dir
 
@@ -49,14 +51,18 @@ class SetStatistics:
         return np.concatenate(shares[::2]), np.concatenate(shares[1::2])
 
 
-def pictures_in(place: Path) -> list[Path]:
+def pictures_in(place: Path, endings: Collection[str] = ()) -> list[Path]:
     """The pictures of a folder and the folders in it; or the one picture that `place` is.
 
+    Results of `influ` among them are left out: see `find_own_pictures`, also for `endings`.
     Raises DataError where there are none.
     """
     if place.is_file():
+        if media_of_file(place) == "clip":
+            words = ("influ", "prep", str(place), "--out", "data")
+            raise DataError(messages.wrong_kind(place, "a clip", "a picture", *words))
         return [place]
-    found = find_pictures(place, recursive=True)
+    found = find_own_pictures(place, recursive=True, endings=endings)
     if not found:
         raise DataError(f"{place} holds no pictures; name a folder of photos or paintings")
     return found

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stylegan_cli import messages
 from stylegan_cli.errors import PictureError, UsageError
 from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pages import jpeg_within, render_page
@@ -36,7 +37,8 @@ def write_comparison(before: Path, after: Path, target: Path, *, overwrite: bool
     """
     is_page = target.suffix.lower() in _PAGE_SUFFIXES
     if not is_page and format_of(target) is None:
-        raise UsageError(f"{target} names no page and no picture: use .html, .jpg or .png")
+        why = f"{target.suffix or 'no suffix'} is neither a page nor a picture"
+        raise UsageError(messages.cannot_write(target, why, "use .html, .jpg or .png"))
     check_target(target, overwrite=overwrite, inputs=(before, after))
     left = read_rgb(before)
     if is_page:
@@ -48,7 +50,9 @@ def write_comparison(before: Path, after: Path, target: Path, *, overwrite: bool
     right = read_rgb(after)
     height = left.shape[0]
     if height * (left.shape[1] + right.shape[1] * height / right.shape[0]) > MAX_PIXELS:
-        raise PictureError(f"{before} and {after} are too large for one picture: use .html")
+        raise PictureError(
+            messages.cannot_write(target, "it is too large for one picture", "use .html")
+        )
     both = Picture(side_by_side(left, right), metadata=Metadata(xmp=changed.xmp))
     write_picture(both, target, overwrite=overwrite)
 

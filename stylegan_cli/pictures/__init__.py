@@ -14,7 +14,7 @@ from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import NOTHING_KEPT, Kept, Metadata
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.pictures.pixels import Pixels, change_depth, from_unit, over_white, to_unit
-from stylegan_cli.pictures.provenance import AiLabel
+from stylegan_cli.pictures.provenance import SYSTEM_PREFIX, AiLabel
 from stylegan_cli.pictures.reading import MAX_PIXELS, count_pixels, read_picture, read_rgb
 from stylegan_cli.pictures.resizing import (
     resize,
@@ -23,6 +23,7 @@ from stylegan_cli.pictures.resizing import (
     size_for_short_side,
 )
 from stylegan_cli.pictures.sheets import contact_sheet, side_by_side
+from stylegan_cli.pictures.sources import find_own_pictures, is_named_like_result
 from stylegan_cli.pictures.writing import write_picture
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "NOTHING_KEPT",
     "PICTURE_SUFFIXES",
     "RAW_SUFFIXES",
+    "SYSTEM_PREFIX",
     "AiLabel",
     "Frame",
     "Kept",
@@ -43,9 +45,11 @@ __all__ = [
     "count_pixels",
     "encode_picture",
     "find_files",
+    "find_own_pictures",
     "find_pictures",
     "format_of",
     "from_unit",
+    "is_named_like_result",
     "over_white",
     "read_picture",
     "read_rgb",

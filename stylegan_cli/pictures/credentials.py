@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from stylegan_cli import messages
 from stylegan_cli.errors import PictureError, UsageError
 from stylegan_cli.pictures.provenance import COMPOSITE, AiLabel
 
@@ -50,7 +51,9 @@ def read_credentials(certificate: Path, key: Path) -> Credentials:
         try:
             blocks.append(path.read_bytes())
         except OSError as error:
-            raise UsageError(f"{path} can't be read: {error.strerror}") from error
+            raise UsageError(
+                messages.cannot_read(path, messages.why(error), "check the name")
+            ) from error
     try:
         opened = load_pem_private_key(blocks[1], None)
     except (ValueError, TypeError) as error:

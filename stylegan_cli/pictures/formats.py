@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from stylegan_cli import messages
 from stylegan_cli.errors import UsageError
 from stylegan_cli.pictures.codecs import CODECS
 
@@ -27,8 +28,8 @@ def require_format(name: str) -> str:
     found = name.upper() if name.upper() in FORMATS else format_of(Path(f"name.{name.lstrip('.')}"))
     if found is None or FORMATS[found].result is not None:
         written = [kind for kind in FORMATS.values() if kind.result is None]
-        known = ", ".join(kind.suffixes[0].lstrip(".") for kind in written)
-        raise UsageError(f"no picture can be written as '{name}': use one of {known}")
+        known = [kind.suffixes[0].lstrip(".") for kind in written]
+        raise UsageError(messages.unknown_name("picture format to write", name, known))
     return found
 
 

@@ -13,6 +13,8 @@ COMPOSITE: Final = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 )
 """A photo that a trained network has changed."""
+SYSTEM_PREFIX: Final = "influ, style "
+"""What the name of a system begins with in pictures that this program has changed."""
 _GENERATED: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 _NAMESPACE: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli import messages
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.codecs import Wanted
 from stylegan_cli.pictures.colours import to_srgb
@@ -21,10 +22,9 @@ from stylegan_cli.pictures.decoding import (
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.pictures.pixels import change_depth, over_white
 from stylegan_cli.pictures.resizing import resize_short_side
+from stylegan_cli.runtime.file_kind import HEAD_BYTES, media_of
 
 MAX_PIXELS: Final = 250_000_000
-# Matroska, Flash video, MPEG program and transport streams, Ogg, ASF.
-_CLIP_HEADS: Final = (b"\x1aE\xdf\xa3", b"FLV\1", b"\0\0\1\xba", b"G@", b"OggS", b"0&\xb2u")
 Source: TypeAlias = Path | BinaryIO | bytes
 
 
@@ -92,7 +92,7 @@ def _opened(source: Source) -> tuple[str, BinaryIO]:
         stream, size = io.BytesIO(data), len(data)
     if size == 0:
         stream.close()
-        raise PictureError(f"{name} is empty (0 bytes): copy the picture again")
+        raise PictureError(messages.cannot_read(name, "it is empty", messages.COPY_AGAIN))
     return name, stream
 
 
@@ -103,16 +103,17 @@ def _open_regular(path: Path) -> tuple[BinaryIO, int]:
         file = io.FileIO(str(path), opener=lambda name, _: os.open(name, flags))
         stream = io.BufferedReader(file)
     except FileNotFoundError:
-        raise PictureError(f"{path} does not exist: check the name") from None
+        raise PictureError(messages.does_not_exist(path)) from None
     except OSError as error:
         kind = _kind(path)
         if kind is not None:
-            raise PictureError(f"{path} is {kind}, not a picture file") from error
-        raise PictureError(f"{path} can't be opened: {error.strerror}") from error
+            raise PictureError(_not_a_file(path, kind)) from error
+        remedy = "check the name and permissions"
+        raise PictureError(messages.cannot_read(path, messages.why(error), remedy)) from error
     status = os.fstat(stream.fileno())
     if not stat.S_ISREG(status.st_mode):
         stream.close()
-        raise PictureError(f"{path} is {_kind(path) or 'no regular file'}, not a picture file")
+        raise PictureError(_not_a_file(path, _kind(path) or "not a regular file"))
     return stream, status.st_size
 
 
@@ -131,31 +132,37 @@ def _kind(path: Path) -> str | None:
     return next((kind for is_kind, kind in kinds if is_kind(mode)), None)
 
 
+def _not_a_file(path: Path, kind: str) -> str:
+    return messages.cannot_read(path, f"it is {kind}", "name a picture file")
+
+
 def _why_unreadable(name: str, error: BaseException) -> str:
     """One sentence that says what is wrong with a file, and what to do."""
     said = " ".join(str(error).split())
     if "DecompressionBomb" in type(error).__name__:
-        return (
-            f"{name} declares far more pixels than the limit allows: "
-            "raise it with --max-pixels if you trust it"
-        )
+        why = "it declares more pixels than the limit allows"
+        return messages.cannot_read(name, why, "raise --max-pixels if you trust it")
     if "MAX_TEXT" in said or "too large for" in said:
-        return f"{name} hides text or a profile that unpacks to megabytes: refused as a bomb"
+        why = "it hides text or a profile that unpacks to megabytes, as a bomb does"
+        return messages.cannot_read(name, why, "use another file")
     if isinstance(error, MemoryError):
-        return f"{name} does not fit into memory: close other programs or use a smaller picture"
+        remedy = "close other programs, or use a smaller picture"
+        return messages.cannot_read(name, "it does not fit into memory", remedy)
     if isinstance(error, EOFError) or "truncated" in said.lower():
-        return f"{name} is cut short: copy it again, or use what is there with --allow-truncated"
-    return f"{name} is damaged and can't be decoded ({said or type(error).__name__}): copy it again"
+        remedy = f"{messages.COPY_AGAIN}, or use what is there with --allow-truncated"
+        return messages.cannot_read(name, "it is cut short", remedy)
+    why = f"it is damaged ({said or type(error).__name__})"
+    return messages.cannot_read(name, why, messages.COPY_AGAIN)
 
 
 def _why_unknown(name: str, stream: BinaryIO) -> str:
     try:
         stream.seek(0)
-        head = stream.read(256)
+        head = stream.read(HEAD_BYTES)
     except (OSError, ValueError):
         head = b""
-    if head[4:8] == b"ftyp" or head.startswith(_CLIP_HEADS) or head[8:12] == b"AVI ":
-        return f"{name} is a clip, not a picture: use influ video"
-    if head and all(byte >= 32 or byte in b"\t\r\n\f" for byte in head) and b"\0" not in head:
-        return f"{name} holds text, not a picture, whatever its name says"
-    return f"{name} is in no picture format that can be read here: convert it to PNG or JPEG"
+    if media_of(head) == "clip":
+        return messages.wrong_kind(name, "a clip", "a picture", "influ", "video", name)
+    is_text = head and all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
+    why = "it is text, not a picture" if is_text else "its format is not known here"
+    return messages.cannot_read(name, why, "convert it to PNG or JPEG")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from stylegan_cli import messages
 from stylegan_cli.errors import PictureError
 from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
@@ -38,7 +39,9 @@ def write_picture(
     if isinstance(target, Path):
         if kind is None and target.suffix:
             raise PictureError(
-                f"{target}: no picture can be written as {target.suffix}, use .png or .jpg"
+                messages.cannot_write(
+                    target, f"{target.suffix} is not a picture format", "use .jpg or .png"
+                )
             )
         check_target(target, overwrite=overwrite)
     kind = kind or FORMATS[picture.source_format].result or picture.source_format

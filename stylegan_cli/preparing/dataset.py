@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli import messages
 from stylegan_cli.clips import CLIP_SUFFIXES, is_clip, sample_frames
 from stylegan_cli.config import Option, check, parse_duration
 from stylegan_cli.errors import (
@@ -28,7 +29,13 @@ from stylegan_cli.errors import (
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
 from stylegan_cli.files import claimed, explained, make_folder, path_inside
 from stylegan_cli.pages import is_our_page
-from stylegan_cli.pictures import PICTURE_SUFFIXES, Picture, find_pictures, read_rgb, write_picture
+from stylegan_cli.pictures import (
+    PICTURE_SUFFIXES,
+    Picture,
+    find_own_pictures,
+    read_rgb,
+    write_picture,
+)
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
 from stylegan_cli.preparing.manifest import (
     MANIFEST_NAME,
@@ -361,7 +368,8 @@ def _prepare(
     entries = {entry.key: entry for entry in read_manifest(folder)}
     report = folder / REPORT_NAME
     if not (folder / MANIFEST_NAME).exists() and report.exists() and not is_our_page(report):
-        raise OutputExistsError(f"{report} is there already and of no data set: name another --out")
+        remedy = "it is not of a data set; name another --out"
+        raise OutputExistsError(messages.exists_already(report, remedy))
     _check_size(entries.values(), config)
     run = _Run(folder, config, detector, entries)
     try:
@@ -394,7 +402,7 @@ def find_sources(sources: Iterable[Path], data_folder: Path) -> list[Path]:
     found = set()
     for source in sources:
         if source.is_dir():
-            found |= {*find_pictures(source, recursive=True), *_find_clips(source)}
+            found |= {*find_own_pictures(source, recursive=True), *_find_clips(source)}
         else:
             found.add(source)
     unique = {path.resolve(): path for path in sorted(found)}
@@ -427,7 +435,7 @@ def _sharpness_of(pixels: Pixels, crop: Crop) -> float:
 
 def _sha256(path: Path) -> str:
     if not path.is_file():  # reading a pipe would wait for ever
-        raise PictureError(f"{path} is no regular file")
+        raise PictureError(messages.cannot_read(path, "it is not a regular file", "leave it out"))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stylegan_cli import messages
 from stylegan_cli.errors import DataError
-from stylegan_cli.pictures import find_pictures
+from stylegan_cli.pictures import find_own_pictures, find_pictures
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +71,14 @@ def find_training_data(
     pictures are found or the folder can be understood in two ways.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give --data a folder of the creator's pictures")
+        raise DataError(
+            messages.cannot_read(folder, "it is not a folder", "name a folder of pictures")
+        )
     sides, held_out, content_from = _layout(folder)
     own_content = sides.pop(CONTENT_NAME, ())
     own_held_out = held_out.pop(CONTENT_NAME, ())
     if content is not None:
-        own_content, own_held_out = tuple(find_pictures(content, recursive=True)), ()
+        own_content, own_held_out = tuple(find_own_pictures(content, recursive=True)), ()
         if not own_content:
             raise DataError(f"{content} has no pictures; give --content a folder of photos")
         content_from = content
@@ -165,7 +168,7 @@ def _by_creator(folder: Path | None) -> Sides:
                 f"{folder} has two folders of photos, {' and '.join(CONTENT_FOLDERS)}: name the "
                 "right one with --content, and move the other elsewhere"
             )
-        sides[name] = tuple(find_pictures(part, recursive=True))
+        sides[name] = tuple(find_own_pictures(part, recursive=True))
     return sides
 
 
@@ -185,4 +188,4 @@ def _folders_in(folder: Path) -> dict[str, Path]:
 
 
 def _pictures(folder: Path | None) -> tuple[Path, ...]:
-    return tuple(find_pictures(folder)) if folder and folder.is_dir() else ()
+    return tuple(find_own_pictures(folder)) if folder and folder.is_dir() else ()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stylegan_cli.errors import DataError
-from stylegan_cli.pictures import find_pictures
+from stylegan_cli.pictures import find_own_pictures
 
 Domains = Mapping[str, Sequence[Path]]
 """Pictures by the folder that they are from."""
@@ -17,9 +17,9 @@ def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:
     """
     domains: dict[str, list[Path]] = {}
     for folder in folders:
-        inside = {f"{folder.name}/{sub.name}": find_pictures(sub, recursive=True)
+        inside = {f"{folder.name}/{sub.name}": find_own_pictures(sub, recursive=True)
                   for sub in sorted(folder.iterdir()) if sub.is_dir()}  # fmt: skip
-        inside[folder.name] = find_pictures(folder)
+        inside[folder.name] = find_own_pictures(folder)
         found = {name: paths for name, paths in inside.items() if paths}
         if not found:
             raise DataError(f"{folder} holds no pictures; name a folder of photos")

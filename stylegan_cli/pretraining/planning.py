@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from stylegan_cli import messages
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
 from stylegan_cli.errors import OutputExistsError, UsageError
 from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
@@ -59,7 +60,8 @@ def plan_run(
     settings |= read_settings(PretrainConfig, from_file or {}) | dict(typed)
     config = PretrainConfig(**settings)
     if run.resume and not has_checkpoint(run.out):
-        raise UsageError(f"{run.out} holds no run to resume; leave out --resume")
+        raise UsageError(messages.cannot_read(run.out, "it holds no run", "leave out --resume"))
     if has_checkpoint(run.out) and not (run.resume or run.overwrite):
-        raise OutputExistsError(f"{run.out} holds a run already; add --resume or --overwrite")
+        remedy = "add --resume to continue it, or --overwrite to start again"
+        raise OutputExistsError(messages.exists_already(f"a run in {run.out}", remedy))
     return PretrainPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)

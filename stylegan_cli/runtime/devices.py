@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from stylegan_cli import messages
 from stylegan_cli.errors import DeviceError, UsageError
 from stylegan_cli.runtime.packages import require_torch
 
@@ -35,7 +36,7 @@ def resolve_device(name: str, *, needs_torch: bool = False) -> str:
         return "cuda:0" if _count_gpus() else "cpu"
     asked = re.fullmatch(r"cuda(?::(\d+))?", name)
     if asked is None:
-        raise DeviceError(f"no device is called '{name}'; use auto, cpu, cuda or cuda:N")
+        raise DeviceError(messages.unknown_name("device", name, ("auto", "cpu", "cuda", "cuda:N")))
     index, count = int(asked.group(1) or 0), _count_gpus()
     if count == 0:
         raise DeviceError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from stylegan_cli import messages
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, check
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError
@@ -22,6 +23,7 @@ from stylegan_cli.styles import (
     user_style_path,
     with_model,
 )
+from stylegan_cli.styles.naming import endings_of_results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +122,8 @@ def make_from(
         raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
     target = config.out or user_style_path(name)
     for path in (target, preview_path(target)) if config.out else (target,):
-        _refuse_taken(path, "choose another name or add --overwrite", config.overwrite)
-    pictures = pictures_in(folder) if folder else []
+        _refuse_taken(path, messages.OVERWRITE, config.overwrite)
+    pictures = pictures_in(folder, endings_of_results(model=config.model)) if folder else []
     photos = pictures_in(config.content) if config.content else None
     base = read_model(config.model or shipped_model()).base
     backend = open_backend(base, device=resolve_device(config.device))
@@ -153,12 +155,13 @@ def read_handed_on(
     Raises UsageError for a model, OutputExistsError for a name that is taken.
     """
     if read_info(file).get("kind") == "model":
-        raise UsageError(f"{file} is a model with a base of its own: use it with --model {file}")
+        words = ("influ", "stylize", "photo.jpg", "--model", str(file))
+        raise UsageError(messages.wrong_kind(file, "a model with its own base", "a style", *words))
     base = read_model(model or shipped_model()).base
     style = read_style(file, base)
     if name is not None:
         style = style.renamed(name)
-    taken = f"choose another name with --as, or replace '{style.name}' with --overwrite"
+    taken = "add --overwrite to replace it, or choose another name with --as"
     _refuse_taken(user_style_path(style.name), taken, overwrite)
     return MadeStyle(style=style, base=base, backend=open_backend(base))
 
@@ -179,4 +182,4 @@ def keep_style(
 def _refuse_taken(target: Path, remedy: str, overwrite: bool) -> None:
     """Before any work."""
     if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} is there already; {remedy}")
+        raise OutputExistsError(messages.exists_already(target, remedy))

@@ -49,18 +49,22 @@ def open_style(source: str, style: str | None = None) -> Stylizer:
     return open_stylizer(style or (names[0] if names else None), model=path)
 
 
-def write_cube(stylizer: Stylizer, target: Path, *, overwrite: bool = False) -> None:
-    """Write the look's table as Resolve, Premiere, OBS and ffmpeg read it (Cube LUT 1.0).
+def write_cube(
+    stylizer: Stylizer, target: Path, *, points: int | None = None, overwrite: bool = False
+) -> int:
+    """Write the style's LUT as Resolve, Premiere, OBS and ffmpeg read it (Cube LUT 1.0).
 
-    Raises WriteError, and OutputExistsError for a file that is there already.
+    points: on each axis; None takes the number that the style is painted with, 33 or 65. Returns
+    how many were written. Raises WriteError, and OutputExistsError for a file that exists.
     """
-    write_atomically(target, cube_text(stylizer).encode(), overwrite=overwrite)
+    lut = stylizer.lut_of(points)
+    write_atomically(target, cube_text(stylizer.name, lut).encode(), overwrite=overwrite)
+    return len(lut)
 
 
-def cube_text(stylizer: Stylizer) -> str:
-    """The .cube file: as many points as the table, red the fastest, encoded sRGB on both sides."""
-    lut = stylizer.lut
-    title = "".join(sign for sign in stylizer.name if sign.isprintable() and sign != '"')
+def cube_text(name: str, lut: np.ndarray) -> str:
+    """The .cube file of a LUT (K, K, K, 3): red varies fastest, sRGB-encoded on both sides."""
+    title = "".join(sign for sign in name if sign.isprintable() and sign != '"')
     lines = [
         f"# The colour part of a look by influ {__version__}: sRGB in, sRGB out",
         f'TITLE "{title}"',

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from stylegan_cli import __version__
+from stylegan_cli import __version__, messages
 from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
 from stylegan_cli.files import make_folder, parse_json, write_atomically
@@ -160,20 +160,24 @@ def sum_of_tensors(tensors: Tensors) -> str:
 def _opened(path: Path) -> Any:
     try:
         if not path.is_file():
-            raise StyleFileError(f"{path} is not a file; name a model or style file")
+            if not path.exists():
+                raise StyleFileError(messages.does_not_exist(path))
+            remedy = "name a model or style file"
+            raise StyleFileError(messages.cannot_read(path, "it is not a file", remedy))
         if path.stat().st_size > MAX_FILE:
             raise StyleFileError(f"{path} is too large for a file of influ")
         return safe_open(path, framework="numpy")
     except (SafetensorError, OSError, ValueError) as error:
         raise StyleFileError(
-            f"{path} is no model or style file ({error}); name one that influ wrote"
+            messages.cannot_read(path, "it is not a model or style", "name a file that influ wrote")
         ) from error
 
 
 def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
     text = (file.metadata() or {}).get(METADATA_KEY, "")
     if not text or len(text) > MAX_METADATA:
-        raise StyleFileError(f"{path} is a safetensors file, but not one that influ wrote")
+        remedy = "name a file that influ wrote"
+        raise StyleFileError(messages.cannot_read(path, "influ did not write it", remedy))
     document = parse_json(text, StyleFileError, f"the description inside {path}")
     document.pop("sha256", None)
     if text != sealed(document):

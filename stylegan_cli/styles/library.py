@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stylegan_cli import messages
 from stylegan_cli.errors import StyleFileError, StyleNotFoundError
 from stylegan_cli.runtime.resources import weights_dir
 from stylegan_cli.styles.file import (
@@ -41,7 +42,8 @@ def shipped_model() -> Path:
     """The model that comes with the package. Raises StyleNotFoundError where it is missing."""
     path = weights_dir() / SHIPPED_MODEL
     if not path.exists():
-        raise StyleNotFoundError(f"{path} is missing; reinstall stylegan-cli or name --model FILE")
+        remedy = "reinstall stylegan-cli, or name a model with --model"
+        raise StyleNotFoundError(messages.cannot_read(path, "it does not exist", remedy))
     return path
 
 
@@ -94,7 +96,8 @@ def own_style_path(name: str) -> Path:
     """The file of a style that the user has. Raises StyleNotFoundError where there is none."""
     path = user_style_path(name)
     if not path.exists():
-        raise StyleNotFoundError(f"you have no style '{name}'; list yours with: influ styles")
+        yours = [found.name for found in list_styles() if found.origin == "yours"]
+        raise StyleNotFoundError(messages.unknown_name("style of yours", name, yours))
     return path
 
 
@@ -162,7 +165,7 @@ def find_styles(names: Sequence[str | None], model: Path | None = None) -> tuple
         shipped = read_model(shipped_model())
         return shipped.base, [_own_or_shipped(name or DEFAULT_STYLE, shipped) for name in names]
     if not model.exists():
-        raise StyleNotFoundError(f"there is no file {model}; name a model or style file")
+        raise StyleNotFoundError(messages.does_not_exist(model))
     if read_info(model).get("kind") == "style":
         base = read_model(shipped_model()).base
         style = read_style(model, base)
@@ -179,11 +182,9 @@ def _own_or_shipped(name: str, shipped: Model) -> Style:
     if own.exists():
         return read_style(own, shipped.base)
     if all(style.name != name for style in shipped.styles):
-        known = ", ".join(style.name for style in list_styles()) or "none"
-        raise StyleNotFoundError(
-            f"there is no style '{name}'; there are: {known}. "
-            f"Make one with: influ styles add {name} FOLDER"
-        )
+        known = [style.name for style in list_styles()]
+        more = f"Make one with: influ styles add {name} FOLDER"
+        raise StyleNotFoundError(messages.unknown_name("style", name, known, more))
     return shipped.style(name)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from stylegan_cli import messages
 from stylegan_cli.config import to_mapping
 from stylegan_cli.errors import ConfigError, StyleNotFoundError, UsageError
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
@@ -145,8 +146,8 @@ class Model:
         for style in self.styles:
             if style.name == name:
                 return style
-        known = ", ".join(style.name for style in self.styles) or "none"
-        raise StyleNotFoundError(f"the model has no style '{name}'; it has: {known}")
+        known = [style.name for style in self.styles]
+        raise StyleNotFoundError(messages.unknown_name("style", name, known))
 
 
 def check_name(name: str) -> None:

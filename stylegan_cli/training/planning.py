@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from stylegan_cli import messages
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, from_mapping, read_settings, to_mapping
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError
 from stylegan_cli.learning.checkpoints import CONFIG_NAME, has_checkpoint, load_config
@@ -132,17 +133,17 @@ def _run_folder(run: RunConfig, pictures: TrainingData) -> Path:
         return next(folder for folder in siblings if not is_used(folder))
     chosen = run.out or named
     if is_used(chosen) and not run.overwrite:
-        raise OutputExistsError(
-            f"{chosen} is not empty; go on with --resume, begin again with --overwrite, "
-            "or name another folder with --out"
-        )
+        remedy = "add --resume or --overwrite, or choose another folder with --out"
+        raise OutputExistsError(messages.exists_already(chosen, remedy))
     return chosen
 
 
 def _folder_to_resume(out: Path | None, named: Path, siblings: Sequence[Path]) -> Path:
     candidates = [out] if out else [folder for folder in siblings if has_checkpoint(folder)]
     if not candidates or not has_checkpoint(candidates[-1]):
-        raise UsageError(f"{out or named} holds no run to resume; leave out --resume")
+        raise UsageError(
+            messages.cannot_read(out or named, "it holds no run", "leave out --resume")
+        )
     return candidates[-1]
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from stylegan_cli import messages
 from stylegan_cli.backends import open_backend
 from stylegan_cli.errors import (
     InterruptedByUserError,
@@ -30,6 +32,8 @@ REGISTERED_NAME = "registered.json"
 
 ProgressOf = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """A label → a context for one part of the work, with its `on_progress(done, total)`."""
+
+USEFUL_STEPS = 450  # for each style: most of what one gains, it gains in these
 
 
 def refine_in(
@@ -123,6 +127,29 @@ def _sum_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def notes_on_unrefined(
+    outcome: TrainingResult, time_limit_s: float | None, option: str
+) -> list[str]:
+    """A sentence for each style that training did not improve, with what to type for more steps.
+
+    time_limit_s: of the run; None where a number of steps ended it. option: takes minutes in {}.
+    """
+    styles = outcome.model.styles
+    steps = "1 step" if outcome.steps == 1 else f"{outcome.steps} steps"
+    useful = USEFUL_STEPS * len(styles)
+    more = ""
+    if outcome.steps < useful:
+        more = f" That is few; give it {useful} steps: --steps {useful}"
+        if time_limit_s is not None:
+            minutes = math.ceil(time_limit_s * useful / max(1, outcome.steps) / 60)
+            more = f" That is few; give it time for {useful}: {option.format(minutes)}"
+    return [
+        f"{style.name}: nothing in {steps} beat its instant style, which is kept.{more}"
+        for style in styles
+        if not style.info.refined
+    ]
+
+
 def refine_style(
     instant: Style,
     pictures: Sequence[Path],
@@ -135,16 +162,18 @@ def refine_style(
     overwrite: bool,
     progress_of: ProgressOf,
     on_open: Callable[[Path], None],
+    on_note: Callable[[str], None],
 ) -> Style:
     """`instant` after some minutes of training, or itself where they did not make it better.
 
     run_dir: where the run stays, with its report; a temporary folder where None. progress_of,
-    on_open: as in `refine_in`.
+    on_open: as in `refine_in`. on_note: gets a sentence where the instant style is kept.
     Raises OutputExistsError for a folder that is in use, InterruptedByUserError after Ctrl-C.
     """
     place = resolve_device(device, needs_torch=True)
     if run_dir and is_used(run_dir) and not overwrite:
-        raise OutputExistsError(f"{run_dir} is not empty; name another folder with --run")
+        remedy = "choose another folder with --run"
+        raise OutputExistsError(messages.exists_already(run_dir, remedy))
     config = TrainingConfig(init=str(model) if model else "base", time_limit_s=60 * minutes)
     data = data_of_one(instant.name, pictures, photos)
     with TemporaryDirectory(prefix="influ-") as temporary:
@@ -165,6 +194,8 @@ def refine_style(
         )
     (style,) = outcome.model.styles
     if not style.info.refined:
+        for note in notes_on_unrefined(outcome, config.time_limit_s, "--minutes {}"):
+            on_note(note)
         return instant
     info = replace(style.info, pictures=instant.info.pictures, licence=instant.info.licence)
     return replace(style, info=info)

@@ -1,0 +1,29 @@
+"""What marks the name of a file as the result of a style."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from stylegan_cli.errors import InfluError
+from stylegan_cli.styles.library import list_styles
+
+
+def ending_of(
+    name: str, *, strength: float = 1.0, seed: int | None = None, keep_colours: bool = False
+) -> str:
+    """What marks a result of the style called `name`: "_toon", fit for a file name.
+
+    What is painted otherwise is called otherwise: "_toon_strength-60_seed-7_own-colours".
+    """
+    ending = "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
+    ending += f"_strength-{100 * strength:g}" if strength != 1 else ""
+    ending += f"_seed-{seed}" if seed is not None else ""
+    return ending + ("_own-colours" if keep_colours else "")
+
+
+def endings_of_results(ending: str = "", model: Path | None = None) -> set[str]:
+    """`ending` and those of every style there is: what marks a file as an earlier result."""
+    endings = {ending}
+    with suppress(InfluError):  # without a shipped model there is only this ending
+        endings |= {ending_of(found.name) for found in list_styles(model)}
+    return endings - {""}
