@@ -1,4 +1,5 @@
-# Two commands, each with all of its own set-up: `make demo` and `make test`.
+# Two commands, each with all of its own set-up: `make demo` and `make test`. `make web` builds the page of `influ ui`
+# into web/dist, and `make test-web` tests all of it in Chromium; both need Node.js.
 #
 # PYTHON        the interpreter that makes .venv
 # TORCH_INDEX   where to look for torch first; https://download.pytorch.org/whl/cpu has small CPU builds
@@ -17,7 +18,7 @@ PIP_INSTALL := $(PIP) install --disable-pip-version-check --progress-bar off \
 # Tests run in as many processes as there are cores; more threads than cores make all of them slow.
 ONE_THREAD_EACH := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: demo test install clean
+.PHONY: demo test test-web web install clean
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -29,10 +30,20 @@ test: .venv/installed-dev
 	$(BIN)/lint-imports
 	$(ONE_THREAD_EACH) $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+web: web/node_modules/.package-lock.json
+	cd web && npm run --silent check && npm run --silent build
+
+test-web: .venv/installed-dev web
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web test
+
 install: .venv/installed
 
 clean:
-	rm -rf .venv demo dist build
+	rm -rf .venv demo dist build web/dist web/node_modules
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@$(CHECK_NODE)
+	cd web && npm ci --no-fund --no-audit --ignore-scripts
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP_INSTALL) --editable .
@@ -47,6 +58,13 @@ clean:
 .venv/bin/python:
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
+
+define CHECK_NODE
+command -v node > /dev/null && command -v npm > /dev/null || { \
+	echo "The page is built with Node.js 18 or newer: apt install nodejs npm"; exit 1; }; \
+node -e 'process.exit(process.versions.node.split(".")[0] < 18)' || { \
+	echo "Node.js here is older than 18: install a newer one"; exit 1; }
+endef
 
 define CHECK_PYTHON
 command -v $(PYTHON) > /dev/null || { \

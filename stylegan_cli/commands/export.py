@@ -1,7 +1,7 @@
 """`influ export`: a run or a style as one model file, or its colours for other programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,8 +18,20 @@ def export(
     ],
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", metavar="FILE", help="Model to write; .safetensors, or .cube."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Model to write, .safetensors, or .cube; with --format web a folder.",
+        ),
     ],
+    format: Annotated[
+        Literal["web"] | None,
+        typer.Option(
+            show_default="by the suffix of --out",
+            help="web: the page that learns and paints in a browser, for any static host.",
+        ),
+    ] = None,
     style: Annotated[
         str | None,
         typer.Option("--style", "-s", help="For .cube: which creator of a run or model."),
@@ -56,8 +68,12 @@ def export(
 ) -> None:
     """Write one self-describing model: the base and its creators.
 
-    As .cube: the colour part of one look, for Resolve, Premiere, OBS and ffmpeg.
+    As .cube: the colour part of one look, for Resolve, Premiere, OBS and ffmpeg. With --format
+    web: a folder with the page of `influ ui` and the model, ready for any static host.
     """
+    if format == "web":
+        _export_page(source, style, content, add or [], out, overwrite, as_json)
+        return
     from stylegan_cli.errors import OutputExistsError, UsageError
     from stylegan_cli.instant import pictures_in
     from stylegan_cli.styles import SUFFIX, write_model
@@ -88,6 +104,35 @@ def export(
         },
         as_json,
     )
+
+
+def _export_page(
+    source: str,
+    style: str | None,
+    content: Path | None,
+    add: list[Path],
+    out: Path,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from stylegan_cli.errors import UsageError
+    from stylegan_cli.sharing.model_export import export_model
+    from stylegan_cli.web import export_page
+
+    if content or style:
+        raise UsageError("the page holds all looks of a model: leave out --style and --content")
+    model = export_model(source, None, add)
+    written = export_page(model, out, overwrite=overwrite)
+    emit(
+        {
+            "folder": str(out),
+            "base": model.base.hash,
+            "styles": [style.name for style in model.styles],
+            "bytes": written,
+        },
+        as_json,
+    )
+    console.print(f"Try it: python3 -m http.server --directory {out} --bind 127.0.0.1")
 
 
 def _export_cube(

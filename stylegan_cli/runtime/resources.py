@@ -29,3 +29,9 @@ def frozen_weights(name: str, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise DataError(f"{path} is missing or damaged: install stylegan-cli again")
     return data
+
+
+def page_dir() -> Path:
+    """The folder of the built page: inside the package when installed, beside it in a clone."""
+    installed = _PACKAGE / "web" / "dist"
+    return installed if installed.is_dir() else _PACKAGE.parent / "web" / "dist"

@@ -1,0 +1,314 @@
+"""A model as the page in the browser reads it: two safetensors files beside the built page.
+
+`paint.safetensors` is all that painting takes: generator, creators, their pictures.
+`learn.safetensors` is what making a style takes beside it: encoder, content colours, photos.
+The page repeats the arithmetic of this package; every number that it shares with it is written
+here, under the page's own names, so that a change of a Python name or value ends in this module.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from stylegan_cli import __version__, colour
+from stylegan_cli.backends import build_graph, open_backend
+from stylegan_cli.errors import OutputExistsError, StyleFileError
+from stylegan_cli.files import write_atomically
+from stylegan_cli.instant import (
+    calibration,
+    code_refinement,
+    encoding,
+    instant_style,
+    novelty,
+    render_mode,
+    starter_photos,
+    variation,
+)
+from stylegan_cli.networks import architecture
+from stylegan_cli.pages import jpeg_within
+from stylegan_cli.pictures import read_rgb
+from stylegan_cli.rendering import lut, rendering
+from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
+from stylegan_cli.runtime.resources import page_dir
+from stylegan_cli.sharing import entropy_coding, style_code
+from stylegan_cli.styles import METADATA_KEY, Base, Model, write_style
+from stylegan_cli.stylizer import Stylizer
+
+PAINT, LEARN = "paint.safetensors", "learn.safetensors"
+MODEL_FOLDER = "model"
+PAGE_METADATA_KEY = "influ-page"
+PREVIEW_SIDE = 320  # px
+PREVIEW_PHOTO = 0  # of those that choose a render mode
+MOST_ROTATIONS = 30
+
+Arrays = dict[str, np.ndarray]
+
+
+def export_page(model: Model, folder: Path, *, overwrite: bool = False) -> int:
+    """Write the page and `model` for it into `folder`, ready for any static host.
+
+    Returns the bytes written. Raises StyleFileError where the page was not built,
+    OutputExistsError where the folder has something in it.
+    """
+    page = built_page()
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise OutputExistsError(f"{folder} is not empty; name a new folder or add --overwrite")
+    shutil.copytree(page, folder, dirs_exist_ok=True)
+    place = folder / MODEL_FOLDER
+    place.mkdir(exist_ok=True)
+    for name, data in page_model(model).items():
+        write_atomically(place / name, data, overwrite=overwrite)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def built_page() -> Path:
+    """The folder of the built page. Raises StyleFileError where there is none."""
+    page = page_dir()
+    if not (page / "index.html").is_file():
+        raise StyleFileError(
+            "the page is not part of this installation; in a clone with Node.js build it "
+            "with: make web"
+        )
+    return page
+
+
+def page_model(model: Model) -> dict[str, bytes]:
+    """The two files of a model for the page, by name."""
+    return {PAINT: _paint_file(model), LEARN: _learn_file(model.base)}
+
+
+def _paint_file(model: Model) -> bytes:
+    base = model.base
+    graph, weights = _graph_with_places(build_graph(base, "generator"))
+    tensors: Arrays = {"graph/generator": graph}
+    tensors |= {
+        f"generator/{name}": value.astype(np.float16)
+        for name, value in base.generator_tensors.items()
+    }
+    backend = open_backend(base)
+    photo = read_rgb(render_mode.render_mode_photos()[PREVIEW_PHOTO], render_mode.LEARNT_SIZE)
+    tensors["photo.jpg"] = _bytes(render_mode.render_mode_photos()[PREVIEW_PHOTO].read_bytes())
+    tensors["preview/before.jpg"] = _bytes(jpeg_within(photo, PREVIEW_SIDE))
+    with tempfile.TemporaryDirectory() as folder:
+        for index, style in enumerate(model.styles):
+            file = Path(folder) / f"{index}.safetensors"
+            write_style(style, file)
+            tensors[f"creator/{index}"] = _bytes(file.read_bytes())
+            painted = Stylizer(base, style, backend).paint(photo)
+            tensors[f"preview/{index}.jpg"] = _bytes(jpeg_within(painted, PREVIEW_SIDE))
+    told = {
+        "version": __version__,
+        "base_hash": base.hash,
+        "style_metadata_key": METADATA_KEY,
+        "generator": {
+            "code_dim": base.generator.code_dim,
+            "reach": base.generator.reach,
+            "weights": weights,
+        },
+        "creators": len(model.styles),
+        "lut_colours": _seeded_state(0),
+        "constants": _painting_constants(),
+    }
+    return _file(tensors, told)
+
+
+def _learn_file(base: Base) -> bytes:
+    tensors: Arrays = {
+        "content_colours": base.content_colours,
+        "prior_code_factors": base.prior_code_factors.astype(np.float32),
+        "rotations": _rotations(),
+        "content_order": _order("calibration", len(base.content_colours)),
+        "line_order": _order("colours of a line", len(base.content_colours)),
+        "tile_choices": _tile_choices(),
+        "painted_choices": _painted_choices(),
+    }
+    encoder: dict[str, Any] = {}
+    for name in ("features", "head"):
+        graph, encoder[name] = _graph_with_places(build_graph(base, name))
+        tensors[f"graph/{name}"] = graph
+        tensors |= {
+            f"encoder/{part}": value.astype(np.float16)
+            for part, value in base.encoder_part(f"{name}.").items()
+        }
+    # As files, which are smaller; browsers decode them with the library that Python does.
+    for index, path in enumerate(starter_photos()):
+        tensors[f"starter/{index}.jpg"] = _bytes(path.read_bytes())
+    for index, path in enumerate(render_mode.render_mode_photos()):
+        tensors[f"render_mode/{index}.jpg"] = _bytes(path.read_bytes())
+    measured = [starter_photos().index(path) for path in style_code.measured_photos()]
+    told = {
+        "base_hash": base.hash,
+        "encoder": encoder,
+        "creator_colours": _generator_state("creator colours"),
+        "starter": len(starter_photos()),
+        "render_mode": len(render_mode.render_mode_photos()),
+        "measured": measured,
+        "constants": _learning_constants(),
+    }
+    return _file(tensors, told)
+
+
+def _painting_constants() -> dict[str, float]:
+    return {
+        "leak": architecture.LEAK,
+        "gain": architecture.GAIN,
+        "stride": architecture.STRIDE,
+        "luma_red": float(colour.LUMA[0]),
+        "luma_green": float(colour.LUMA[1]),
+        "luma_blue": float(colour.LUMA[2]),
+        "lut_points": rendering.LUT_SIZE,
+        "fine_lut_points": rendering.FINE_LUT_SIZE,
+        "border": rendering.BORDER,
+        "tile": rendering.TILE,
+        "most_working_pixels": rendering.MAX_WORKING_PIXELS,
+        "guide_share": rendering.GUIDE_SHARE,
+        "guide_noise": rendering.GUIDE_NOISE,
+        "few_pixels": lut._FEW,
+        "fewest_short_side": 16,
+        "lut_short_side": 256,
+    }
+
+
+def _learning_constants() -> dict[str, float]:
+    return {
+        "read_short_side": architecture.READ_SHORT_SIDE,
+        "read_tile": architecture.READ_TILE,
+        "read_long_side": encoding.READ_LONG_SIDE,
+        "set_colours": encoding.SET_COLOURS,
+        "quantiles": colour.QUANTILES,
+        "luma_bands": colour.LUMA_BANDS,
+        "refined_tiles": instant_style.REFINEMENT_TILES,
+        "refining_share": code_refinement.REFINEMENT_SHARE,
+        "refined_twice_from": code_refinement.MIN_FOR_SECOND_STEP,
+        "checked_every": code_refinement.CHECKED,
+        "learnt_size": render_mode.LEARNT_SIZE,
+        "photographic_size": render_mode.PHOTOGRAPHIC_SIZES[0],
+        "large_photographic_size": render_mode.PHOTOGRAPHIC_SIZES[1],
+        "drawn_size": render_mode.DRAWN_SIZES[-1],
+        "quiet_residual": render_mode.QUIET_RESIDUAL,
+        "photographic_psnr": render_mode.PHOTOGRAPHIC_PSNR,
+        "drawn_psnr": render_mode.DRAWN_PSNR,
+        "same_drawing_psnr": render_mode.SAME_DRAWING_PSNR,
+        "calibration_pictures": instant_style.CALIBRATION_PICTURES,
+        "trusted_pictures": calibration.TRUSTED_PICTURES,
+        "trust_growth": calibration.TRUST_GROWTH,
+        "fewest_for_calibration": calibration.MIN_FOR_CALIBRATION,
+        "calibration_points": calibration.CALIBRATION_POINTS,
+        "trusted_shift": calibration.TRUSTED_SHIFT,
+        "trusted_residual": calibration.TRUSTED_RESIDUAL,
+        "drawn_growth": calibration.DRAWN_GROWTH,
+        "drawn_residual": calibration.DRAWN_RESIDUAL,
+        "twicings": calibration.TWICINGS,
+        "few_colours": calibration.FEW_COLOURS,
+        "novel": novelty.MAX_FAMILIAR_NOVELTY,
+        "least_drawn": novelty.MIN_DRAWN,
+        "most_drawn": novelty.MAX_DRAWN,
+        "limit": architecture.LIMIT,
+        "compared_tiles": novelty.COMPARED_TILES,
+        "variation_rank": variation.VARIATION_RANK,
+        "variation_shrink": variation.VARIATION_SHRINKAGE,
+        "fewest_for_variation": variation.MIN_FOR_VARIATION,
+        "most_for_variation": variation.MAX_FOR_VARIATION,
+        "line_faithful_db": style_code.FAITHFUL_DB,
+        "line_photo_size": style_code.MEASURED_SIZE,
+        "line_map_step": style_code.MAP_STEP,
+        "line_coarse_step": style_code.COARSE_STEP,
+        "line_fine_step": style_code.FINE_STEP,
+        "line_coarse_points": style_code.COARSE_POINTS,
+        "line_coarse_pull": style_code.COARSE_PULL,
+        "line_fine_pull": style_code.FINE_PULL,
+        "line_fitted_colours": style_code.FITTED_COLOURS,
+        "line_even_points": style_code.EVEN_POINTS,
+        "line_largest": entropy_coding.LARGEST,
+        "line_likelier": entropy_coding._LIKELIER,
+        "line_learning": entropy_coding._LEARNING,
+    } | {
+        f"line_rung_{index}_{field}": value
+        for index, rung in enumerate(style_code.RUNGS)
+        for field, value in (("step", rung.code_step), ("points", rung.points))
+    }
+
+
+def _graph_with_places(graph: bytes) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """A graph whose weights have places in one float32 file `weights`, and those places.
+
+    Returns the graph's bytes, and name, offset in floats and shape of each weight.
+    """
+    import onnx
+
+    read = onnx.ModelProto.FromString(graph)
+    weights, place = [], 0
+    for tensor in read.graph.initializer:
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        shape = list(tensor.dims)
+        count = int(np.prod(shape))
+        weights.append({"name": tensor.name, "offset": place, "shape": shape})
+        del tensor.external_data[:]
+        for key, value in (("location", "weights"), ("offset", 4 * place), ("length", 4 * count)):
+            tensor.external_data.add(key=key, value=str(value))
+        place += count
+    return _bytes(read.SerializeToString()), weights
+
+
+def _rotations() -> np.ndarray:
+    """(MOST_ROTATIONS, 3, 3) float64: the directions that colour transfer and distance go by."""
+    return np.stack([colour._random_rotation(seed) for seed in range(MOST_ROTATIONS)])
+
+
+def _order(purpose: str, count: int) -> np.ndarray:
+    return numpy_generator(0, 0, purpose).permutation(count).astype(np.int32)
+
+
+def _tile_choices() -> np.ndarray:
+    """(N, 2): photo and tile of each tile of starter photos that a style is refined on."""
+    photos = encoding.read_all(starter_photos())
+    rng = numpy_generator(0, 0, "some tiles")
+    count = min(instant_style.REFINEMENT_TILES, len(photos))
+    share = instant_style.REFINEMENT_TILES // count
+    chosen = []
+    for place in range(count):
+        photo = place * len(photos) // count
+        tiles = rng.permutation(len(encoding._tiles(photos[photo])))[:share]
+        chosen += [(photo, tile) for tile in tiles]
+    return np.array(chosen, np.int32)
+
+
+def _painted_choices() -> np.ndarray:
+    """(N, 2): photo and pixel of each colour that tells what a residual adds."""
+    photos = encoding.read_all(starter_photos())
+    count = min(instant_style.CALIBRATION_PICTURES, len(photos))
+    rng = numpy_generator(0, 0, "painted colours")
+    share = -(-2 * encoding.SET_COLOURS // count)
+    chosen = []
+    for place in range(count):
+        photo = place * len(photos) // count
+        pixels = rng.integers(0, photos[photo].shape[0] * photos[photo].shape[1], share)
+        chosen.append(np.stack([np.full(share, photo), pixels], 1))
+    return np.concatenate(chosen).astype(np.int32)
+
+
+def _generator_state(purpose: str) -> dict[str, str]:
+    """Where numpy's generator begins for a purpose."""
+    return _seeded_state(derive_seed(0, 0, purpose))
+
+
+def _seeded_state(seed: int) -> dict[str, str]:
+    """State and increment of PCG64 for a seed, as decimal numbers: they have 128 bits."""
+    state: Mapping[str, Any] = np.random.PCG64(seed).state
+    return {key: str(value) for key, value in state["state"].items()}
+
+
+def _bytes(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.uint8)
+
+
+def _file(tensors: Arrays, told: Mapping[str, Any]) -> bytes:
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    return save(contiguous, metadata={PAGE_METADATA_KEY: json.dumps(told)})

@@ -1,0 +1,119 @@
+"""The page in the browser: its files, and the short path of its own tests."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from stylegan_cli.errors import OutputExistsError, StyleFileError
+from stylegan_cli.styles import read_model, read_style, shipped_model
+from stylegan_cli.web import export_page, page_export, page_model
+
+WEB = Path(__file__).resolve().parents[1] / "web"
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the built page."""
+    page = tmp_path / "dist"
+    page.mkdir()
+    (page / "index.html").write_text("<!doctype html>")
+    monkeypatch.setattr(page_export, "page_dir", lambda: page)
+    return page
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped model as the page reads it, with its first look alone."""
+    folder = tmp_path_factory.mktemp("model")
+    model = read_model(shipped_model())
+    one = type(model)(base=model.base, styles=model.styles[:1])
+    for name, data in page_model(one).items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def _told(path: Path) -> dict[str, object]:
+    with safe_open(path, framework="numpy") as file:
+        told: dict[str, object] = json.loads(file.metadata()["influ-page"])
+    return told
+
+
+def test_first_look_is_small(files: Path) -> None:
+    size = (files / "paint.safetensors").stat().st_size
+    assert size < 4_000_000  # beside 3.7 MB of ONNX Runtime, of 8 MB
+
+
+def test_creators_travel_as_style_files_of_the_command(files: Path, tmp_path: Path) -> None:
+    model = read_model(shipped_model())
+    with safe_open(files / "paint.safetensors", framework="numpy") as file:
+        data = file.get_tensor("creator/0").tobytes()
+    path = tmp_path / "style.safetensors"
+    path.write_bytes(data)
+    assert read_style(path, model.base).name == model.styles[0].name
+
+
+def test_graphs_name_a_place_for_every_weight(files: Path) -> None:
+    told = _told(files / "paint.safetensors")
+    weights = told["generator"]["weights"]  # type: ignore[index]
+    ends = [weight["offset"] + int(np.prod(weight["shape"])) for weight in weights]
+    assert [weight["offset"] for weight in weights] == [0, *ends[:-1]]
+
+
+def test_draws_of_the_command_are_told(files: Path) -> None:
+    told = _told(files / "learn.safetensors")
+    start = told["creator_colours"]
+    generator = np.random.PCG64(page_export.derive_seed(0, 0, "creator colours"))
+    assert start == {key: str(value) for key, value in generator.state["state"].items()}
+
+
+def test_export_needs_a_built_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_export, "page_dir", lambda: tmp_path / "nothing")
+    with pytest.raises(StyleFileError, match="make web"):
+        page_export.built_page()
+
+
+def test_export_overwrites_nothing(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
+    with pytest.raises(OutputExistsError):
+        export_page(read_model(shipped_model()), out)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def _missing() -> str | None:
+    """What the page's own tests lack here, with its remedy."""
+    if shutil.which("node") is None:
+        return "Node.js is not installed: install Node.js 20 or newer"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
+    if int(version.stdout.strip().removeprefix("v").partition(".")[0] or 0) < 20:
+        return "Node.js is older than 20, which Playwright needs: install a newer one"
+    if not CHROMIUM.exists():
+        return f"there is no {CHROMIUM}: apt install chromium"
+    if not (WEB / "dist" / "index.html").exists():
+        return "the page is not built: make web"
+    return None
+
+
+@pytest.mark.skipif(_missing() is not None, reason=_missing() or "")
+def test_page_paints_what_the_command_paints_and_sends_nothing() -> None:
+    """web/tests/short.test.mjs, in Chromium; all of the page's tests: make test-web."""
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(WEB.parent)}
+    run = subprocess.run(
+        ["npm", "run", "--silent", "test:short"],
+        cwd=WEB,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr

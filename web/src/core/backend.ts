@@ -1,0 +1,87 @@
+/** The networks on ONNX Runtime: graphs of the base, weights handed over beside them. */
+
+import type * as Ort from "onnxruntime-web/wasm";
+import { type Graph, type LearnModel, type PaintModel, weightsFile, type Weights } from "./model";
+
+/** A picture as the networks get it: (3, height, width) in [-1, 1]. */
+export interface Planar {
+  height: number;
+  width: number;
+  data: Float32Array;
+}
+
+/** A generator with one style folded in. */
+export interface Painter {
+  /** Colours by themselves and the residual, (3, height, width) each in about [-1, 1]. */
+  paint(image: Planar): Promise<{ toned: Float32Array; residual: Float32Array }>;
+  release(): Promise<void>;
+}
+
+export class Backend {
+  private features?: Promise<Ort.InferenceSession>;
+  private head?: Promise<Ort.InferenceSession>;
+
+  constructor(
+    private readonly ort: typeof Ort,
+    readonly model: PaintModel,
+    private readonly learn?: LearnModel,
+  ) {}
+
+  async painter(folded: Weights): Promise<Painter> {
+    const session = await this.open(this.model.graph, folded);
+    const ort = this.ort;
+    return {
+      async paint({ height, width, data }) {
+        const output = await session.run({ image: new ort.Tensor("float32", data, [1, 3, height, width]) });
+        return { toned: output.base_colour.data as Float32Array, residual: output.residual.data as Float32Array };
+      },
+      release: () => session.release(),
+    };
+  }
+
+  /** Mean over `tiles` of what the encoder sees in each: (N, 3, side, side) → (moments,). */
+  async moments(tiles: Float32Array, side: number): Promise<Float32Array> {
+    const model = this.needLearn();
+    this.features ??= this.open(model.features, model.encoder);
+    const session = await this.features;
+    const count = tiles.length / (3 * side * side);
+    let sums: Float64Array | undefined;
+    // A few at a time: all of them together would take hundreds of megabytes.
+    for (let begin = 0; begin < count; begin += 16) {
+      const some = tiles.slice(begin * 3 * side * side, (begin + 16) * 3 * side * side);
+      const rows = some.length / (3 * side * side);
+      const input = new this.ort.Tensor("float32", some, [rows, 3, side, side]);
+      const found = (await session.run({ pictures: input })).moments.data as Float32Array;
+      const columns = found.length / rows;
+      sums ??= new Float64Array(columns);
+      for (let k = 0; k < found.length; k++) sums[k % columns] += found[k];
+    }
+    return Float32Array.from(sums!, (sum) => sum / count);
+  }
+
+  /** The code of a look from its moments and its colour statistics. */
+  async code(moments: Float32Array, statistics: Float32Array): Promise<Float32Array> {
+    const model = this.needLearn();
+    this.head ??= this.open(model.head, model.encoder);
+    const session = await this.head;
+    const output = await session.run({
+      moments: new this.ort.Tensor("float32", moments, [1, moments.length]),
+      statistics: new this.ort.Tensor("float32", statistics, [1, statistics.length]),
+    });
+    return (output.code.data as Float32Array).slice();
+  }
+
+  private needLearn(): LearnModel {
+    if (!this.learn) throw new Error("the encoder is not loaded");
+    return this.learn;
+  }
+
+  private open(graph: Graph, weights: Weights): Promise<Ort.InferenceSession> {
+    const file = weightsFile(graph, weights);
+    return this.ort.InferenceSession.create(graph.bytes, {
+      executionProviders: ["wasm"],
+      externalData: [{ path: "weights", data: new Uint8Array(file.buffer) }],
+      logSeverityLevel: 3,
+    });
+  }
+}

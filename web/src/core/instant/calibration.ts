@@ -1,0 +1,194 @@
+/** What is left of a look's colour error, removed by a table; mirrors instant.calibration. */
+
+import { applyLut, colourDistance, type Colours, forCorners, lattice, linearMap, type Lut, transferLut } from "../colour";
+import type { LearnModel } from "../model";
+import type { Planes } from "../rendering";
+import { everySecond, type PictureSet, type Rgb } from "./encoding";
+
+/** Content colours and what the network makes of each, all (N, 3). */
+export interface PaintedColours {
+  photo: Colours;
+  toned: Colours;
+  residual: Colours;
+}
+
+/** A table for the per-pixel part that moves the results' colours to the creator's. */
+export function calibrate(colours: PaintedColours, creator: PictureSet, learn: LearnModel, wholly: boolean): Lut {
+  const told = learn.constants;
+  const results = colours.toned.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
+  const movedBy = colourTransfer(results, creator, learn);
+  const shift = difference(applyLut(results, movedBy), results);
+  const moved = rootMeanSquare(shift);
+  const enough = 1 / (1 + (told.trusted_pictures / creator.moments.length) ** told.trust_growth);
+  const energy = rootMeanSquare(colours.residual);
+  const drawn = 1 / (1 + (energy / told.trusted_residual) ** told.drawn_growth);
+  const trust = wholly ? 1 : (enough * drawn) / (1 + (moved / told.trusted_shift) ** 2);
+  const nodes = lattice(told.calibration_points);
+  const carried = applyLut(nodes, movedBy);
+  const table: Lut = {
+    points: told.calibration_points,
+    data: nodes.map((value, k) => value + trust * (carried[k] - value)),
+  };
+  const carry = wholly ? meanTransfer : colourTransfer;
+  const closedForm = applyLut(colours.photo, carry(colours.photo, creator, learn));
+  const share = wholly ? 1 : trust / (1 + (energy / told.drawn_residual) ** 2);
+  const wanted = colours.toned.map((toned, k) => {
+    const found = toned + trust * shift[k];
+    return found + share * (closedForm[k] - colours.residual[k] - found);
+  });
+  for (let round = 0; round < told.twicings; round++) {
+    const missing = difference(wanted, applyLut(colours.toned, table));
+    const smooth = smoothTable(colours.toned, missing, told.calibration_points, told.few_colours);
+    for (let k = 0; k < smooth.length; k++) table.data[k] += smooth[k];
+  }
+  return table;
+}
+
+/** The linear map or a transfer of the whole distribution, whichever is closer on pictures kept aside. */
+function colourTransfer(source: Colours, creator: PictureSet, learn: LearnModel): Lut {
+  const mixed = new Float32Array(source.length);
+  learn.contentOrder.forEach((from, to) => mixed.set(source.subarray(3 * from, 3 * from + 3), 3 * to));
+  const sources = [0, 1].map((rest) => every(mixed, 2, rest));
+  const targets = everySecond(creator);
+  const missed = (fit: Fit) => {
+    const tables = [0, 1].map((k) => fit(sources[k], targets[k], learn));
+    return [0, 1].reduce((sum, k) => {
+      return sum + colourDistance(applyLut(sources[1 - k], tables[k]), targets[1 - k], learn.rotations);
+    }, 0);
+  };
+  const closest = missed(wholeTable) < missed(linearTable) ? wholeTable : linearTable;
+  return closest(mixed, creator.colours, learn);
+}
+
+/** Halfway between the two of `colourTransfer`, for looks that no table can follow. */
+export function meanTransfer(source: Colours, creator: PictureSet, learn: LearnModel): Lut {
+  const whole = wholeTable(source, creator.colours, learn);
+  const linear = applyLut(lattice(whole.points), linearTable(source, creator.colours));
+  return {
+    points: whole.points,
+    data: whole.data.map((value, k) => (value + Math.min(1, Math.max(0, linear[k]))) / 2),
+  };
+}
+
+type Fit = (source: Colours, target: Colours, learn: LearnModel) => Lut;
+
+function linearTable(source: Colours, target: Colours): Lut {
+  const { matrix, offset } = linearMap(source, target);
+  const corners = lattice(2);
+  const data = corners.map((_, k) => {
+    const [row, c] = [k - (k % 3), k % 3];
+    return corners[row] * matrix[c] + corners[row + 1] * matrix[3 + c] + corners[row + 2] * matrix[6 + c] + offset[c];
+  });
+  return { points: 2, data };
+}
+
+function wholeTable(source: Colours, target: Colours, learn: LearnModel): Lut {
+  return transferLut(source, target, learn.constants.calibration_points, learn.rotations);
+}
+
+/** What the residual adds to content colours: as to the most similar pixel of painted photos. */
+export function residualOf(
+  colours: Colours,
+  photos: Map<number, { photo: Rgb; residual: Planes }>,
+  choices: Int32Array,
+): Colours {
+  const count = choices.length / 2;
+  const [pixels, residuals] = [new Float32Array(3 * count), new Float32Array(3 * count)];
+  for (let n = 0; n < count; n++) {
+    const { photo, residual } = photos.get(choices[2 * n])!;
+    const at = choices[2 * n + 1];
+    for (let c = 0; c < 3; c++) {
+      pixels[3 * n + c] = photo.data[3 * at + c] / 255;
+      residuals[3 * n + c] = residual[c].data[at];
+    }
+  }
+  const result = new Float32Array(colours.length);
+  const nearest = nearestOf(pixels);
+  for (let k = 0; k < colours.length; k += 3) {
+    const found = nearest(colours[k], colours[k + 1], colours[k + 2]);
+    result.set(residuals.subarray(3 * found, 3 * found + 3), k);
+  }
+  return result;
+}
+
+/** Who is nearest of unit points, by cells of a grid that are searched in ever wider shells. */
+function nearestOf(points: Float32Array): (r: number, g: number, b: number) => number {
+  const side = 32;
+  const cell = (value: number) => Math.min(side - 1, Math.max(0, Math.floor(value * side)));
+  const cells: number[][] = Array.from({ length: side ** 3 }, () => []);
+  for (let n = 0; n < points.length / 3; n++) {
+    cells[(cell(points[3 * n]) * side + cell(points[3 * n + 1])) * side + cell(points[3 * n + 2])].push(n);
+  }
+  return (r, g, b) => {
+    const [i, j, k] = [cell(r), cell(g), cell(b)];
+    let [best, least] = [0, Infinity];
+    for (let shell = 0; shell < side; shell++) {
+      // A point of this shell is at least so far away.
+      if (least <= ((shell - 1) / side) ** 2 && shell > 0) break;
+      for (let x = Math.max(0, i - shell); x <= Math.min(side - 1, i + shell); x++) {
+        for (let y = Math.max(0, j - shell); y <= Math.min(side - 1, j + shell); y++) {
+          const edge = Math.abs(x - i) === shell || Math.abs(y - j) === shell;
+          const step = edge ? 1 : Math.max(1, 2 * shell);
+          for (let z = k - shell; z <= k + shell; z += step) {
+            if (z < 0 || z >= side) continue;
+            for (const n of cells[(x * side + y) * side + z]) {
+              const far = (points[3 * n] - r) ** 2 + (points[3 * n + 1] - g) ** 2 + (points[3 * n + 2] - b) ** 2;
+              if (far < least) [best, least] = [n, far];
+            }
+          }
+        }
+      }
+    }
+    return best;
+  };
+}
+
+/** The mean of `values` around each point of a table (Nadaraya and Watson), nothing far from all colours. */
+function smoothTable(colours: Colours, values: Float32Array, points: number, few: number): Float64Array {
+  const sums = [0, 1, 2, 3].map(() => new Float64Array(points ** 3));
+  forCorners(colours, points, (n, point, share) => {
+    for (let c = 0; c < 3; c++) sums[c][point] += share * values[3 * n + c];
+    sums[3][point] += share;
+  });
+  const blurred = sums.map((one) => gaussian(one, points));
+  const result = new Float64Array(3 * points ** 3);
+  for (let k = 0; k < points ** 3; k++) {
+    for (let c = 0; c < 3; c++) result[3 * k + c] = blurred[c][k] / (blurred[3][k] + few);
+  }
+  return result;
+}
+
+/** scipy.ndimage.gaussian_filter of a cube with a deviation of 1: four points to a side, edges reflected. */
+function gaussian(cube: Float64Array, points: number): Float64Array {
+  const kernel = Array.from({ length: 9 }, (_, k) => Math.exp(-((k - 4) ** 2) / 2));
+  const total = kernel.reduce((sum, weight) => sum + weight, 0);
+  let values = cube;
+  for (const stride of [points * points, points, 1]) {
+    const next = new Float64Array(cube.length);
+    for (let k = 0; k < cube.length; k++) {
+      const at = Math.floor(k / stride) % points;
+      for (let d = -4; d <= 4; d++) next[k] += (kernel[d + 4] / total) * values[k + (reflected(at + d, points) - at) * stride];
+    }
+    values = next;
+  }
+  return values;
+}
+
+function reflected(at: number, points: number): number {
+  const around = ((at % (2 * points)) + 2 * points) % (2 * points);
+  return around < points ? around : 2 * points - 1 - around;
+}
+
+function every(colours: Colours, step: number, from: number): Colours {
+  const result: number[] = [];
+  for (let k = 3 * from; k < colours.length; k += 3 * step) result.push(colours[k], colours[k + 1], colours[k + 2]);
+  return Float32Array.from(result);
+}
+
+function difference(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, k) => value - b[k]);
+}
+
+function rootMeanSquare(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+}

@@ -1,0 +1,92 @@
+/** A code moved by what is read of its own results; mirrors instant.code_refinement. */
+
+import type { Backend, Painter } from "../backend";
+import type { Colours } from "../colour";
+import type { LearnModel } from "../model";
+import { codeOf, meanOf, type PictureSet } from "./encoding";
+
+export interface Refiner {
+  creator: PictureSet;
+  before: Colours;
+  backend: Backend;
+  learn: LearnModel;
+  tiles: Float32Array; // (N, 3, side, side)
+}
+
+/** The code of the creator's set, moved by half of what its results lack. */
+export async function refineCode(
+  refiner: Refiner,
+  painterOf: (code: Float32Array) => Promise<Painter>,
+  onProgress: (share: number) => void,
+): Promise<Float32Array> {
+  const { creator, learn } = refiner;
+  const { refined_twice_from: twiceFrom, refining_share: share, checked_every: every } = learn.constants;
+  let code = await codeOfSet(refiner, meanOf(creator.moments), creator.colours);
+  const wanted = code;
+  const lack = async (results: Float32Array) => {
+    const heard = await hear(refiner, results);
+    return wanted.map((value, k) => value - heard[k]);
+  };
+  const rounds = creator.moments.length >= twiceFrom ? 2 : 1;
+  for (let round = 0; round < rounds; round++) {
+    const results = await paintTiles(refiner, await painterOf(code), 1);
+    onProgress((round + 0.6) / rounds);
+    const lacking = await lack(results);
+    const nearer = code.map((value, k) => value + share * lacking[k]);
+    // Few tiles have people of their own, which say nothing of how a step changes the results.
+    const before = await lack(everyTile(results, tileLength(refiner), every));
+    const after = await lack(await paintTiles(refiner, await painterOf(nearer), every));
+    const rest = lacking.map((value, k) => value - (before[k] - after[k]));
+    onProgress((round + 1) / rounds);
+    if (Math.hypot(...rest) >= Math.hypot(...lacking)) break;
+    code = nearer;
+  }
+  return code;
+}
+
+function codeOfSet({ backend, learn, before, creator }: Refiner, moments: Float32Array, colours: Colours) {
+  return codeOf(backend, learn, moments, colours, before, creator.moments.length);
+}
+
+function tileLength({ learn }: Refiner): number {
+  return 3 * learn.constants.read_tile ** 2;
+}
+
+function everyTile(tiles: Float32Array, length: number, every: number): Float32Array {
+  const count = tiles.length / length;
+  const result = new Float32Array(Math.ceil(count / every) * length);
+  for (let n = 0; n < count; n += every) result.set(tiles.subarray(n * length, (n + 1) * length), (n / every) * length);
+  return result;
+}
+
+async function paintTiles(refiner: Refiner, painter: Painter, every: number): Promise<Float32Array> {
+  const length = tileLength(refiner);
+  const results = everyTile(refiner.tiles, length, every);
+  const side = refiner.learn.constants.read_tile;
+  for (let begin = 0; begin < results.length; begin += length) {
+    const data = results.slice(begin, begin + length);
+    const { toned, residual } = await painter.paint({ height: side, width: side, data });
+    for (let k = 0; k < length; k++) results[begin + k] = Math.min(1, Math.max(-1, toned[k] + residual[k]));
+  }
+  await painter.release();
+  return results;
+}
+
+/** The code of painted tiles. */
+async function hear(refiner: Refiner, results: Float32Array): Promise<Float32Array> {
+  const side = refiner.learn.constants.read_tile;
+  const moments = await refiner.backend.moments(results, side);
+  return codeOfSet(refiner, moments, someColours(results, side * side, refiner.learn.constants.set_colours));
+}
+
+/** Every so-manieth colour of (N, 3, side, side) results, unit. */
+function someColours(results: Float32Array, area: number, most: number): Colours {
+  const count = results.length / 3;
+  const step = Math.max(1, Math.floor(count / most));
+  const colours = new Float32Array(3 * Math.ceil(count / step));
+  for (let n = 0, to = 0; n < count; n += step) {
+    const from = Math.floor(n / area) * 3 * area + (n % area);
+    for (let c = 0; c < 3; c++) colours[to++] = results[from + c * area] / 2 + 0.5;
+  }
+  return colours;
+}

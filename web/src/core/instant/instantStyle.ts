@@ -1,0 +1,90 @@
+/** Pictures → style: code, colour map, calibration, variation, rendering; mirrors instant.instant_style. */
+
+import { Backend, type Painter } from "../backend";
+import { linearMap } from "../colour";
+import { applyColour, foldStyle } from "../folding";
+import type { LearnModel } from "../model";
+import { bringDown, type Pixels, type Planes, rowsOf, runPainter } from "../rendering";
+import { EMPTY, type Style } from "../styleFile";
+import { calibrate, residualOf } from "./calibration";
+import { closedFormIsNearer } from "./novelty";
+import { evenlyFrom, opaque, pictureSet, readRgb, type Rgb, someTiles } from "./encoding";
+import { refineCode } from "./codeRefinement";
+import { chooseRendering } from "./renderMode";
+import { variationOf } from "./variation";
+
+/** Photos that stand for all content, decoded. */
+export interface Content {
+  starter: Rgb[];
+  renderMode: Pixels[];
+}
+
+/** How far it has come, 0 to 1. */
+export type OnProgress = (share: number) => void;
+
+/** The style of a creator's pictures, each with its short side at `read_short_side` px. */
+export async function makeStyle(
+  name: string,
+  pictures: Rgb[],
+  content: Content,
+  backend: Backend,
+  learn: LearnModel,
+  onProgress: OnProgress = () => {},
+): Promise<Style> {
+  const { model } = backend;
+  const told = learn.constants;
+  const creator = await pictureSet(pictures, backend, learn, (done) => onProgress((0.25 * done) / pictures.length));
+  const before = learn.contentColours;
+  const map = linearMap(before, creator.colours);
+  const fold = (code: Float32Array, side = told.read_short_side) =>
+    foldStyle(model.generator, map, code, side, model.constants);
+  const tiles = someTiles(content.starter, learn);
+  const refiner = { creator, before, backend, learn, tiles };
+  const code = await refineCode(refiner, (some) => backend.painter(fold(some)), (share) => onProgress(0.25 + 0.35 * share));
+  const chosen = await chooseRendering((side) => backend.painter(fold(code, side)), content.renderMode, model, learn);
+  let mode = chosen.mode;
+  onProgress(0.72);
+  let calibration = null;
+  if (creator.moments.length >= told.fewest_for_calibration) {
+    const folded = fold(code);
+    const painter = await backend.painter(folded);
+    const wholly = await closedFormIsNearer(creator, before, backend, learn, painter, tiles);
+    if (wholly) mode = "colour"; // what the network would draw is of another kind
+    const residual =
+      mode === "colour"
+        ? new Float32Array(before.length)
+        : residualOf(before, await paintedPhotos(painter, content.starter, backend, learn), learn.paintedChoices);
+    await painter.release();
+    onProgress(0.88);
+    const colours = { photo: before, toned: applyColour(folded, before, model.constants), residual };
+    calibration = calibrate(colours, creator, learn, wholly);
+  }
+  onProgress(0.97);
+  const codeFactors = await variationOf(creator, before, backend, learn);
+  onProgress(1);
+  const count = creator.moments.length;
+  const info = { ...EMPTY, name, display_name: name, pictures: count, working_size: chosen.size, mode };
+  return { info, baseHash: model.baseHash, ...map, code, codeFactors, calibration, deltas: new Map() };
+}
+
+/** What a look makes of some starter photos, by their number. */
+async function paintedPhotos(painter: Painter, starter: Rgb[], backend: Backend, learn: LearnModel) {
+  const painted = new Map<number, { photo: Rgb; residual: Planes }>();
+  const numbers = evenlyFrom(Array.from(starter.keys()), learn.constants.calibration_pictures);
+  for (const number of numbers) {
+    const photo = starter[number];
+    const unit = bringDown(rowsOf(opaque(photo)), [photo.height, photo.width]);
+    const { residual } = await runPainter(painter, unit, backend.model);
+    painted.set(number, { photo, residual });
+  }
+  return painted;
+}
+
+/** The content photos as the page has them. decode: a JPEG file's pixels. */
+export async function readContent(learn: LearnModel, decode: (jpeg: Uint8Array) => Promise<Pixels>): Promise<Content> {
+  const starter: Rgb[] = [];
+  for (const jpeg of learn.starter) starter.push(readRgb(await decode(jpeg), learn.constants.read_short_side));
+  const renderMode: Pixels[] = [];
+  for (const jpeg of learn.renderMode) renderMode.push(await decode(jpeg));
+  return { starter, renderMode };
+}

@@ -1,0 +1,78 @@
+/** Looks of a kind that the encoder has never met; mirrors instant.novelty. */
+
+import type { Backend, Painter } from "../backend";
+import { applyLut, type Colours } from "../colour";
+import type { LearnModel } from "../model";
+import { meanTransfer } from "./calibration";
+import { meanOf, type PictureSet, statisticsOf } from "./encoding";
+
+/** Whether a strange look is nearer to colours carried over than to what the network paints. */
+export async function closedFormIsNearer(
+  creator: PictureSet,
+  before: Colours,
+  backend: Backend,
+  learn: LearnModel,
+  painter: Painter,
+  tiles: Float32Array,
+): Promise<boolean> {
+  const told = learn.constants;
+  const statistics = statisticsOf(learn, creator.colours, before, creator.moments.length);
+  const wanted = heard(learn, meanOf(creator.moments), statistics);
+  if (meanSquare(wanted) < told.novel) return false;
+  const side = told.read_tile;
+  const length = 3 * side * side;
+  const count = tiles.length / length;
+  const step = Math.max(1, Math.floor(count / told.compared_tiles));
+  const table = meanTransfer(before, creator, learn);
+  const [painted, carried]: Float32Array[][] = [[], []];
+  let energy = 0;
+  for (let n = 0; n < count; n += step) {
+    const data = tiles.slice(n * length, (n + 1) * length);
+    const { toned, residual } = await painter.paint({ height: side, width: side, data });
+    energy += meanSquare(residual) / 4;
+    painted.push(toned.map((value, k) => Math.min(1, Math.max(-1, value + residual[k]))));
+    carried.push(carriedOver(data, side * side, (colours) => applyLut(colours, table)));
+  }
+  energy = Math.sqrt(energy / painted.length);
+  const gaps: number[] = [];
+  for (const results of [painted, carried]) {
+    const moments = await backend.moments(joined(results, length), side);
+    const found = heard(learn, moments, statistics);
+    gaps.push(meanSquare(found.map((value, k) => value - wanted[k])));
+  }
+  return energy < told.least_drawn || (energy < told.most_drawn && gaps[1] < gaps[0]);
+}
+
+/** What the encoder's head hears of a set, in deviations over pre-training. */
+function heard(learn: LearnModel, moments: Float32Array, statistics: Float32Array): Float32Array {
+  const half = moments.length / 2;
+  const described = new Float32Array(moments.length + statistics.length);
+  for (let k = 0; k < half; k++) {
+    const spread = Math.sqrt(Math.max(moments[half + k] - moments[k] ** 2, 1e-8));
+    described[k] = moments[k] / spread;
+    described[half + k] = Math.log(spread);
+  }
+  described.set(statistics, moments.length);
+  const centre = learn.encoder.get("head.centre")!.data;
+  const scale = learn.encoder.get("head.scale")!.data;
+  const { limit } = learn.constants;
+  return described.map((value, k) => Math.min(limit, Math.max(-limit, (value - centre[k]) * scale[k])));
+}
+
+/** A tile in [-1, 1] with its colours changed. */
+function carriedOver(tile: Float32Array, area: number, change: (colours: Colours) => Colours): Float32Array {
+  const colours = new Float32Array(tile.length);
+  for (let k = 0; k < area; k++) for (let c = 0; c < 3; c++) colours[3 * k + c] = tile[c * area + k] / 2 + 0.5;
+  const changed = change(colours);
+  return tile.map((_, k) => changed[3 * (k % area) + Math.floor(k / area)] * 2 - 1);
+}
+
+function joined(parts: Float32Array[], length: number): Float32Array {
+  const result = new Float32Array(parts.length * length);
+  parts.forEach((part, n) => result.set(part, n * length));
+  return result;
+}
+
+function meanSquare(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value * value, 0) / values.length;
+}

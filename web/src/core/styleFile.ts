@@ -1,0 +1,199 @@
+/** Style files: written as the command writes them, and read with the same checks. */
+
+import {
+  BrokenFileError,
+  floats,
+  floatTensor,
+  halfTensor,
+  readTensors,
+  type Tensor,
+  writeTensors,
+} from "./safetensors";
+import type { Lut } from "./colour";
+import type { PaintModel, Weights } from "./model";
+
+export type Mode = "colour" | "photographic" | "drawn";
+
+export interface StyleInfo {
+  name: string;
+  display_name: string;
+  pictures: number;
+  licence: string;
+  working_size: number; // px, short side of the working copy
+  mode: Mode;
+  refined: boolean;
+  metrics: Record<string, number>;
+  model: string;
+}
+
+/** One creator's look on one base; see style_file.Style. */
+export interface Style {
+  info: StyleInfo;
+  baseHash: string;
+  matrix: Float32Array; // (3, 3)
+  offset: Float32Array; // (3,)
+  code: Float32Array;
+  codeFactors: Float32Array; // (rank, code_dim)
+  calibration: Lut | null;
+  deltas: Weights;
+}
+
+export const FORMAT_VERSION = 1;
+const MOST_CODE_FACTORS = 64;
+const MOST_POINTS = 65;
+const MODES: Mode[] = ["colour", "photographic", "drawn"];
+
+/** Why a file can't be used: a key of the page's messages. */
+export class StyleFileError extends Error {
+  constructor(
+    readonly reason: "notAStyle" | "newerFormat" | "otherBase" | "aModel" | "damaged" | "mistyped" | "noCode",
+    detail = "",
+  ) {
+    super(`${reason} ${detail}`);
+  }
+}
+
+export const NAME = /^[\p{L}\p{N}][\p{L}\p{N}_.-]{0,63}$/u;
+
+export function isName(name: string): boolean {
+  return NAME.test(name) && !name.endsWith(".") && new TextEncoder().encode(name).length <= 200;
+}
+
+/** The style in a file's bytes. Throws StyleFileError. */
+export function readStyleFile(bytes: Uint8Array, model: PaintModel): Style {
+  try {
+    const file = readTensors(bytes);
+    const text = file.metadata[model.metadataKey];
+    if (!text) throw new StyleFileError("notAStyle");
+    const told = JSON.parse(text);
+    if (typeof told.format_version !== "number") throw new StyleFileError("damaged");
+    if (told.format_version > FORMAT_VERSION) throw new StyleFileError("newerFormat");
+    if (told.kind === "model") throw new StyleFileError("aModel");
+    if (told.kind !== "style") throw new StyleFileError("notAStyle");
+    if (told.base_hash !== model.baseHash) throw new StyleFileError("otherBase");
+    const style = readStyle(told.creator, file.tensors, "creator/", model.baseHash, model.codeDim);
+    checkDeltas(style.deltas, model.generator);
+    return style;
+  } catch (error) {
+    if (error instanceof StyleFileError) throw error;
+    if (error instanceof BrokenFileError) throw new StyleFileError("notAStyle", error.message);
+    throw new StyleFileError("damaged", String(error));
+  }
+}
+
+/** A style as the bytes of a file that the command accepts. */
+export function writeStyleFile(style: Style, model: PaintModel): Uint8Array {
+  const rank = style.codeFactors.length / model.codeDim;
+  const tensors: [string, Tensor][] = [
+    ["creator/matrix", floatTensor(style.matrix, [3, 3])],
+    ["creator/offset", floatTensor(style.offset, [3])],
+    ["creator/code", floatTensor(style.code, [style.code.length])],
+    ["creator/code_factors", halfTensor(style.codeFactors, [rank, model.codeDim])],
+  ];
+  if (style.calibration) {
+    const { points, data } = style.calibration;
+    tensors.push(["creator/calibration", halfTensor(data, [points, points, points, 3])]);
+  }
+  for (const [name, delta] of style.deltas) {
+    tensors.push([`creator/deltas.${name}`, halfTensor(delta.data, delta.shape)]);
+  }
+  const told = {
+    format_version: FORMAT_VERSION,
+    library_version: model.version,
+    kind: "style",
+    base_hash: style.baseHash,
+    creator: style.info,
+  };
+  return writeTensors(tensors, { [model.metadataKey]: JSON.stringify(told) });
+}
+
+/** A style of one file from its entry and its tensors, named from `prefix` on. */
+function readStyle(
+  entry: Record<string, unknown>,
+  tensors: Map<string, Tensor>,
+  prefix: string,
+  baseHash: string,
+  codeDim: number,
+): Style {
+  const part = (name: string, shape: (number | null)[]): Float32Array => {
+    const tensor = tensors.get(prefix + name);
+    const fits =
+      tensor &&
+      (tensor.dtype === "F16" || tensor.dtype === "F32") &&
+      tensor.shape.length === shape.length &&
+      shape.every((side, k) => side === null || side === tensor.shape[k]);
+    if (!fits) throw new BrokenFileError(`no ${name}`);
+    return finite(floats(tensor), name);
+  };
+  const codeFactors = part("code_factors", [null, codeDim]);
+  if (codeFactors.length / codeDim > MOST_CODE_FACTORS) throw new BrokenFileError("code_factors");
+  const deltas: Weights = new Map();
+  for (const [name, tensor] of tensors) {
+    if (!name.startsWith(`${prefix}deltas.`)) continue;
+    if (tensor.shape.length !== 2) throw new BrokenFileError(name);
+    deltas.set(name.slice(prefix.length + 7), { shape: tensor.shape, data: finite(floats(tensor), name) });
+  }
+  return {
+    info: readInfo(entry),
+    baseHash,
+    matrix: part("matrix", [3, 3]),
+    offset: part("offset", [3]),
+    code: part("code", [codeDim]),
+    codeFactors,
+    calibration: readCalibration(tensors.get(`${prefix}calibration`)),
+    deltas,
+  };
+}
+
+function readCalibration(tensor: Tensor | undefined): Lut | null {
+  if (!tensor) return null;
+  const [points] = tensor.shape;
+  const fits = tensor.shape.join() === [points, points, points, 3].join() && points >= 2 && points <= MOST_POINTS;
+  if (!fits) throw new BrokenFileError("calibration");
+  return { points, data: finite(floats(tensor), "calibration") };
+}
+
+function readInfo(entry: Record<string, unknown>): StyleInfo {
+  const info = { ...EMPTY, ...entry } as StyleInfo;
+  const fits =
+    typeof info.name === "string" &&
+    isName(info.name) &&
+    typeof info.display_name === "string" &&
+    typeof info.licence === "string" &&
+    MODES.includes(info.mode) &&
+    Number.isInteger(info.pictures) &&
+    info.working_size >= 8 &&
+    info.working_size <= 8192;
+  if (!fits) throw new BrokenFileError("description");
+  return info;
+}
+
+export const EMPTY: StyleInfo = {
+  name: "style",
+  display_name: "",
+  pictures: 0,
+  licence: "",
+  working_size: 384,
+  mode: "photographic",
+  refined: false,
+  metrics: {},
+  model: "",
+};
+
+function checkDeltas(deltas: Weights, generator: Weights): void {
+  for (const [key, { shape }] of deltas) {
+    const name = key.replace(/\.(up|down)$/, "");
+    const target = generator.get(name)?.shape;
+    const up = deltas.get(`${name}.up`)?.shape;
+    const down = deltas.get(`${name}.down`)?.shape;
+    const columns = target?.slice(1).reduce((product, side) => product * side, 1);
+    if (!target || !up || !down || up[0] !== target[0] || down[1] !== columns || up[1] !== down[0] || !shape) {
+      throw new BrokenFileError(key);
+    }
+  }
+}
+
+function finite(values: Float32Array, name: string): Float32Array {
+  if (!values.every(Number.isFinite)) throw new BrokenFileError(`${name} holds no numbers`);
+  return values;
+}

@@ -1,0 +1,125 @@
+/** The page: load, lock the network, put the parts together. */
+
+import { Engine } from "./engine";
+import { filled, LANGUAGES, type Language, preferredLanguage } from "./messages";
+import { loadAndLock } from "./network";
+import { clips } from "./ui/clips";
+import { computer, serverToken } from "./ui/computer";
+import { h, takeDrops } from "./ui/dom";
+import { feed } from "./ui/feed";
+import { looks, recallLooks } from "./ui/looks";
+import { make } from "./ui/make";
+import { share } from "./ui/share";
+import { stage } from "./ui/stage";
+import { State } from "./ui/state";
+
+const FIRST_LOOK = 0;
+
+function chooseTheme(theme: string): void {
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+}
+
+function head(state: State): HTMLElement {
+  const { messages: say } = state;
+  const language = h(
+    "select",
+    { id: "language" },
+    ...Object.entries(LANGUAGES).map(([key, { name }]) => h("option", { value: key, lang: key }, name)),
+  );
+  language.value = state.language;
+  language.addEventListener("change", () => {
+    localStorage.setItem("language", language.value);
+    render(new State(state.engine, language.value as Language), state);
+  });
+  const theme = h(
+    "select",
+    { id: "theme" },
+    h("option", { value: "auto" }, say.themeAuto),
+    h("option", { value: "light" }, say.themeLight),
+    h("option", { value: "dark" }, say.themeDark),
+  );
+  theme.value = localStorage.getItem("theme") ?? "auto";
+  theme.addEventListener("change", () => chooseTheme(theme.value));
+  return h(
+    "header",
+    {},
+    h("h1", {}, say.title),
+    h("p", { class: "tagline faint" }, say.tagline),
+    h("label", {}, say.language, language),
+    h("label", {}, say.theme, theme),
+  );
+}
+
+/** Draw the page anew; with `from` it goes on with its looks and photos. */
+function render(state: State, from?: State): void {
+  const { messages: say } = state;
+  if (from) {
+    const { looks: all, look, photos, photo, ours, strength, type, canLearn, version } = from;
+    Object.assign(state, { looks: all, look, photos, photo, ours, strength, type, canLearn, version });
+    current = state;
+  }
+  document.documentElement.lang = state.language === "zh" ? "zh-CN" : "en";
+  document.title = `${say.title}: ${say.tagline}`;
+  const token = serverToken();
+  const lock = h("p", { class: "lock shut", id: "lock" }, token ? say.local : say.locked);
+  const main = h(
+    "main",
+    {},
+    h("div", { class: "column" }, stage(state), feed(state), clips(state)),
+    h("div", { class: "column" }, looks(state), make(state), share(state), token ? computer(state, token) : null),
+  );
+  const foot = h(
+    "footer",
+    {},
+    h("p", {}, say.aboutText),
+    h("p", {}, `${filled(say.version, { version: state.version })} · `, h("a", { href: "licences.txt", target: "_blank", rel: "noopener" }, say.licences)),
+  );
+  document.getElementById("page")!.replaceChildren(head(state), lock, main, foot);
+  takeDrops(document.body, (files) => {
+    const photos = files.filter(({ type }) => type.startsWith("image/"));
+    if (photos.length) state.addPhotos(photos.map((file) => ({ name: file.name, blob: file })));
+  });
+  state.changed();
+}
+
+let current: State | undefined;
+
+async function begin(): Promise<void> {
+  chooseTheme(localStorage.getItem("theme") ?? "auto");
+  const language = preferredLanguage();
+  const say = LANGUAGES[language].messages;
+  const waiting = document.querySelector(".loading")!;
+  waiting.textContent = say.loading;
+  try {
+    const parts = await loadAndLock(serverToken() !== null, () => (waiting.textContent = say.loading));
+    const source = new Blob([await parts.worker], { type: "text/javascript" });
+    const engine = new Engine(new Worker(URL.createObjectURL(source)));
+    const [paint, wasm] = await Promise.all([parts.paint, parts.wasm]);
+    const started = await engine.ask("start", { paint, wasm }, { transfer: [paint, wasm] });
+    const state = new State(engine, language);
+    current = state;
+    state.version = started.version;
+    const jpeg = (bytes: Uint8Array) => new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "image/jpeg" });
+    state.looks = started.styles.map((style, index) => ({
+      ...style,
+      own: false,
+      preview: URL.createObjectURL(jpeg(started.previews[index])),
+    }));
+    state.look = state.looks[FIRST_LOOK].key;
+    state.addPhotos([{ name: "influ.jpg", blob: jpeg(started.photo) }], true);
+    render(state);
+    const bytes = await parts.learn;
+    await engine.ask("learn", { bytes }, { transfer: [bytes] });
+    current.canLearn = true;
+    await recallLooks(current);
+    document.documentElement.dataset.ready = "all";
+  } catch (error) {
+    waiting.textContent = say.loadFailed;
+    waiting.setAttribute("role", "alert");
+    console.error(error);
+  }
+}
+
+void begin();

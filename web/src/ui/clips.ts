@@ -1,0 +1,58 @@
+/** A short clip in the chosen look. */
+
+import { filled } from "../messages";
+import { dropZone, h, save } from "./dom";
+import type { State } from "./state";
+
+export function clips(state: State): HTMLElement {
+  const { messages: say } = state;
+  let clip: File | null = null;
+  const said = h("p", { class: "said", role: "status", id: "clip-said" });
+  const failed = h("p", { class: "error", role: "alert" });
+  const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.clipNow });
+  const start = h("button", { type: "button", class: "main", id: "paint-clip", hidden: true }, say.clipNow);
+  const video = h("video", { controls: true, hidden: true, playsinline: true });
+  start.addEventListener("click", async () => {
+    const look = state.chosen;
+    if (!clip || !look) return;
+    start.disabled = true;
+    bar.hidden = false;
+    bar.value = 0;
+    failed.textContent = "";
+    said.textContent = say.painting;
+    try {
+      const body = { blob: clip, style: look.key, strength: state.strength };
+      const { blob, frames } = await state.engine.ask("clip", body, { onProgress: (share) => (bar.value = share) });
+      said.textContent = filled(say.clipDone, { frames });
+      if (video.src) URL.revokeObjectURL(video.src);
+      video.src = URL.createObjectURL(blob);
+      video.hidden = false;
+      save(blob, `${clip.name.replace(/\.[^.]*$/, "")}-${look.info.name}.mp4`);
+    } catch (error) {
+      said.textContent = "";
+      failed.textContent = state.explain(error);
+    }
+    bar.hidden = true;
+    start.disabled = false;
+  });
+  const files = dropZone(say.chooseClip, say.clipHint, {
+    accept: "video/*",
+    multiple: false,
+    onFiles: ([chosen]) => {
+      clip = chosen;
+      said.textContent = filled(say.clipName, { name: chosen.name });
+      start.hidden = false;
+    },
+  });
+  return h(
+    "section",
+    { id: "clip", "aria-labelledby": "clip-title" },
+    h("h2", { id: "clip-title" }, say.clip),
+    files,
+    h("div", { class: "row" }, start),
+    bar,
+    said,
+    failed,
+    video,
+  );
+}

@@ -1,0 +1,77 @@
+/** A look from pictures. */
+
+import { isName } from "../core/styleFile";
+import { filled } from "../messages";
+import { dropZone, h } from "./dom";
+import { keyFor, takeLook } from "./looks";
+import type { State } from "./state";
+
+const MOST_PICTURES = 200;
+
+export function make(state: State): HTMLElement {
+  const { messages: say } = state;
+  let pictures: File[] = [];
+  const name = h("input", { type: "text", id: "look-name", maxlength: 64, autocomplete: "off" });
+  const said = h("p", { class: "said", role: "status", id: "made" });
+  const failed = h("p", { class: "error", role: "alert" });
+  const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.makingLook });
+  const start = h("button", { type: "button", class: "main", id: "make-look", disabled: true });
+  const label = () => {
+    start.hidden = !pictures.length;
+    start.textContent = pictures.length === 1 ? say.makeNowOne : filled(say.makeNow, { count: pictures.length });
+  };
+  const take = (files: File[]) => {
+    const all = [...pictures, ...files];
+    pictures = all.slice(0, MOST_PICTURES);
+    failed.textContent = all.length > MOST_PICTURES ? say.tooMany : "";
+    said.textContent = filled(say.pictures, { count: pictures.length });
+    start.disabled = false;
+    label();
+  };
+  start.addEventListener("click", async () => {
+    const wanted = name.value.trim() || freeName(state);
+    const key = keyFor(state, wanted);
+    failed.textContent = !isName(wanted) ? say.badName : key === null ? filled(say.nameTaken, { name: wanted }) : "";
+    if (failed.textContent || key === null) return name.focus();
+    if (!state.canLearn) {
+      failed.textContent = say.stillLoading;
+      return;
+    }
+    start.disabled = true;
+    bar.hidden = false;
+    bar.value = 0;
+    said.textContent = say.makingLook;
+    try {
+      const body = { key, name: wanted, pictures };
+      const made = await state.engine.ask("makeStyle", body, { onProgress: (share) => (bar.value = share) });
+      const message = await takeLook(state, made.style, made.file, say.made);
+      said.textContent = made.unreadable ? `${message} ${filled(say.unreadable1, { count: made.unreadable })}` : message;
+      pictures = [];
+      name.value = "";
+    } catch (error) {
+      said.textContent = "";
+      failed.textContent = state.explain(error);
+    }
+    bar.hidden = true;
+    start.disabled = !pictures.length;
+    label();
+  });
+  label();
+  return h(
+    "section",
+    { id: "make", "aria-labelledby": "make-title" },
+    h("h2", { id: "make-title" }, say.make),
+    dropZone(say.choosePictures, say.makeHint, { accept: "image/*", multiple: true, onFiles: take }),
+    h("div", { class: "row" }, h("label", { for: "look-name", class: "grow" }, say.lookName, name), start),
+    bar,
+    said,
+    failed,
+  );
+}
+
+function freeName(state: State): string {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? "my-look" : `my-look-${number}`;
+    if (keyFor(state, name) !== null) return name;
+  }
+}

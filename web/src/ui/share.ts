@@ -1,0 +1,116 @@
+/** The chosen look out of the browser, and looks of others into it: a file, a colour table, a line of text. */
+
+import { isName } from "../core/styleFile";
+import { dropZone, h, save } from "./dom";
+import { keyFor, takeLook } from "./looks";
+import type { State } from "./state";
+
+export function share(state: State): HTMLElement {
+  const { messages: say } = state;
+  const said = h("p", { class: "said", role: "status", id: "shared" });
+  const failed = h("p", { class: "error", role: "alert" });
+  const line = h("textarea", { readonly: true, hidden: true, "aria-label": say.code, id: "code" });
+  const act = (label: string, id: string, run: (style: string, name: string) => Promise<void>) =>
+    h(
+      "button",
+      {
+        type: "button",
+        id,
+        onclick: async () => {
+          const look = state.chosen;
+          if (!look) return;
+          failed.textContent = said.textContent = "";
+          line.hidden = true;
+          try {
+            await run(look.key, look.info.name);
+          } catch (error) {
+            failed.textContent = state.explain(error);
+          }
+        },
+      },
+      label,
+    );
+  const saveStyle = act(say.saveStyle, "save-style", async (style, name) => {
+    const { file } = await state.engine.ask("styleFile", { style });
+    save(new Blob([file as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }), `${name}.safetensors`);
+    said.textContent = say.saveStyleHint;
+  });
+  const saveCube = act(say.saveCube, "save-cube", async (style, name) => {
+    const { text } = await state.engine.ask("cube", { style });
+    save(new Blob([text], { type: "text/plain" }), `${name}.cube`);
+    said.textContent = say.saveCubeHint;
+  });
+  const copyCode = act(say.copyCode, "copy-code", async (style) => {
+    if (!state.canLearn) {
+      failed.textContent = say.stillLoading;
+      return;
+    }
+    said.textContent = say.painting;
+    const { text } = await state.engine.ask("code", { style });
+    said.textContent = text === null ? say.codeRefined : say.codeBelow;
+    if (text === null) return;
+    line.value = text;
+    line.hidden = false;
+    try {
+      await navigator.clipboard.writeText(text);
+      said.textContent = say.codeMade;
+    } catch {
+      line.select(); // Without leave to write the clipboard it is copied by hand.
+    }
+  });
+
+  const take = async (open: (key: string, name: string) => Promise<{ file: Uint8Array }>, told: string) => {
+    failed.textContent = said.textContent = "";
+    const name = freeName(state, told);
+    const key = `own/${name}`;
+    try {
+      await open(key, name);
+      // Under a name that is free here, whatever it is called inside.
+      const renamed = await state.engine.ask("renameStyle", { key, name });
+      said.textContent = await takeLook(state, renamed.style, renamed.file, say.opened);
+    } catch (error) {
+      failed.textContent = state.explain(error);
+    }
+  };
+  const pasted = h("input", { type: "text", id: "paste-code", autocomplete: "off", spellcheck: "false" });
+  const use = h("button", { type: "button", id: "use-code" }, say.useCode);
+  use.addEventListener("click", () => {
+    if (!state.canLearn) {
+      failed.textContent = say.stillLoading;
+      return;
+    }
+    const text = pasted.value;
+    void take((key, name) => state.engine.ask("openCode", { key, name, text }), "from-code").then(() => (pasted.value = ""));
+  });
+  const files = dropZone(say.openFile, ".safetensors", {
+    accept: ".safetensors",
+    multiple: false,
+    onFiles: ([chosen]) =>
+      void take(async (key) => {
+        const file = new Uint8Array(await chosen.arrayBuffer());
+        await state.engine.ask("openStyle", { key, file });
+        return { file };
+      }, chosen.name.replace(/\.[^.]*$/, "")),
+  });
+  return h(
+    "section",
+    { id: "share", "aria-labelledby": "share-title" },
+    h("h2", { id: "share-title" }, say.share),
+    h("div", { class: "row" }, saveStyle, saveCube, copyCode),
+    said,
+    failed,
+    line,
+    h("div", { class: "row" }, h("label", { for: "paste-code", class: "grow" }, say.pasteCode, pasted), use),
+    h("div", { class: "row" }),
+    files,
+  );
+}
+
+/** `told` as a look's name, with a number where the user has one of that name. */
+function freeName(state: State, told: string): string {
+  const base = isName(told) ? told : "look";
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? base : `${base.slice(0, 60)}-${number}`;
+    if (keyFor(state, name) !== null) return name;
+  }
+}

@@ -1,0 +1,85 @@
+/** What the parts of the page share: the engine, the looks, the photos, and who wants to hear of changes. */
+
+import { Engine, EngineError } from "../engine";
+import { filled, LANGUAGES, type Language, type Messages } from "../messages";
+import type { LoadedStyle, PictureType } from "../protocol";
+
+export interface Look extends LoadedStyle {
+  own: boolean;
+  preview: string | null; // URL of a picture
+}
+
+export interface Photo {
+  key: string;
+  name: string;
+  blob: Blob;
+  url: string;
+}
+
+export class State {
+  looks: Look[] = [];
+  look = "";
+  photos: Photo[] = [];
+  photo = "";
+  ours = true; // the only photo is the one that comes with the page
+  strength = 1;
+  type: PictureType = "image/jpeg";
+  canLearn = false;
+  version = "";
+  messages: Messages;
+  private readonly listeners: (() => void)[] = [];
+
+  constructor(
+    readonly engine: Engine,
+    readonly language: Language,
+  ) {
+    this.messages = LANGUAGES[language].messages;
+  }
+
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  get chosen(): Look | undefined {
+    return this.looks.find(({ key }) => key === this.look);
+  }
+
+  get shown(): Photo | undefined {
+    return this.photos.find(({ key }) => key === this.photo);
+  }
+
+  /** A failure in a sentence. */
+  explain(error: unknown): string {
+    const key = error instanceof EngineError ? error.key : "failed";
+    const message = (this.messages as Record<string, string>)[key] ?? this.messages.failed;
+    const [detail] = String((error as Error)?.message ?? error).split("\n");
+    return filled(message, { detail });
+  }
+
+  /** Take photos in, in place of the one that comes with the page. */
+  addPhotos(files: { name: string; blob: Blob }[], ours = false): void {
+    if (this.ours && !ours) for (const photo of this.photos.splice(0)) this.close(photo);
+    const added = files.map(({ name, blob }) => ({ key: crypto.randomUUID(), name, blob, url: URL.createObjectURL(blob) }));
+    this.photos.push(...added);
+    this.ours = ours;
+    this.photo = added[0]?.key ?? this.photo;
+    this.changed();
+  }
+
+  removePhoto(key: string): void {
+    const index = this.photos.findIndex((photo) => photo.key === key);
+    if (index < 0) return;
+    for (const photo of this.photos.splice(index, 1)) this.close(photo);
+    if (this.photo === key) this.photo = this.photos[Math.min(index, this.photos.length - 1)]?.key ?? "";
+    this.changed();
+  }
+
+  private close(photo: Photo): void {
+    URL.revokeObjectURL(photo.url);
+    void this.engine.ask("close", { photo: photo.key });
+  }
+}

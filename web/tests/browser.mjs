@@ -1,0 +1,110 @@
+// Chromium with the page open, and pictures compared.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { serve } from "./serve.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const RESULTS = join(here, "../results");
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** Make the fixtures with the command of this clone; they lie in results/fixtures. */
+export function makeFixtures({ all = false } = {}) {
+  const folder = join(RESULTS, all ? "fixtures" : "short-fixtures");
+  mkdirSync(folder, { recursive: true });
+  const python = process.env.PYTHON ?? "python3";
+  const options = { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, OMP_NUM_THREADS: "1" } };
+  execFileSync(python, [join(here, "fixtures.py"), folder, ...(all ? ["--all"] : [])], options);
+  return folder;
+}
+
+/** A browser; its absence is named with its remedy. */
+export async function launch() {
+  if (!existsSync(CHROMIUM)) throw new Error(`there is no ${CHROMIUM}: apt install chromium, or set CHROMIUM`);
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+}
+
+/** The page of `folder` in a context of its own. */
+export async function openPage(browser, folder, options = {}) {
+  const host = await serve(join(folder, "page"));
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(host.url);
+  await painted(page);
+  return {
+    page,
+    context,
+    host,
+    errors,
+    ready: () => page.waitForSelector("html[data-ready]", { timeout: 120_000 }),
+    close: async () => {
+      await context.close();
+      await host.close();
+    },
+  };
+}
+
+/** Wait until nothing is left to paint, and the photo in hand is shown in `look`, at `strength`. */
+export async function painted(page, look = "", strength = "") {
+  await page.waitForFunction(
+    ([wantedLook, wantedStrength]) => {
+      const [, shownLook, shownStrength] = document.querySelector("canvas.after")?.dataset.painted?.split(" ") ?? [];
+      const idle = document.querySelector("#stage")?.getAttribute("aria-busy") === "false";
+      return idle && shownLook && (!wantedLook || shownLook === wantedLook) && (!wantedStrength || shownStrength === wantedStrength);
+    },
+    [look, String(strength)],
+    { timeout: 120_000 },
+  );
+}
+
+export const choose = async (page, look) => {
+  await page.check(`.look input[value="${look}"]`);
+  await painted(page, look);
+};
+
+export const addPhotos = async (page, files) => {
+  const before = await page.getAttribute("canvas.after", "data-painted");
+  await page.setInputFiles("#stage input[type=file]", files);
+  await page.waitForFunction((old) => document.querySelector("canvas.after").dataset.painted !== old, before, { timeout: 120_000 });
+  await painted(page);
+};
+
+/** Click, and give the bytes of what is downloaded. */
+export async function download(page, selector) {
+  const [file] = await Promise.all([page.waitForEvent("download", { timeout: 240_000 }), page.click(selector)]);
+  return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
+
+/** Share of pixels within 1/255 of each other in every channel, and the largest difference. */
+export async function compare(context, first, second) {
+  const page = await context.newPage();
+  const told = await page.evaluate(
+    async (files) => {
+      const [a, b] = await Promise.all(
+        files.map(async (text) => {
+          const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          const bitmap = await createImageBitmap(new Blob([bytes]));
+          const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+          canvas.drawImage(bitmap, 0, 0);
+          return canvas.getImageData(0, 0, bitmap.width, bitmap.height);
+        }),
+      );
+      if (a.width !== b.width || a.height !== b.height) return { near: 0, worst: 255, size: [a.width, a.height, b.width, b.height] };
+      let [far, worst] = [0, 0];
+      for (let k = 0; k < a.data.length; k += 4) {
+        const off = Math.max(...[0, 1, 2].map((c) => Math.abs(a.data[k + c] - b.data[k + c])));
+        if (off > 1) far++;
+        worst = Math.max(worst, off);
+      }
+      return { near: 1 - far / (a.width * a.height), worst };
+    },
+    [first, second].map((bytes) => bytes.toString("base64")),
+  );
+  await page.close();
+  return told;
+}

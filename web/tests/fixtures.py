@@ -1,0 +1,59 @@
+"""What the command makes of some pictures, for the page to make the same.
+
+`python fixtures.py FOLDER [--all]`: FOLDER gets the page with its model (`page/`), photos, their
+results in several looks, and with --all a folder of pictures and the style that the command
+makes of them.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stylegan_cli.backends import open_backend
+from stylegan_cli.instant import make_style, starter_photos
+from stylegan_cli.instant.render_mode import render_mode_photos
+from stylegan_cli.pictures import read_rgb
+from stylegan_cli.styles import read_model, shipped_model, write_style
+from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.web import export_page
+
+SHORT = ("creatorA", "toon")
+PICTURES = 30  # enough for two steps of refinement and a calibration
+SHOWN = "toon"
+
+
+def main(folder: Path, everything: bool) -> None:
+    """Write all fixtures into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = read_model(shipped_model())
+    backend = open_backend(model.base)
+    export_page(model, folder / "page", overwrite=True)
+    portrait = np.asarray(Image.open(render_mode_photos()[0]).convert("RGB"))[:601]
+    small = np.asarray(Image.open(starter_photos()[1]).convert("RGB"))[:200, :231]
+    for name, photo in (("photo", portrait), ("small", small)):
+        save(photo, folder / f"{name}.png")
+        for style in model.styles:
+            if everything or style.name in SHORT:
+                painted = Stylizer(model.base, style, backend).paint(photo)
+                save(painted, folder / f"{name}-{style.name}.png")
+    half = Stylizer(model.base, model.style(SHORT[0]), backend, 0.5).paint(portrait)
+    save(half, folder / f"half-{SHORT[0]}.png")
+    if not everything:
+        return
+    pictures = folder / "pictures"
+    pictures.mkdir(exist_ok=True)
+    look = Stylizer(model.base, model.style(SHOWN), backend)
+    for index, path in enumerate(starter_photos()[10 : 10 + PICTURES]):
+        save(look.paint(read_rgb(path, 256)), pictures / f"{index:02}.png")
+    style = make_style("learnt", sorted(pictures.glob("*.png")), model.base, backend)
+    write_style(style, folder / "learnt.safetensors", overwrite=True)
+
+
+def save(pixels: np.ndarray, path: Path) -> None:
+    """Write (H, W, 3) uint8 pixels as PNG."""
+    Image.fromarray(pixels).save(path)
+
+
+main(Path(sys.argv[1]), "--all" in sys.argv)
