@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+from stylegan_cli.runtime.version import __version__ as __version__
 
 # Nothing leaves the machine. Libraries read these when they are loaded, so they are set before any
 # module of the package imports one; children of this process inherit them.

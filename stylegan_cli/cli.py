@@ -23,11 +23,11 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from stylegan_cli import __version__, messages
 from stylegan_cli.commands import common
 from stylegan_cli.commands.options import with_config_options
-from stylegan_cli.errors import InfluError, InterruptedByUserError
+from stylegan_cli.errors import InfluError, InterruptedByUserError, messages
 from stylegan_cli.runtime.packages import missing_package
+from stylegan_cli.runtime.version import __version__
 
 Command = Callable[..., None]
 

@@ -26,8 +26,7 @@ from typing import (
     get_type_hints,
 )
 
-from stylegan_cli import messages
-from stylegan_cli.errors import ConfigError
+from stylegan_cli.errors import ConfigError, messages
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

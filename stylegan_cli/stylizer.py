@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from stylegan_cli import __version__
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import apply_lut, with_luma_of
 from stylegan_cli.config import DEVICE, Option, check, exclusive
@@ -32,6 +31,7 @@ from stylegan_cli.rendering import (
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 

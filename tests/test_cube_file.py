@@ -7,16 +7,19 @@ import av
 import av.filter
 import numpy as np
 import pytest
+from in_process import in_process
 from model_files import small_model, write_small_model
 from picture_files import saved, scene
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.commands.export import export
+from stylegan_cli.commands.export import export as export_command
 from stylegan_cli.errors import OutputExistsError, StyleFileError, UsageError
 from stylegan_cli.rendering import look_up
 from stylegan_cli.sharing.cube_file import cube_text, measure_left_out, open_style, write_cube
 from stylegan_cli.styles import list_styles, shipped_model, write_style
 from stylegan_cli.stylizer import Stylizer, open_stylizer
+
+export = in_process(export_command)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from clip_files import make_clip
 from conftest import Influ
 from picture_files import saved, scene
 
-from stylegan_cli import messages
+from stylegan_cli.errors import messages
 from stylegan_cli.runtime.file_kind import media_of, media_of_file
 
 

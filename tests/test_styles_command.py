@@ -10,7 +10,7 @@ from conftest import Influ
 from in_process import in_process
 from model_files import small_model, write_small_model
 
-from stylegan_cli.commands.export import export
+from stylegan_cli.commands.export import export as export_command
 from stylegan_cli.commands.info import info
 from stylegan_cli.commands.styles import code, install, list_styles, pack, remove, rename
 from stylegan_cli.commands.styles_add import add as add_command
@@ -35,6 +35,7 @@ from stylegan_cli.styles import (
 )
 
 add = in_process(add_command)
+export = in_process(export_command)
 
 Printed = pytest.CaptureFixture[str]
 
@@ -166,7 +167,7 @@ def test_a_style_is_exported_with_its_base(
     add("more", creator, out=more)
     capsys.readouterr()
     out = tmp_path / "out.safetensors"
-    export("toon", out, add=[more], as_json=True)
+    export("toon", out, add=(more,), as_json=True)
     record = json.loads(capsys.readouterr().out)
     assert record["styles"] == ["toon", "more"]
     assert record["bytes"] == out.stat().st_size

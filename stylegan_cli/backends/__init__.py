@@ -6,8 +6,7 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from stylegan_cli import messages
-from stylegan_cli.errors import UsageError
+from stylegan_cli.errors import UsageError, messages
 from stylegan_cli.styles import Base
 
 Name = Literal["auto", "onnx", "torch", "openvino"]

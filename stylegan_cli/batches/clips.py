@@ -6,12 +6,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stylegan_cli import messages
 from stylegan_cli.batches.file_kinds import FileKind
 from stylegan_cli.batches.outcomes import Outcome, Status, raise_for
 from stylegan_cli.batches.planning import Job
 from stylegan_cli.clips import CLIP_SUFFIXES, WRITABLE_SUFFIXES
-from stylegan_cli.errors import ClipError, InfluError, InterruptedByUserError, PartialFailureError
+from stylegan_cli.errors import (
+    ClipError,
+    InfluError,
+    InterruptedByUserError,
+    PartialFailureError,
+    messages,
+)
 from stylegan_cli.pictures import find_files
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video import Paint, VideoConfig, VideoResult, stylize_clip

@@ -10,7 +10,6 @@ from enum import StrEnum
 from io import FileIO
 from pathlib import Path
 
-from stylegan_cli import messages
 from stylegan_cli.batches.planning import Job
 from stylegan_cli.errors import (
     DataError,
@@ -18,6 +17,7 @@ from stylegan_cli.errors import (
     OutputExistsError,
     PartialFailureError,
     UsageError,
+    messages,
 )
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
-from stylegan_cli import messages
 from stylegan_cli.batches.file_kinds import PICTURES, FileKind
 from stylegan_cli.batches.names import TakenNames, source_key
-from stylegan_cli.errors import DataError, UsageError
+from stylegan_cli.errors import DataError, UsageError, messages
 from stylegan_cli.pictures import FORMATS, PICTURE_SUFFIXES, find_files, is_named_like_result
 
 logger = logging.getLogger(__name__)

@@ -15,10 +15,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from stylegan_cli import messages
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import STREAM, Job
-from stylegan_cli.errors import BusyError, InfluError, PictureError
+from stylegan_cli.errors import BusyError, InfluError, PictureError, messages
 from stylegan_cli.files import check_target, claimed
 from stylegan_cli.pictures import (
     JPEG_QUALITY,

@@ -17,9 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
-from stylegan_cli import messages
 from stylegan_cli.clips.side_data import side_data_of, stream_facts
-from stylegan_cli.errors import ClipError
+from stylegan_cli.errors import ClipError, messages
 from stylegan_cli.runtime.file_kind import media_of_file
 
 Pixels = npt.NDArray[np.uint8]

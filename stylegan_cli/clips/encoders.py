@@ -15,10 +15,9 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
-from stylegan_cli import messages
 from stylegan_cli.clips.description import ClipInfo, ColourTags
 from stylegan_cli.config import Option
-from stylegan_cli.errors import UsageError
+from stylegan_cli.errors import UsageError, messages
 
 _log = logging.getLogger(__name__)
 

@@ -8,13 +8,12 @@ import numpy as np
 from av.codec.context import CodecContext, Flags, ThreadType
 from av.video.frame import VideoFrame
 
-from stylegan_cli import messages
 from stylegan_cli.clips.description import EXACT, ClipFrame, ClipInfo, ColourTags
 from stylegan_cli.clips.encoders import Encoder, EncoderOptions, choose_encoder
 from stylegan_cli.clips.failures import explained
 from stylegan_cli.clips.planes import can_be_planar, turned
 from stylegan_cli.clips.tracks import ClipPacket
-from stylegan_cli.errors import UsageError
+from stylegan_cli.errors import UsageError, messages
 
 
 @dataclass(frozen=True, slots=True)

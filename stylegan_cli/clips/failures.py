@@ -7,8 +7,7 @@ from pathlib import Path
 
 import av.error
 
-from stylegan_cli import messages
-from stylegan_cli.errors import ClipError, UsageError
+from stylegan_cli.errors import ClipError, UsageError, messages
 
 
 @contextmanager

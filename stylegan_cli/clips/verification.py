@@ -9,10 +9,9 @@ from typing import Any
 import av.error
 from av.container import InputContainer
 
-from stylegan_cli import messages
 from stylegan_cli.clips.description import ClipInfo, open_clip, picture_stream, read_info
 from stylegan_cli.clips.tracks import ClipPacket
-from stylegan_cli.errors import ClipError
+from stylegan_cli.errors import ClipError, messages
 
 
 @dataclass(frozen=True, slots=True)

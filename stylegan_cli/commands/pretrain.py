@@ -6,11 +6,8 @@ from stylegan_cli.commands.common import ConfigFile, DryRun, Json, console, emit
 from stylegan_cli.commands.options import Given, Of
 from stylegan_cli.config import load_settings
 from stylegan_cli.errors import InterruptedByUserError
-from stylegan_cli.learning.checkpoints import opened_run
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.planning import PretrainRunConfig, plan_run
-from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.styles import read_model
 
 
 def pretrain(
@@ -25,23 +22,11 @@ def pretrain(
     if dry_run:
         emit(plan.as_mapping(), as_json)
         return
-    device = resolve_device(run.device, needs_torch=True)
-    from stylegan_cli.pretraining.loop import pretrain as run_pretraining
+    from stylegan_cli.pretraining.running import run_plan
 
     console.print(f"Pre-training on {plan.count} pictures into {run.out}")
-    with (
-        opened_run(run.out, resume=run.resume, overwrite=run.overwrite),
-        progress("pre-training") as on_progress,
-    ):
-        done = run_pretraining(
-            plan.domains,
-            run.out,
-            plan.config,
-            device=device,
-            resume=run.resume,
-            init=read_model(run.init).base.tensors if run.init else None,
-            on_progress=on_progress,
-        )
+    with progress("pre-training") as on_progress:
+        done = run_plan(plan, on_progress)
     if not done:
         raise InterruptedByUserError(f"stopped and saved; add --resume --out {run.out} to go on")
     emit({"run": str(run.out), "next": f"influ export {run.out} -o base.safetensors"}, as_json)

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from stylegan_cli import messages
 from stylegan_cli.batches import Outcome, SheetConfig, raise_for, summary, write_style_sheet
 from stylegan_cli.commands.common import Json, console, emit, progress, say_error
 from stylegan_cli.commands.options import Without
-from stylegan_cli.errors import UsageError
+from stylegan_cli.errors import UsageError, messages
 from stylegan_cli.pictures import AiLabel, format_of
 from stylegan_cli.styles import usable_names
 from stylegan_cli.stylizer import StylizerConfig, open_looks

@@ -79,12 +79,9 @@ def code(
 
     The other side makes the style of it with `influ styles add NAME --code TEXT`.
     """
-    from stylegan_cli.backends import open_backend
-    from stylegan_cli.sharing.style_code import write_line
-    from stylegan_cli.styles.mixing import find_style_or_mix
+    from stylegan_cli.sharing.style_code import code_of
 
-    base, style = find_style_or_mix(name, model)
-    line = write_line(style, base, open_backend(base))
+    style, line = code_of(name, model)
     if as_json:
         record = {"style": style.name, "code": line.text, "psnr_db": round(line.psnr_db, 2)}
         emit(record | {"characters": len(line.text)}, as_json)

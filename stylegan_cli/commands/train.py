@@ -16,7 +16,6 @@ from stylegan_cli.commands.common import (
 from stylegan_cli.commands.options import Given, Of
 from stylegan_cli.config import load_settings
 from stylegan_cli.errors import InterruptedByUserError
-from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.planning import RunConfig, plan_run
 
@@ -37,20 +36,9 @@ def train(
     if dry_run:
         emit(plan.as_mapping(), as_json)
         return
-    device = resolve_device(run.device, needs_torch=True)
-    from stylegan_cli.training.refining import notes_on_unrefined, refine_in, register_styles
+    from stylegan_cli.training.refining import notes_on_unrefined, register_styles, run_plan
 
-    outcome = refine_in(
-        plan.folder,
-        plan.pictures,
-        plan.config,
-        device=device,
-        resume=run.resume,
-        overwrite=run.overwrite,
-        again=plan.words_to_repeat(device),
-        progress_of=progress,
-        on_open=say_refining,
-    )
+    outcome = run_plan(plan, progress_of=progress, on_open=say_refining)
     if outcome.stopped:
         raise InterruptedByUserError(
             f"stopped and saved after {outcome.steps} steps; go on with: "

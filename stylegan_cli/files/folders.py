@@ -7,8 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from stylegan_cli import messages
-from stylegan_cli.errors import OutputExistsError
+from stylegan_cli.errors import OutputExistsError, messages
 from stylegan_cli.files.leftovers import is_leftover_name, opened
 from stylegan_cli.files.writing import explained, write_atomically
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stylegan_cli import messages
-from stylegan_cli.errors import BusyError, WriteError
+from stylegan_cli.errors import BusyError, WriteError, messages
 from stylegan_cli.files.leftovers import claim_name, is_at, is_claim, tidy
 from stylegan_cli.files.writing import explained
 

@@ -6,8 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from stylegan_cli import messages
-from stylegan_cli.errors import InfluError
+from stylegan_cli.errors import InfluError, messages
 
 MAX_TEXT = 64 << 20  # bytes
 

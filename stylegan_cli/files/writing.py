@@ -14,8 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from stylegan_cli import messages
-from stylegan_cli.errors import OutputExistsError, UsageError, WriteError
+from stylegan_cli.errors import OutputExistsError, UsageError, WriteError, messages
 from stylegan_cli.files.leftovers import draft_name, is_at, tidy
 
 logger = logging.getLogger(__name__)

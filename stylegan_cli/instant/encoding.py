@@ -9,10 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stylegan_cli import messages
 from stylegan_cli.backends import Backend
 from stylegan_cli.colour import sample_colours, style_statistics
-from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.errors import DataError, PictureError, messages
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
 from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
 from stylegan_cli.runtime.devices import resolve_threads

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli import messages
-from stylegan_cli.errors import PictureError, UsageError
+from stylegan_cli.errors import PictureError, UsageError, messages
 from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import (

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stylegan_cli import messages
-from stylegan_cli.errors import PictureError, UsageError
+from stylegan_cli.errors import PictureError, UsageError, messages
 from stylegan_cli.pictures.provenance import COMPOSITE, AiLabel
 
 _MEDIA_TYPES: Final = {

@@ -5,8 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from stylegan_cli import messages
-from stylegan_cli.errors import UsageError
+from stylegan_cli.errors import UsageError, messages
 from stylegan_cli.pictures.codecs import CODECS
 
 FORMATS: Final = {name: codec.format for name, codec in CODECS.items()}

@@ -10,8 +10,7 @@ from typing import BinaryIO, Final, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli import messages
-from stylegan_cli.errors import PictureError
+from stylegan_cli.errors import PictureError, messages
 from stylegan_cli.pictures.codecs import Wanted
 from stylegan_cli.pictures.colours import to_srgb
 from stylegan_cli.pictures.decoding import (

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from stylegan_cli import messages
-from stylegan_cli.errors import PictureError
+from stylegan_cli.errors import PictureError, messages
 from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import FORMATS, format_of

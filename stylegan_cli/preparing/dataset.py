@@ -15,7 +15,6 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli import messages
 from stylegan_cli.clips import CLIP_SUFFIXES, is_clip, sample_frames
 from stylegan_cli.config import Option, check, parse_duration
 from stylegan_cli.errors import (
@@ -25,6 +24,7 @@ from stylegan_cli.errors import (
     PictureError,
     UsageError,
     WriteError,
+    messages,
 )
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
 from stylegan_cli.files import claimed, explained, make_folder, path_inside

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_cli import messages
-from stylegan_cli.errors import DataError
+from stylegan_cli.errors import DataError, messages
 from stylegan_cli.pictures import find_own_pictures, find_pictures
 
 log = logging.getLogger(__name__)

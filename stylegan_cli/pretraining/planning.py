@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from stylegan_cli import messages
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
-from stylegan_cli.errors import OutputExistsError, UsageError
+from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import pictures_by_domain

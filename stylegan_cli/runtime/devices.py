@@ -4,8 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from stylegan_cli import messages
-from stylegan_cli.errors import DeviceError, UsageError
+from stylegan_cli.errors import DeviceError, UsageError, messages
 from stylegan_cli.runtime.packages import require_torch
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")

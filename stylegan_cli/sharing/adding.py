@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from stylegan_cli import messages
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, check
-from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError
+from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, messages
 from stylegan_cli.instant import make_style, pictures_in, starter_photos
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.sharing.preview import preview_path, write_with_preview

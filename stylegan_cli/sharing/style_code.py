@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import Backend
+from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import apply_lut, lut_grid, lut_weights
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
 from stylegan_cli.instant import starter_photos
@@ -28,6 +28,7 @@ from stylegan_cli.pictures import Pixels, read_rgb, to_unit
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.sharing import entropy_coding as integer_coding
 from stylegan_cli.styles import MAX_CODE_FACTORS, Base, Mode, Style, StyleInfo
+from stylegan_cli.styles.mixing import find_style_or_mix
 from stylegan_cli.stylizer import Stylizer
 
 PREFIX, VERSION = "influ", 1
@@ -77,6 +78,12 @@ class Line:
 
     text: str
     psnr_db: float
+
+
+def code_of(name: str, model: Path | None = None) -> tuple[Style, Line]:
+    """The style or mix of that name, and its line. Raises what finding and writing it raise."""
+    base, style = find_style_or_mix(name, model)
+    return style, write_line(style, base, open_backend(base))
 
 
 def write_line(style: Style, base: Base, backend: Backend) -> Line:

@@ -17,9 +17,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from stylegan_cli import __version__, messages
 from stylegan_cli.config import from_mapping, to_mapping
-from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
+from stylegan_cli.errors import ConfigError, StyleFileError, UsageError, messages
 from stylegan_cli.files import make_folder, parse_json, write_atomically
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
@@ -27,6 +26,7 @@ from stylegan_cli.networks.architecture import (
     encoder_shapes,
     generator_shapes,
 )
+from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles.model import Base, Model, Style, StyleInfo, Tensors
 
 FORMAT_VERSION = 1

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stylegan_cli import messages
-from stylegan_cli.errors import StyleFileError, StyleNotFoundError
+from stylegan_cli.errors import StyleFileError, StyleNotFoundError, messages
 from stylegan_cli.runtime.resources import weights_dir
 from stylegan_cli.styles.file import (
     SUFFIX,

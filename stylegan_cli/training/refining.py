@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stylegan_cli import messages
 from stylegan_cli.backends import open_backend
 from stylegan_cli.errors import (
     InterruptedByUserError,
     OutputExistsError,
     TrainingError,
     UsageError,
+    messages,
 )
 from stylegan_cli.files import read_json, write_atomically
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
@@ -26,7 +26,7 @@ from stylegan_cli.styles import Style, free_name, read_model, shipped_model, use
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import TrainingResult, refine
-from stylegan_cli.training.planning import is_used
+from stylegan_cli.training.planning import RunPlan, is_used
 
 REGISTERED_NAME = "registered.json"
 
@@ -66,6 +66,24 @@ def refine_in(
         on_open(folder)
         with progress_of("refining") as on_progress:
             return refine(run, on_progress)
+
+
+def run_plan(
+    plan: RunPlan, *, progress_of: ProgressOf, on_open: Callable[[Path], None]
+) -> TrainingResult:
+    """The run that was planned, on its device; as `refine_in`."""
+    device = resolve_device(plan.run.device, needs_torch=True)
+    return refine_in(
+        plan.folder,
+        plan.pictures,
+        plan.config,
+        device=device,
+        resume=plan.run.resume,
+        overwrite=plan.run.overwrite,
+        again=plan.words_to_repeat(device),
+        progress_of=progress_of,
+        on_open=on_open,
+    )
 
 
 @dataclass(frozen=True, slots=True)
