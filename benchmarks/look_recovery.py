@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import photo_metrics
 from looks import LOOKS, UNSEEN_LOOKS
 from methods import METHODS, Content, Files, Task, learn, opened, save_pictures
 from PIL import Image
@@ -216,8 +217,8 @@ def figures_of(result, photo, truth):
         "ssim": metrics.ssim(result, truth),
         "ciede2000": metrics.ciede2000(result, truth),
         "edge_f_score": metrics.edge_f_score(result, truth),
-        "invented_edges": metrics.invented_edges(result, photo),
-        "true_invented_edges": metrics.invented_edges(truth, photo),
+        "invented_edges": photo_metrics.invented_edges(result, photo),
+        "true_invented_edges": photo_metrics.invented_edges(truth, photo),
     }
 
 

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import photo_metrics
 from look_recovery import (
     MODEL,
     ROOT,
@@ -173,7 +174,7 @@ class Scale:
         """Distances of the results, of floor and ceiling, and how far the results have come."""
         ours = self._distances(results, self.pairs)
         ways = {
-            f"way_{network}": metrics.closed_gap(
+            f"way_{network}": photo_metrics.closed_gap(
                 *(values[f"kid_{network}"] for values in (ours, self.ceiling, self.floor))
             )
             for network in NETWORKS

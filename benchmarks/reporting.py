@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import photo_metrics
 from looks import KNOWN_LOOKS, UNSEEN_LOOKS
 from methods import METHODS
 
 from stylegan_cli.errors import DataError
-from stylegan_cli.evaluation import metrics
 
 GROUPS = {
     "Cousins of what pre-training draws": KNOWN_LOOKS,
@@ -97,7 +97,7 @@ def closed_gap(cells, ceilings, look, row):
     ours = cells.get((look, row))
     if not known or not ours or look not in ceilings or row.method in (*CLOSED_FORMS, CEILING):
         return None
-    return metrics.closed_gap(ours["psnr_db"], max(known), ceilings[look])
+    return photo_metrics.closed_gap(ours["psnr_db"], max(known), ceilings[look])
 
 
 def _of_content(records, content):

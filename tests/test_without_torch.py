@@ -21,7 +21,7 @@ import json, sys
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision", "timm", "tensorboard", "onnxscript"):
+        if name.partition(".")[0] in ("torch", "torchvision", "timm", "tensorboard"):
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
 sys.meta_path.insert(0, Nothing())

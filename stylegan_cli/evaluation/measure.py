@@ -282,6 +282,7 @@ def embed(
     import torch
 
     from stylegan_cli.networks.frozen_features import load_embedding
+    from stylegan_cli.networks.pixel_range import to_signed
 
     network = load_embedding(name).to(device)
     batches = []
@@ -289,7 +290,7 @@ def embed(
         for start in range(0, len(pictures), _BATCH):
             squares = [_middle_square(picture) for picture in pictures[start : start + _BATCH]]
             images = torch.from_numpy(np.stack(squares)).to(device).permute(0, 3, 1, 2)
-            batches.append(network(images.float() / 127.5 - 1).cpu().numpy())
+            batches.append(network(to_signed(images)).cpu().numpy())
     return np.concatenate(batches)
 
 

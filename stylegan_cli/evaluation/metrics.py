@@ -106,32 +106,9 @@ def edge_f_score(result: np.ndarray, truth: np.ndarray, tolerance_px: float = 2)
     found, true = edges(result), edges(truth)
     if not found.any() and not true.any():
         return 1.0
-    precision = 1 - _share_far_from(found, true, tolerance_px)
-    recall = 1 - _share_far_from(true, found, tolerance_px)
+    precision = 1 - share_far_from(found, true, tolerance_px)
+    recall = 1 - share_far_from(true, found, tolerance_px)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def invented_edges(result: np.ndarray, source: np.ndarray, tolerance_px: float = 3) -> float:
-    """Share of the result's edge pixels with no edge of the source within `tolerance_px` at 256."""
-    drawn = edges(result)
-    return _share_far_from(drawn, edges(source), tolerance_px) if drawn.any() else 0.0
-
-
-def gradient_energy(pixels: np.ndarray) -> float:
-    """Mean square of the luma's steps between neighbours, times 1000: blur lowers it."""
-    luma = to_unit(pixels) @ LUMA
-    steps = np.square(np.diff(luma, axis=0)).mean() + np.square(np.diff(luma, axis=1)).mean()
-    return float(1000 * steps)
-
-
-def closed_gap(ours: float, baseline: float, ceiling: float) -> float:
-    """Share of the way from the baseline to the ceiling: 0 is the baseline, 1 the ceiling.
-
-    The three are of one kind, for example dB; a ceiling below the baseline is fine for a distance.
-    """
-    if ceiling == baseline:
-        raise DataError("there is no gap to close: the baseline is already at the ceiling")
-    return (ours - baseline) / (ceiling - baseline)
 
 
 def kid(
@@ -234,7 +211,7 @@ def _ssim(one: np.ndarray, other: np.ndarray) -> float:
     return float(similarity)
 
 
-def _share_far_from(marked: Mask, others: Mask, tolerance_px: float) -> float:
+def share_far_from(marked: Mask, others: Mask, tolerance_px: float) -> float:
     """Share of the pixels of `marked` with none of `others` within the tolerance."""
     if not others.any() or not marked.any():
         return 1.0

@@ -10,6 +10,7 @@ from torch.nn import functional
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.pixel_range import to_signed
 from stylegan_cli.networks.style_encoder import StyleEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM
@@ -129,4 +130,4 @@ def default_base() -> BaseNetworks:
 
 def signed(pixels: Tensor) -> Tensor:
     """(..., H, W, 3) uint8 → (N, 3, H, W) float in [-1, 1], channels last."""
-    return pixels.flatten(0, -4).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_signed(pixels.flatten(0, -4).permute(0, 3, 1, 2))

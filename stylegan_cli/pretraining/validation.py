@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegan_cli.networks.layers import map_colours
+from stylegan_cli.networks.pixel_range import to_levels
 from stylegan_cli.pictures import contact_sheet
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.data import Batch, PairedLooks
@@ -57,7 +58,7 @@ def write_samples(stylize: Stylize, batch: Mapping[str, Tensor], path: Path) -> 
     looks, _, pictures = batch["photos"].shape[:3]
     result = stylize(batch).result
     results = result.view(looks, 2, pictures, *result.shape[1:])
-    pixels = ((results.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1)
+    pixels = to_levels(results).movedim(-3, -1)
     columns = (
         batch["references"][_first_shown(batch)],
         batch["photos"][:, 1, 0],

@@ -4,7 +4,7 @@ import importlib
 
 from stylegan_cli.errors import MissingPackageError
 
-LEARNING_PACKAGES = ("onnxscript", "tensorboard", "timm", "torch", "torchvision")
+LEARNING_PACKAGES = ("tensorboard", "timm", "torch", "torchvision")
 """Those of the extra `train`."""
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.networks.pixel_range import to_levels, to_signed
 from stylegan_cli.pictures import read_rgb, resize
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 
@@ -102,13 +103,12 @@ def to_tensor(images: np.ndarray) -> Tensor:
     """(N, H, W, 3) uint8 → (N, 3, H, W) float in [-1, 1], channels last in memory."""
     # A copy: pictures may be read-only, and torch wants to be able to write.
     tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
-    return (tensor.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    return to_signed(tensor).contiguous(memory_format=torch.channels_last)
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
     """(N, 3, H, W) in [-1, 1] → (N, H, W, 3) uint8, clipped and rounded."""
-    levels = (images.detach().float().clamp(-1, 1) + 1) * 127.5
-    pixels: np.ndarray = levels.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    pixels: np.ndarray = to_levels(images.detach()).permute(0, 2, 3, 1).cpu().numpy()
     return pixels
 
 
@@ -129,12 +129,12 @@ class HistoryPool:
         shown = []
         for fake in fakes.detach():
             if len(self._kept) < self.size:
-                self._kept.append(_to_bytes(fake))
+                self._kept.append(to_levels(fake))
                 shown.append(fake)
             elif self.size and rng.random() < 0.5:
                 index = int(rng.integers(self.size))
-                shown.append(_from_bytes(self._kept[index], fake))
-                self._kept[index] = _to_bytes(fake)
+                shown.append(to_signed(self._kept[index].to(fake.device), fake.dtype))
+                self._kept[index] = to_levels(fake)
             else:
                 shown.append(fake)
         return torch.stack(shown).contiguous(memory_format=torch.channels_last)
@@ -206,11 +206,3 @@ def _fill(
     x0, x1 = ((side * width - left) * scale for side in box[0::2])
     y0, y1 = ((side * height - top) * scale for side in box[1::2])
     mask[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = 1
-
-
-def _to_bytes(fake: Tensor) -> Tensor:
-    return ((fake.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
-def _from_bytes(kept: Tensor, like: Tensor) -> Tensor:
-    return (kept.to(like.device).to(like.dtype) / 127.5) - 1
