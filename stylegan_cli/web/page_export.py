@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from stylegan_cli import __version__, colour
+from stylegan_cli import colour
 from stylegan_cli.backends import build_graph, open_backend
 from stylegan_cli.errors import OutputExistsError, StyleFileError
 from stylegan_cli.files import write_atomically
@@ -36,6 +36,7 @@ from stylegan_cli.pictures import read_rgb
 from stylegan_cli.rendering import lut, rendering
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.runtime.resources import page_dir
+from stylegan_cli.runtime.version import __version__
 from stylegan_cli.sharing import entropy_coding, style_code
 from stylegan_cli.styles import METADATA_KEY, Base, Model, write_style
 from stylegan_cli.stylizer import Stylizer
