@@ -18,7 +18,10 @@ PIP_INSTALL := $(PIP) install --disable-pip-version-check --progress-bar off \
 # Tests run in as many processes as there are cores; more threads than cores make all of them slow.
 ONE_THREAD_EACH := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
-.PHONY: demo test test-web web install clean
+# Seconds of fuzzing for each kind of file.
+FUZZ_SECONDS ?= 900
+
+.PHONY: demo test test-web web install clean fuzz
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -37,6 +40,15 @@ test-web: .venv/installed-dev web
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web test
 
 install: .venv/installed
+
+fuzz: .venv/installed-dev
+	@if $(BIN)/python -c 'import atheris' 2> /dev/null; then \
+		for name in $$($(BIN)/python -m fuzz --list); do \
+			mkdir -p build/fuzz/$$name && $(BIN)/python -m fuzz --seeds build/fuzz/$$name $$name && \
+			$(BIN)/python -m fuzz.engine $$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+				-dict=fuzz/words.dict -artifact_prefix=build/fuzz/ build/fuzz/$$name || exit 1; \
+		done; \
+	else $(BIN)/python -m fuzz --tries 100000; fi
 
 clean:
 	rm -rf .venv demo dist build web/dist web/node_modules

@@ -5,7 +5,6 @@ on the command line, its row in the help and its bounds come from there.
 """
 
 import dataclasses
-import json
 import re
 import tomllib
 import types
@@ -27,6 +26,7 @@ from typing import (
 )
 
 from stylegan_cli.errors import ConfigError, messages
+from stylegan_cli.files import read_json, read_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -186,21 +186,21 @@ def is_config(kind: Any) -> bool:
     return any(item.option is not None or item.config is not None for item in settings_of(kind))
 
 
+MAX_CONFIG = 1 << 20  # bytes
+
+
 def load_toml(path: Path) -> dict[str, Any]:
     """The contents of a TOML file; settings at the top may be spelt with dashes, as options are.
 
     Raises ConfigError when it can't be read or is no TOML.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        settings = tomllib.loads(read_text(path, ConfigError, most=MAX_CONFIG))
+    except FileNotFoundError as error:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")
         ) from error
-    except UnicodeDecodeError as error:
-        why = "it is not UTF-8 text"
-        raise ConfigError(messages.cannot_read(path, why, "name a TOML file")) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         why = f"it is not valid TOML: {error}"
         raise ConfigError(messages.cannot_read(path, why, "correct it")) from error
     return {key.replace("-", "_"): value for key, value in settings.items()}
@@ -214,18 +214,11 @@ def load_settings(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".json":
         return load_toml(path)
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        return read_json(path, ConfigError, most=MAX_CONFIG)
+    except FileNotFoundError as error:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")
         ) from error
-    except ValueError as error:
-        why = f"it is not valid JSON: {error}"
-        raise ConfigError(messages.cannot_read(path, why, "correct it")) from error
-    if not isinstance(settings, dict):
-        remedy = "name a TOML file or a run's config.json"
-        raise ConfigError(messages.cannot_read(path, "it holds no settings", remedy))
-    return settings
 
 
 def from_mapping(cls: type[Config], values: Mapping[str, Any]) -> Config:

@@ -1,0 +1,1 @@
+"""Strangers' files, by the hundred thousand: readers must accept or refuse them."""

@@ -1,0 +1,32 @@
+"""Whatever a stranger's file holds is accepted or refused in one sentence; a share of fuzz/."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuzz.__main__ import fuzz, inputs
+from fuzz.targets import targets
+
+TRIES = {"checkpoint": 40}  # each takes long
+
+
+@pytest.mark.parametrize("name", sorted(targets()))
+def test_a_stranger_s_file_is_accepted_or_refused(name: str) -> None:
+    result = fuzz(name, TRIES.get(name, 150), seed=0)
+    assert result["faults"] == {}
+    assert result["accepted"] + result["refused"] == result["tries"]
+
+
+@pytest.mark.parametrize("name", sorted(targets()))
+def test_seeds_are_accepted(name: str) -> None:
+    for data in targets()[name].seeds().values():
+        assert targets()[name].read(data) is not None
+
+
+def test_an_input_can_be_made_again() -> None:
+    ((_, data),) = inputs("config", 0, 17, 1)
+    call = [sys.executable, "-m", "fuzz", "--write", "17", "config"]
+    done = subprocess.run(call, capture_output=True, cwd=Path(__file__).parents[1], check=True)
+    assert done.stdout == data
