@@ -8,7 +8,7 @@ from model_files import small_model
 
 from stylegan_cli.backends import open_backend
 from stylegan_cli.evaluation.metrics import psnr
-from stylegan_cli.rendering import enlarge_residual, fit_residual, working_copy
+from stylegan_cli.rendering import enlarge_residual, fit_residual, make_working_copy
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.styles import Mode
 from stylegan_cli.stylizer import Stylizer
@@ -69,7 +69,7 @@ def test_the_table_of_all_colours_says_what_the_small_one_says() -> None:
 
 def test_coarse_maps_say_what_fine_ones_say() -> None:
     pixels = scene(width=300, height=200)
-    working = working_copy(pixels, 160)
+    working = make_working_copy(pixels, 160)
     residual = 0.2 * np.sin(working * 5)[..., ::-1] - 0.1 * working
     fine = enlarge_residual(fit_residual(working, residual, exact=False), pixels)
     coarse = applied(fit_coarse(working, residual), pixels, pixels.shape[:2]) / 255

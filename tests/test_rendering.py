@@ -1,4 +1,4 @@
-"""Promises of rendering/rendering.py."""
+"""Promises of rendering/{working_copy,tiles,guided_maps,compose,lut}.py."""
 
 import sys
 from dataclasses import dataclass
@@ -20,13 +20,14 @@ from stylegan_cli.pictures import from_unit, read_rgb, to_unit
 from stylegan_cli.rendering import (
     bake_lut,
     bring_down,
+    compose,
     enlarge_residual,
     fit_residual,
     look_up,
+    make_working_copy,
     render,
-    rendering,
     run_generator,
-    working_copy,
+    tiles,
     working_size,
 )
 from stylegan_cli.rendering.lut import ColourLut
@@ -102,7 +103,7 @@ def test_8_bits_are_looked_up_like_any_other_depth() -> None:
 def test_a_working_copy_is_never_enlarged(
     size: tuple[int, int], expected: tuple[int, int] | None
 ) -> None:
-    copy = working_copy(np.zeros((*size, 3), np.uint8), 96)
+    copy = make_working_copy(np.zeros((*size, 3), np.uint8), 96)
     assert copy.dtype == np.float32
     assert copy.shape[:2] == (expected or (1440, 96))
 
@@ -110,7 +111,7 @@ def test_a_working_copy_is_never_enlarged(
 def test_a_very_long_picture_does_not_get_a_very_large_working_copy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rendering, "MAX_WORKING_PIXELS", 10_000)
+    monkeypatch.setattr("stylegan_cli.rendering.working_copy.MAX_WORKING_PIXELS", 10_000)
     height, width = working_size((100, 1000), 100)
     assert 9_000 < height * width < 11_000
 
@@ -141,7 +142,7 @@ def test_a_mirrored_border_paints_the_edge_more_like_the_middle(
         return float(np.abs(residual[:8, 40:48] - residual[40:48, 40:48]).mean())
 
     bordered = edge_error()
-    monkeypatch.setattr(rendering, "BORDER", 0)
+    monkeypatch.setattr(tiles, "BORDER", 0)
     assert bordered < 0.5 * edge_error()
 
 
@@ -158,7 +159,7 @@ def test_tiles_of_any_size_give_what_the_whole_gives(
     pixels = from_unit(grainy(height, width), depth)
     whole = run_generator(generator, to_unit(pixels))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rendering, "TILE", tile)
+        patch.setattr(tiles, "TILE", tile)
         for found, expected in zip(run_generator(generator, to_unit(pixels)), whole, strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -221,7 +222,7 @@ def test_a_film_look_from_a_working_copy_is_the_look_at_full_size(
     grain = np.random.default_rng(0).normal(0, 4, (1024, 1024, 1))
     pixels = np.clip(photo + grain, 0, 255).astype(np.uint8)
     wanted = to_unit(looks.film(pixels))
-    working = working_copy(pixels, 384)
+    working = make_working_copy(pixels, 384)
     # From here on neither the look's pictures nor its colours are rounded to 8 bits.
     monkeypatch.setattr(looks, "_to_uint8", lambda unit: np.clip(unit, 0, 1).astype(np.float32))
     whole = looks.film(working * 255)
@@ -250,8 +251,8 @@ def test_strips_and_threads_give_what_the_whole_gives(
     maps = fit_residual(working, grainy(39, 24, seed=5) * 0.2 - 0.1)
     colours = ColourLut(bake_lut(folded(), None))
     whole = render(pixels, colours, maps)
-    monkeypatch.setattr(rendering, "STRIP_PIXELS", 97 * 10)
-    monkeypatch.setattr(rendering, "NARROWEST_STRIP", 1)
+    monkeypatch.setattr(compose, "STRIP_PIXELS", 97 * 10)
+    monkeypatch.setattr(compose, "NARROWEST_STRIP", 1)
     found = render(pixels, colours, maps, threads=threads)
     assert found.dtype == depth
     np.testing.assert_allclose(to_unit(found), to_unit(whole), atol=2e-5)

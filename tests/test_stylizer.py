@@ -79,7 +79,7 @@ def test_all_depths_are_painted_alike(backend: Backend, mode: Mode) -> None:
 def test_the_number_of_threads_changes_no_pixel(
     detail: Detail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylegan_cli.rendering.rendering.STRIP_PIXELS", 300 * 70)
+    monkeypatch.setattr("stylegan_cli.rendering.compose.STRIP_PIXELS", 300 * 70)
     base, pixels = small_model().base, scene(300, 410)
     painted = [
         Stylizer(

@@ -14,9 +14,9 @@ from stylegan_cli.rendering import (
     bring_down,
     enlarge_residual,
     fit_residual,
+    make_working_copy,
     run_generator,
     whole_residual,
-    working_copy,
 )
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import Base, Mode, Style
@@ -52,7 +52,7 @@ def choose_rendering(
     if energy < QUIET_RESIDUAL:
         return "colour", PHOTOGRAPHIC_SIZES[-1]
     for size in PHOTOGRAPHIC_SIZES:
-        working = [working_copy(photo, size) for photo in photos]
+        working = [make_working_copy(photo, size) for photo in photos]
         small = _painted(generator_at(size), working)
         rebuilt = [
             enlarge_residual(fit_residual(copy, residual, exact=False), photo)
