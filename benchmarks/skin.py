@@ -5,7 +5,7 @@
 
 The test photos of splits.py, short side 512, in each shipped style whose true look is known,
 against that look: CIEDE2000 on cheeks, by tercile of the skin's lightness in the photo
-(stylegan_cli.evaluation.skin). The worst tercile is to be within 20 % of the mean.
+(stylegan_cli.evaluation.people). The worst tercile is to be within 20 % of the mean.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from looks import KNOWN_LOOKS
 from records import append_record, file_hash, read_records
 from splits import content_hash, load, split
 
-from stylegan_cli.evaluation.skin import skin_change, terciles
+from stylegan_cli.evaluation.people import skin_change, terciles
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.runtime.resources import weights_dir
 from stylegan_cli.stylizer import open_stylizer

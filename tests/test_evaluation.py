@@ -23,7 +23,7 @@ from stylegan_cli.evaluation import (
     find_cases,
     measure_style,
 )
-from stylegan_cli.evaluation.skin import skin_change
+from stylegan_cli.evaluation.people import skin_change
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb
 from stylegan_cli.runtime.resources import starter_dir

@@ -1,4 +1,4 @@
-"""How a look treats skin, and whether it treats light and dark skin alike."""
+"""How a style treats people: their faces, and light and dark skin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from stylegan_cli.faces import Face
-from stylegan_cli.pictures import to_unit
+from stylegan_cli.evaluation import metrics
+from stylegan_cli.evaluation.estimates import Measure, mean_of
+from stylegan_cli.faces import Face, detect_faces
+from stylegan_cli.pictures import Pixels, to_unit
 
 MIN_FACES = 9  # three to a tercile; below it a tercile says more of persons than of skin
 _OUTWARDS = 0.08  # of the distance between the eyes: a cheek lies outside the line eye - mouth
@@ -63,6 +65,66 @@ def terciles(changes: Sequence[SkinChange]) -> tuple[Tercile, ...]:
     by_lightness = sorted(changes, key=lambda change: change.lightness)
     values = np.array([(c.lightness, c.difference, c.untouched) for c in by_lightness])
     return tuple(Tercile(*part.mean(0).tolist()) for part in np.array_split(values, 3))
+
+
+class People:
+    """What a style does to the people in photos, collected photo by photo.
+
+    Faces: the mean distance that eyes, nose and mouth moved, in distances between the eyes, and the
+    share that the detector finds again. Skin: CIEDE2000 on the cheeks, over all faces and by
+    tercile of the skin's lightness in the photo; the worst tercile stands beside the mean.
+    """
+
+    def __init__(self) -> None:
+        self._shifts: list[float] = []
+        self._lost = 0
+        self._skin: list[SkinChange] = []
+
+    def add(self, photo: Pixels, result: Pixels, truth: Pixels) -> None:
+        """One photo, its result, and what the skin of the result is compared with."""
+        faces = detect_faces(photo)
+        shift = metrics.face_shift(result, photo, faces)
+        self._shifts += shift.shifts
+        self._lost += shift.lost
+        changes = (skin_change(result, truth, photo, face) for face in faces)
+        self._skin += [change for change in changes if change is not None]
+
+    @property
+    def terciles(self) -> tuple[Tercile, ...]:
+        """Dark, middle and light skin; nothing where the faces are few."""
+        return terciles(self._skin)
+
+    def measures(self, skin: str) -> dict[str, Measure]:
+        """Measures of faces and of skin, the latter called `skin`; none where nobody is seen."""
+        measures = {}
+        if self._shifts:
+            measures["face_shift"] = Measure(*mean_of(self._shifts), 0.0, "lower")
+        if self._shifts or self._lost:
+            kept = [1.0] * len(self._shifts) + [0.0] * self._lost
+            measures["faces_kept"] = Measure(*mean_of(kept), 1.0, "higher")
+        if self._skin:
+            untouched = float(np.mean([change.untouched for change in self._skin]))
+            styled = mean_of([change.difference for change in self._skin])
+            measures[skin] = Measure(*styled, untouched, "lower")
+        if self.terciles:
+            worst, before = (
+                max(getattr(tercile, part) for tercile in self.terciles)
+                for part in ("difference", "untouched")
+            )
+            measures[f"{skin}_worst_tercile"] = Measure(worst, None, before, "lower")
+        return measures
+
+    def notes(self) -> tuple[str, ...]:
+        """How the terciles compare, or why there are none."""
+        if not self._skin:
+            return ()
+        if not self.terciles:
+            return (
+                f"{len(self._skin)} faces are too few to compare light and dark skin, "
+                f"which takes {MIN_FACES}",
+            )
+        told = ", ".join(f"{t.difference:.3g} at L* {t.lightness:.0f}" for t in self.terciles)
+        return (f"skin by tercile of lightness, {len(self._skin)} faces: CIEDE2000 {told}",)
 
 
 def _cheeks(face: Face, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:

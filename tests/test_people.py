@@ -1,4 +1,4 @@
-"""Promises of evaluation/skin.py."""
+"""Promises of evaluation/people.py."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from stylegan_cli.evaluation.skin import MIN_FACES, SkinChange, skin_change, terciles
+from stylegan_cli.evaluation.people import MIN_FACES, SkinChange, skin_change, terciles
 from stylegan_cli.faces import Face, detect_faces
 
 
