@@ -45,14 +45,14 @@ def find_cases(
     Raises DataError where nothing is left, UsageError where the options contradict each other.
     """
     if creator is not None and len(styles) > 1:
-        raise UsageError("--creator says whose pictures judge one style: name it with --style")
+        raise UsageError("--creator names the pictures for one style: name that with --style")
     if paired is not None:
         cases = _paired_cases(styles, data, paired, creator)
     else:
         cases = _unpaired_cases(styles, data, creator, everything)
     for style in styles:
         if not any(case.style == style for case in cases):
-            log.warning("%s is left out: there is nothing to judge it by", style)
+            log.warning("%s is left out: there is nothing to compare it with", style)
     return cases
 
 
@@ -63,7 +63,7 @@ def style_names(style: str | None, model: Path | None) -> list[str]:
     document = read_info(model)
     entries = [document["creator"]] if document["kind"] == "style" else document["creators"]
     if not entries:
-        raise DataError(f"{model} has no creators to judge; name a model that has some")
+        raise DataError(f"{model} has no creators to evaluate; name a model that has some")
     return [entry["name"] for entry in entries]
 
 
@@ -92,7 +92,7 @@ def _paired_cases(
     if not cases:
         raise DataError(
             f"no picture in {paired} has the name of a photo in {data}: a truth is named like its "
-            "photo, and lies in a folder named like its style where several styles are judged"
+            "photo, and lies in a folder named like its style where there are several styles"
         )
     return cases
 

@@ -10,7 +10,7 @@ from stylegan_cli.styles import DEFAULT_STYLE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationConfig:
-    """Which styles to judge, and by what."""
+    """Which styles to evaluate, and on what."""
 
     data: Annotated[
         Path,
@@ -38,16 +38,17 @@ class EvaluationConfig:
     creator: Annotated[
         str | None,
         Option(
-            "Whose pictures in DATA to judge by.",
+            "Whose pictures in DATA to compare with.",
             metavar="NAME",
             shown="the one named like the style",
         ),
     ] = None
     size: Annotated[
-        int, Option("Short side to paint at; never enlarged.", metavar="PX", at_least=64)
+        int,
+        Option("Short side of the results; never enlarged.", metavar="PX", at_least=64),
     ] = 512
     everything: Annotated[
-        bool, Option("Judge by every picture, not only those held out.", names=("--all",))
+        bool, Option("Use every picture, not only those held out.", names=("--all",))
     ] = False
     device: Annotated[str, DEVICE] = "auto"
 

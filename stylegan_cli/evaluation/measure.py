@@ -17,7 +17,7 @@ from stylegan_cli.pictures import Pixels, read_rgb, resize, resize_short_side
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.stylizer import StylizerConfig, open_look
 
-Paint = Callable[[Pixels], Pixels]
+Stylize = Callable[[Pixels], Pixels]
 Progress = Callable[[int, int], None]
 
 COMMON_SHORT_SIDE = 256  # px: the scale at which patches are compared
@@ -88,7 +88,7 @@ def evaluate_styles(
 
 
 def measure_style(
-    paint: Paint,
+    stylize: Stylize,
     case: Case,
     *,
     size: int = 512,
@@ -98,14 +98,14 @@ def measure_style(
     """Style the photos of `case` and measure. Raises DataError where too few can be read."""
     if case.truths:
         pairs = list(zip(case.photos, case.truths, strict=True))
-        return compare_with_truth(paint, pairs, size=size, on_progress=on_progress)
+        return compare_with_truth(stylize, pairs, size=size, on_progress=on_progress)
     return compare_with_creator(
-        paint, case.photos, case.references, size=size, device=device, on_progress=on_progress
+        stylize, case.photos, case.references, size=size, device=device, on_progress=on_progress
     )
 
 
 def compare_with_truth(
-    paint: Paint,
+    stylize: Stylize,
     pairs: Sequence[tuple[Path, Path]],
     *,
     size: int = 512,
@@ -129,7 +129,7 @@ def compare_with_truth(
         except (PictureError, DataError) as error:
             failed.append(str(error))
         else:
-            result = paint(photo)
+            result = stylize(photo)
             people.add(photo, result, truth)
             styled.append([measure(result, truth) for measure, _ in TRUTH_MEASURES.values()])
             untouched.append([measure(photo, truth) for measure, _ in TRUTH_MEASURES.values()])
@@ -151,7 +151,7 @@ def compare_with_truth(
 
 
 def compare_with_creator(
-    paint: Paint,
+    stylize: Stylize,
     photos: Sequence[Path],
     references: Sequence[Path],
     *,
@@ -184,7 +184,7 @@ def compare_with_creator(
     structure: list[float] = []
     people = People()
     for photo in readable(photos, len(references)):
-        result = paint(photo)
+        result = stylize(photo)
         befores.append(_small(photo))
         afters.append(_small(result))
         structure.append(metrics.luminance_ssim(result, photo))
@@ -192,7 +192,7 @@ def compare_with_creator(
     if min(len(reals), len(afters)) < 2:
         raise DataError(
             f"{len(afters)} photos and {len(reals)} held-out pictures of the creator are too few "
-            "to judge by: it takes at least 2 of each that can be read"
+            "to compare: it takes at least 2 of each that can be read"
         )
     embedded = embed([*reals, *befores, *afters], device=device)
     real, before, after = np.split(embedded, [len(reals), len(reals) + len(befores)])
@@ -241,5 +241,5 @@ def _notes(photos: int, references: int) -> tuple[str, ...]:
         return ()
     return (
         f"{photos} photos and {references} held-out pictures are few: believe kid_lite1 only as "
-        "far as its standard error, and compare only figures from the same pictures",
+        "far as its standard error, and compare only values from the same pictures",
     )

@@ -12,7 +12,7 @@ from stylegan_cli.evaluation.estimates import Measure, mean_of
 from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import Pixels, to_unit
 
-MIN_FACES = 9  # three to a tercile; below it a tercile says more of persons than of skin
+MIN_FACES = 9  # three to a tercile; below it a tercile depends on persons more than on skin
 _OUTWARDS = 0.08  # of the distance between the eyes: a cheek lies outside the line eye - mouth
 _CHEEK = 0.16  # of the distance between the eyes: radius of what is looked at
 _MIN_PIXELS = 12
@@ -123,8 +123,8 @@ class People:
                 f"{len(self._skin)} faces are too few to compare light and dark skin, "
                 f"which takes {MIN_FACES}",
             )
-        told = ", ".join(f"{t.difference:.3g} at L* {t.lightness:.0f}" for t in self.terciles)
-        return (f"skin by tercile of lightness, {len(self._skin)} faces: CIEDE2000 {told}",)
+        found = ", ".join(f"{t.difference:.3g} at L* {t.lightness:.0f}" for t in self.terciles)
+        return (f"skin by tercile of lightness, {len(self._skin)} faces: CIEDE2000 {found}",)
 
 
 def _cheeks(face: Face, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:

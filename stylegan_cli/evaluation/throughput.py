@@ -1,4 +1,4 @@
-"""How fast this machine paints photos: what `influ bench` measures, and on which pictures."""
+"""How fast this machine stylises photos: what `influ bench` measures, and on which pictures."""
 
 import subprocess
 import sys
@@ -85,9 +85,9 @@ def measure_throughput(
     limit_s: float = LIMIT_S,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Throughput]:
-    """The pace of each stylizer at each of SIZES, small ones first.
+    """The throughput of each stylizer at each of SIZES, small ones first.
 
-    Fewer where the machine is so slow that `limit_s` are over before.
+    Fewer where the machine is so slow that `limit_s` pass before.
     """
     started = time.perf_counter()
     throughputs: list[Throughput] = []

@@ -1,4 +1,4 @@
-"""What is left of a look's colour error, removed by a table of its per-pixel part."""
+"""A LUT of the base colour that removes what is left of a style's colour error."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,26 +20,26 @@ from stylegan_cli.runtime.randomness import numpy_generator
 
 log = logging.getLogger(__name__)
 
-# Calibration is trusted with many pictures, and less the further it wants to move colours: a base
-# errs by a few percent, two unlike sets of people by a tenth and more. Of 30 pictures the network
-# reads better than their colours tell, of 200 it does not (docs/design.md).
+# Calibration is trusted with many pictures, and less the further it would move colours: a base errs
+# by a few percent, two unlike sets of people differ by a tenth and more. With 30 pictures the
+# network is nearer the truth than their colours, with 200 it is not (docs/design.md).
 TRUSTED_PICTURES = 80  # by half
 TRUST_GROWTH = 3  # power of their number by which distrust falls
-MIN_FOR_CALIBRATION = 18  # pictures; fewer would be trusted to less than a hundredth
+MIN_FOR_CALIBRATION = 18  # pictures; the trust in fewer is below a hundredth
 CALIBRATION_POINTS = 15  # per channel, of a table; 20 kB in a style file
 TRUSTED_SHIFT = 0.12  # root mean square, unit colours
-TRUSTED_RESIDUAL = 0.1  # root mean square, unit; how many lines there are tells of people, too
+TRUSTED_RESIDUAL = 0.1  # root mean square, unit; lines depend on the people, too
 DRAWN_GROWTH = 4  # power of it by which distrust grows
-DRAWN_RESIDUAL = 0.03  # root mean square, unit; of a look whose colours are half the closed form's
+DRAWN_RESIDUAL = 0.03  # root mean square, unit; colours are half the closed form's from here on
 TWICINGS = 5  # a kernel regression of what is left (Tukey 1977), so that it smooths less
 FEW_COLOURS = 0.1  # of SET_COLOURS at a point of a table that are too few to go by
 
 
 @dataclass(frozen=True, slots=True)
 class ColourSamples:
-    """Content colours and what the network makes of each, all (N, 3).
+    """Content colours and the network's outputs for each, all (N, 3).
 
-    photo: unit. base_colour: the per-pixel part. residual: what is added to it.
+    photo: unit. base_colour, residual: see Generator.
     """
 
     photo: np.ndarray
@@ -50,11 +50,11 @@ class ColourSamples:
 def calibrate(
     colours: ColourSamples, creator: SetStatistics, *, wholly: bool = False
 ) -> np.ndarray:
-    """A (K, K, K, 3) table for the per-pixel part that moves the results' colours to the creator's.
+    """A (K, K, K, 3) LUT of the base colour that moves the results' colours to the creator's.
 
-    Shrunk toward doing nothing where there is little to trust. The less a look draws, the more of
-    what it does to colours is the closed form's: with many pictures that is nearer the truth.
-    wholly: all of it is.
+    Shrunk towards the identity where there is little to trust. The less a style draws, the more its
+    colours are the closed form's, which is nearer the truth with many pictures. wholly: they are
+    the closed form's alone.
     """
     results = np.clip(colours.base_colour + colours.residual, 0, 1)
     moved_by = colour_transfer(results, creator)
@@ -79,18 +79,18 @@ def calibrate(
     return calibration.astype(np.float32)
 
 
-def residual_of(colours: np.ndarray, painted: Sequence[GeneratorOutput]) -> np.ndarray:
-    """What the residual adds to unit colours (N, 3): as to the most similar stylised pixel.
+def residual_of(colours: np.ndarray, outputs: Sequence[GeneratorOutput]) -> np.ndarray:
+    """What the residual adds to unit colours (N, 3): the residual of the most similar pixel.
 
-    A few photos stand for all the content in what a residual does to a colour. They can't in how
-    often a colour is seen: what tells 24 people from 200 others would be taken for the look.
+    A few photos stand for all content in what the residual does to a colour, but not in how often a
+    colour occurs: the style would take on what is special about 24 people.
     """
     from scipy.spatial import KDTree
 
     rng = numpy_generator(0, 0, "painted colours")
-    share = -(-2 * SET_COLOURS // len(painted))
+    share = -(-2 * SET_COLOURS // len(outputs))
     pixels, residuals = [], []
-    for one in painted:
+    for one in outputs:
         chosen = rng.integers(0, one.photo.shape[0] * one.photo.shape[1], share)
         pixels.append(one.photo.reshape(-1, 3)[chosen])
         residuals.append(one.residual.reshape(-1, 3)[chosen])
@@ -100,10 +100,10 @@ def residual_of(colours: np.ndarray, painted: Sequence[GeneratorOutput]) -> np.n
 
 
 def colour_transfer(source: np.ndarray, creator: SetStatistics) -> np.ndarray:
-    """A table that carries unit colours (N, 3) to the distribution of the creator's.
+    """A LUT that carries unit colours (N, 3) to the distribution of the creator's.
 
-    The linear map, or a table of the whole distribution where that is closer on pictures kept
-    aside: on pixels of the same pictures a table gains by what tells these people from others.
+    The linear map, or a LUT of the whole distribution where that is closer on held-out pictures: on
+    the same pictures a LUT also gains by fitting what is special about these people.
     """
     source = numpy_generator(0, 0, "calibration").permutation(source)
     sources = source[::2], source[1::2]
@@ -119,10 +119,10 @@ def colour_transfer(source: np.ndarray, creator: SetStatistics) -> np.ndarray:
 
 
 def mean_transfer(source: np.ndarray, creator: SetStatistics) -> np.ndarray:
-    """A table halfway between the two of `colour_transfer`, for looks that no table can follow.
+    """The mean of the two LUTs of `colour_transfer`, for styles that no LUT can follow.
 
-    A distribution met by table may be met the wrong way round, which a linear map errs on the
-    other side of: the mean of two guesses is seldom further off than the better one.
+    A LUT may match a distribution the wrong way round, where a linear map errs on the other side:
+    the mean of two guesses is rarely worse than the better one.
     """
     whole = _whole_lut(source, creator.colours)
     linear = apply_lut(lut_grid(CALIBRATION_POINTS), _linear_lut(source, creator.colours))

@@ -1,4 +1,4 @@
-"""A code moved by what is heard of its own results, as far as they come nearer."""
+"""A code corrected by the code of its own results, as far as that brings them nearer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import numpy as np
 from stylegan_cli.backends import Backend, StyleGenerator
 from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics, code_of
 
-REFINEMENT_SHARE = 0.5  # of the difference between a look and what is heard of its results
-MIN_FOR_SECOND_STEP = 20  # pictures from which a second hearing gains more than it costs
-CHECKED = 4  # of so many tiles one says whether a step was one
+REFINEMENT_SHARE = 0.5  # of the difference between a code and the code of its results
+MIN_FOR_SECOND_STEP = 20  # pictures from which a second step gains more than it costs
+CHECKED_EVERY = 4  # one tile of so many checks a step
 
 
 @dataclass(frozen=True, slots=True)
 class CodeRefiner:
-    """Reads a look's own results as a creator's pictures are read.
+    """Encodes a style's own results as it encodes a creator's pictures.
 
     before: (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1], few of each
-    photo: what tells their content from others' would be taken for the look.
+    photo: otherwise the style would take on what is special about their content.
     """
 
     creator: SetStatistics
@@ -30,13 +30,13 @@ class CodeRefiner:
         """The code (code_dim,) of moments (moments_dim,) and unit colours (N, 3)."""
         return code_of(self.backend, moments, colours, self.before, self.creator.count)
 
-    def paint(self, generator: StyleGenerator, every: int = 1) -> np.ndarray:
-        """Every so-manieth tile as `generator` paints it, (N, 3, H, W) in [-1, 1]."""
+    def stylize_tiles(self, generator: StyleGenerator, every: int = 1) -> np.ndarray:
+        """The results of every so many tiles, (N, 3, H, W) in [-1, 1]."""
         tiles = self.tiles[::every]
         return np.concatenate([np.clip(sum(generator(tile[None])), -1, 1) for tile in tiles])
 
     def encode_results(self, results: np.ndarray) -> np.ndarray:
-        """The code (code_dim,) of painted tiles."""
+        """The code (code_dim,) of stylised tiles."""
         colours = results.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5
         some = colours[:: max(1, len(colours) // SET_COLOURS)]
         return self.code(self.backend.moments(results).mean(0), some)
@@ -45,26 +45,27 @@ class CodeRefiner:
 def refine_code(
     refiner: CodeRefiner, generator_of: Callable[[np.ndarray], StyleGenerator]
 ) -> np.ndarray:
-    """The code of the listener's set, moved by half of what its results lack.
+    """The code of the creator's set, moved by half of the error of its results' code.
 
-    What is read is shrunk towards the average look, as every estimate is, and so would be what is
-    painted. A step that leaves them lacking more is not taken: what draws more in one place may
-    turn the whole look inside out.
+    Every estimate shrinks towards the average; without a correction, results would, too. A step
+    that makes the error larger is not taken: more drawing in one place may invert the whole style.
     """
     creator = refiner.creator
     code = wanted = refiner.code(creator.moments.mean(0), creator.colours)
 
-    def lack(results: np.ndarray) -> np.ndarray:
-        missing: np.ndarray = wanted - refiner.encode_results(results)
-        return missing
+    def error_of(results: np.ndarray) -> np.ndarray:
+        error: np.ndarray = wanted - refiner.encode_results(results)
+        return error
 
     for _ in range(2 if creator.count >= MIN_FOR_SECOND_STEP else 1):
-        results = refiner.paint(generator_of(code))
-        lacking = lack(results)
-        nearer = code + REFINEMENT_SHARE * lacking
-        # Few tiles have people of their own, which say nothing of how a step changes the results.
-        gained = lack(results[::CHECKED]) - lack(refiner.paint(generator_of(nearer), CHECKED))
-        if np.linalg.norm(lacking - gained) >= np.linalg.norm(lacking):
+        results = refiner.stylize_tiles(generator_of(code))
+        error = error_of(results)
+        nearer = code + REFINEMENT_SHARE * error
+        # Few tiles show particular people: only how the error changes on them is meaningful.
+        gain = error_of(results[::CHECKED_EVERY]) - error_of(
+            refiner.stylize_tiles(generator_of(nearer), CHECKED_EVERY)
+        )
+        if np.linalg.norm(error - gain) >= np.linalg.norm(error):
             break
         code = nearer
     return code

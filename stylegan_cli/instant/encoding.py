@@ -1,4 +1,4 @@
-"""Pictures as the style encoder meets them: tiles, moments, colours, and the code they make."""
+"""Pictures as the style encoder sees them: tiles, moments, colours, and their code."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -27,7 +27,7 @@ SET_COLOURS = 24_000
 
 @dataclass(frozen=True, slots=True)
 class SetStatistics:
-    """A creator's pictures as the style encoder meets them.
+    """A creator's pictures as the style encoder sees them.
 
     moments: (N, moments_dim), one row per picture. colours: (M, 3) unit, an equal share of each.
     """
@@ -87,7 +87,7 @@ def read_set(
 
 
 def set_statistics(arrays: Sequence[np.ndarray], backend: Backend) -> SetStatistics:
-    """uint8 pictures (H, W, 3) as the style encoder meets them."""
+    """uint8 pictures (H, W, 3) as the style encoder sees them."""
     moments = np.stack([backend.moments(_as_read(_tiles(array))).mean(0) for array in arrays])
     rng = numpy_generator(0, 0, "creator colours")
     share = -(-SET_COLOURS // len(arrays))
@@ -129,10 +129,10 @@ def read_all(
 def code_of(
     backend: Backend, moments: np.ndarray, after: np.ndarray, before: np.ndarray, count: int
 ) -> np.ndarray:
-    """The code (code_dim,) of a look.
+    """The code (code_dim,) of a style.
 
     moments: (moments_dim,), the mean over its pictures. after, before: (N, 3) unit colours
-    of the creator and of the content. count: pictures that the encoder is told of.
+    of the creator and of the content. count: number of pictures, an input of the encoder.
     """
     statistics = style_statistics(after, before, count)
     code: np.ndarray = backend.code(moments[None], statistics[None])[0]
@@ -142,11 +142,11 @@ def code_of(
 def evenly_from(pictures: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
     """At most `count` of them, evenly apart: a folder's first ones are often alike."""
     count = min(count, len(pictures))
-    return [pictures[place * len(pictures) // count] for place in range(count)]
+    return [pictures[index * len(pictures) // count] for index in range(count)]
 
 
 def some_tiles(pictures: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """At most `count` tiles as the encoder meets them, of as many uint8 pictures as can be."""
+    """At most `count` tiles for the encoder, from as many uint8 pictures as possible."""
     rng = numpy_generator(0, 0, "some tiles")
     shown = evenly_from(pictures, count)
     share = count // len(shown)

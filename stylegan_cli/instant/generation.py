@@ -1,4 +1,4 @@
-"""Photos in the look of a style that is being made: what its calibration goes by."""
+"""Photos in a style that is being made, for its calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from stylegan_cli.rendering import run_generator
 
 @dataclass(frozen=True, slots=True)
 class GeneratorOutput:
-    """A photo and what the network makes of it, all (H, W, 3) unit."""
+    """A photo and the network's outputs for it, all (H, W, 3) unit."""
 
     photo: np.ndarray
     base_colour: np.ndarray
@@ -22,6 +22,6 @@ class GeneratorOutput:
 def generate_photos(
     generator: StyleGenerator, photos: Sequence[np.ndarray]
 ) -> list[GeneratorOutput]:
-    """What a look makes of uint8 photos (H, W, 3)."""
+    """The network's outputs for uint8 photos (H, W, 3)."""
     units = [to_unit(photo) for photo in photos]
     return [GeneratorOutput(unit, *run_generator(generator, unit)) for unit in units]

@@ -1,4 +1,4 @@
-"""Pictures → style in one forward pass: code, colour map, calibration, variety, rendering."""
+"""Pictures → style in one forward pass: code, colour map, calibration, variation, render mode."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,10 +48,10 @@ def make_style(
     need_all: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
-    """The style of `pictures`, read in one forward pass.
+    """The style of `pictures`, encoded in one forward pass.
 
     content: photos the creator might have started from; the base's own statistics and the starter
-    photos where None. variety: directions of the creator's variety, at most.
+    photos where None. variation_rank: directions of the creator's variation, at most.
     need_all: stop at a picture that can't be read instead of leaving it out.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
@@ -76,11 +76,11 @@ def make_style(
         folded = fold(code)
         generator = backend.generator(folded)
         wholly = closed_form_is_nearer(base, creator, before, backend, generator, tiles)
-        if wholly:  # what the network would draw is of another kind
+        if wholly:  # the network would draw another kind of style
             mode = "colour"
-        painted = generate_photos(generator, evenly_from(photos, CALIBRATION_PICTURES))
-        # Without a residual the per-pixel part is all, and every content colour can be asked.
-        residual = np.zeros_like(before) if mode == "colour" else residual_of(before, painted)
+        outputs = generate_photos(generator, evenly_from(photos, CALIBRATION_PICTURES))
+        # Without a residual the base colour is the result, known for every content colour.
+        residual = np.zeros_like(before) if mode == "colour" else residual_of(before, outputs)
         colours = ColourSamples(before, apply_colour(folded, before), residual)
         calibration = calibrate(colours, creator, wholly=wholly)
     info = StyleInfo(

@@ -1,4 +1,4 @@
-"""How a look is rendered: its mode and the size of its working copy."""
+"""How a style is rendered: its mode and the size of its working copy."""
 
 import dataclasses
 import logging
@@ -33,27 +33,27 @@ DRAWN_SIZES = (LEARNT_SIZE, 768)
 QUIET_RESIDUAL = 0.004
 PHOTOGRAPHIC_PSNR = 36.0  # dB of a residual rebuilt from a working copy against the residual itself
 DRAWN_PSNR = 30.0  # dB; what is rebuilt worse from one size is not good from the next either
-SAME_DRAWING_PSNR = 30.0  # dB of what is painted larger than learnt, brought down again
+SAME_DRAWING_PSNR = 30.0  # dB of a result at a larger size, brought down to the learnt one
 
 
 def choose_rendering(
     generator_at: Callable[[int], StyleGenerator], learnt: int = LEARNT_SIZE
 ) -> tuple[Mode, int]:
-    """Mode and working size (short side, px) of a look, as photos kept for it ask.
+    """Mode and working size (short side, px) of a style, chosen on photos that are kept for it.
 
-    generator_at: the look's painter for pictures of a short side in px. learnt: the short side that
-    the look was learnt at. `colour` where there is hardly a residual; `photographic` where it
+    generator_at: the style's generator for pictures of a short side in px. learnt: the short side
+    that the style was learnt at. `colour` where there is hardly a residual; `photographic` where it
     follows the picture, at the smallest size that shows it; else `drawn`, at the largest size at
     which the network still draws the same picture as at `learnt`.
     """
     photos = _render_mode_photos_at(LEARNT_SIZE)
-    residuals = [residual for _, residual in _painted(generator_at(LEARNT_SIZE), photos)]
+    residuals = [residual for _, residual in _results(generator_at(LEARNT_SIZE), photos)]
     energy = float(np.sqrt(np.mean([np.mean(residual**2) for residual in residuals])))
     if energy < QUIET_RESIDUAL:
         return "colour", PHOTOGRAPHIC_SIZES[-1]
     for size in PHOTOGRAPHIC_SIZES:
         working = [make_working_copy(photo, size) for photo in photos]
-        small = _painted(generator_at(size), working)
+        small = _results(generator_at(size), working)
         rebuilt = [
             enlarge_residual(fit_residual(copy, residual, exact=False), photo)
             for photo, copy, (_, residual) in zip(photos, working, small, strict=True)
@@ -64,28 +64,28 @@ def choose_rendering(
             return "photographic", size
         if found < DRAWN_PSNR:
             break
-    pictures = _middles_painted_at(generator_at, learnt)
+    pictures = _middles_at(generator_at, learnt)
     best = learnt
     for size in (size for size in DRAWN_SIZES if size > learnt):
-        larger = _middles_painted_at(generator_at, size)
+        larger = _middles_at(generator_at, size)
         drawn = [
             bring_down(picture, wanted.shape[:2])
             for picture, wanted in zip(larger, pictures, strict=True)
         ]
         found = _psnr(drawn, pictures)
-        log.info("painted at %d px, the same picture to %.1f dB", size, found)
+        log.info("at %d px, the same picture to %.1f dB", size, found)
         if found >= SAME_DRAWING_PSNR:
             best = size
     return "drawn", best
 
 
 def render_mode_photos() -> list[Path]:
-    """The shipped photos that choose how a look is rendered, 768 px and more."""
+    """The shipped photos on which the render mode is chosen, 768 px and more."""
     return sorted((starter_dir() / "render_mode").glob("*.jpg"))
 
 
 def with_mode_of_residual(style: Style, base: Base) -> Style:
-    """`style` with the mode and size that its residual asks for by now: refined looks may draw."""
+    """`style` with the mode and size that its residual asks for by now: refined styles may draw."""
     tensors, backend = merge_deltas(base.generator_tensors, style.deltas), open_backend(base)
 
     def generator_at(short_side: int) -> StyleGenerator:
@@ -102,18 +102,16 @@ def _render_mode_photos_at(short_side: int) -> list[np.ndarray]:
     return [read_rgb(path, short_side) for path in render_mode_photos()]
 
 
-def _middles_painted_at(
-    generator_at: Callable[[int], StyleGenerator], short_side: int
-) -> list[np.ndarray]:
-    """The middle of each photo, half as high and wide, painted as part of a photo of that size."""
+def _middles_at(generator_at: Callable[[int], StyleGenerator], short_side: int) -> list[np.ndarray]:
+    """Results of the middle half of each photo, scaled as part of a photo of that size."""
     middles = []
     for photo in _render_mode_photos_at(short_side):
         height, width = (side // 4 for side in photo.shape[:2])
         middles.append(photo[height:-height, width:-width])
-    return [picture for picture, _ in _painted(generator_at(short_side), middles)]
+    return [picture for picture, _ in _results(generator_at(short_side), middles)]
 
 
-def _painted(
+def _results(
     generator: StyleGenerator, photos: Sequence[np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Result and residual of each photo, unit."""

@@ -1,4 +1,4 @@
-"""A creator's own variety: how the codes of single pictures spread."""
+"""A creator's own variation: how the codes of single pictures differ."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ MAX_FOR_VARIATION = 32
 def code_factors_of(
     base: Base, backend: Backend, creator: SetStatistics, before: np.ndarray, rank: int
 ) -> np.ndarray:
-    """Root of the spread of the creator's single pictures, less the encoder's own noise.
+    """Root of the covariance of the codes of single pictures, less the encoder's own noise.
 
     Returns (rank, code_dim). A creator of few pictures gets a share of the base's prior.
     """
@@ -24,15 +24,15 @@ def code_factors_of(
         return VARIATION_SHRINKAGE * base.prior_code_factors[:rank]
     codes = _single_codes(backend, creator, before)
     noise = base.prior_code_factors.T @ base.prior_code_factors
-    code_factors = np.cov(codes.T) - noise
-    values, vectors = np.linalg.eigh(code_factors)
+    covariance = np.cov(codes.T) - noise
+    values, vectors = np.linalg.eigh(covariance)
     kept = np.argsort(values)[::-1][:rank]
     root = vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0))
     return np.asarray(VARIATION_SHRINKAGE * root.T, np.float32)
 
 
 def measure_prior_code_factors(base: Base, backend: Backend) -> np.ndarray:
-    """The encoder's own noise: how codes of single photos without any look spread, as a root.
+    """The encoder's own noise: the root of the covariance of codes of single, unstyled photos.
 
     Returns (rank, code_dim): directions scaled by their standard deviation.
     """

@@ -1,1 +1,1 @@
-"""The networks: what a look is read with, painted with and judged by."""
+"""The networks: generator, style encoder, discriminators and frozen features."""

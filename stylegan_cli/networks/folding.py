@@ -58,7 +58,7 @@ def fold_style(
 
 
 def apply_colour(folded: Tensors, colours: np.ndarray) -> np.ndarray:
-    """The per-pixel part of a folded generator on unit colours.
+    """The base colour of a folded generator, on unit colours.
 
     folded: from `fold_style`. colours: (N, 3) unit. Returns (N, 3) float32, not clipped.
     """

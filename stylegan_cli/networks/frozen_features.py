@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 and -Lite1, trained on ImageNet and frozen, for losses and metrics.
 
-Lite0 is the backbone of the projected discriminator (Sauer et al. 2021); Lite1 is never trained
-against, so it may judge. The weights are those of TensorFlow's release (Apache-2.0), up to the
+Lite0 is the backbone of the projected discriminator (Sauer et al. 2021); no loss uses Lite1, so it
+serves for validation. The weights are those of TensorFlow's release (Apache-2.0), up to the
 last stage in use; nothing is downloaded.
 """
 
@@ -20,7 +20,7 @@ from stylegan_cli.runtime.resources import frozen_weights
 
 FeatureNetwork = Literal["lite0", "lite1"]
 
-_STAGES, _BLOCKS = 4, 5  # up to stride 16: nothing looks at what is coarser
+_STAGES, _BLOCKS = 4, 5  # up to stride 16: coarser stages are not used
 # Each file and its SHA-256.
 _WEIGHT_FILES: dict[FeatureNetwork, dict[str, str]] = {
     "lite0": {
@@ -69,7 +69,7 @@ class FrozenFeatures(nn.Module):
 
 
 class FrozenEmbedding(nn.Module):
-    """One vector per image that tells looks apart better than subjects, for kernel distances.
+    """One vector per image that separates styles better than subjects, for kernel distances.
 
     The channel means of the stage at stride 16, brought to length sqrt(112), so that the cubic
     kernel of KID stays between 0 and 8 and no single picture decides. The features in front of the

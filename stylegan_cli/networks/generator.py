@@ -1,4 +1,4 @@
-"""The generator: a per-pixel colour function and a spatial residual, both led by a style code."""
+"""The generator: a base colour per pixel and a spatial residual, both conditioned on a code."""
 
 from itertools import pairwise
 
@@ -21,9 +21,9 @@ from stylegan_cli.networks.layers import (
 
 
 class ColourNetwork(nn.Module):
-    """What a look does to each pixel by itself, on top of the linear colour map.
+    """The base colour: what a style does to each pixel by itself, on top of the linear colour map.
 
-    `layer` and `last` are the styled ones to train, FoldedConv once a style is folded in.
+    layer, last: the modulated layers for training, FoldedConv once a style is folded in.
     """
 
     def __init__(
@@ -39,7 +39,10 @@ class ColourNetwork(nn.Module):
         self.conv_out = last(wide, 3, 1, config.code_dim)
 
     def forward(self, image: Tensor, mapped: Tensor, code: Tensor) -> Tensor:
-        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (1, code_dim). Returns toned."""
+        """image, mapped: (B, 3, H, W) in about [-1, 1]; code: (1, code_dim).
+
+        Returns the base colour, (B, 3, H, W).
+        """
         features = activate(self.conv_in(torch.cat([image, mapped], 1), code))
         features = activate(self.middle(features, code))
         return mapped + self.conv_out(features, code)  # type: ignore[no-any-return]
@@ -48,8 +51,8 @@ class ColourNetwork(nn.Module):
 class LumaBands(nn.Module):
     """A Laplacian pyramid of the photo's luma (Burt & Adelson 1983) as more channels.
 
-    Lines are a function of fine detail, which is small beside the colours that hide it. Shown apart
-    it leads to contours at once; a network that has to find it finds nothing for an hour.
+    Lines are a function of fine detail, which is small beside colours. With the bands as inputs the
+    network draws contours at once; without them it finds nothing for an hour.
     """
 
     def forward(self, packed: Tensor, image: Tensor) -> Tensor:
@@ -70,9 +73,9 @@ class LumaBands(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """What a look does in space: glow, lines, strokes. A small U-Net without normalisation.
+    """The residual: what a style does in space: glow, lines, strokes. A U-Net without norm layers.
 
-    `layer` and `last` as in ColourNetwork.
+    layer, last: as in ColourNetwork.
     """
 
     def __init__(
@@ -113,7 +116,7 @@ class ResidualNetwork(nn.Module):
 
 
 class Generator(nn.Module):
-    """Repaint pictures in the look of a style: linear colour map, per-pixel network, residual."""
+    """Render pictures in a style: linear colour map, base colour, residual."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -124,7 +127,7 @@ class Generator(nn.Module):
     def forward(
         self, image: Tensor, matrix: Tensor, offset: Tensor, code: Tensor, short_side: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Repaint pictures, in one style or each in its own; also return their per-pixel part.
+        """Render pictures, in one style or each in its own; returns result and base colour.
 
         image: (B, 3, H, W) float in [-1, 1]; H and W are multiples of 8. What follows has one row,
         or one for each picture. matrix (1, 3, 3), offset (1, 3): the linear colour map on unit

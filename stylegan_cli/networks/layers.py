@@ -1,8 +1,8 @@
 """Building blocks of the generator: convolutions that a style modulates, and their folded twins.
 
-A call paints in one style, so a style is applied to the weights, which are few, and not to the
-features of every pixel: training runs the plain convolutions that painting does. Where each picture
-has a style of its own, as a GPU likes it, features are what is modulated; the result is the same.
+A call has one style, so the style modulates the weights, which are few, and not the features of
+every pixel: training runs the same plain convolutions as inference. Where each picture has a style
+of its own, as suits a GPU, the features are modulated instead; the result is the same.
 """
 
 import torch
@@ -15,12 +15,12 @@ HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
 
 
 def activate(features: Tensor) -> Tensor:
-    """Leaky ReLU, in place: it changes results of convolutions, which nobody else needs."""
+    """Leaky ReLU, in place: nothing else needs the results of the convolutions."""
     return functional.leaky_relu(features, LEAK, inplace=True)
 
 
 class ModulatedConv(nn.Module):
-    """Convolution whose input channels a style weighs, at constant output variance.
+    """Convolution whose input channels a style scales, at constant output variance.
 
     Weight modulation and demodulation (Karras et al. 2020, eq. 1 and 3), and a styled bias. The
     variance stays put however the style weighs, which a chain of plain scales does not.
@@ -51,9 +51,9 @@ class ModulatedConv(nn.Module):
 
 
 class GatedConv(nn.Module):
-    """Last convolution of a network: a style weighs what goes in and what comes out, and shifts it.
+    """Last convolution of a network: a style scales its inputs and outputs, and shifts the latter.
 
-    Without demodulation, as StyleGAN2's last layers (Karras et al. 2020): a feature that a look
+    Without demodulation, as StyleGAN2's last layers (Karras et al. 2020): a feature that a style
     does not have, a line or a dot, can be left out.
     """
 
@@ -62,7 +62,7 @@ class GatedConv(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, size, padding=size // 2)
         self._split = (channels_in, channels_out, channels_out)
         self.gate = nn.Linear(condition_dim, sum(self._split))
-        # Next to nothing at first: a residual that begins as noise is learned away, and stays away.
+        # Almost zero at first: a residual that begins as noise is unlearned, and never comes back.
         nn.init.normal_(self.conv.weight, std=4e-4)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.gate.weight, std=2e-3)
@@ -132,7 +132,7 @@ def enlarge(image: Tensor) -> Tensor:
 
 
 def log_size(short_side: Tensor) -> Tensor:
-    """What the generator is told of a picture's scale: log(short side / 256), (B,) → (B, 1)."""
+    """The generator's input for a picture's scale: log(short side / 256), (B,) → (B, 1)."""
     return torch.log(short_side.float() / 256)[:, None]
 
 

@@ -28,7 +28,7 @@ class StyleFeatures(nn.Module):
             for conv in (stage[0], stage[2]):  # type: ignore[index]
                 nn.init.kaiming_normal_(conv.weight, a=LEAK, nonlinearity="leaky_relu")
                 nn.init.zeros_(conv.bias)
-        # Moments tell how much of each channel there is, not which go together: mixtures do.
+        # Moments show how strong each channel is, not which channels go together: mixtures do.
         self.probes = nn.ModuleList(
             nn.Sequential(nn.Conv2d(wide, count, 1), nn.LeakyReLU(LEAK))
             for wide, count in zip(config.channels, config.probes, strict=True)
@@ -56,7 +56,7 @@ class StyleHead(nn.Module):
     def __init__(self, config: StyleEncoderConfig) -> None:
         super().__init__()
         dim = config.moments_dim + config.statistics_dim
-        # Unlike features must be heard alike, however far training moves them.
+        # Features of different kinds count alike, however far training moves them.
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
         self.layers = nn.Sequential(
@@ -71,7 +71,7 @@ class StyleHead(nn.Module):
         nn.init.normal_(last.weight, std=2.9 / config.hidden**0.5)  # codes of about 1
 
     def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
-        """Code of each row; in training mode the standardisation follows what is heard.
+        """Code of each row; in training mode the standardisation follows its inputs.
 
         moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim).
         """
@@ -82,13 +82,13 @@ class StyleHead(nn.Module):
         return self.layers(standard)  # type: ignore[no-any-return]
 
     def describe(self, moments: Tensor, statistics: Tensor) -> Tensor:
-        """Means in units of their spread, and the logarithm of the spread, beside the statistics.
+        """Means over deviations, logarithms of deviations, and the statistics.
 
-        Free of the features' own scale, which nothing holds during training.
+        Independent of the features' own scale, which nothing fixes during training.
         """
         first, second = moments.chunk(2, dim=1)
-        spread = (second - first.square()).clamp(min=1e-8).sqrt()
-        return torch.cat([first / spread, spread.log(), statistics], dim=1)
+        deviation = (second - first.square()).clamp(min=1e-8).sqrt()
+        return torch.cat([first / deviation, deviation.log(), statistics], dim=1)
 
     @torch.no_grad()
     def standardise(self, described: Tensor) -> None:
@@ -100,8 +100,8 @@ class StyleHead(nn.Module):
     def _follow(self, described: Tensor) -> None:
         """Move centre and scale toward those of `described` (B, dim), as batch normalisation does.
 
-        Left as they were at the first step, a quarter of the features ends beyond the limit, where
-        they say nothing.
+        Fixed after the first step, a quarter of the features would end beyond the limit, where they
+        carry no information.
         """
         off = described - self.centre
         variance = (1 - MOMENTUM) / self.scale.square() + MOMENTUM * off.square().mean(0)

@@ -14,8 +14,8 @@ class DrawConfig:
     looks: int = 8  # per step
     pictures: int = 3  # crops to read, on each of a look's two sides
     max_pictures: int = 3  # of them where the set holds as many pictures
-    targets: int = 3  # of them to paint, too
-    size: int = 96  # px, of every crop that is painted
+    targets: int = 3  # of them that are targets, too
+    size: int = 96  # px, of every target crop
     seed: int = 0
 
 
@@ -38,12 +38,12 @@ class PretrainConfig:
     ] = 36000.0
     looks: Annotated[int, Option("Looks drawn per step.", names=("--batch",), at_least=1)] = 8
     pictures: Annotated[
-        int, file_option("Crops to read, on each of a look's two sides.", at_least=1)
+        int, file_option("Reference crops, on each of a look's two sides.", at_least=1)
     ] = 6
     max_pictures: Annotated[
-        int, file_option("Of them where the set holds as many pictures.", at_least=1)
+        int, file_option("The most of them, where the set holds as many pictures.", at_least=1)
     ] = 24
-    targets: Annotated[int, file_option("Of them to paint, too.", at_least=1)] = 1
+    targets: Annotated[int, file_option("How many of them are targets, too.", at_least=1)] = 1
     echo_factor: Annotated[
         int,
         file_option(
@@ -88,7 +88,7 @@ class PretrainConfig:
     taught: Annotated[
         float,
         file_option(
-            "Share of paintings led by the look's true description, at first.",
+            "Share of results led by the look's true parameters, at first.",
             at_least=0,
             at_most=1,
         ),
@@ -105,7 +105,7 @@ class PretrainConfig:
     ] = 0.3
     parameter_weight: Annotated[
         float,
-        file_option("Weight of the error of the description that a code tells.", at_least=0),
+        file_option("Weight of the error of the parameters predicted from a code.", at_least=0),
     ] = 0.2
     clip_norm: Annotated[float, file_option("Largest norm of the gradients.", above=0)] = 1.0
     precision: Annotated[
@@ -159,7 +159,7 @@ class PretrainConfig:
         )
 
     def guidance(self, step: int, total_steps: int | None) -> float:
-        """How much the true descriptions still help: 1 at first, 0 from `teacher_until` on."""
+        """How much the teacher still helps: 1 at first, 0 from `teacher_until` on."""
         if total_steps is None:
             return 1.0
         fall = max(1e-9, self.teacher_until - self.teacher_fully)

@@ -1,4 +1,4 @@
-"""Which pictures pre-training sees."""
+"""The pictures of pre-training, by domain."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:
 
 
 def split_domains(domains: Domains) -> tuple[Domains, Domains]:
-    """Every twentieth picture of each domain is kept for validation.
+    """Training and validation pictures: every twentieth picture of each domain is held out.
 
     Raises DataError where too few pictures are left.
     """
@@ -36,5 +36,5 @@ def split_domains(domains: Domains) -> tuple[Domains, Domains]:
     count = sum(map(len, train.values()))
     if count < 8:
         raise DataError(f"pre-training needs at least 10 pictures, got {count}; add more photos")
-    kept = {name: paths[::20] for name, paths in domains.items()}
-    return {name: paths for name, paths in train.items() if paths}, kept
+    held_out = {name: paths[::20] for name, paths in domains.items()}
+    return {name: paths for name, paths in train.items() if paths}, held_out

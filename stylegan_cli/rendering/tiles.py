@@ -9,7 +9,7 @@ from stylegan_cli.networks.architecture import STRIDE
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.rendering.lut import check_finite
 
-BORDER = 16  # px mirrored around a picture, so that the network sees its edge like its middle
+BORDER = 16  # px mirrored around a picture, so that the network treats its edge like its middle
 TILE = 1024  # px, side of a tile; a multiple of STRIDE
 SMALLEST_TILE = 128  # px; what does not fit into memory at this size never will
 

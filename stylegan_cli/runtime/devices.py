@@ -77,9 +77,9 @@ def resolve_threads(asked: int | None = None) -> int:
         if asked < 1:
             raise UsageError(f"--threads must be at least 1, got {asked}")
         return asked
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
+    count = os.environ.get("OMP_NUM_THREADS", "")
+    if count.isdecimal() and int(count) > 0:
+        return int(count)
     return physical_cores()
 
 

@@ -24,9 +24,9 @@ class Timing:
         return statistics.median(self.seconds)
 
     def record(self) -> dict[str, float]:
-        """The figures as JSON has them, in seconds."""
-        figures = {"median_s": self.median_s, "least_s": self.least_s, "warm_up_s": self.warm_up_s}
-        rounded = {name: round(value, 5) for name, value in figures.items()}
+        """As values for JSON, in seconds."""
+        seconds = {"median_s": self.median_s, "least_s": self.least_s, "warm_up_s": self.warm_up_s}
+        rounded = {name: round(value, 5) for name, value in seconds.items()}
         return {"runs": len(self.seconds), **rounded}
 
 

@@ -48,8 +48,8 @@ def shipped_model() -> Path:
 
 def user_styles_dir() -> Path:
     """Where the user's own styles lie; the environment variable INFLU_STYLES moves it."""
-    if told := os.environ.get(STYLES_FOLDER_VARIABLE):
-        return Path(told)
+    if folder := os.environ.get(STYLES_FOLDER_VARIABLE):
+        return Path(folder)
     from platformdirs import user_data_path
 
     return user_data_path("influ", appauthor=False) / "styles"

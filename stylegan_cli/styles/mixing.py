@@ -1,4 +1,4 @@
-"""Several creators' looks as one: `toon:0.7,vangogh:0.3`."""
+"""Several styles as one: `toon:0.7,vangogh:0.3`."""
 
 import dataclasses
 import math
@@ -22,71 +22,71 @@ from stylegan_cli.styles import (
 )
 
 MAX_MIXED = 8
-_MODES: tuple[Mode, ...] = ("colour", "photographic", "drawn")  # what asks for more stands later
+_MODES: tuple[Mode, ...] = ("colour", "photographic", "drawn")  # the most demanding comes last
 
 Shares = Sequence[tuple[str, float]]
 
 
-def is_mix(look: str) -> bool:
-    """Whether `look` asks for more than a style by name."""
-    return "," in look or ":" in look
+def is_mix(style: str) -> bool:
+    """Whether `style` is more than one name."""
+    return "," in style or ":" in style
 
 
-def parse_mix(look: str) -> list[tuple[str, float]]:
+def parse_mix(style: str) -> list[tuple[str, float]]:
     """Names and weights of `NAME:WEIGHT,NAME:WEIGHT`, weights adding up to 1.
 
     A name alone weighs 1. Raises UsageError for what is no mix.
     """
-    shares = [_parse_share(part.strip(), look) for part in look.split(",")]
+    shares = [_parse_share(part.strip(), style) for part in style.split(",")]
     names = [name for name, _ in shares]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"'{look}' names {', '.join(sorted(twice))} twice; add up its weights")
+        raise UsageError(f"'{style}' names {', '.join(sorted(twice))} twice; add up its weights")
     if len(shares) > MAX_MIXED:
-        raise UsageError(f"'{look}' mixes {len(shares)} styles; {MAX_MIXED} is the most")
+        raise UsageError(f"'{style}' mixes {len(shares)} styles; {MAX_MIXED} is the most")
     total = math.fsum(weight for _, weight in shares)
     if total <= 0:
-        raise UsageError(f"the weights in '{look}' are all 0; give one of them a share")
+        raise UsageError(f"the weights in '{style}' are all 0; give one of them a share")
     return [(name, weight / total) for name, weight in shares]
 
 
-def find_style_or_mix(look: str | None, model: Path | None = None) -> tuple[Base, Style]:
-    """The style called `look`, or the mix it describes, and its base.
+def find_style_or_mix(style: str | None, model: Path | None = None) -> tuple[Base, Style]:
+    """The style called `style`, or the mix it describes, and its base.
 
     Raises what `parse_mix` and `library.find_style` raise.
     """
-    if look is None or not is_mix(look):
-        return find_style(look, model)
-    shares = parse_mix(look)
+    if style is None or not is_mix(style):
+        return find_style(style, model)
+    shares = parse_mix(style)
     base, styles = find_styles([name for name, _ in shares], model)
     return base, mix(styles, [weight for _, weight in shares])
 
 
 def find_styles_or_mixes(
-    looks: Sequence[str], model: Path | None = None
+    names: Sequence[str], model: Path | None = None
 ) -> tuple[Base, list[Style]]:
     """Several styles of one base, each found as by `find_style_or_mix`, in one reading."""
-    mixes = [parse_mix(look) for look in looks]
+    mixes = [parse_mix(style) for style in names]
     base, styles = find_styles([name for shares in mixes for name, _ in shares], model)
     parts = iter(styles)
     found = []
-    for look, shares in zip(looks, mixes, strict=True):
+    for style, shares in zip(names, mixes, strict=True):
         mixed = list(islice(parts, len(shares)))
-        found.append(mix(mixed, [w for _, w in shares]) if is_mix(look) else mixed[0])
+        found.append(mix(mixed, [w for _, w in shares]) if is_mix(style) else mixed[0])
     return base, found
 
 
-def name_of(look: str | None) -> str:
-    """What results in this look are called. Raises UsageError for what is no mix."""
-    if look is None or not is_mix(look):
-        return look or DEFAULT_STYLE
-    return _name_of(parse_mix(look))
+def name_of(style: str | None) -> str:
+    """The name of a style or mix, for results. Raises UsageError for what is no mix."""
+    if style is None or not is_mix(style):
+        return style or DEFAULT_STYLE
+    return _name_of(parse_mix(style))
 
 
 def mix(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     """One style between several of one base; `weights` add up to 1.
 
     Codes, colour maps and calibrations are averaged and deltas added up, each by its weight. The
-    varieties stand side by side, so that one seed varies every look by its share.
+    code factors stand side by side, so that one seed varies every style by its share.
     """
     info = dataclasses.replace(
         styles[0].info,
@@ -115,15 +115,15 @@ def mix(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     )
 
 
-def _parse_share(part: str, look: str) -> tuple[str, float]:
-    name, colon, told = part.partition(":")
+def _parse_share(part: str, style: str) -> tuple[str, float]:
+    name, colon, number = part.partition(":")
     check_name(name)
     try:
-        weight = float(told) if colon else 1.0
+        weight = float(number) if colon else 1.0
     except ValueError:
         weight = math.nan
     if not math.isfinite(weight) or weight < 0:
-        raise UsageError(f"'{told}' in '{look}' is no weight; write a mix as toon:0.7,vangogh:0.3")
+        raise UsageError(f"'{number}' in '{style}' is no weight; a mix reads toon:0.7,vangogh:0.3")
     return name, weight
 
 
@@ -133,7 +133,7 @@ def _name_of(shares: Shares) -> str:
 
 
 def _side_by_side(styles: Sequence[Style], weights: Sequence[float]) -> np.ndarray:
-    """Roots of the spreads, the directions that matter least left out where there are too many."""
+    """Code factors, without the shortest ones where there are too many."""
     rows = np.concatenate(
         [w * style.code_factors for style, w in zip(styles, weights, strict=True)]
     )
@@ -142,7 +142,7 @@ def _side_by_side(styles: Sequence[Style], weights: Sequence[float]) -> np.ndarr
 
 
 def _luts_of_one_size(styles: Sequence[Style]) -> list[np.ndarray]:
-    """The calibrations on the finest of their lattices; exact where there is none."""
+    """The calibrations on the finest of their grids; the identity where there is none."""
     size = max(2 if s.calibration is None else len(s.calibration) for s in styles)
     colours = lut_grid(size)
     return [

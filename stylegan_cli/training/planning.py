@@ -105,7 +105,7 @@ def is_used(folder: Path) -> bool:
 
 
 def _find_pictures(run: RunConfig) -> TrainingData:
-    """The pictures to train on, the creator called as told."""
+    """The pictures to train on, and the creator's name."""
     pictures = find_training_data(run.data, run.content, starter_dir())
     if run.name is not None and len(pictures.creators) > 1:
         names = ", ".join(creator.name for creator in pictures.creators)
@@ -122,7 +122,7 @@ def _find_pictures(run: RunConfig) -> TrainingData:
 
 
 def _run_folder(run: RunConfig, pictures: TrainingData) -> Path:
-    """Where the run goes: never into another run's folder, unless told to."""
+    """Where the run goes: never into another run's folder without --overwrite."""
     one = len(pictures.creators) == 1
     named = Path("runs") / (pictures.creators[0].name if one else run.data.resolve().name)
     siblings = [named, *(named.with_name(f"{named.name}-{n}") for n in range(2, 1000))]

@@ -180,13 +180,13 @@ def generator_terms(
     with generator.autocast():
         fake = generator.stylize(batch.creator, batch.content, batch.short_side)
         anchor = generator.stylize_instant(batch.creator, batch.content, batch.short_side)
-        led = scale_gradient(fake, batch.faces, config.face_weight)
-        pictures = (fake, led, batch.content)
-        treated, led_treated, content = same_treatment(pictures, config.seed, batch.step)
+        scaled = scale_gradient(fake, batch.faces, config.face_weight)
+        pictures = (fake, scaled, batch.content)
+        treated, scaled_treated, content = same_treatment(pictures, config.seed, batch.step)
         features = networks.seen(treated)
         with torch.no_grad():
             content_features = networks.seen(content)
-        view = _augmented(led_treated, batch, creator, config, "fakes")
+        view = _augmented(scaled_treated, batch, creator, config, "fakes")
         pixels, projected = networks.discriminator(view, features, batch.creator)
     constraints = creator.constraints
     anchor_weight = 0.0 if config.init == "none" else config.lambda_anchor
@@ -206,7 +206,7 @@ def generator_terms(
         **_reconstruction_terms(batch, fake, generator, config),
     }
     if config.lambda_texture:
-        terms["texture"] = config.lambda_texture * creator.texture.distance([led], batch.step)
+        terms["texture"] = config.lambda_texture * creator.texture.distance([scaled], batch.step)
     return fake, terms
 
 
