@@ -1,7 +1,7 @@
 """The pre-training loop, and the processes that share its steps."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,22 +105,33 @@ def _lead(
             clock.count_step()
             if trainer.total_steps is None:
                 trainer.total_steps = clock.steps_within(config.time_limit_s)
-            step, total = trainer.step, trainer.total_steps
-            last = step >= (total or np.inf) or stop.requested
-            trainer.team.broadcast(total, last)
-            if is_due(step, LOG_EVERY):
-                metrics.write(step, {**values, "seconds": clock.here_s})
-            if is_due(step, config.sample_every) or last:
-                metrics.write(step, validate(trainer.stylize, validation))
-                write_samples(
-                    trainer.stylize, validation[0], run_dir / "samples" / f"{step:08d}.png"
-                )
-            if is_due(step, config.save_every) or last:
-                save_checkpoint(run_dir, step, trainer.state_dict())
-            on_progress(step, total or 0)
+            last = trainer.step >= (trainer.total_steps or np.inf) or stop.requested
+            trainer.team.broadcast(trainer.total_steps, last)
+            values["seconds"] = clock.here_s
+            _follow_up(trainer, values, metrics, validation, run_dir, last)
+            on_progress(trainer.step, trainer.total_steps or 0)
             if last:
                 break
     return not stop.requested
+
+
+def _follow_up(
+    trainer: Trainer,
+    values: Mapping[str, float],
+    metrics: Metrics,
+    validation: Sequence[Mapping[str, Tensor]],
+    run_dir: Path,
+    last: bool,
+) -> None:
+    """Do what is due after a step: metrics, validation, a sample sheet, a checkpoint."""
+    config, step = trainer.config, trainer.step
+    if is_due(step, LOG_EVERY):
+        metrics.write(step, values)
+    if is_due(step, config.sample_every) or last:
+        metrics.write(step, validate(trainer.stylize, validation))
+        write_samples(trainer.stylize, validation[0], run_dir / "samples" / f"{step:08d}.png")
+    if is_due(step, config.save_every) or last:
+        save_checkpoint(run_dir, step, trainer.state_dict())
 
 
 def _follow(

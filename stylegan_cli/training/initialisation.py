@@ -15,7 +15,7 @@ from stylegan_cli.errors import DataError
 from stylegan_cli.faces import detect_faces
 from stylegan_cli.instant import make_style
 from stylegan_cli.learning.schedules import StepClock
-from stylegan_cli.networks.frozen_features import load_features
+from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.preparing.layout import CONTENT_NAME, CreatorPictures, TrainingData
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
@@ -162,12 +162,7 @@ def _build_run(
     for index, (pictures, size) in enumerate(zip(data.creators, sizes, strict=True)):
         reals = _held_out_pictures(pictures, size).wholes(VALIDATION_PICTURES, size)
         shown = validation_photos.wholes(VALIDATION_PHOTOS, size)
-        reals, shown = ([x.to(device) for x in side] for side in (reals, shown))
-        metrics = CreatorMetrics(reals, shown, features, reporting)
-        instant = _instant(networks, index, shown, size)
-        shifts = _opposite_shifts(styles[index], device)
-        measured = metrics.measure(instant)
-        held_out.append(HeldOut(reals, shown, instant, shifts, metrics, measured))
+        held_out.append(_held_out(networks, index, styles[index], reals, shown, size, reporting))
         read = PictureSet(
             pictures.pictures[:MAX_PICTURES], round(size * config.scales[1]), on_progress
         )
@@ -228,20 +223,25 @@ def _creator(
 
 
 @torch.no_grad()
-def _instant(
-    networks: Networks, index: int, photos: Sequence[Tensor], working_size: int
-) -> list[Tensor]:
-    """The photos in a creator's instant style."""
+def _held_out(
+    networks: Networks,
+    index: int,
+    style: Style,
+    reals: Sequence[Tensor],
+    photos: Sequence[Tensor],
+    working_size: int,
+    reporting: FrozenFeatures,
+) -> HeldOut:
+    """What creator `index` is validated with; `style` is its instant style."""
     generator = networks.generator
+    reals, photos = ([x.to(generator.device) for x in side] for side in (reals, photos))
+    metrics = CreatorMetrics(reals, photos, networks.features, reporting)
     short_side = torch.tensor([float(working_size)]).to(generator.device)
     with generator.autocast():
-        return [generator.stylize_instant(index, photo, short_side) for photo in photos]
-
-
-def _opposite_shifts(style: Style, device: torch.device) -> list[Tensor]:
-    """Steps along a creator's variation and back: all directions by one standard deviation."""
-    shift = torch.from_numpy(style.code_factors.sum(0, dtype=np.float32)).to(device)
-    return [shift, -shift]
+        instant = [generator.stylize_instant(index, photo, short_side) for photo in photos]
+    # All directions of the creator's variation by one standard deviation, and back.
+    shift = torch.from_numpy(style.code_factors.sum(0, dtype=np.float32)).to(generator.device)
+    return HeldOut(reals, photos, instant, [shift, -shift], metrics, metrics.measure(instant))
 
 
 def _check_names(run_dir: Path, began: Sequence[str], now: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stylegan_cli.config import to_mapping
 from stylegan_cli.errors import TrainingError
+from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import StepClock, is_due
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
@@ -79,7 +80,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
     After a loss that is not a number, the run goes back to its last checkpoint and on at half the
     learning rates. Raises TrainingError where that does not help.
     """
-    trainer, config = run.trainer, run.trainer.config
+    trainer = run.trainer
     with (
         run.folder.open_metrics(columns(run.names), trainer.step) as metrics,
         stop_between_steps() as stop,
@@ -94,19 +95,8 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
                 roll_back(run)
                 metrics.rewind(trainer.step)
                 continue
-            step, over = trainer.step, is_over(run)
-            # Not at a stop: a resumed run is validated where an uninterrupted one is.
-            validated = validate(run) if is_due(step, config.validate_every) or over else {}
-            over = over or not run.selection.active
-            if is_due(step, LOG_EVERY) or validated:
-                metrics.write(step, values | validated)
-            if validated and not over:
-                report(run, "running")
-            if is_due(step, config.sample_every) or over:
-                write_samples(run)
-            if is_due(step, config.save_every) or over:
-                save(run)
-            on_progress(step, trainer.total_steps or 0)
+            follow_up(run, values, metrics)
+            on_progress(trainer.step, trainer.total_steps or 0)
         if stop.requested:
             save(run)
         report(run, "finished" if is_over(run) else "stopped")
@@ -138,6 +128,24 @@ def train_step(run: Run) -> dict[str, float]:
     if trainer.total_steps is None:
         trainer.total_steps = run.clock.steps_within(trainer.config.time_limit_s)
     return {**values, "seconds": run.clock.elapsed_s}
+
+
+def follow_up(run: Run, values: Mapping[str, float], metrics: Metrics) -> None:
+    """Do what is due after a step: validation, metrics, report, sample sheets, checkpoint.
+
+    A stop makes nothing due: a resumed run is validated where an uninterrupted one is.
+    """
+    config, step, over = run.trainer.config, run.trainer.step, is_over(run)
+    validated = validate(run) if is_due(step, config.validate_every) or over else {}
+    over = over or not run.selection.active
+    if is_due(step, LOG_EVERY) or validated:
+        metrics.write(step, {**values, **validated})
+    if validated and not over:
+        report(run, "running")
+    if is_due(step, config.sample_every) or over:
+        write_samples(run)
+    if is_due(step, config.save_every) or over:
+        save(run)
 
 
 def validate(run: Run) -> dict[str, float]:
