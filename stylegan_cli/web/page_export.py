@@ -187,7 +187,7 @@ def _learning_constants() -> dict[str, float]:
         "refined_tiles": instant_style.REFINEMENT_TILES,
         "refining_share": code_refinement.REFINEMENT_SHARE,
         "refined_twice_from": code_refinement.MIN_FOR_SECOND_STEP,
-        "checked_every": code_refinement.CHECKED,
+        "checked_every": code_refinement.CHECKED_EVERY,
         "learnt_size": render_mode.LEARNT_SIZE,
         "photographic_size": render_mode.PHOTOGRAPHIC_SIZES[0],
         "large_photographic_size": render_mode.PHOTOGRAPHIC_SIZES[1],
