@@ -37,7 +37,7 @@ def test_one_texture_whatever_the_photo_is_a_collapse() -> None:
     assert problems_of(instant, instant) == set()
 
 
-def test_a_grey_darker_and_drawn_look_is_healthy() -> None:
+def test_a_grey_darker_and_drawn_style_is_healthy() -> None:
     photos = [_smooth(seed) for seed in range(4)]
     lines = 0.3 * (torch.arange(64) % 4 == 0)
     drawn = [0.6 * x.mean(1, keepdim=True).expand(-1, 3, -1, -1) - 0.3 - lines for x in photos]
@@ -45,7 +45,9 @@ def test_a_grey_darker_and_drawn_look_is_healthy() -> None:
 
 
 @pytest.mark.parametrize("gan", list(CHANCE))
-def test_a_critic_by_chance_has_not_won_and_a_cured_problem_is_told_again(gan: GanKind) -> None:
+def test_a_discriminator_by_chance_has_not_won_and_a_cured_problem_is_noted_again(
+    gan: GanKind,
+) -> None:
     diagnostics = Diagnostics(["anna"], [_output_statistics([_smooth(0)])], gan)
     for losses in ([CHANCE[gan]], [0.0], [CHANCE[gan]], [0.0]):
         for step in range(WATCHED_STEPS):

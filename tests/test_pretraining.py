@@ -1,7 +1,5 @@
 """Promises of pretraining/ and `influ pretrain`."""
 
-import dataclasses
-import itertools
 import logging
 import os
 import shutil
@@ -22,7 +20,6 @@ from stylegan_cli.cli import build_app
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
 from stylegan_cli.instant import starter_photos
-from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.learning.checkpoints import (
     load_config,
     load_latest_checkpoint,
@@ -30,24 +27,18 @@ from stylegan_cli.learning.checkpoints import (
 )
 from stylegan_cli.learning.logging import read_metrics
 from stylegan_cli.networks.architecture import (
-    READ_SHORT_SIDE,
-    READ_TILE,
     GeneratorConfig,
     StyleEncoderConfig,
 )
-from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import data as pretraining_data
 from stylegan_cli.pretraining import loop, validation
 from stylegan_cli.pretraining.config import DrawConfig, PretrainConfig
-from stylegan_cli.pretraining.data import PairedLooks, _echo
+from stylegan_cli.pretraining.data import PairedLooks
 from stylegan_cli.pretraining.domains import pictures_by_domain
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM, describe, draw_look
 from stylegan_cli.pretraining.loop import pretrain
 from stylegan_cli.pretraining.losses import (
     ERRORS,
-    Stylized,
-    pair_losses,
-    texture_error,
     total_loss,
 )
 from stylegan_cli.pretraining.model import (
@@ -58,7 +49,7 @@ from stylegan_cli.pretraining.model import (
     signed,
 )
 from stylegan_cli.pretraining.validation import linearly_mapped
-from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
+from stylegan_cli.runtime.randomness import numpy_generator
 
 DRAWS = DrawConfig(looks=3, pictures=3, max_pictures=5, targets=2, size=64)
 TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
@@ -100,92 +91,9 @@ def batch(domains: dict[str, list[Path]]) -> dict[str, np.ndarray]:
     return PairedLooks(domains, DRAWS)[1]
 
 
-def test_a_batch_has_the_shapes_it_tells(batch: dict[str, np.ndarray]) -> None:
-    assert {name: value.shape for name, value in batch.items()} == {
-        "references": (batch["shown"].sum(), READ_TILE, READ_TILE, 3),
-        "shown": (3, 2),
-        "photos": (3, 2, 2, 64, 64, 3),
-        "truths": (3, 2, 2, 64, 64, 3),
-        "short_side": (3,),
-        "statistics": (3, 2, STATISTICS_DIM),
-        "matrix": (3, 2, 3, 3),
-        "offset": (3, 2, 3),
-        "parameters": (3, PARAMETERS_DIM),
-        "pointwise": (3,),
-    }
-    assert all(np.isfinite(value).all() for value in batch.values())
-    assert not np.array_equal(batch["photos"], batch["truths"])
-
-
-def test_a_batch_tells_which_looks_are_of_colour_alone(domains: dict[str, list[Path]]) -> None:
-    config = dataclasses.replace(DRAWS, looks=6, pictures=1, max_pictures=1, targets=1)
-    told = PairedLooks(domains, config)[0]["pointwise"]
-    looks = [draw_look(numpy_generator(config.seed, 0, f"looks {k}")) for k in range(6)]
-    assert told.tolist() == [look.pointwise for look in looks]
-    assert 0 < told.sum() < 6
-
-
-def test_of_a_larger_set_more_is_read() -> None:
-    domains = {"all": starter_photos()[:40]}  # sides of up to 20
-    drawn = [PairedLooks(domains, DRAWS)[step]["shown"] for step in range(8)]
-    assert np.min(drawn) == DRAWS.pictures
-    assert np.max(drawn) == DRAWS.max_pictures
-
-
-def test_photos_are_those_that_are_read_where_the_scale_is_the_same() -> None:
-    config = dataclasses.replace(DRAWS, looks=12, size=READ_TILE, targets=1)
-    drawn = PairedLooks({"large": render_mode_photos()}, config)[0]
-    first = np.cumsum(drawn["shown"]).reshape(-1, 2) - drawn["shown"]
-    off = np.abs(drawn["references"][first] - drawn["truths"][:, :, 0].astype(int)).mean((2, 3, 4))
-    same = drawn["short_side"] == READ_SHORT_SIDE
-    assert 0 < same.sum() < len(same)
-    assert off[same].max() < 12  # some are compressed
-    assert off[~same].min() > 12
-
-
 def test_every_setting_of_a_draw_reaches_it() -> None:
     settings = {"looks": 2, "pictures": 5, "max_pictures": 7, "targets": 4, "size": 128, "seed": 3}
     assert PretrainConfig(**settings).draws() == DrawConfig(**settings)
-
-
-def test_a_large_set_is_told_the_colours_of_all_its_pictures() -> None:
-    looks = (draw_look(numpy_generator(5, k, "test")) for k in itertools.count())
-    look = next(look for look in looks if "halation" in look.families)  # no function of colour
-    pictures = PairedLooks({"all": starter_photos()}, DrawConfig())
-    photos = [read_rgb(path, 256) / np.float32(255) for path in starter_photos()]
-    wanted = np.mean([look(photo, 256).mean((0, 1)) for photo in photos], 0)
-    every = np.arange(len(photos))
-    creators, drawn = [every, every[::-1]], []
-    for seed in range(4):
-        rng = numpy_generator(0, seed, "test")
-        shown = [rng.permutation(creator)[:24] for creator in creators]
-        read = [pictures._styled_crops(look, s, READ_SHORT_SIDE, READ_TILE, rng) for s in shown]
-        drawn.append(pictures._set_colours(look, creators, read, rng))
-    assert np.abs(np.mean(drawn, axis=2) - wanted).max() < 0.03  # 0.1 from a crop of eighteen
-
-
-def test_a_batch_depends_on_seed_and_step_alone(domains: dict[str, list[Path]]) -> None:
-    def drawn(step: int, seed: int = 0, purpose: str = "looks") -> bytes:
-        config = DrawConfig(looks=1, pictures=1, targets=1, size=64, seed=seed)
-        item = PairedLooks(domains, config, purpose)[step]
-        return b"".join(item[name].tobytes() for name in sorted(item))
-
-    assert drawn(4) == drawn(4)
-    assert len({drawn(4), drawn(5), drawn(4, seed=1), drawn(4, purpose="validation looks")}) == 4
-
-
-def test_processes_share_the_looks_that_one_would_draw(
-    domains: dict[str, list[Path]], batch: dict[str, np.ndarray]
-) -> None:
-    shares = [PairedLooks(domains, DRAWS, share=(k, 2))[1] for k in range(2)]
-    for name, whole in batch.items():
-        if name == "references":  # a look's lie together
-            whole = np.split(whole, np.cumsum(batch["shown"].sum(1))[:-1])
-            np.testing.assert_array_equal(shares[0][name], np.concatenate(whole[0::2]))
-            np.testing.assert_array_equal(shares[1][name], whole[1])
-        else:
-            np.testing.assert_array_equal(shares[0][name], whole[0::2])
-            np.testing.assert_array_equal(shares[1][name], whole[1::2])
 
 
 def test_each_side_is_read_from_its_own_pictures(batch: dict[str, np.ndarray]) -> None:
@@ -196,7 +104,7 @@ def test_each_side_is_read_from_its_own_pictures(batch: dict[str, np.ndarray]) -
     torch.testing.assert_close(base.moments(data)[2, 0], mine.mean(0))
 
 
-def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray]) -> None:
+def test_the_style_of_one_side_is_applied_to_the_other(batch: dict[str, np.ndarray]) -> None:
     base, data = tiny_base(), {name: torch.from_numpy(value) for name, value in batch.items()}
     codes = base.encode(data)
     result, base_colour, truth = base.stylize(data, codes)
@@ -214,16 +122,16 @@ def test_what_one_side_shows_is_painted_on_the_other(batch: dict[str, np.ndarray
     assert (base_colour - linearly_mapped(data)).abs().mean() < 0.2
 
 
-def test_a_look_is_told_by_its_layers_and_their_parameters() -> None:
+def test_the_parameters_of_a_look_tell_it_from_any_other() -> None:
     drawn = [draw_look(numpy_generator(5, k, "test")) for k in range(300)]
     looks = [look for look in drawn if not look.pointwise]
-    told = np.stack([describe(look) for look in looks])
-    assert told.shape == (len(looks), PARAMETERS_DIM)
-    assert np.isfinite(told).all()
-    same = np.all(told[:, None] == told[None], axis=2)
-    assert same.sum() == len(looks)  # no two looks are told alike
-    assert np.abs(told).max() <= 3
-    np.testing.assert_array_equal(describe(looks[0]), told[0])
+    parameters = np.stack([describe(look) for look in looks])
+    assert parameters.shape == (len(looks), PARAMETERS_DIM)
+    assert np.isfinite(parameters).all()
+    same = np.all(parameters[:, None] == parameters[None], axis=2)
+    assert same.sum() == len(looks)  # no two looks have the same
+    assert np.abs(parameters).max() <= 3
+    np.testing.assert_array_equal(describe(looks[0]), parameters[0])
 
 
 def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
@@ -252,54 +160,10 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
 
 
-def test_each_error_of_a_result_is_counted_for_what_it_is() -> None:
-    generator = torch_generator(0, 0, "test")
-    truth = torch.rand(2, 3, 64, 64, generator=generator)
-
-    def errors(result: torch.Tensor, base_colour: torch.Tensor = truth) -> dict[str, torch.Tensor]:
-        stylized, pointwise = Stylized(result, base_colour, truth), torch.tensor([1.0, 0.0])
-        return pair_losses(stylized, pointwise, PretrainConfig())
-
-    assert not any(term.any() for term in errors(truth).values())
-    lines, waves = truth.clone(), truth.clone()
-    lines[..., ::2] += 0.1
-    waves[..., ::4] += 0.1
-    assert errors(lines)["gradient"].min() > 0.04
-    # What comes back every 2 or 4 px is a grid, which no hand draws.
-    assert errors(lines)["grid"].min() > 0.01
-    assert errors(waves)["grid"].min() > 0.01
-    # A residual is wrong where the look is of colour alone, and only there.
-    quiet = errors(truth, truth - 0.1)["quiet"]
-    torch.testing.assert_close(quiet, torch.tensor([0.1, 0.0]))
-
-
-def test_detail_as_strong_as_the_truth_s_is_right_wherever_it_is() -> None:
-    generator = torch_generator(0, 0, "test")
-    columns = 0.3 * torch.randn(2, 1, 1, 64, generator=generator)  # upright lines, as hatching has
-    truth = (columns[:1] + torch.zeros(1, 3, 64, 64)).contiguous()
-    elsewhere, nothing = columns[1:] + torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
-    assert texture_error(truth, truth).item() == 0
-    assert texture_error(elsewhere, truth) < 0.5 * texture_error(nothing, truth)
-    assert texture_error(elsewhere, truth) < 0.5 * texture_error(elsewhere.mT, truth)  # lying ones
-    chequers = 0.3 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float()
-    assert texture_error(chequers.expand(1, 3, 64, 64), nothing) < 1e-6
-
-
-def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
-    def loss(quiet: float, loud: float) -> float:
-        none, nothing = torch.zeros(2), torch.tensor(0.0)
-        errors = dict.fromkeys(ERRORS, none) | {"residual": torch.tensor([quiet, loud])}
-        return total_loss({**errors, "imitation": nothing, "parameters": nothing}).item()
-
-    # All but alike: below 0.03 an error counts less and less.
-    assert loss(0.5, 8) - loss(0.25, 8) == pytest.approx(loss(0.5, 8) - loss(0.5, 4), rel=0.2)
-    assert loss(0.001, 8) - loss(0.0005, 8) < 0.05 * (loss(0.5, 8) - loss(0.25, 8))
-
-
 def test_the_teacher_leads_and_the_encoder_follows(batch: dict[str, np.ndarray]) -> None:
     learner = Learner(tiny_base(), PretrainConfig())
     data = {name: torch.from_numpy(value) for name, value in batch.items()}
-    read, told = torch.zeros(3, 2), torch.ones(3, 2)
+    alone, led = torch.zeros(3, 2), torch.ones(3, 2)
 
     def moved_by(taught: torch.Tensor, term: str) -> set[str]:
         learner.zero_grad()
@@ -310,22 +174,22 @@ def test_the_teacher_leads_and_the_encoder_follows(batch: dict[str, np.ndarray])
             if parameter.grad is not None and parameter.grad.abs().max() > 0
         }
 
-    assert moved_by(told, "residual") == {"generator"}
-    assert moved_by(read, "residual") == {"encoder", "generator"}
-    assert moved_by(told, "imitation") == {"encoder"}
-    assert moved_by(told, "parameters") == {"encoder", "parameter_head"}
-    assert learner(data, told, 0.0)["imitation"] == 0
+    assert moved_by(led, "residual") == {"generator"}
+    assert moved_by(alone, "residual") == {"encoder", "generator"}
+    assert moved_by(led, "imitation") == {"encoder"}
+    assert moved_by(led, "parameters") == {"encoder", "parameter_head"}
+    assert learner(data, led, 0.0)["imitation"] == 0
 
 
 def test_the_teacher_s_codes_differ_from_look_to_look_in_every_number() -> None:
-    told = np.stack([describe(draw_look(numpy_generator(6, k, "test"))) for k in range(400)])
-    codes = PrivilegedTeacher(128)(torch.from_numpy(told))
+    parameters = np.stack([describe(draw_look(numpy_generator(6, k, "test"))) for k in range(400)])
+    codes = PrivilegedTeacher(128)(torch.from_numpy(parameters))
     assert codes.mean(0).abs().max() < 0.5  # what all have in common says nothing
     assert 0.8 < codes.std(0).min() < codes.std(0).max() < 2
     np.testing.assert_array_equal(PrivilegedTeacher(128).rotation, PrivilegedTeacher(128).rotation)
 
 
-def test_guidance_ends_where_it_is_told_to() -> None:
+def test_guidance_ends_where_it_is_set_to() -> None:
     config = PretrainConfig(teacher_fully=0.25, teacher_until=0.75)
     assert config.guidance(7, None) == 1
     assert [config.guidance(step, 100) for step in (0, 25, 50, 75, 99)] == [1, 1, 0.5, 0, 0]
@@ -371,12 +235,6 @@ def test_a_folder_of_folders_is_a_domain_each(tmp_path: Path) -> None:
         "all/b": ["2.jpg"],
         "all": ["3.jpg"],
     }
-
-
-def test_a_window_is_echoed_before_the_next() -> None:
-    drawn = iter([{"step": torch.tensor(k)} for k in range(64)])
-    steps = [int(batch["step"]) for batch in itertools.islice(_echo(drawn, 2), 128)]
-    assert steps == [*range(32), *range(32), *range(32, 64), *range(32, 64)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -4,7 +4,7 @@ import pytest
 
 from stylegan_cli.config import parse_duration
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.learning.schedules import is_due, learning_rate, steps_for
+from stylegan_cli.learning.schedules import StepClock, is_due, learning_rate, steps_for
 
 
 def test_learning_rate_is_constant_then_falls_to_nothing_at_the_end() -> None:
@@ -48,3 +48,14 @@ def test_steps_fit_the_time_limit() -> None:
 def test_nothing_is_due_every_zero_steps() -> None:
     assert [step for step in range(1, 7) if is_due(step, 3)] == [3, 6]
     assert not is_due(3, 0)
+
+
+def test_the_number_of_steps_comes_from_the_usual_duration_of_the_first_ones() -> None:
+    clock = StepClock()
+    clock.count_step(60.0)  # builds what the later ones use
+    for _ in range(18):
+        clock.count_step(0.5)
+    assert clock.steps_within(100.0) is None
+    clock.count_step(0.5)
+    assert clock.steps_within(100.0) == 180
+    assert clock.elapsed_s == clock.here_s < 10  # the clock goes by itself

@@ -1,0 +1,32 @@
+"""Promises of training/steps.py."""
+
+import pytest
+import torch
+
+from stylegan_cli.styles import Mode
+from stylegan_cli.training.steps import anchor_weights, constraints_for, scale_gradient
+
+
+@pytest.mark.parametrize(
+    ("mode", "elsewhere", "light_skin", "dark_skin"),
+    [("photographic", 1, 3, 3), ("drawn", 0.4, 1.2, 3), ("colour", 0, 0, 0)],
+)
+def test_the_anchor_holds_tones_as_far_as_the_instant_style_knows_them_and_dark_skin_most(
+    mode: Mode, elsewhere: float, light_skin: float, dark_skin: float
+) -> None:
+    constraints = constraints_for(strength=0.2, texture=0.2, mode=mode, is_fresh=False)
+    for face, light, weight in ((0, 1, elsewhere), (1, 1, light_skin), (1, -0.5, dark_skin)):
+        faces = torch.full((1, 1, 4, 4), float(face))
+        anchor = torch.full((1, 3, 4, 4), float(light))
+        weights = anchor_weights(anchor, faces, constraints.anchor_share, face_weight=2.0)
+        torch.testing.assert_close(weights, torch.full_like(faces, weight))
+
+
+def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
+    image = torch.rand(1, 3, 8, 8, requires_grad=True)
+    faces = torch.zeros(1, 1, 8, 8)
+    faces[..., :4] = 1
+    led = scale_gradient(image, faces, face_weight=2.0)
+    torch.testing.assert_close(led, image)
+    led.sum().backward()
+    torch.testing.assert_close(image.grad, (1 - 8 / 9 * faces).expand_as(image))
