@@ -33,7 +33,7 @@ from stylegan_cli.instant import (
 from stylegan_cli.networks import architecture
 from stylegan_cli.pages import jpeg_within
 from stylegan_cli.pictures import read_rgb
-from stylegan_cli.rendering import lut, rendering
+from stylegan_cli.rendering import guided_maps, lut, tiles, working_copy
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.runtime.resources import page_dir
 from stylegan_cli.runtime.version import __version__
@@ -163,13 +163,13 @@ def _painting_constants() -> dict[str, float]:
         "luma_red": float(colour.LUMA[0]),
         "luma_green": float(colour.LUMA[1]),
         "luma_blue": float(colour.LUMA[2]),
-        "lut_points": rendering.LUT_SIZE,
-        "fine_lut_points": rendering.FINE_LUT_SIZE,
-        "border": rendering.BORDER,
-        "tile": rendering.TILE,
-        "most_working_pixels": rendering.MAX_WORKING_PIXELS,
-        "guide_share": rendering.GUIDE_SHARE,
-        "guide_noise": rendering.GUIDE_NOISE,
+        "lut_points": lut.LUT_SIZE,
+        "fine_lut_points": lut.FINE_LUT_SIZE,
+        "border": tiles.BORDER,
+        "tile": tiles.TILE,
+        "most_working_pixels": working_copy.MAX_WORKING_PIXELS,
+        "guide_share": guided_maps.GUIDE_SHARE,
+        "guide_noise": guided_maps.GUIDE_NOISE,
         "few_pixels": lut._FEW,
         "fewest_short_side": 16,
         "lut_short_side": 256,

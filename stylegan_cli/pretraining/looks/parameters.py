@@ -34,8 +34,8 @@ def describe(look: Look) -> np.ndarray:
     parts: list[np.ndarray] = []
     for kind in LAYERS:
         share, layer = usual[kind].share, present.get(kind)
-        told = (float(layer is not None) - share) / np.sqrt(share * (1 - share))
-        parts.append(np.array([told]))
+        presence = (float(layer is not None) - share) / np.sqrt(share * (1 - share))
+        parts.append(np.array([presence]))
         if layer is None:
             parts.append(np.zeros(_WIDTHS[kind]))
         else:
@@ -54,8 +54,8 @@ class _Usual:
     scale: np.ndarray
 
     def standardise(self, values: np.ndarray) -> np.ndarray:
-        heard = np.where(self.wide, np.log(np.maximum(values, 1e-6)), values)
-        standard: np.ndarray = (heard - self.centre) / self.scale
+        scaled = np.where(self.wide, np.log(np.maximum(values, 1e-6)), values)
+        standard: np.ndarray = (scaled - self.centre) / self.scale
         return standard
 
 
@@ -71,9 +71,9 @@ def _usual() -> dict[type[Layer], _Usual]:
         values = np.stack(rows)
         low, high = values.min(0), values.max(0)
         wide = (low > 0) & (high > _WIDE * low)
-        heard = np.where(wide, np.log(np.maximum(values, 1e-6)), values)
-        scale = np.maximum(heard.std(0), 1e-3)
-        usual[kind] = _Usual(len(rows) / _DRAWS, wide, heard.mean(0), scale)
+        scaled = np.where(wide, np.log(np.maximum(values, 1e-6)), values)
+        scale = np.maximum(scaled.std(0), 1e-3)
+        usual[kind] = _Usual(len(rows) / _DRAWS, wide, scaled.mean(0), scale)
     return usual
 
 
