@@ -9,7 +9,6 @@ import functools
 import importlib
 import inspect
 import logging
-import os
 import re
 import signal
 import sys
@@ -25,6 +24,7 @@ from typer.exceptions import TyperException
 
 from stylegan_cli.commands import common
 from stylegan_cli.commands.options import with_config_options
+from stylegan_cli.commands.streams import drop_output, prepare_streams
 from stylegan_cli.errors import InfluError, InterruptedByUserError, messages
 from stylegan_cli.runtime.packages import missing_package
 from stylegan_cli.runtime.version import __version__
@@ -83,13 +83,15 @@ def exit_codes(debug: bool) -> Iterator[None]:
         raise
     except BrokenPipeError:
         # The reader has left (`| head`); without this Python complains again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         raise typer.Exit(1) from None
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             common.console.print_exception()
         code, sentence = _describe(error)
         common.say_error(sentence)
+        if isinstance(error, OSError):
+            drop_output()  # it may be what failed
         raise typer.Exit(code) from None
 
 
@@ -103,6 +105,9 @@ def _describe(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ImportError) and "libGL" in str(error):
         remedy = "pip uninstall -y opencv-python && pip install opencv-python-headless"
         return InfluError.exit_code, f"OpenCV needs libGL, which is missing here; run: {remedy}"
+    if isinstance(error, OSError) and error.strerror:
+        place = error.filename or "the output"
+        return InfluError.exit_code, messages.cannot_write(place, messages.why(error))
     detail = f"{type(error).__name__}: {error}".removesuffix(": ")
     return InfluError.exit_code, f"unexpected error: {detail}; run again with --debug"
 
@@ -274,6 +279,7 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run `influ` with the arguments of this process."""
+    prepare_streams()
     # A service manager or a closing shell stops us as politely as Ctrl-C does.
     signal.signal(signal.SIGTERM, _stop)
     logging.captureWarnings(True)
@@ -282,8 +288,13 @@ def main() -> None:
     except TyperException as error:
         common.say_error(_wrong_use(error))
         code = error.exit_code
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         code = InterruptedByUserError.exit_code
+    try:
+        sys.stdout.flush()
+    except OSError:  # said before; Python would say it again
+        drop_output()
+        code = code or InfluError.exit_code
     sys.exit(code)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from stylegan_cli.commands.streams import printable
 from stylegan_cli.config import DEVICE, EVERYWHERE, OVERWRITE
 
 if TYPE_CHECKING:
@@ -73,8 +74,18 @@ Debug = Annotated[
     typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=EVERYWHERE),
 ]
 
+
+class SafeConsole(Console):
+    """A console that prints no control characters which are part of a text."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See Console.print."""
+        texts = (printable(item) if isinstance(item, str) else item for item in objects)
+        super().print(*texts, **options)
+
+
 # Names may hold [brackets]. Lines are not wrapped: a terminal does that, and what is copied stays.
-console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+console = SafeConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
 """For people: progress, notes and errors. Results for pipes go to stdout through `emit`."""
 
 
@@ -181,7 +192,8 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
 def emit(result: Mapping[str, object], as_json: bool) -> None:
     """Print one result on stdout: a JSON object, or a line per entry."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2, default=str) + "\n")
+        # ASCII, because a file name may be no text at all.
+        sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
         return
     width = max((len(name) for name in result), default=0)
     for name, value in result.items():
@@ -215,8 +227,10 @@ def _readable(value: object) -> str:
         case float():
             return f"{value:.4g}"
         case Mapping():
-            return ", ".join(f"{name} {_readable(item)}" for name, item in value.items())
+            return ", ".join(
+                f"{printable(str(name))} {_readable(item)}" for name, item in value.items()
+            )
         case list() | tuple():
             return ", ".join(_readable(item) for item in value)
         case _:
-            return str(value)
+            return printable(str(value))

@@ -1,12 +1,12 @@
 """`influ compare`: a picture before and after."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stylegan_cli.commands.common import Json, Overwrite, emit
+from stylegan_cli.commands.streams import write_line
 
 
 def compare(
@@ -39,4 +39,4 @@ def compare(
     if as_json:
         emit({"before": str(before), "after": str(after), "comparison": str(target)}, as_json)
     else:
-        sys.stdout.write(f"{target}\n")
+        write_line(str(target))

@@ -1,6 +1,5 @@
 """`influ generate`: variations of one photo within a creator's own variety."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from stylegan_cli.batches import VariationsConfig, write_variations
 from stylegan_cli.commands.common import Json, emit, progress, say_default_look
 from stylegan_cli.commands.options import Without
+from stylegan_cli.commands.streams import write_line
 from stylegan_cli.pictures import Picture
 from stylegan_cli.styles.naming import ending_of
 from stylegan_cli.stylizer import StylizerConfig, open_look
@@ -51,4 +51,5 @@ def generate(
         made = [{"seed": seed, "picture": str(path)} for seed, path in pairs]
         emit({"style": stylizer.name, "pictures": made, "grid": str(grid)}, as_json)
     else:
-        sys.stdout.writelines(f"{path}\n" for path in (*pictures, grid))
+        for path in (*pictures, grid):
+            write_line(str(path))

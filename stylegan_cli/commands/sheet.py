@@ -1,6 +1,5 @@
 """`influ sheet`: photos in every look there is, side by side."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from stylegan_cli.batches import Outcome, SheetConfig, raise_for, summary, write_style_sheet
 from stylegan_cli.commands.common import Json, console, emit, progress, say_error
 from stylegan_cli.commands.options import Without
+from stylegan_cli.commands.streams import write_line
 from stylegan_cli.errors import UsageError, messages
 from stylegan_cli.pictures import AiLabel, format_of
 from stylegan_cli.styles import usable_names
@@ -58,5 +58,5 @@ def sheet(
     if as_json:
         emit({"sheet": str(target), "styles": names} | summary(outcomes), as_json)
     elif any(outcome.error is None for outcome in outcomes):
-        sys.stdout.write(f"{target}\n")
+        write_line(str(target))
     raise_for(outcomes)

@@ -22,6 +22,7 @@ from stylegan_cli.commands.common import (
     say_default_look,
     say_error,
 )
+from stylegan_cli.commands.streams import write_line
 from stylegan_cli.errors import UsageError
 from stylegan_cli.stylizer import StylizerConfig
 
@@ -60,7 +61,7 @@ def stylize(
         if outcome.error is not None and many:
             say_error(str(outcome.error))
         if outcome.status is Status.DONE and not as_json and not to_stdout:
-            sys.stdout.write(f"{outcome.job.target}\n")
+            write_line(str(outcome.job.target))
             sys.stdout.flush()
 
     with progress(f"painting in the look of {batch.stylizer.name}") as on_progress:

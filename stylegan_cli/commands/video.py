@@ -18,6 +18,7 @@ from stylegan_cli.commands.common import (
     say_default_look,
     say_error,
 )
+from stylegan_cli.commands.streams import write_line
 from stylegan_cli.stylizer import StylizerConfig
 
 
@@ -50,7 +51,7 @@ def video(
             if outcome.result.shortfall is not None and not is_single:
                 say_error(f"{about}damaged, {outcome.result.shortfall} are kept")
             if not as_json:
-                sys.stdout.write(f"{outcome.result.target}\n")
+                write_line(str(outcome.result.target))
                 sys.stdout.flush()
 
     def progress_of(job: Job) -> AbstractContextManager[Callable[[int, int], None]]:
