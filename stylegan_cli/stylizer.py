@@ -1,5 +1,6 @@
 """Load a style once, repaint many pictures."""
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Sequence
@@ -171,7 +172,17 @@ class Stylizer:
         """The picture in the style: same size, depth, alpha and metadata."""
         if self.strength == 0:
             return picture
-        return picture.map_pixels(self.paint, self.recolour)
+        if picture.colours.is_srgb:
+            return picture.map_pixels(self.paint)
+        # Blended in the picture's own colours, so that a little strength changes a little.
+        return picture.map_pixels(self._whole.paint, self._whole.recolour, share=self.strength)
+
+    @cached_property
+    def _whole(self) -> "Stylizer":
+        """The same with all of the look, and with what is ready of it."""
+        whole = copy.copy(self)
+        whole.strength = 1.0
+        return whole
 
     def recolour(self, colours: np.ndarray) -> np.ndarray:
         """What `paint` does to single colours, wherever they are; (N, 3) unit float32."""

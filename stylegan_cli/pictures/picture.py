@@ -7,7 +7,7 @@ from stylegan_cli.pictures.colours import SRGB, Colours, Recolour, restore, to_s
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.gain_maps import GainMap
 from stylegan_cli.pictures.metadata import Metadata
-from stylegan_cli.pictures.pixels import PIXEL_TYPES, Pixels, describe, without_hidden
+from stylegan_cli.pictures.pixels import PIXEL_TYPES, Pixels, blend, describe, without_hidden
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,18 +67,24 @@ class Picture:
         return to_srgb(self.pixels, self.colours)
 
     def map_pixels(
-        self, paint: Callable[[Pixels], Pixels], recolour: Recolour | None = None
+        self,
+        paint: Callable[[Pixels], Pixels],
+        recolour: Recolour | None = None,
+        *,
+        share: float = 1.0,
     ) -> "Picture":
         """The same picture with `paint` applied to the pixels, or to those of every frame.
 
         paint: sRGB pixels of any of the three types -> the same type; alpha and metadata stay.
         recolour: what `paint` does to a single colour, for colours beyond sRGB.
+        share: how much of the change is made, in the picture's own colours.
         """
 
         def painted(pixels: Pixels, alpha: Pixels | None) -> Pixels:
             own = without_hidden(pixels, alpha)
             result = paint(to_srgb(own, self.colours))
-            return restore(own, result, self.colours, recolour or (lambda colours: colours))
+            result = restore(own, result, self.colours, recolour or (lambda colours: colours))
+            return result if share == 1 else blend(own, result, share)
 
         if not self.frames:
             return replace(self, pixels=painted(self.pixels, self.alpha))

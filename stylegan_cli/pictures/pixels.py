@@ -9,6 +9,7 @@ import numpy.typing as npt
 Pixels: TypeAlias = npt.NDArray[Any]
 """(H, W, 3) RGB or (H, W), encoded; uint8, uint16, or float32 in [0, 1]."""
 
+_ROWS: Final = 128  # worked on at a time: floats of a large picture would not fit into memory
 PIXEL_TYPES: Final = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 
@@ -44,6 +45,16 @@ def over_white(pixels: Pixels, alpha: Pixels | None) -> Pixels:
         return pixels
     cover = to_unit(alpha)[..., None]
     return from_unit(to_unit(pixels) * cover + (1 - cover), pixels.dtype)
+
+
+def blend(before: Pixels, after: Pixels, share: float) -> Pixels:
+    """From `before` (0) to `after` (1), same shape and type; a strip at a time."""
+    result = np.empty_like(after)
+    for row in range(0, before.shape[0], _ROWS):
+        rows = slice(row, row + _ROWS)
+        start = to_unit(before[rows])
+        result[rows] = from_unit(start + share * (to_unit(after[rows]) - start), after.dtype)
+    return result
 
 
 def without_hidden(pixels: Pixels, alpha: Pixels | None) -> Pixels:

@@ -6,7 +6,7 @@ import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,7 @@ from stylegan_cli.pictures.gain_maps import GainMap, parameters
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata import xmp as packets
 from stylegan_cli.pictures.metadata.exif import Directories
+from stylegan_cli.pictures.pixels import Pixels
 from stylegan_cli.pictures.resizing import size_for_short_side
 
 logger = logging.getLogger(__name__)
@@ -25,10 +26,12 @@ logger = logging.getLogger(__name__)
 _NAMES: Final = ("JPEG", "MPO")
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED: Final = b"http://ns.adobe.com/xmp/extension/\0"
-_PHOTOSHOP, _MPF = b"Photoshop 3.0\0", b"MPF\0"
+_PHOTOSHOP, _ICC, _MPF = b"Photoshop 3.0\0", b"ICC_PROFILE\0", b"MPF\0"
+_START, _JFIF, _END = b"\xff\xd8", b"\xff\xe0\0\x10JFIF\0", b"\xff\xd9"
 _ISO_GAIN_MAP: Final = b"urn:iso:std:iso:ts:21496:-1\0"
 _SEGMENT: Final = 65533  # bytes that fit into one
 _LARGEST_EXTENDED: Final = 64 * 1024 * 1024
+_ICC_PART: Final = 65519
 _MAP_QUALITY: Final = 97
 _MP_ENTRIES, _MULTI_FRAME = 0xB002, 2
 _FIRST_ENTRY, _ENTRY_SIZE = 50, 16  # of a multi-picture index
@@ -64,8 +67,7 @@ class Jpeg:
         if wanted.short_side is not None:
             height, width = size_for_short_side(image.height, image.width, wanted.short_side)
             image.draft(None, (2 * width, 2 * height))
-        pillow.load(image, wanted)
-        pixels, alpha = pillow.planes(image)
+        pixels = _pixels(stream, image, wanted)
         metadata = _metadata(image)
         notes, gain_map = [], None
         if not wanted.still:
@@ -80,7 +82,7 @@ class Jpeg:
                 notes.append("only the first of the pictures in this file is used")
         icc = image.info.get("icc_profile")
         return Contents(
-            frames=[Frame(pixels, alpha, 0)],
+            frames=[Frame(pixels, None, 0)],
             icc=icc if isinstance(icc, bytes) else None,
             metadata=metadata,
             gain_map=gain_map,
@@ -99,6 +101,21 @@ class Jpeg:
         entries += struct.pack(">IIIHH", 0, len(behind), len(base) - index, 0, 0)
         at = index + _FIRST_ENTRY
         return base[:at] + entries + base[at + 2 * _ENTRY_SIZE :] + behind
+
+
+def _pixels(stream: BinaryIO, image: Image.Image, wanted: Wanted) -> Pixels:
+    """The pixels, straight into an array; by Pillow what is smaller, cut short or in inks."""
+    import imagecodecs
+
+    if wanted.short_side is None and not wanted.allow_truncated and image.mode in ("L", "RGB"):
+        at = stream.tell()  # where the header ends
+        stream.seek(0)
+        data = stream.read()
+        if data.find(_END, at) < 0:
+            raise EOFError("the picture is truncated")
+        return np.asarray(imagecodecs.jpeg8_decode(data))
+    pillow.load(image, wanted)
+    return pillow.planes(image)[0]
 
 
 def _metadata(image: Image.Image) -> Metadata:
@@ -231,13 +248,28 @@ def _base(contents: Contents, quality: int, behind: bytes | None) -> bytes:
         if _ISO_GAIN_MAP in behind[:65536]:
             extra += _segment(0xE2, _ISO_GAIN_MAP + bytes(4))
         extra += _segment(0xE2, _MPF + _index_of_two())
-    options: dict[str, Any] = {"quality": quality, "subsampling": 0, "extra": extra}
-    if metadata.dpi is not None:
-        options["dpi"] = tuple(round(side) for side in metadata.dpi)
+    icc = contents.icc or b""
+    parts = [icc[at : at + _ICC_PART] for at in range(0, len(icc), _ICC_PART)]
+    for number, part in enumerate(parts):
+        extra += _segment(0xE2, _ICC + bytes([number + 1, len(parts)]) + part)
     if metadata.comment is not None:
-        options["comment"] = metadata.comment
-    image = pillow.image_of(contents.frames[0])
-    return pillow.saved(image, "JPEG", icc_profile=contents.icc, **options)
+        extra += _segment(0xFE, metadata.comment[:_SEGMENT])
+    unit, across, down = 0, 1, 1
+    if metadata.dpi is not None:
+        unit, (across, down) = 1, (min(round(side), 65535) for side in metadata.dpi)
+    jfif = _JFIF + struct.pack(">HBHHH", 0x101, unit, across, down, 0)
+    data = _encoded(contents.frames[0], quality)
+    return _START + jfif + extra + data[2 + (len(jfif) if data.startswith(_JFIF, 2) else 0) :]
+
+
+def _encoded(frame: Frame, quality: int) -> bytes:
+    """The file of the pixels alone."""
+    import imagecodecs
+
+    if frame.pixels.shape[2] == 4:
+        return pillow.saved(pillow.image_of(frame), "JPEG", quality=quality, subsampling=0)
+    pixels = np.ascontiguousarray(frame.pixels)
+    return bytes(imagecodecs.jpeg8_encode(pixels, quality, subsampling="444"))
 
 
 def _segment(marker: int, body: bytes) -> bytes:

@@ -222,8 +222,8 @@ def _text(kind: bytes, body: bytes) -> bytes:
 def _raw_profile(text: bytes) -> bytes:
     """The bytes of a profile that ImageMagick has written as text: name, length, digits."""
     try:
-        return bytes.fromhex("".join(text.decode("ascii").split()[2:]))
-    except ValueError:
+        return bytes.fromhex(text.decode("ascii").strip().split("\n", 2)[2])
+    except (ValueError, IndexError):
         return b""
 
 
