@@ -43,6 +43,7 @@ COMMANDS = {
     "pretrain": "pretrain:pretrain",
     "evaluate": "evaluate:evaluate",
     "export": "export:export",
+    "ui": "ui:ui",
     "info": "info:info",
     "bench": "bench:bench",
 }

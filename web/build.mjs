@@ -39,7 +39,7 @@ writeFileSync(join(dist, "service.js"), service);
 
 /** The licences of everything that the page is made of. */
 function licences() {
-  const parts = ["onnxruntime-web", "onnxruntime-common", "mediabunny"].map((name) => {
+  const parts = ["onnxruntime-web", "onnxruntime-common", "mediabunny", "@noble/hashes"].map((name) => {
     const about = JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8"));
     const file = readdirSync(join(packages, name)).find((one) => /^licen[cs]e/i.test(one));
     const text = file ? readFileSync(join(packages, name, file), "utf8") : readFileSync(join(here, `licences/${about.license}.txt`), "utf8");

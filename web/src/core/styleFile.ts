@@ -1,10 +1,13 @@
 /** Style files: written as the command writes them, and read with the same checks. */
 
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
 import {
   BrokenFileError,
   floats,
   floatTensor,
   halfTensor,
+  type Dtype,
   readTensors,
   type Tensor,
   writeTensors,
@@ -70,6 +73,7 @@ export function readStyleFile(bytes: Uint8Array, model: PaintModel): Style {
     if (told.format_version > FORMAT_VERSION) throw new StyleFileError("newerFormat");
     if (told.kind === "model") throw new StyleFileError("aModel");
     if (told.kind !== "style") throw new StyleFileError("notAStyle");
+    if (!isWhole(text) || told.tensors_sha256 !== sumOfTensors(file.tensors)) throw new StyleFileError("damaged");
     if (told.base_hash !== model.baseHash) throw new StyleFileError("otherBase");
     const style = readStyle(told.creator, file.tensors, "creator/", model.baseHash, model.codeDim);
     checkDeltas(style.deltas, model.generator);
@@ -103,8 +107,43 @@ export function writeStyleFile(style: Style, model: PaintModel): Uint8Array {
     kind: "style",
     base_hash: style.baseHash,
     creator: style.info,
+    tensors_sha256: sumOfTensors(new Map(tensors)),
   };
-  return writeTensors(tensors, { [model.metadataKey]: JSON.stringify(told) });
+  return writeTensors(tensors, { [model.metadataKey]: sealed(told) });
+}
+
+/** A document as JSON, its own SHA-256 the last entry; mirrors styles.file.sealed. */
+function sealed(document: Record<string, unknown>): string {
+  const { sha256: _, ...rest } = document;
+  const digest = sha256(new TextEncoder().encode(spacedJson(rest)));
+  return spacedJson({ ...rest, sha256: bytesToHex(digest) });
+}
+
+/** Whether a document's last entry is the SHA-256 of what stands before it. */
+function isWhole(text: string): boolean {
+  const [, rest, digest] = /^(.*), "sha256": "([0-9a-f]{64})"\}$/s.exec(text) ?? [];
+  return digest !== undefined && bytesToHex(sha256(new TextEncoder().encode(`${rest}}`))) === digest;
+}
+
+/** JSON as Python writes it, with a space after each comma and colon. */
+function spacedJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(spacedJson).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${spacedJson(one)}`);
+  return `{${entries.join(", ")}}`;
+}
+
+const NUMPY_KINDS: Record<Dtype, string> = { F16: "<f2", F32: "<f4", F64: "<f8", I32: "<i4", U8: "|u1" };
+
+/** SHA-256 over the names, kinds, shapes and bytes of all tensors; mirrors styles.file.sum_of_tensors. */
+function sumOfTensors(tensors: Map<string, Tensor>): string {
+  const digest = sha256.create();
+  for (const name of [...tensors.keys()].sort()) {
+    const { dtype, shape, bytes } = tensors.get(name)!;
+    const tuple = `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
+    digest.update(new TextEncoder().encode(`${name}\0${NUMPY_KINDS[dtype]}${tuple}\0`)).update(bytes);
+  }
+  return bytesToHex(digest.digest());
 }
 
 /** A style of one file from its entry and its tensors, named from `prefix` on. */

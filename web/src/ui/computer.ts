@@ -11,7 +11,7 @@ interface Job {
   name: string;
   state: "running" | "done" | "failed";
   lines: string[];
-  report: string | null;
+  report: boolean;
 }
 
 /** The token that `influ ui` put behind the page's address; null on any other host. */
@@ -56,24 +56,27 @@ export function computer(state: State, token: string): HTMLElement {
   const name = field("train-name", say.trainName);
   const minutes = field("train-minutes", say.trainMinutes);
   minutes.input.value = "10";
-  const start = (kind: string, values: () => Record<string, unknown>) =>
+  const start = (kind: string, values: () => Promise<Record<string, unknown>>) =>
     run(async () => {
-      await ask(`jobs/${kind}`, JSON.stringify(values()));
+      await ask(`jobs/${kind}`, JSON.stringify(await values()));
       void follow();
     });
-  const paintFolder = start("paint", () => ({
+  /** The chosen look by a name that the command knows. */
+  const nameOfLook = async (): Promise<string> => {
+    const look = state.chosen!;
+    if (!look.own) return look.info.name;
+    const { file } = await state.engine.ask("styleFile", { style: look.key });
+    return (await ask("styles", file as Uint8Array<ArrayBuffer>, "application/octet-stream")).name;
+  };
+  const paintFolder = start("paint", async () => ({
     source: source.input.value,
     out: target.input.value,
-    style: state.chosen?.own ? null : state.chosen?.info.name,
+    style: await nameOfLook(),
     strength: state.strength,
   }));
-  const trainStyle = start("train", () => ({ folder: train.input.value, name: name.input.value, minutes: Number(minutes.input.value) }));
+  const trainStyle = start("train", async () => ({ folder: train.input.value, name: name.input.value, minutes: Number(minutes.input.value) }));
   const install = run(async () => {
-    const look = state.chosen;
-    if (!look) return;
-    const { file } = await state.engine.ask("styleFile", { style: look.key });
-    const told = await ask("styles", file as Uint8Array<ArrayBuffer>, "application/octet-stream");
-    said.textContent = filled(say.registeredDone, { name: told.name });
+    said.textContent = filled(say.registeredDone, { name: await nameOfLook() });
   });
 
   let following = false;

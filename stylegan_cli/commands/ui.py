@@ -1,0 +1,45 @@
+"""`influ ui`: the page in the browser, and what a tab alone can't do."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylegan_cli.commands.common import console
+
+
+def ui(
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, show_default="a free one", help="Port on this machine."),
+    ] = 0,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, metavar="FILE", help="Model instead of the shipped one."
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address; open no browser.")
+    ] = False,
+    runs: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Where training keeps its runs and reports."),
+    ] = Path("runs"),
+) -> None:
+    """Open the page that learns and paints in your browser; Ctrl-C stops it.
+
+    It listens on 127.0.0.1 alone, and only the address that is printed opens it.
+    """
+    import webbrowser
+
+    from stylegan_cli.styles import read_model, shipped_model
+    from stylegan_cli.web.server import HOST
+    from stylegan_cli.web.serving import serve_page
+
+    def tell(address: str) -> None:
+        console.print(f"influ is at {address}  (Ctrl-C stops it)", soft_wrap=True)
+        if not no_browser:
+            webbrowser.open(address)
+
+    serve_page(read_model(model or shipped_model()), HOST, port, runs.absolute(), tell)
