@@ -1,0 +1,363 @@
+// Everything that the page does, as people do it: `make test-web`. Figures and pictures go to results/.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { addPhotos, choose, compare, download, launch, makeFixtures, openPage, painted, RESULTS } from "./browser.mjs";
+
+const PATIENT = { timeout: 900_000 };
+const PYTHON = process.env.PYTHON ?? "python3";
+const figures = {};
+let folder, browser, open;
+
+const influ = (...words) => execFileSync(PYTHON, ["-m", "stylegan_cli", ...words], { encoding: "utf8", cwd: folder });
+const fixture = (name) => join(folder, name);
+const shot = (page, name, fullPage = true) => page.screenshot({ path: join(RESULTS, `${name}.png`), fullPage });
+
+before(async () => {
+  folder = makeFixtures({ all: true });
+  browser = await launch();
+  open = await openPage(browser, folder);
+  await open.ready();
+}, PATIENT);
+
+after(async () => {
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(join(RESULTS, "figures.json"), `${JSON.stringify(figures, null, 2)}\n`);
+  await open?.close();
+  await browser?.close();
+});
+
+test("from an empty page to a painted photo in a look of one's own", PATIENT, async () => {
+  const host = await openPage(browser, folder, { recordVideo: undefined });
+  const { page, context } = host;
+  await context.tracing.start({ screenshots: true, snapshots: false });
+  const seconds = {};
+  const clock = async (name, act) => {
+    const begin = performance.now();
+    await act();
+    seconds[name] = Math.round(performance.now() - begin) / 1000;
+  };
+  await clock("first paint after load", async () => {
+    await page.reload();
+    await painted(page);
+  });
+  await host.ready();
+  const pictures = readdirSync(fixture("pictures")).map((name) => join(fixture("pictures"), name));
+  await page.setInputFiles("#make input[type=file]", pictures);
+  await page.fill("#look-name", "learnt");
+  await clock(`a look from ${pictures.length} pictures`, async () => {
+    await page.click("#make-look");
+    await page.waitForFunction(() => document.querySelector("#made").textContent.includes("is made"), null, { timeout: 600_000 });
+  });
+  await painted(page, "own/learnt");
+  await clock("the photo of 768 x 601 in it", () => addPhotos(page, [fixture("photo.png")]));
+  const result = await download(page, "#download");
+  assert.equal(result.name, "photo-learnt.jpg");
+  await shot(page, "1-own-look");
+  await context.tracing.stop({ path: join(RESULTS, "trace.zip") });
+  figures.seconds = seconds;
+
+  const style = await download(page, "#save-style");
+  writeFileSync(fixture("from-page.safetensors"), style.bytes);
+  const told = JSON.parse(
+    execFileSync(PYTHON, ["-c", COMPARE_STYLES, fixture("from-page.safetensors"), fixture("learnt.safetensors")], { encoding: "utf8" }),
+  );
+  figures.style = told;
+  assert.ok(told.code <= 1e-3, `codes differ by ${told.code}`);
+  assert.equal(told.mode, told.wantedMode);
+  await page.selectOption("#format", "image/png");
+  const png = await download(page, "#download");
+  writeFileSync(fixture("own.png"), png.bytes);
+  influ("stylize", "photo.png", "--model", "from-page.safetensors", "--out", "own-command.png", "--overwrite", "--precision", "f32");
+  const { near } = await compare(context, png.bytes, readFileSync(fixture("own-command.png")));
+  assert.ok(near >= 0.999, `${near} of the pixels of the page's own style`);
+
+  await page.click("#copy-code");
+  await page.waitForFunction(() => document.querySelector("#code").value.startsWith("influ1:"), null, { timeout: 300_000 });
+  const line = await page.inputValue("#code");
+  influ("styles", "add", "from-code", "--code", line, "-o", "from-code.safetensors", "--overwrite");
+  await page.fill("#paste-code", line);
+  await page.click("#use-code");
+  await painted(page, "own/from-code");
+  await page.reload();
+  await host.ready();
+  assert.equal(await page.locator(".look input[value='own/learnt']").count(), 1, "a look outlives the page");
+  await page.check(".look input[value='own/learnt']");
+  await page.click("#remove-look");
+  assert.equal(await page.locator(".look input[value='own/learnt']").count(), 0);
+  assert.deepEqual(host.errors, []);
+  await host.close();
+});
+
+const COMPARE_STYLES = `
+import json, sys
+import numpy as np
+from pathlib import Path
+from stylegan_cli.styles import read_model, read_style, shipped_model
+base = read_model(shipped_model()).base
+ours, wanted = (read_style(Path(path), base) for path in sys.argv[1:])
+gap = lambda a, b: float(np.abs(a - b).max())
+print(json.dumps({
+    "code": gap(ours.code, wanted.code), "matrix": gap(ours.matrix, wanted.matrix),
+    "calibration": gap(ours.calibration, wanted.calibration),
+    "mode": [ours.info.mode, ours.info.working_size], "wantedMode": [wanted.info.mode, wanted.info.working_size],
+}))
+`.trim();
+
+test("every shipped look is the command's", PATIENT, async () => {
+  const { page, context } = open;
+  await page.selectOption("#format", "image/png");
+  figures.equality = {};
+  for (const photo of ["photo", "small"]) {
+    await addPhotos(page, [fixture(`${photo}.png`)]);
+    for (const file of readdirSync(folder).filter((name) => name.startsWith(`${photo}-`))) {
+      const look = file.slice(photo.length + 1, -4);
+      await choose(page, look);
+      const { bytes } = await download(page, "#download");
+      const told = await compare(context, bytes, readFileSync(fixture(file)));
+      figures.equality[file] = told;
+      assert.ok(told.near >= 0.999, `${file}: ${JSON.stringify(told)}`);
+    }
+  }
+  await addPhotos(page, [fixture("photo.png")]);
+  await choose(page, "creatorA");
+  await page.locator("#strength").fill("50");
+  await painted(page, "creatorA", "0.5");
+  const { bytes } = await download(page, "#download");
+  const told = await compare(context, bytes, readFileSync(fixture("half-creatorA.png")));
+  assert.ok(told.near >= 0.999, `half strength: ${JSON.stringify(told)}`);
+  await page.locator("#strength").fill("100");
+});
+
+test("metadata stays, the place goes, the label comes", PATIENT, async () => {
+  const { page } = open;
+  execFileSync(PYTHON, ["-c", MAKE_TAGGED, fixture("tagged.jpg")]);
+  await addPhotos(page, [fixture("tagged.jpg")]);
+  for (const [type, name] of [["image/jpeg", "out.jpg"], ["image/png", "out.png"]]) {
+    await page.selectOption("#format", type);
+    writeFileSync(fixture(name), (await download(page, "#download")).bytes);
+    const told = JSON.parse(execFileSync(PYTHON, ["-c", READ_TAGS, fixture(name)], { encoding: "utf8" }));
+    assert.deepEqual(told.size, [40, 60], "upright");
+    assert.equal(told.artist, "Anna");
+    assert.equal(told.orientation, 1);
+    assert.equal(told.gps, false);
+    assert.equal(told.exposure, 0.01);
+    assert.match(told.xmp, /compositeWithTrainedAlgorithmicMedia/);
+    assert.match(told.xmp, /AISystemUsed="another; influ, style /);
+    assert.match(told.xmp, /photoshop:City="Ulm"/);
+    assert.doesNotMatch(told.xmp, /GPSLatitude/);
+  }
+});
+
+const MAKE_TAGGED = `
+import sys
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+exif = Image.Exif()
+exif[0x0112], exif[0x013B] = 6, "Anna"
+exif.get_ifd(0x8769)[0x829A] = IFDRational(1, 100)
+exif.get_ifd(0x8825)[1] = "N"
+xmp = ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+  '<rdf:Description rdf:about="" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:City="Ulm" '
+  'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,24N" '
+  'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" Iptc4xmpExt:AISystemUsed="another"/></rdf:RDF></x:xmpmeta>')
+Image.linear_gradient("L").resize((60, 40)).convert("RGB").save(sys.argv[1], exif=exif, xmp=xmp.encode())
+`.trim();
+
+const READ_TAGS = `
+import json, sys
+from PIL import Image
+image = Image.open(sys.argv[1])
+exif = image.getexif()
+xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+print(json.dumps({"size": image.size, "artist": exif.get(0x013B), "orientation": exif.get(0x0112), "gps": bool(exif.get_ifd(0x8825)),
+  "exposure": float(exif.get_ifd(0x8769).get(0x829A, 0)), "xmp": xmp.decode() if isinstance(xmp, bytes) else xmp}))
+`.trim();
+
+test("a refined look says why it is no line, and a .cube is the command's", PATIENT, async () => {
+  const { page } = open;
+  await choose(page, "vangogh");
+  await page.click("#copy-code");
+  await page.waitForFunction(() => document.querySelector("#shared").textContent.includes("refined"));
+  const { name, bytes } = await download(page, "#save-cube");
+  assert.equal(name, "vangogh.cube");
+  influ("export", "vangogh", "-o", "vangogh.cube", "--overwrite");
+  const numbers = (text) => text.split("\n").filter((line) => /^[\d.]+ [\d.]+ /.test(line)).flatMap((line) => line.split(" ").map(Number));
+  const [ours, theirs] = [numbers(bytes.toString()), numbers(readFileSync(fixture("vangogh.cube"), "utf8"))];
+  assert.equal(ours.length, theirs.length);
+  assert.ok(Math.max(...ours.map((value, k) => Math.abs(value - theirs[k]))) < 1e-4);
+});
+
+test("failures are told in a sentence", PATIENT, async () => {
+  const { page, errors } = open;
+  writeFileSync(fixture("no-picture.jpg"), "this is text");
+  await page.setInputFiles("#stage input[type=file]", [fixture("no-picture.jpg")]);
+  await page.waitForFunction(() => document.querySelector("#stage .error").textContent.includes("can't read that picture"));
+  await page.setInputFiles("#share input[type=file]", [fixture("no-picture.jpg")]);
+  await page.waitForFunction(() => document.querySelector("#share .error").textContent.includes("not a style file"));
+  await page.fill("#paste-code", "influ1:abcd");
+  await page.click("#use-code");
+  await page.waitForFunction(() => document.querySelector("#share .error").textContent.includes("typo"));
+  await page.setInputFiles("#make input[type=file]", [fixture("photo.png")]);
+  await page.fill("#look-name", "../x");
+  await page.click("#make-look");
+  await page.waitForFunction(() => document.querySelector("#make .error").textContent.includes("letters"));
+  assert.deepEqual(errors, []);
+});
+
+test("a feed of nine shows its outlier", PATIENT, async () => {
+  const { page } = open;
+  const photos = execFileSync(PYTHON, ["-c", MAKE_FEED, folder], { encoding: "utf8" }).trim().split("\n");
+  const fresh = await openPage(browser, folder);
+  await addPhotos(fresh.page, photos);
+  await fresh.page.click("#show-feed");
+  await fresh.page.waitForSelector(".feed li", { timeout: 120_000 });
+  assert.equal(await fresh.page.locator(".feed li").count(), 9);
+  assert.equal(await fresh.page.locator(".feed li.outlier").count(), 1);
+  assert.ok(await fresh.page.locator(".feed li").nth(4).evaluate((item) => item.classList.contains("outlier")));
+  await shot(fresh.page, "2-feed");
+  await fresh.close();
+  assert.ok(page);
+});
+
+const MAKE_FEED = `
+import sys
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from stylegan_cli.instant import starter_photos
+photo = np.asarray(Image.open(starter_photos()[1]).convert("RGB"), float)
+for index in range(9):
+    tint = np.array([0.55, 0.8, 1.25]) if index == 4 else 1 + 0.01 * index
+    path = Path(sys.argv[1]) / f"feed{index}.png"
+    Image.fromarray((photo * tint).clip(0, 255).astype(np.uint8)).save(path)
+    print(path)
+`.trim();
+
+test("a clip is painted where the browser can", PATIENT, async () => {
+  const { page } = open;
+  execFileSync(PYTHON, ["-c", MAKE_CLIP, fixture("clip.webm")]);
+  await choose(page, "noir");
+  await page.setInputFiles("#clip input[type=file]", [fixture("clip.webm")]);
+  const { name, bytes } = await download(page, "#paint-clip");
+  assert.equal(name, "clip-noir.mp4");
+  writeFileSync(fixture("clip.mp4"), bytes);
+  const told = JSON.parse(execFileSync(PYTHON, ["-c", READ_CLIP, fixture("clip.mp4")], { encoding: "utf8" }));
+  assert.equal(told.frames, 12);
+  assert.ok(told.colourfulness < 6, "noir has no colour");
+});
+
+const MAKE_CLIP = `
+import sys, av
+import numpy as np
+with av.open(sys.argv[1], "w") as out:
+    stream = out.add_stream("libvpx-vp9", rate=12)
+    stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+    for k in range(12):
+        picture = np.full((120, 160, 3), (200, 90, 60), np.uint8)
+        picture[40:80, 10 * k : 10 * k + 40] = (40, 120, 220)
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+    out.mux(stream.encode())
+`.trim();
+
+const READ_CLIP = `
+import json, sys, av
+with av.open(sys.argv[1]) as clip:
+    frames = [frame.to_ndarray(format="rgb24").astype(float) for frame in clip.decode(video=0)]
+print(json.dumps({"frames": len(frames), "colourfulness": float((frames[0].max(2) - frames[0].min(2)).mean())}))
+`.trim();
+
+test("a photo of 48 MP is painted, and the tab lives", PATIENT, async () => {
+  execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; Image.open(sys.argv[1]).convert('RGB').resize((8000, 6000)).save(sys.argv[2], quality=90)", fixture("photo.png"), fixture("large.jpg")]);
+  const fresh = await openPage(browser, folder);
+  await choose(fresh.page, "creatorA");
+  const begin = performance.now();
+  await addPhotos(fresh.page, [fixture("large.jpg")]);
+  const shown = performance.now();
+  const { bytes } = await download(fresh.page, "#download");
+  figures.large = { megapixels: 48, shownSeconds: (shown - begin) / 1000, downloadedSeconds: (performance.now() - shown) / 1000 };
+  writeFileSync(fixture("large-painted.jpg"), bytes);
+  const size = execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; print(*Image.open(sys.argv[1]).size)", fixture("large-painted.jpg")], { encoding: "utf8" });
+  assert.equal(size.trim(), "8000 6000");
+  assert.deepEqual(fresh.errors, []);
+  await fresh.close();
+});
+
+test("two megapixels: a drawn look and a look of colour", PATIENT, async () => {
+  execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; Image.open(sys.argv[1]).convert('RGB').resize((1600, 1252)).save(sys.argv[2], quality=92)", fixture("photo.png"), fixture("two.jpg")]);
+  const { page } = open;
+  await choose(page, "toon");
+  const begin = performance.now();
+  await addPhotos(page, [fixture("two.jpg")]);
+  await download(page, "#download");
+  figures.twoMegapixels = { drawnSeconds: (performance.now() - begin) / 1000 };
+  // Strength alone changes: the colour table over all pixels of the screen, and no network.
+  const again = performance.now();
+  await page.locator("#strength").fill("70");
+  await painted(page, "toon", "0.7");
+  figures.twoMegapixels.strengthSeconds = (performance.now() - again) / 1000;
+  await page.locator("#strength").fill("100");
+});
+
+test("no violation of axe, in both languages, both themes, at phone and desktop width", PATIENT, async () => {
+  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  figures.axe = {};
+  for (const [name, options] of Object.entries({
+    "desktop-light": { viewport: { width: 1280, height: 900 }, colorScheme: "light" },
+    "phone-dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
+    "phone-light-zh": { viewport: { width: 390, height: 844 }, colorScheme: "light", locale: "zh-CN" },
+    "desktop-dark-zh": { viewport: { width: 1280, height: 900 }, colorScheme: "dark", locale: "zh-CN" },
+  })) {
+    const fresh = await openPage(browser, folder, options);
+    await fresh.ready();
+    await addPhotos(fresh.page, [fixture("photo.png"), fixture("small.png")]);
+    await choose(fresh.page, "hiroshige");
+    const wide = await fresh.page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    assert.equal(wide, false, `${name} scrolls sideways`);
+    assert.equal(await fresh.page.getAttribute("html", "lang"), name.endsWith("zh") ? "zh-CN" : "en");
+    await shot(fresh.page, `3-${name}`);
+    const { violations } = await fresh.page.evaluate(`${axe}; axe.run()`);
+    figures.axe[name] = violations.length;
+    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], name);
+    await fresh.close();
+  }
+});
+
+test("the keyboard reaches everything", PATIENT, async () => {
+  const fresh = await openPage(browser, folder);
+  await fresh.ready();
+  const reached = new Set();
+  for (let k = 0; k < 60; k++) {
+    await fresh.page.keyboard.press("Tab");
+    reached.add(await fresh.page.evaluate(() => document.activeElement.id || document.activeElement.name || document.activeElement.className || document.activeElement.textContent));
+  }
+  for (const wanted of ["language", "theme", "strength", "download", "format", "split", "look", "look-name", "save-style", "save-cube", "copy-code", "paste-code", "show-feed"]) {
+    assert.ok(reached.has(wanted), `${wanted} is not reached: ${[...reached]}`);
+  }
+  await fresh.page.focus(".look input:checked");
+  await fresh.page.keyboard.press("ArrowRight");
+  await painted(fresh.page, "noir");
+  await fresh.close();
+});
+
+test("the page opens without a network once it was open, and is small", PATIENT, async () => {
+  const fresh = await openPage(browser, folder);
+  await fresh.ready();
+  await fresh.page.evaluate(() => navigator.serviceWorker.ready);
+  await fresh.page.waitForFunction(async () => (await caches.keys()).length > 0);
+  await fresh.host.close();
+  await fresh.page.reload();
+  await painted(fresh.page);
+  await fresh.ready();
+  await fresh.context.close();
+  const size = (name) => gzipSync(readFileSync(join(folder, "page", name))).length;
+  const first = ["index.html", "style.css", "page.js", "worker.js", "ort.wasm.gz", "model/paint.safetensors"];
+  figures.bytes = { firstLookGzipped: first.reduce((sum, name) => sum + size(name), 0), learn: size("model/learn.safetensors") };
+  assert.ok(figures.bytes.firstLookGzipped <= 8e6, JSON.stringify(figures.bytes));
+  assert.ok(existsSync(join(folder, "page", "licences.txt")));
+});
