@@ -215,13 +215,13 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
         results = [kept(f"result{k}", pixels) for k, pixels in enumerate(painted)]
         return float(np.linalg.norm(read(results) - read(creator)))
 
-    heard = missed()
+    refined = missed()
     monkeypatch.setattr(hearing, "REFINEMENT_SHARE", 0)
-    assert heard < 0.95 * missed()
+    assert refined < 0.95 * missed()
 
 
 class Echo:
-    """A set whose code is 1; what a code paints is heard as `slope` times that code."""
+    """A set whose code is 1; its results have `slope` times the code that they are made with."""
 
     def __init__(self, pictures: int, slope: float) -> None:
         self.creator = SetStatistics(
@@ -233,7 +233,7 @@ class Echo:
     def code(self, moments: np.ndarray, colours: np.ndarray) -> np.ndarray:
         return moments[:1]
 
-    def paint(self, generator: Any, every: int = 1) -> np.ndarray:
+    def stylize_tiles(self, generator: Any, every: int = 1) -> np.ndarray:
         self.painted.append(every)
         return np.array([generator] * (8 // every))
 
@@ -242,14 +242,14 @@ class Echo:
 
 
 @pytest.mark.parametrize(("pictures", "steps"), [(1, 1), (19, 1), (20, 2), (25, 2)])
-def test_many_pictures_are_trusted_to_be_heard_twice(pictures: int, steps: int) -> None:
+def test_many_pictures_allow_a_second_step_of_refinement(pictures: int, steps: int) -> None:
     echo = Echo(pictures, slope=0.5)
     code = hearing.refine_code(echo, lambda code: code)
     assert echo.painted.count(1) == steps
     assert code == pytest.approx(1.25 if steps == 1 else 1.4375)
 
 
-def test_a_code_that_says_the_contrary_of_what_it_is_told_is_left_as_it_was_read() -> None:
+def test_a_code_whose_results_move_the_wrong_way_stays_as_it_was_encoded() -> None:
     echo = Echo(25, slope=-2)
     assert hearing.refine_code(echo, lambda code: code) == 1
 
@@ -300,7 +300,7 @@ def test_what_the_base_has_never_met_is_not_painted_worse_than_by_a_closed_form(
     assert missed(stylizer.paint) < 10**0.03 * missed(carried)  # 0.3 dB
 
 
-def test_what_is_heard_is_of_as_many_photos_as_there_are() -> None:
+def test_tiles_are_of_as_many_photos_as_there_are() -> None:
     pictures = [np.full((256, 300, 3), level, np.uint8) for level in range(10)]
     tiles = reading.some_tiles(pictures, 25)
     assert tiles.shape == (20, 3, READ_TILE, READ_TILE)
@@ -369,7 +369,7 @@ def test_a_folder_is_searched_to_its_depth_and_a_picture_is_itself(tmp_path: Pat
     assert pictures_in(tmp_path) == pictures_in(path) == [path]
 
 
-def test_a_look_without_a_residual_is_told_from_one_with(style: Style) -> None:
+def test_a_style_without_a_residual_differs_in_mode_from_one_with(style: Style) -> None:
     base = quiet_base()
     assert with_mode_of_residual(style, base).info.mode == "colour"
     loud = with_mode_of_residual(style, small_model().base).info.mode
