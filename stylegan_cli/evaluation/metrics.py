@@ -72,7 +72,7 @@ def ssim(result: np.ndarray, truth: np.ndarray) -> float:
 
 
 def luminance_ssim(result: np.ndarray, source: np.ndarray) -> float:
-    """Structural similarity of the luma (ITU-R BT.601) alone: how much structure a look keeps."""
+    """Structural similarity of the luma (ITU-R BT.601) alone: how much structure a style keeps."""
     result, source = _pair(result, source)
     return _ssim(result @ LUMA[:, None], source @ LUMA[:, None])
 

@@ -31,9 +31,9 @@ GRAIN = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """How long a look takes for pixels of one size in memory, warm.
+    """How long a style takes for pixels of one size in memory, warm.
 
-    backend: None where the look is colour alone, so that no network runs.
+    backend: None where the style is colour alone, so that no network runs.
     """
 
     style: str
@@ -62,18 +62,18 @@ def picture_of(size: Size) -> np.ndarray:
     return np.clip(grainy, 0, 255, out=grainy).astype(np.uint8)
 
 
-def open_stylizers(look: StylizerConfig) -> list[Stylizer]:
-    """Every look to measure on every backend to measure it on.
+def open_stylizers(config: StylizerConfig) -> list[Stylizer]:
+    """Every style to measure, on every backend to measure it on.
 
     style: this one alone; None is the default creator and, where there is one, a drawn one.
-    backend: `auto` is all that are installed and need no torch. A look that is colour alone runs
+    backend: `auto` is all that are installed and need no torch. A style that is colour alone runs
     no network, so it is opened once. Raises what `open_look` raises.
     """
-    backends = installed_backends() if look.backend == "auto" else [look.backend]
+    backends = installed_backends() if config.backend == "auto" else [config.backend]
     found: list[Stylizer] = []
-    for style in [look.style] if look.style else _looks_of(look.model):
+    for style in [config.style] if config.style else _styles_of(config.model):
         for name in backends:
-            found.append(open_look(replace(look, style=style, backend=name)))
+            found.append(open_look(replace(config, style=style, backend=name)))
             if found[-1].style.info.mode == "colour":
                 break
     return found
@@ -101,16 +101,16 @@ def measure_throughput(
     return throughputs
 
 
-def measure_cold_start(look: StylizerConfig) -> Timing:
+def measure_cold_start(config: StylizerConfig) -> Timing:
     """Of `influ stylize` for one photo of COLD_SIZE, JPEG to JPEG: a whole process each time."""
     with TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         write_picture(Picture(picture_of(COLD_SIZE), source_format="JPEG"), photo)
         command = [sys.executable, "-m", "stylegan_cli", "stylize", str(photo)]
         command += ["-o", str(photo.with_name("styled.jpg")), "--overwrite", "-q"]
-        command += ["--backend", look.backend, "--device", look.device]
-        command += ["--style", look.style] if look.style else []
-        command += ["--model", str(look.model)] if look.model else []
+        command += ["--backend", config.backend, "--device", config.device]
+        command += ["--style", config.style] if config.style else []
+        command += ["--model", str(config.model)] if config.model else []
 
         def start() -> None:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -130,7 +130,7 @@ def _measure_throughput(stylizer: Stylizer, pixels: np.ndarray) -> Throughput:
     )
 
 
-def _looks_of(model: Path | None) -> list[str]:
+def _styles_of(model: Path | None) -> list[str]:
     """The default creator, and another who draws, where there is one."""
     _, default = find_style(None, model)
     drawn = [

@@ -34,7 +34,7 @@ def render(
     finish: Finish | None = None,
     threads: int = 1,
 ) -> Pixels:
-    """The picture in the look, in its own size and depth.
+    """The picture in the style, in its own size and depth.
 
     pixels: (H, W, 3) of any depth. colours: of the table from bake_lut. residual: from
     fit_residual.
@@ -72,7 +72,7 @@ def render(
 def render_at_full_size(
     pixels: Pixels, colours: ColourLut, generator: StyleGenerator, *, finish: Finish | None = None
 ) -> Pixels:
-    """The picture in the look, its residual computed at every pixel, tile by tile.
+    """The picture in the style, its residual computed at every pixel, tile by tile.
 
     As `render`, which is quicker where the picture is larger than its working copy.
     """

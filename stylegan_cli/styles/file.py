@@ -297,10 +297,10 @@ def _info(entry: Any, path: Path) -> StyleInfo:
 
 
 def _bounded(file: Tensors, name: str, path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
-    """A tensor of a style, whose numbers are such as a look can have."""
+    """A tensor of a style, whose numbers are such as a style can have."""
     value = _tensor(file, name, path, shape=shape)
     if value.size and np.abs(value).max() > MAX_VALUE:
-        raise StyleFileError(f"'{name}' in {path} holds numbers above {MAX_VALUE:g}: no look has")
+        raise StyleFileError(f"'{name}' in {path} holds numbers above {MAX_VALUE:g}: no style has")
     return value
 
 

@@ -58,7 +58,7 @@ class StyleInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """One creator's look on one base.
+    """One creator's style on one base.
 
     matrix (3, 3), offset (3,): linear colour map on unit colours, `x @ matrix + offset`.
     code: (code_dim,). calibration: (K, K, K, 3) table after the per-pixel part, or None.
@@ -81,7 +81,7 @@ class Style:
         return self.info.name
 
     def renamed(self, name: str) -> "Style":
-        """The same look under another name."""
+        """The same style under another name."""
         return self.with_info(name=name, display_name=name)
 
     def with_info(self, **changes: Any) -> "Style":
