@@ -1,7 +1,7 @@
 """Whether a known look is as near to the truth on dark skin as on light.
 
-    python evaluation/skin.py measure --photos DIR
-    python evaluation/skin.py show
+    python benchmarks/skin.py measure --photos DIR
+    python benchmarks/skin.py show
 
 The test photos of splits.py, short side 512, in each shipped style whose true look is known,
 against that look: CIEDE2000 on cheeks, by tercile of the skin's lightness in the photo
