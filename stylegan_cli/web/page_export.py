@@ -6,6 +6,7 @@ The page repeats the arithmetic of this package; every number that it shares wit
 here, under the page's own names, so that a change of a Python name or value ends in this module.
 """
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from safetensors.numpy import save
 
 from stylegan_cli import colour
 from stylegan_cli.backends import build_graph, open_backend
-from stylegan_cli.errors import OutputExistsError, StyleFileError
+from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
 from stylegan_cli.files import write_atomically
 from stylegan_cli.instant import (
     calibration,
@@ -101,8 +102,8 @@ def _paint_file(model: Model) -> bytes:
             file = Path(folder) / f"{index}.safetensors"
             write_style(style, file)
             tensors[f"creator/{index}"] = _bytes(file.read_bytes())
-            painted = Stylizer(base, style, backend).paint(photo)
-            tensors[f"preview/{index}.jpg"] = _bytes(jpeg_within(painted, PREVIEW_SIDE))
+            preview = _preview(Stylizer(base, style, backend), photo)
+            tensors[f"preview/{index}.jpg"] = _bytes(preview)
     told = {
         "version": __version__,
         "base_hash": base.hash,
@@ -117,6 +118,21 @@ def _paint_file(model: Model) -> bytes:
         "constants": _painting_constants(),
     }
     return _file(tensors, told)
+
+
+def _preview(stylizer: Stylizer, photo: np.ndarray) -> bytes:
+    """The photo in a look, as a small JPEG; kept, as painting twelve looks takes seconds."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("influ", appauthor=False) / "previews"
+    path = folder / f"{stylizer.fingerprint}-{PREVIEW_SIDE}.jpg"
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    data = jpeg_within(stylizer.paint(photo), PREVIEW_SIDE)
+    with contextlib.suppress(OSError, WriteError):  # whatever is not kept is painted again
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data, overwrite=True)
+    return data
 
 
 def _learn_file(base: Base) -> bytes:

@@ -69,7 +69,7 @@ test("from an empty page to a painted photo in a look of one's own", PATIENT, as
   );
   figures.style = told;
   assert.ok(told.code <= 1e-3, `codes differ by ${told.code}`);
-  assert.equal(told.mode, told.wantedMode);
+  assert.deepEqual(told.mode, told.wantedMode);
   await page.selectOption("#format", "image/png");
   const png = await download(page, "#download");
   writeFileSync(fixture("own.png"), png.bytes);

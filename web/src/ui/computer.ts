@@ -79,6 +79,9 @@ export function computer(state: State, token: string): HTMLElement {
     said.textContent = filled(say.registeredDone, { name: await nameOfLook() });
   });
 
+  const installButton = h("button", { type: "button", id: "install-look", onclick: install }, say.registered);
+  state.onChange(() => (installButton.disabled = !state.chosen?.own));
+
   let following = false;
   async function follow(): Promise<void> {
     if (following) return;
@@ -119,7 +122,7 @@ export function computer(state: State, token: string): HTMLElement {
     { id: "computer", "aria-labelledby": "computer-title" },
     h("h2", { id: "computer-title" }, say.computer),
     h("p", { class: "faint" }, say.computerHint),
-    h("button", { type: "button", id: "install-look", onclick: install }, say.registered),
+    h("div", { class: "row" }, installButton),
     source.row,
     target.row,
     h("div", { class: "row" }, h("button", { type: "button", id: "paint-folder", onclick: paintFolder }, say.paintFolder)),
