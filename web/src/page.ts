@@ -21,7 +21,7 @@ function chooseTheme(theme: string): void {
   localStorage.setItem("theme", theme);
 }
 
-function head(state: State): HTMLElement {
+function head(state: State, lock: HTMLElement): HTMLElement {
   const { messages: say } = state;
   const language = h(
     "select",
@@ -49,6 +49,7 @@ function head(state: State): HTMLElement {
     h("p", { class: "tagline faint" }, say.tagline),
     h("label", {}, say.language, language),
     h("label", {}, say.theme, theme),
+    lock,
   );
 }
 
@@ -76,7 +77,7 @@ function render(state: State, from?: State): void {
     h("p", {}, say.aboutText),
     h("p", {}, `${filled(say.version, { version: state.version })} · `, h("a", { href: "licences.txt", target: "_blank", rel: "noopener" }, say.licences)),
   );
-  document.getElementById("page")!.replaceChildren(head(state), lock, main, foot);
+  document.getElementById("page")!.replaceChildren(head(state, lock), main, foot);
   takeDrops(document.body, (files) => {
     const photos = files.filter(({ type }) => type.startsWith("image/"));
     if (photos.length) state.addPhotos(photos.map((file) => ({ name: file.name, blob: file })));

@@ -1,7 +1,7 @@
 // Chromium with the page open, and pictures compared.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -25,6 +25,23 @@ export function makeFixtures({ all = false } = {}) {
 export async function launch() {
   if (!existsSync(CHROMIUM)) throw new Error(`there is no ${CHROMIUM}: apt install chromium, or set CHROMIUM`);
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+}
+
+/** Seconds of processor that this test's browser has taken: what a busy machine does not change. */
+export function cpuSeconds() {
+  const processes = new Map();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+      processes.set(Number(pid), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+  const ours = (pid) => pid === process.pid || (processes.has(pid) && ours(processes.get(pid).parent));
+  let ticks = 0;
+  for (const [pid, { parent, ticks: own }] of processes) if (ours(parent)) ticks += own;
+  return ticks / 100;
 }
 
 /** The page of `folder` in a context of its own. */

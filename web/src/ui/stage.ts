@@ -46,6 +46,7 @@ export function stage(state: State): HTMLElement {
 
   let wanted = 0;
   let busy = false;
+  let failedPhoto = "";
   /** Paint what is chosen now; of several changes in the meantime only the last counts. */
   async function paint(): Promise<void> {
     wanted++;
@@ -63,7 +64,7 @@ export function stage(state: State): HTMLElement {
         const seen = await state.engine.ask("paint", body);
         show(before, seen.before);
         show(after, seen.after);
-        failed.textContent = "";
+        if (failedPhoto === photo.key) failed.textContent = "";
         said.textContent = filled(say.painted, { name: photo.name, look: look.info.name });
         after.setAttribute("aria-label", said.textContent);
         after.dataset.painted = `${photo.key} ${look.key} ${state.strength}`;
@@ -71,6 +72,7 @@ export function stage(state: State): HTMLElement {
       } catch (error) {
         if (!state.photos.includes(photo)) continue;
         failed.textContent = `${photo.name}: ${state.explain(error)}`;
+        failedPhoto = photo.key;
         said.textContent = "";
         if (state.photos.length > 1) state.removePhoto(photo.key);
       }
@@ -140,7 +142,10 @@ export function stage(state: State): HTMLElement {
     dropZone(say.choosePhotos, say.dropPhotos, {
       accept: "image/*",
       multiple: true,
-      onFiles: (files) => state.addPhotos(files.map((file) => ({ name: file.name, blob: file }))),
+      onFiles: (files) => {
+        failed.textContent = "";
+        state.addPhotos(files.map((file) => ({ name: file.name, blob: file })));
+      },
     }),
     compare,
     split,
