@@ -292,7 +292,7 @@ def test_a_clip_is_told_where_to_go(tmp_path: Path) -> None:
     for name, head in (("a.mp4", b"\0\0\0\x18ftypisom"), ("a.mkv", b"\x1aE\xdf\xa3\x01\0\0\0")):
         (tmp_path / name).write_bytes(head + bytes(200))
         with pytest.raises(
-            PictureError, match=rf"{name} is a clip, not a picture: use influ video"
+            PictureError, match=rf"{name} is a clip, not a picture; use: influ video"
         ):
             read_picture(tmp_path / name)
 

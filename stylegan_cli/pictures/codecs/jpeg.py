@@ -17,7 +17,9 @@ from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.gain_maps import GainMap, parameters
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata import xmp as packets
-from stylegan_cli.pictures.metadata.exif import Directories
+from stylegan_cli.pictures.metadata.directories import Directories
+from stylegan_cli.pictures.metadata.xmp_contents import claims
+from stylegan_cli.pictures.metadata.xmp_extended import merged, split
 from stylegan_cli.pictures.pixels import Pixels
 from stylegan_cli.pictures.resizing import size_for_short_side
 
@@ -73,7 +75,7 @@ class Jpeg:
         if not wanted.still:
             gain_map = _gain_map(stream, image, metadata.xmp, wanted)
             document = None if metadata.xmp is None else packets.parse(metadata.xmp)
-            speaks_of_map, speaks_of_clip = packets.claims(document) if document else (False, False)
+            speaks_of_map, speaks_of_clip = claims(document) if document else (False, False)
             if speaks_of_clip:
                 notes.append("the clip of this motion photo is left out")
             if speaks_of_map and gain_map is None:
@@ -138,7 +140,7 @@ def _metadata(image: Image.Image) -> Metadata:
         dpi = (across * scale, down * scale)
     return Metadata(
         exif,
-        packets.merged(xmp, extended or None),
+        merged(xmp, extended or None),
         resources or None,
         comment if isinstance(comment, bytes) else None,
         dpi=dpi,
@@ -279,7 +281,7 @@ def _segment(marker: int, body: bytes) -> bytes:
 def _xmp_segments(xmp: bytes) -> bytes:
     """XMP in one segment, or with what does not fit as extended XMP (Part 3, 1.1.3.1)."""
     try:
-        main, rest = packets.split(xmp, _SEGMENT - len(_XMP))
+        main, rest = split(xmp, _SEGMENT - len(_XMP))
     except ValueError:
         logger.warning("the XMP block is too long for JPEG and is left out")
         return b""

@@ -10,7 +10,8 @@ from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
-from stylegan_cli.pictures.metadata.exif import exif_of_tiff, fields_of_file
+from stylegan_cli.pictures.metadata.directories import fields_of_file
+from stylegan_cli.pictures.metadata.exif import exif_of_tiff
 
 # What files begin with that are no TIFF: Olympus, Panasonic, Fujifilm, Sigma, Minolta.
 _HEADS: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")

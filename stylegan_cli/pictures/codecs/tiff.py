@@ -12,7 +12,8 @@ from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
-from stylegan_cli.pictures.metadata.exif import exif_of_tiff, fields_of_file
+from stylegan_cli.pictures.metadata.directories import fields_of_file
+from stylegan_cli.pictures.metadata.exif import exif_of_tiff
 from stylegan_cli.pictures.metadata.iptc import iptc_of, resources_of
 from stylegan_cli.pictures.pixels import Pixels
 

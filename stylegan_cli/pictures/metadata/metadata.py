@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from stylegan_cli.pictures.metadata import exif as exif_blocks
-from stylegan_cli.pictures.metadata import iptc
+from stylegan_cli.pictures.metadata import iptc, xmp_contents, xmp_regions
 from stylegan_cli.pictures.metadata import xmp as packets
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def upright(metadata: Metadata, stored: tuple[int, int], orientation: int) -> Me
     if exif is not None:
         exif = exif_blocks.upright_exif(exif, stored, orientation)
     if xmp is not None:
-        turn = packets.turn(orientation, size)
-        xmp = packets.edited(xmp, packets.drop_thumbnails, turn, packets.drop_claims)
+        turn = xmp_regions.turn(orientation, size)
+        xmp = packets.edited(xmp, xmp_contents.drop_thumbnails, turn, xmp_contents.drop_claims)
     if resources is not None:
         resources = iptc.lasting(resources)
     dpi = metadata.dpi if orientation < 5 or metadata.dpi is None else metadata.dpi[::-1]
@@ -73,10 +73,10 @@ def without_place(metadata: Metadata, kept: Kept) -> Metadata:
         exif = exif_blocks.without_place(exif)
     changes = []
     if not kept.gps:
-        changes.append(packets.drop_coordinates)
+        changes.append(xmp_contents.drop_coordinates)
         text = tuple(chunk for chunk in text if b"gps" not in chunk[1][:80].lower())
     if not kept.place:
-        changes.append(packets.drop_place_names)
+        changes.append(xmp_contents.drop_place_names)
         resources = None if resources is None else iptc.without_places(resources)
     if xmp is not None and changes:
         xmp = packets.edited(xmp, *changes)

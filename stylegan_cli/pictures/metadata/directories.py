@@ -1,0 +1,199 @@
+"""Directories of a TIFF stream (TIFF 6.0, section 2): read and changed where they stand."""
+
+import struct
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+_SUB_IFDS: Final = 0x014A
+_LONG: Final = 4
+_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_LARGEST_IFD: Final = 1000  # entries; more is damage
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One field of a directory: where its 12 bytes are, and where its value."""
+
+    tag: int
+    kind: int
+    count: int
+    at: int
+    value_at: int
+    size: int
+
+
+class Directories:
+    """The directories of a TIFF stream, read where they stand. Raises ValueError for damage."""
+
+    def __init__(self, read: Callable[[int, int], bytes]) -> None:
+        """read: (at, size) -> bytes, fewer at the end of the stream."""
+        self._read = read
+        head = self.read(0, 8)
+        if head[:4] not in (b"II*\0", b"MM\0*"):
+            raise ValueError("not a TIFF stream")
+        self.order = "<" if head[:2] == b"II" else ">"
+        (self.first,) = struct.unpack(self.order + "I", head[4:])
+
+    def read(self, at: int, size: int) -> bytes:
+        """`size` bytes from `at`."""
+        data = self._read(at, size)
+        if len(data) < size:
+            raise ValueError("a value lies beyond the end")
+        return data
+
+    def entries(self, ifd: int) -> list[Entry]:
+        """The entries of the directory at `ifd`; what points beyond the end is passed over."""
+        (count,) = struct.unpack(self.order + "H", self.read(ifd, 2))
+        if count > _LARGEST_IFD:
+            raise ValueError("a directory is too long")
+        table = self.read(ifd + 2, 12 * count)
+        found = []
+        for index in range(count):
+            tag, kind, number = struct.unpack_from(self.order + "HHI", table, 12 * index)
+            size, at = _SIZES.get(kind, 0) * number, ifd + 2 + 12 * index
+            value_at = at + 8
+            if size > 4:
+                (value_at,) = struct.unpack_from(self.order + "I", table, 12 * index + 8)
+            if size:
+                found.append(Entry(tag, kind, number, at, value_at, size))
+        return found
+
+    def after(self, ifd: int) -> int:
+        """Where the directory after the one at `ifd` is; 0 for none."""
+        (count,) = struct.unpack(self.order + "H", self.read(ifd, 2))
+        try:
+            return int(self.numbers_at(ifd + 2 + 12 * count, 1)[0])
+        except ValueError:
+            return 0
+
+    def numbers_at(self, at: int, count: int) -> tuple[int, ...]:
+        """`count` numbers of 32 bits."""
+        return struct.unpack(f"{self.order}{count}I", self.read(at, 4 * count))
+
+    def numbers(self, entry: Entry) -> tuple[int, ...]:
+        """The value of an entry of whole numbers."""
+        letter = {1: "B", 3: "H", 4: "I", 13: "I"}.get(entry.kind)
+        if letter is None:
+            raise ValueError("a number has the wrong type")
+        return struct.unpack(
+            f"{self.order}{entry.count}{letter}", self.read(entry.value_at, entry.size)
+        )
+
+    def child(self, entries: Collection[Entry], tag: int) -> int | None:
+        """Where the directory is that the entry `tag` points to."""
+        entry = find(entries, tag)
+        return None if entry is None else self.numbers(entry)[0]
+
+    def walk(self) -> Iterator[list[Entry]]:
+        """The entries of every directory of pictures: the chain, and all below by SubIFDs."""
+        waiting, seen = [self.first], set[int]()
+        while waiting and len(seen) < _LARGEST_IFD:
+            ifd = waiting.pop(0)
+            if ifd == 0 or ifd in seen:
+                continue
+            seen.add(ifd)
+            entries = self.entries(ifd)
+            yield entries
+            below = find(entries, _SUB_IFDS)
+            waiting += [self.after(ifd), *(self.numbers(below) if below else ())]
+
+
+def fields_of_file(stream: BinaryIO) -> Directories:
+    """The directories of an open TIFF file."""
+
+    def read(at: int, size: int) -> bytes:
+        stream.seek(at)
+        return stream.read(size)
+
+    return Directories(read)
+
+
+def fields_of(block: bytes) -> Directories:
+    """The directories of a block in memory."""
+    return Directories(lambda at, size: block[at : at + size])
+
+
+class Editor(Directories):
+    """A block whose entries can be changed or taken out; all else keeps its place."""
+
+    def __init__(self, block: bytes) -> None:
+        self.data = bytearray(block)
+        super().__init__(lambda at, size: bytes(self.data[at : at + size]))
+
+    def set_numbers(self, entry: Entry, *numbers: int) -> None:
+        """Write whole numbers over those of an entry, where there are as many."""
+        letter = {3: "H", 4: "I"}.get(entry.kind)
+        if letter is not None and len(numbers) == entry.count:
+            struct.pack_into(
+                f"{self.order}{len(numbers)}{letter}", self.data, entry.value_at, *numbers
+            )
+
+    def remove(self, ifd: int, tags: Collection[int]) -> None:
+        """Take entries out of a directory, and blank their values."""
+        for entry in reversed(self.entries(ifd)):
+            if entry.tag not in tags:
+                continue
+            self.blank(entry.value_at, entry.size)
+            (count,) = struct.unpack_from(self.order + "H", self.data, ifd)
+            end = ifd + 2 + 12 * count + 4  # with the pointer to the next directory
+            self.data[entry.at : end - 12] = self.data[entry.at + 12 : end]
+            self.blank(end - 12, 12)
+            struct.pack_into(self.order + "H", self.data, ifd, count - 1)
+
+    def remove_directory(self, ifd: int) -> None:
+        """Blank a directory and its values."""
+        for entry in self.entries(ifd):
+            self.blank(entry.value_at, entry.size)
+        (count,) = struct.unpack_from(self.order + "H", self.data, ifd)
+        self.blank(ifd, 2 + 12 * count)
+
+    def blank(self, at: int, size: int) -> None:
+        """Put zeros over a part of the block."""
+        end = min(at + size, len(self.data))
+        self.data[at:end] = bytes(max(0, end - at))
+
+
+def packed(
+    order: str,
+    main: list[tuple[int, int, int, bytes]],
+    inner: dict[int, list[tuple[int, int, int, bytes]]],
+) -> bytes:
+    """A TIFF stream of a main directory and directories that it points to."""
+    plain = [entry for entry in main if entry[0] not in inner]
+    blocks: list[bytes] = []
+    length = 8 + 2 + 12 * (len(plain) + len(inner)) + 4
+    pointers = []
+    for tag, entries in inner.items():
+        pointers.append((tag, _LONG, 1, struct.pack(order + "I", length)))
+        blocks.append(_directory(order, entries, length))
+        length += len(blocks[-1])
+    first = _directory(order, sorted(plain + pointers), 8, values_at=length)
+    head_end = 2 + 12 * (len(plain) + len(pointers)) + 4
+    start = struct.pack(order + "HI", 42, 8)
+    mark = b"II" if order == "<" else b"MM"
+    return mark + start + first[:head_end] + b"".join(blocks) + first[head_end:]
+
+
+def _directory(
+    order: str,
+    entries: list[tuple[int, int, int, bytes]],
+    at: int,
+    values_at: int | None = None,
+) -> bytes:
+    """A directory that stands at `at`, then its values, which stand at `values_at`."""
+    table, values = struct.pack(order + "H", len(entries)), b""
+    place = at + 2 + 12 * len(entries) + 4 if values_at is None else values_at
+    for tag, kind, count, value in sorted(entries):
+        table += struct.pack(order + "HHI", tag, kind, count)
+        if len(value) <= 4:
+            table += value.ljust(4, b"\0")
+        else:
+            table += struct.pack(order + "I", place + len(values))
+            values += value + bytes(len(value) % 2)
+    return table + bytes(4) + values
+
+
+def find(entries: Collection[Entry], tag: int) -> Entry | None:
+    """The entry of this tag."""
+    return next((entry for entry in entries if entry.tag == tag), None)
