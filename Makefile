@@ -4,10 +4,12 @@
 # PYTHON        the interpreter that makes .venv
 # TORCH_INDEX   where to look for torch first; https://download.pytorch.org/whl/cpu has small CPU builds
 # CONSTRAINTS   a file of exact versions, or empty for the newest that pyproject.toml allows
+# LOCKS         the folder of locked versions and hashes, or empty to do without
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 CONSTRAINTS ?= constraints.txt
+LOCKS ?= requirements
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
@@ -21,7 +23,7 @@ ONE_THREAD_EACH := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 # Seconds of fuzzing for each kind of file.
 FUZZ_SECONDS ?= 900
 
-.PHONY: demo test test-web web install clean fuzz
+.PHONY: demo test test-web web install clean fuzz lock sbom dist
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -50,6 +52,19 @@ fuzz: .venv/installed-dev
 		done; \
 	else $(BIN)/python -m fuzz --tries 100000; fi
 
+lock: .venv/installed-dev
+	$(PIP_INSTALL) --quiet uv
+	$(BIN)/python requirements/lock.py
+
+sbom: .venv/installed
+	$(PIP_INSTALL) --quiet cyclonedx-bom
+	mkdir -p build && $(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file build/sbom.cdx.json $(BIN)/python
+
+dist: .venv/installed
+	$(PIP_INSTALL) --quiet build
+	$(BIN)/python -m build --outdir dist .
+
 clean:
 	rm -rf .venv demo dist build web/dist web/node_modules
 
@@ -57,12 +72,14 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@$(CHECK_NODE)
 	cd web && npm ci --no-fund --no-audit --ignore-scripts
 
-.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+.venv/installed: pyproject.toml constraints.txt $(wildcard requirements/*.txt) | .venv/bin/python
+	@$(call LOCKED,run)
 	$(PIP_INSTALL) --editable .
 	@$(OPENCV_WITHOUT_LIBGL)
 	@touch $@
 
-.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+.venv/installed-dev: pyproject.toml constraints.txt $(wildcard requirements/*.txt) | .venv/bin/python
+	@$(call LOCKED,dev)
 	$(PIP_INSTALL) --editable '.[dev]'
 	@$(OPENCV_WITHOUT_LIBGL)
 	@touch .venv/installed $@
@@ -70,6 +87,15 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 .venv/bin/python:
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
+
+# Every file is checked against its hash before it is installed. What the lock lacks, pip adds afterwards. The CPU build of
+# PyTorch needs nothing of what the lock has for NVIDIA.
+define LOCKED
+$(if $(LOCKS),for lock in torch $(1); do \
+	$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement $(LOCKS)/$$lock.txt || exit 1; done; \
+if $(BIN)/python -c 'import importlib.metadata as m; exit(not any("nvidia" in r for r in m.requires("torch")))'; then \
+	$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement $(LOCKS)/cuda.txt; fi)
+endef
 
 define CHECK_NODE
 command -v node > /dev/null && command -v npm > /dev/null || { \

@@ -100,7 +100,8 @@ def small_base() -> Base:
     )
 
 
-def _small_style() -> Style:
+def small_style() -> Style:
+    """A style that has everything a style can have, on the small base."""
     rng = np.random.default_rng(1)
     return Style(
         info=StyleInfo(name="seed", licence="CC0", pictures=3, metrics={"kid": 1.5}),
@@ -119,7 +120,7 @@ def _small_style() -> Style:
 
 def _style_seeds() -> Seeds:
     path = _folder() / "seed.safetensors"
-    write_style(_small_style(), path, overwrite=True)
+    write_style(small_style(), path, overwrite=True)
     return {"full": path.read_bytes()}
 
 
@@ -146,7 +147,7 @@ def _read_sealed_style(data: bytes) -> object:
 def _code_seeds() -> Seeds:
     from stylegan_cli.sharing import style_code
 
-    data = style_code._packed(_small_style(), small_base(), 0)
+    data = style_code._packed(small_style(), small_base(), 0)
     return {"packed": data}
 
 

@@ -18,7 +18,7 @@ from typing import Final
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import STREAM, Job
 from stylegan_cli.errors import BusyError, InfluError, PictureError, messages
-from stylegan_cli.files import check_target, claimed
+from stylegan_cli.files import check_target, claimed, tidy
 from stylegan_cli.pictures import (
     JPEG_QUALITY,
     MAX_PIXELS,
@@ -195,6 +195,8 @@ class _Batch:
         self._budget = PixelBudget(max_pixels_in_hand)
         # What changes from here on is the work of another run.
         self._before = {job.target: _stamp(job.target) for job in jobs}
+        for folder in {job.target.parent for job in jobs}:
+            tidy(folder)  # also where all is done already and nothing is written
         self._made_folders: set[Path] = set()
 
     def work(self) -> None:

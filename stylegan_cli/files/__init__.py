@@ -1,6 +1,7 @@
 """Files made and removed safely: whole or not at all, never through a link, never anyone else's."""
 
 from stylegan_cli.files.folders import OwnFolder
+from stylegan_cli.files.leftovers import tidy
 from stylegan_cli.files.locks import claimed
 from stylegan_cli.files.reading import parse_json, path_inside, read_json, read_text
 from stylegan_cli.files.writing import (
@@ -24,5 +25,6 @@ __all__ = [
     "place",
     "read_json",
     "read_text",
+    "tidy",
     "write_atomically",
 ]

@@ -1,0 +1,340 @@
+"""Every write can fail: the n-th call that changes a folder fails, or the process is killed at it.
+
+    python -m fuzz.failing_calls [--out FILE] [--most N] [COMMAND ...]
+
+For n = 1 to the last, with a full disk, with a broken disk and with SIGKILL, each command runs in a
+process of its own. Afterwards its results are whole or absent, nothing of the user's has changed,
+and the same command again completes and leaves nothing behind. Needs a C compiler, on Linux.
+"""
+
+import argparse
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ENDS = {"full disk": errno.ENOSPC, "broken disk": errno.EIO, "killed": 0}
+LIBRARY = "INFLU_FAILING_CALLS"
+LAST = 100_000
+
+Words = Callable[[Path, bool], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """words: the command line for a place; again: what the second run of it adds.
+
+    results: a pattern of the files that are whole or absent, in `out`, each read by `is_whole`.
+    """
+
+    words: Words
+    results: str
+    is_whole: Callable[[Path], object]
+
+
+def _picture(path: Path) -> object:
+    from stylegan_cli.pictures import read_picture
+
+    return read_picture(path)
+
+
+def _style(path: Path) -> object:
+    from stylegan_cli.styles import read_model, read_style, shipped_model
+
+    return read_style(path, read_model(shipped_model()).base)
+
+
+def _clip(path: Path) -> object:
+    from stylegan_cli.clips import ClipReader
+
+    with ClipReader(path) as reader:
+        assert len(list(reader)) >= FRAMES
+    return path
+
+
+def _manifest(path: Path) -> object:
+    from stylegan_cli.preparing import read_manifest
+
+    return read_manifest(path.parent)
+
+
+def _model(path: Path) -> object:
+    from stylegan_cli.styles import read_model
+
+    return read_model(path)
+
+
+def _text(path: Path) -> object:
+    text = path.read_text()
+    assert text.endswith("\n")
+    return text
+
+
+FRAMES = 6
+
+
+def commands() -> dict[str, Command]:
+    """Every command that writes, on files as small as they can be."""
+
+    def stylize(place: Path, again: bool) -> Sequence[str]:
+        words = ["stylize", place / "in", "-o", place / "out", "--precision", "f32"]
+        return [*map(str, words), *(["--skip-existing"] if again else [])]
+
+    def add(place: Path, again: bool) -> Sequence[str]:
+        words = ["styles", "add", "mine", str(place / "in")]
+        return [*words, *(["--overwrite"] if again else [])]
+
+    def pack(place: Path, again: bool) -> Sequence[str]:
+        words = ["styles", "pack", "noir", "-o", str(place / "out" / "a.safetensors")]
+        return [*words, *(["--overwrite"] if again else [])]
+
+    def install(place: Path, again: bool) -> Sequence[str]:
+        words = ["styles", "install", str(place / "noir.safetensors"), "--as", "theirs"]
+        return [*words, *(["--overwrite"] if again else [])]
+
+    def export(place: Path, again: bool) -> Sequence[str]:
+        words = ["export", "noir", "-o", str(place / "out" / "a.cube")]
+        return [*words, *(["--overwrite"] if again else [])]
+
+    def prep(place: Path, again: bool) -> Sequence[str]:
+        words = ["prep", str(place / "in"), "--out", str(place / "out")]
+        return [*words, "--size", "32", "--faces", "off"]
+
+    def video(place: Path, again: bool) -> Sequence[str]:
+        words = ["video", str(place / "clip.mp4"), "--out", str(place / "out" / "a.mp4")]
+        words += ["--style", "noir", "--precision", "f32"]
+        return [*words, *(["--resume", "--overwrite"] if again else [])]
+
+    def train(place: Path, again: bool) -> Sequence[str]:
+        words = ["train", "--data", str(place / "in"), "--content", str(place / "in")]
+        words += ["--steps", "1", "--size", "64", "--batch", "1", "--name", "learnt"]
+        words += ["--config", str(place / "small.toml"), "--out", str(place / "out" / "run")]
+        return [*words, *(["--overwrite"] if again else [])]
+
+    return {
+        "stylize": Command(stylize, "*.jpg", _picture),
+        "styles add": Command(add, "styles/*.safetensors", _style),
+        "styles pack": Command(pack, "*.safetensors", _style),
+        "styles install": Command(install, "styles/*.safetensors", _style),
+        "export": Command(export, "*.cube", _text),
+        "prep": Command(prep, "manifest.jsonl", _manifest),
+        "video": Command(video, "*.mp4", _clip),
+        "train": Command(train, "run/*.safetensors", _model),
+    }
+
+
+def build_library(folder: Path) -> Path:
+    """The library that makes calls fail."""
+    source, library = Path(__file__).with_suffix(".c"), folder / "failing_calls.so"
+    call = ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(call, check=True)
+    return library
+
+
+def _make_inputs(place: Path) -> None:
+    """What a user has: photos, a clip, a style of a friend."""
+    import av
+
+    from stylegan_cli.styles import find_style, write_style
+
+    rng = np.random.default_rng(0)
+    (place / "in").mkdir(parents=True)
+    for number in range(2):
+        rough = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(rough).resize((96, 72)).save(place / "in" / f"{number}.jpg", quality=95)
+    with av.open(place / "clip.mp4", "w") as clip:
+        pictures = clip.add_stream("libx264", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 64, "yuv420p"
+        for _ in range(FRAMES):
+            pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            clip.mux(pictures.encode(av.VideoFrame.from_ndarray(pixels)))
+        clip.mux(pictures.encode(None))
+    write_style(find_style("noir")[1], place / "noir.safetensors")
+    small = 'precision = "fp32"\nworking_size = 80\nvalidate_every = 1\nsave_every = 1\n'
+    (place / "small.toml").write_text(small)
+    (place / "out").mkdir()
+
+
+MINE = ("taxes.txt", ".influ-notes.part", ".hidden")
+
+
+def _put_mine(out: Path) -> dict[str, str]:
+    """Files of the user in the folder of the results."""
+    shutil.rmtree(out)
+    out.mkdir()
+    for name in MINE:
+        (out / name).write_text("mine")
+    return _sums(out.parent)
+
+
+def _sums(place: Path) -> dict[str, str]:
+    """SHA-256 of the inputs, and of what the user has among the results."""
+    inputs = [*(place / "in").iterdir(), *(path for path in place.iterdir() if path.is_file())]
+    mine = [place / "out" / name for name in MINE]
+    return {path.name: _sum_of(path) for path in (*inputs, *mine)}
+
+
+def _sum_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "gone"
+
+
+def run(words: Sequence[str], out: Path, number: int, error: int) -> tuple[int, str, int]:
+    """Exit code, stderr and number of calls of a command in a process of its own."""
+    reader, writer = os.pipe()
+    said = tempfile.TemporaryFile()  # noqa: SIM115
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        code = 70
+        try:
+            os.dup2(said.fileno(), 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            library = ctypes.CDLL(os.environ[LIBRARY])
+            library.influ_arm(os.fsencode(out), ctypes.c_long(number), ctypes.c_int(error))
+            code = _influ(words)
+            os.write(writer, str(library.influ_count()).encode())
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        count = int(file.read() or 0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said.seek(0)
+    return code, said.read().decode(errors="replace"), count
+
+
+def _influ(words: Sequence[str]) -> int:
+    from stylegan_cli.cli import main
+
+    sys.argv = ["influ", *words, "--threads", "1"]
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
+    """Every n of a command, up to `most` of them evenly spread; what was found."""
+    command, out = commands()[name], place / "out"
+    os.environ["INFLU_STYLES"] = str(out / "styles")
+    before = _put_mine(out)
+    code, said, last = run(command.words(place, False), out, LAST, 0)
+    assert code == 0, said
+    numbers = range(1, last + 1, max(1, -(-last // most)))
+    found: dict[str, Any] = {"command": name, "calls": last, "tried": 0}
+    found |= dict.fromkeys(("lost", "torn", "foreign", "traceback", "leftovers"), 0)
+    problems: list[str] = []
+    for end, error in ENDS.items():
+        for number in numbers:
+            found["tried"] += 1
+            assert _put_mine(out) == before
+            code, said, _ = run(command.words(place, False), out, number, error)
+            if error and ("Traceback" in said or "unexpected error" in said):
+                found["traceback"] += 1
+                problems.append(f"{end} at {number}: {said[-300:]}")
+            if torn := _torn(command, out):
+                found["torn"] += 1
+                problems.append(f"{end} at {number}: torn {torn}")
+            again = run(command.words(place, True), out, LAST, 0)
+            is_there = again[0] == 0 and any(out.glob(command.results))
+            if not is_there or _torn(command, out):
+                found["lost"] += 1
+                problems.append(f"{end} at {number}, then again: {again[0]} {again[1][-300:]}")
+            if _sums(place) != before:
+                found["foreign"] += 1
+                problems.append(f"{end} at {number}: a file of the user changed")
+            hidden = [p.name for p in out.rglob(".influ-*") if p.name not in MINE]
+            if left := [n for n in hidden if n.endswith((".part", ".claim"))]:
+                found["leftovers"] += 1
+                problems.append(f"{end} at {number}: left {left}")
+    return found | {"problems": problems[:10]}
+
+
+def _torn(command: Command, out: Path) -> list[str]:
+    torn = []
+    for path in out.glob(command.results):
+        try:
+            command.is_whole(path)
+        except BaseException as error:
+            torn.append(f"{path.name}: {error}")
+    return torn
+
+
+def start(arguments: Sequence[str]) -> int:
+    """Run this module with the library in the process."""
+    with tempfile.TemporaryDirectory(prefix="influ-calls-") as folder:
+        library = str(build_library(Path(folder)))
+        environment = {**os.environ, "LD_PRELOAD": library, LIBRARY: library}
+        environment |= {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": f"{folder}/cache"}
+        call = [sys.executable, "-m", "fuzz.failing_calls", *arguments]
+        return subprocess.run(call, env=environment).returncode
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Try commands; the exit code says whether anything was found."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz.failing_calls", description=__doc__)
+    parser.add_argument("--out", type=Path, help="file that gets a line of JSON for each command")
+    parser.add_argument("--most", type=int, default=LAST, help="numbers n tried of each command")
+    parser.add_argument("names", nargs="*", metavar="COMMAND")
+    told = parser.parse_args(arguments)
+    if LIBRARY not in os.environ:
+        return start(arguments)
+    _import_all()
+    failed = False
+    for name in told.names or list(commands()):
+        with tempfile.TemporaryDirectory(prefix="influ-calls-") as folder:
+            _use_small_base(Path(folder))
+            _make_inputs(Path(folder) / "place")
+            found = try_all(name, Path(folder) / "place", told.most)
+        line = json.dumps(found)
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+        if told.out:
+            with told.out.open("a") as file:
+                file.write(f"{line}\n")
+        failed = failed or bool(found["problems"])
+    return int(failed)
+
+
+def _use_small_base(folder: Path) -> None:
+    """A base of few numbers in the place of the shipped one: what is tried is the writing."""
+    from fuzz.targets import small_base, small_style
+    from stylegan_cli.styles import SHIPPED_MODEL, Model, library, write_model
+
+    styles = [replace(small_style(), deltas={}).renamed(name) for name in ("creatorA", "noir")]
+    write_model(Model(base=small_base(), styles=tuple(styles)), folder / SHIPPED_MODEL)
+    library.weights_dir = lambda: folder
+
+
+def _import_all() -> None:
+    """What every process needs, loaded once: processes are copies of this one."""
+    import importlib
+
+    from stylegan_cli.cli import COMMANDS, STYLES_COMMANDS
+
+    for place in (*COMMANDS.values(), *STYLES_COMMANDS.values()):
+        with suppress(ImportError):
+            importlib.import_module(f"stylegan_cli.commands.{place.partition(':')[0]}")
+    for name in ("training.refining", "backends.onnx_backend", "video", "sharing.adding"):
+        importlib.import_module(f"stylegan_cli.{name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
