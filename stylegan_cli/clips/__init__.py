@@ -1,10 +1,10 @@
 """The only place that opens clips: what one holds, its frames in and out, the rest copied."""
 
+from stylegan_cli.clips.colour_tags import YCGCO, ColourTags
 from stylegan_cli.clips.description import (
     CLIP_SUFFIXES,
     ClipFrame,
     ClipInfo,
-    ColourTags,
     Orientation,
     is_clip,
     read_info,
@@ -22,6 +22,7 @@ from stylegan_cli.clips.packet_files import append_packet, read_packets, read_ti
 from stylegan_cli.clips.planes import YuvCodes, planes_of
 from stylegan_cli.clips.reading import ClipReader
 from stylegan_cli.clips.scenes import is_other_scene, sample_frames, scene_thumbnail
+from stylegan_cli.clips.tone_mapping import ToneMapper, shown
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.clips.verification import ClipRecord, record_clip
 from stylegan_cli.clips.writing import ClipWriter
@@ -29,6 +30,7 @@ from stylegan_cli.clips.writing import ClipWriter
 __all__ = [
     "CLIP_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "YCGCO",
     "ClipFrame",
     "ClipInfo",
     "ClipPacket",
@@ -40,6 +42,7 @@ __all__ = [
     "EncoderOptions",
     "FrameEncoder",
     "Orientation",
+    "ToneMapper",
     "YuvCodes",
     "append_packet",
     "check_suffix",
@@ -54,4 +57,5 @@ __all__ = [
     "record_clip",
     "sample_frames",
     "scene_thumbnail",
+    "shown",
 ]

@@ -14,9 +14,12 @@ from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
+from stylegan_cli.clips.colour_tags import ColourTags, MasteringLight
+from stylegan_cli.clips.fields import field_order
+from stylegan_cli.clips.pixel_formats import PixelShape
 from stylegan_cli.clips.side_data import side_data_of, stream_facts
 from stylegan_cli.errors import ClipError, messages
 from stylegan_cli.runtime.file_kind import media_of_file
@@ -41,49 +44,6 @@ _OPEN_OPTIONS = {"format_whitelist": _READABLE_FORMATS, "protocol_whitelist": "f
 
 # Without these two flags swscale darkens every conversion by a level.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-
-# Code points of Rec. ITU-T H.273: the matrices that swscale knows, and the transfers of HDR.
-_MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-}
-_UNSPECIFIED = 2
-_FULL_RANGE = 2
-PQ, HLG = 16, 18
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColourTags:
-    """Colour tags as H.273 code points: what the numbers in the stream mean."""
-
-    range: int = 0
-    primaries: int = _UNSPECIFIED
-    transfer: int = _UNSPECIFIED
-    matrix: int = _UNSPECIFIED
-
-    @property
-    def is_hdr(self) -> bool:
-        """Whether the transfer is PQ or HLG, whose numbers are not display values."""
-        return self.transfer in (PQ, HLG)
-
-    @property
-    def is_matrix_known(self) -> bool:
-        """Whether the matrix can be written as it is: one that can be converted with, or no tag."""
-        return self.matrix in _MATRICES or self.matrix == _UNSPECIFIED
-
-    def swscale_matrix(self, height: int) -> Colorspace:
-        """The matrix to convert with; players guess by size without a tag (720p on: BT.709)."""
-        guess = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
-        return _MATRICES.get(self.matrix, guess)
-
-    @property
-    def swscale_range(self) -> ColorRange:
-        """The range to convert with; untagged means limited."""
-        return ColorRange.JPEG if self.range == _FULL_RANGE else ColorRange.MPEG
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +108,7 @@ class ClipInfo:
     dolby_vision: tuple[int, int] | None
     sample_aspect_ratio: Fraction | None
     colours: ColourTags
+    light: MasteringLight
     time_base: Fraction
     frame_rate: Fraction
     frame_count: int | None
@@ -161,6 +122,24 @@ class ClipInfo:
     def orientation(self) -> Orientation:
         """How stored frames are turned to stand upright."""
         return Orientation.of(self.display_matrix)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether frames have more than the 8 bits of a number that painters work in."""
+        return PixelShape.of(self.pix_fmt).bits > 8 and not self.has_alpha
+
+    @property
+    def can_keep_fields(self) -> bool:
+        """Whether both fields of a frame can be painted by themselves and joined again."""
+        is_whole = self.height % 4 == 0 and not any(self.crop) and not self.orientation.transposed
+        return self.fields is not None and is_whole and self.pix_fmt.startswith("yuv")
+
+    @property
+    def unreadable_colours(self) -> str | None:
+        """How colours are stored that can't be converted, None where they can."""
+        if self.dolby_vision is not None and self.dolby_vision[1] == 0:
+            return f"Dolby Vision, profile {self.dolby_vision[0]}, without another picture in it"
+        return self.colours.unreadable
 
     @property
     def coded_size(self) -> tuple[int, int]:
@@ -194,12 +173,12 @@ class ClipInfo:
 class ClipFrame:
     """One frame as a viewer sees it: upright, RGB.
 
-    pixels: (H, W, 3) uint8, or planar where that was asked for (see `planes`). alpha: (H, W) uint8
-    or None. pts, duration: ticks of `time_base`. is_repeat: stands in for a damaged frame; its
-    picture is that of the frame before.
+    pixels: (H, W, 3) uint8, uint16 where more than 8 bits were asked for, or planar where that was
+    (see `planes`). alpha: (H, W) uint8 or None. pts, duration: ticks of `time_base`. is_repeat:
+    stands in for a damaged frame; its picture is that of the frame before.
     """
 
-    pixels: Pixels
+    pixels: npt.NDArray[Any]
     alpha: Pixels | None
     pts: int
     duration: int
@@ -230,6 +209,7 @@ def read_info(path: Path) -> ClipInfo:
         stream = picture_stream(container, path)
         facts = stream_facts(container, stream)
         frame = _first_frame(container, stream, path)
+        side_data = dict(side_data_of(frame))
         left, right, top, bottom = crop = _possible_crop(facts.crop, frame)
         return ClipInfo(
             path=path,
@@ -239,12 +219,13 @@ def read_info(path: Path) -> ClipInfo:
             height=frame.height - top - bottom,
             pix_fmt=frame.format.name,
             has_alpha=any(part.is_alpha for part in frame.format.components),
-            display_matrix=_display_matrix(frame),
+            display_matrix=_display_matrix(side_data.get("DISPLAYMATRIX")),
             crop=crop,
-            fields=facts.fields,
+            fields=field_order(frame) if frame.interlaced_frame else facts.fields,
             dolby_vision=facts.dolby_vision,
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
-            colours=_colours(frame),
+            colours=ColourTags.of(frame),
+            light=MasteringLight.of(side_data),
             time_base=stream.time_base or Fraction(1, 90_000),
             frame_rate=_frame_rate(stream),
             frame_count=stream.frames or None,
@@ -338,11 +319,10 @@ def _possible_crop(crop: tuple[int, int, int, int], frame: VideoFrame) -> tuple[
     return crop if is_possible else (0, 0, 0, 0)
 
 
-def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    side_data = side_data_of(frame).get("DISPLAYMATRIX")
-    if side_data is None:
+def _display_matrix(content: bytes | None) -> tuple[int, ...] | None:
+    if content is None:
         return None
-    matrix = tuple(int(number) for number in np.frombuffer(side_data, np.int32))
+    matrix = tuple(int(number) for number in np.frombuffer(content, np.int32))
     return matrix if len(matrix) == 9 else None
 
 
@@ -351,12 +331,3 @@ def _frame_rate(stream: VideoStream) -> Fraction:
         if rate and 0 < rate <= 1000:
             return rate
     return Fraction(25)
-
-
-def _colours(frame: VideoFrame) -> ColourTags:
-    return ColourTags(
-        range=_FULL_RANGE if frame.format.name.startswith("yuvj") else int(frame.color_range),
-        primaries=int(frame.color_primaries),
-        transfer=int(frame.color_trc),
-        matrix=int(frame.colorspace),
-    )

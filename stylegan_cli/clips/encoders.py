@@ -15,7 +15,9 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
-from stylegan_cli.clips.description import ClipInfo, ColourTags
+from stylegan_cli.clips.colour_tags import ColourTags, MasteringLight
+from stylegan_cli.clips.description import ClipInfo
+from stylegan_cli.clips.pixel_formats import PixelShape, nearest_format, words_on_format
 from stylegan_cli.config import Option
 from stylegan_cli.errors import UsageError, messages
 
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 # Visually near the source, and fast enough that painting stays the slower part.
 _DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "libx264": {"crf": "18", "preset": "veryfast"},
-    "libx265": {"crf": "20", "preset": "fast", "x265-params": "log-level=error"},
+    "libx265": {"crf": "18", "preset": "superfast", "x265-params": "log-level=error"},
     "libsvtav1": {"crf": "24", "preset": "8"},
     "libvpx-vp9": {"crf": "24", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
     "libvpx": {"crf": "10", "b": "4M", "deadline": "good", "cpu-used": "4"},
@@ -56,16 +58,19 @@ class EncoderOptions:
         str | None,
         Option(
             "Encoder: libx264, libx265, libsvtav1, libvpx-vp9, prores_ks, h264_nvenc...",
-            shown="libx264, in .webm libvpx-vp9",
+            shown="libx264, libx265 for HDR and 10 bits; in .webm libvpx-vp9, libsvtav1",
         ),
     ] = None
     crf: Annotated[
-        float | None, Option("Quality of the encoder; less is better.", shown="18 for libx264")
+        float | None,
+        Option("Quality of the encoder; less is better.", shown="18 for libx264 and libx265"),
     ] = None
     preset: Annotated[str | None, Option("Speed of the encoder.", shown="veryfast for libx264")] = (
         None
     )
-    pix_fmt: Annotated[str | None, Option("Pixel format of the encoder.", shown="yuv420p")] = None
+    pix_fmt: Annotated[
+        str | None, Option("Pixel format of the encoder.", shown="the clip's own, if it can")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,11 @@ class Encoder:
     def keeps_alpha(self) -> bool:
         """Whether transparency goes in."""
         return _has_alpha(self.pix_fmt)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether more than 8 bits of a number go in."""
+        return PixelShape.of(self.pix_fmt).bits > 8
 
     @property
     def conversions(self) -> tuple[str, ...]:
@@ -113,9 +123,19 @@ def choose_encoder(
     name = _available(asked.codec or usual, notes)
     if asked.codec is not None and name != asked.codec:
         asked = _for_substitute(asked, name, notes)
-    pix_fmt = _pixel_format(name, asked.pix_fmt, like.has_alpha, size, notes)
+    pix_fmt = _pixel_format(name, asked.pix_fmt, like, size, notes)
     written = _written_colours(name, pix_fmt, colours, size[1])
-    return Encoder(name, pix_fmt, written, _options(name, asked))
+    light = like.light if colours.is_hdr else MasteringLight()
+    return Encoder(name, pix_fmt, written, _options(name, asked, light))
+
+
+def has_encoder(name: str) -> bool:
+    """Whether this build of FFmpeg has it."""
+    try:
+        Codec(name, "w")
+    except UnknownCodecError:
+        return False
+    return True
 
 
 def _available(name: str, notes: list[str]) -> str:
@@ -161,30 +181,32 @@ def _pixel_formats(codec: str) -> list[str]:
 
 
 def _pixel_format(
-    codec: str, asked: str | None, has_alpha: bool, size: tuple[int, int], notes: list[str]
+    codec: str, asked: str | None, like: ClipInfo, size: tuple[int, int], notes: list[str]
 ) -> str:
     available = _pixel_formats(codec)
     if asked is not None:
         if available and asked not in available:
             raise UsageError(f"{codec} has no pixel format {asked}: it has {', '.join(available)}")
         return asked
-    if has_alpha:
+    if like.has_alpha:
         if alpha := [name for name in available if _has_alpha(name)]:
             return alpha[0]
         notes.append(
             f"{codec} can't hold transparency, so what is transparent turns white; "
             "a .webm keeps it."
         )
-    opaque = [name for name in available if not _has_alpha(name)]
     is_odd = size[0] % 2 or size[1] % 2
     # VP9 and AV1 cut a padded frame to any size; H.264 and H.265 can't halve an odd one.
-    if is_odd and "yuv444p" in opaque and not codec.startswith("libvpx"):
+    whole_colour = bool(is_odd) and not codec.startswith("libvpx")
+    chosen = nearest_format(available, like.pix_fmt, whole_colour=whole_colour)
+    if whole_colour and PixelShape.of(chosen).columns < PixelShape.of(like.pix_fmt).columns:
         notes.append(
             f"{codec} can keep {size[0]}x{size[1]} only as 4:4:4, which some "
             "phones don't play; --codec libvpx-vp9 keeps it as 4:2:0."
         )
-        return "yuv444p"
-    return "yuv420p" if "yuv420p" in opaque or not opaque else opaque[0]
+    elif words := words_on_format(codec, like.pix_fmt, chosen):
+        notes.append(words)
+    return chosen
 
 
 def _written_colours(codec: str, pix_fmt: str, colours: ColourTags, height: int) -> ColourTags:
@@ -205,7 +227,7 @@ def _written_colours(codec: str, pix_fmt: str, colours: ColourTags, height: int)
     )
 
 
-def _options(codec: str, asked: EncoderOptions) -> dict[str, str]:
+def _options(codec: str, asked: EncoderOptions, light: MasteringLight) -> dict[str, str]:
     known = {option.name for option in CodecContext.create(codec, "w").supported_options.private}
     options = dict(_DEFAULT_OPTIONS.get(codec, {}))
     for label, value, names in (
@@ -221,6 +243,9 @@ def _options(codec: str, asked: EncoderOptions) -> dict[str, str]:
     if codec == "libx264" and cv2.checkHardwareSupport(_AVX_512):
         # With AVX-512 it encodes a frame in a few thousand otherwise than the time before.
         options["x264-params"] = "asm=avx2"
+    if parameters := light.parameters(codec):
+        key = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}[codec]
+        options[key] = ":".join([*filter(None, [options.get(key)]), *parameters])
     return options
 
 

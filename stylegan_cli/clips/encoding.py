@@ -1,6 +1,6 @@
 """Frames into packets: the shape of a new clip, and the encoder at work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,11 @@ import numpy as np
 from av.codec.context import CodecContext, Flags, ThreadType
 from av.video.frame import VideoFrame
 
-from stylegan_cli.clips.description import EXACT, ClipFrame, ClipInfo, ColourTags
-from stylegan_cli.clips.encoders import Encoder, EncoderOptions, choose_encoder
+from stylegan_cli.clips.colour_tags import ColourTags
+from stylegan_cli.clips.description import EXACT, ClipFrame, ClipInfo
+from stylegan_cli.clips.encoders import Encoder, EncoderOptions, choose_encoder, has_encoder
 from stylegan_cli.clips.failures import explained
+from stylegan_cli.clips.fields import INTERLACED_CODECS, FieldSplitter
 from stylegan_cli.clips.planes import can_be_planar, turned
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import UsageError, messages
@@ -18,21 +20,26 @@ from stylegan_cli.errors import UsageError, messages
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A format that can be written: FFmpeg's name, and what goes in where nobody chooses."""
+    """A format that can be written: FFmpeg's name, and what goes in where nobody chooses.
+
+    deep_codec: for pictures of more than 8 bits.
+    """
 
     format_name: str
     picture_codec: str
+    deep_codec: str
     sound_codec: str
 
 
 _CONTAINERS = {
-    ".mp4": Container("mp4", "libx264", "aac"),
-    ".m4v": Container("mp4", "libx264", "aac"),
-    ".mov": Container("mov", "libx264", "aac"),
-    ".mkv": Container("matroska", "libx264", "aac"),
-    ".webm": Container("webm", "libvpx-vp9", "libopus"),
+    ".mp4": Container("mp4", "libx264", "libx265", "aac"),
+    ".m4v": Container("mp4", "libx264", "libx265", "aac"),
+    ".mov": Container("mov", "libx264", "libx265", "aac"),
+    ".mkv": Container("matroska", "libx264", "libx265", "aac"),
+    ".webm": Container("webm", "libvpx-vp9", "libsvtav1", "libopus"),
 }
 WRITABLE_SUFFIXES = tuple(_CONTAINERS)
+_BT709 = ColourTags(range=1, primaries=1, transfer=1, matrix=1)
 
 
 def check_suffix(suffix: str) -> str:
@@ -53,8 +60,9 @@ def check_suffix(suffix: str) -> str:
 class ClipPlan:
     """A new clip in the shape of another: same time base, orientation, pixel aspect, colour tags.
 
-    like: the other. width, height: of the frames as stored. notes: a sentence for whatever the
-    encoder can't keep.
+    like: the other. width, height: of the frames as stored. tone_maps: HDR is brought to ordinary
+    range. fields: "top first" or "bottom first" of frames that stay interlaced, else None. notes:
+    a sentence for whatever the encoder can't keep.
     """
 
     suffix: str
@@ -63,6 +71,8 @@ class ClipPlan:
     width: int
     height: int
     encoder: Encoder
+    tone_maps: bool
+    fields: str | None
     notes: tuple[str, ...]
 
     @property
@@ -71,6 +81,11 @@ class ClipPlan:
         encoder, like = self.encoder, self.like
         is_same = encoder.colours == like.colours and encoder.pix_fmt == "yuv420p"
         return can_be_planar(like) and is_same
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether frames of more than 8 bits stay so."""
+        return self.like.is_deep and self.encoder.is_deep and not self.tone_maps
 
     @property
     def usual_duration(self) -> int:
@@ -86,6 +101,8 @@ class ClipPlan:
         context.framerate = info.frame_rate
         context.bit_rate = 0  # Quality rules; FFmpeg's own default would be 200 kbit/s.
         context.flags |= Flags.frame_duration | Flags.global_header
+        if self.fields is not None:
+            context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.options = dict(encoder.options)
         # Whole frames side by side rather than slices of one: quicker, and smaller files.
         context.thread_type = ThreadType.AUTO
@@ -105,25 +122,41 @@ def plan_clip(
     like: ClipInfo,
     size: tuple[int, int],
     options: EncoderOptions,
-    colours: ColourTags | None = None,
+    *,
+    tone_map: bool = False,
+    keep_fields: bool = False,
 ) -> ClipPlan:
     """Decide how a clip like `like` is written.
 
     suffix: of its name, which chooses the container. size: (width, height) of the frames as they
-    are shown. colours: what the frames mean, if not the same as in `like`. Raises UsageError for
-    options that do not exist or do not fit together.
+    are shown. tone_map: bring HDR to ordinary range, which is done, too, where no encoder keeps
+    it. keep_fields: leave an interlaced clip so. Raises UsageError for options that do not exist or
+    do not fit together.
     """
     container = _CONTAINERS[check_suffix(suffix)]
     width, height = size[::-1] if like.orientation.transposed else size
+    is_hdr = like.colours.is_hdr
+    fields = like.fields if keep_fields and like.can_keep_fields else None
+
+    def choose(tone_map: bool, notes: list[str]) -> Encoder:
+        is_deep = like.is_deep and not tone_map and has_encoder(container.deep_codec)
+        usual = container.deep_codec if is_deep and not fields else container.picture_codec
+        source = replace(like, pix_fmt="yuv420p") if is_hdr and tone_map else like
+        colours = _BT709 if is_hdr and tone_map else like.colours
+        return choose_encoder(options, usual, source, (width, height), colours, notes)
+
     notes: list[str] = []
-    encoder = choose_encoder(
-        options,
-        container.picture_codec,
-        like,
-        (width, height),
-        colours or like.colours,
-        notes,
-    )
+    encoder = choose(tone_map, notes)
+    if is_hdr and not tone_map and not (like.is_deep and encoder.is_deep):
+        tone_map, lost = True, encoder.name
+        notes = [f"{lost} can't keep HDR here, so it is brought to ordinary range (tone mapped)."]
+        encoder = choose(tone_map, notes)
+    if fields and encoder.name not in INTERLACED_CODECS:
+        raise UsageError(
+            f"{encoder.name} does not keep fields: use --codec libx264, or --interlaced deinterlace"
+        )
+    if keep_fields and like.fields and not fields:
+        notes.append("The fields of this clip can't be kept, so it is deinterlaced.")
     return ClipPlan(
         suffix=suffix.lower(),
         container=container,
@@ -131,6 +164,8 @@ def plan_clip(
         width=width,
         height=height,
         encoder=encoder,
+        tone_maps=is_hdr and tone_map,
+        fields=fields,
         notes=tuple(notes),
     )
 
@@ -145,6 +180,7 @@ class FrameEncoder:
     def __init__(self, plan: ClipPlan, path: Path) -> None:
         self._plan = plan
         self._path = path
+        self._join = None if plan.fields is None else FieldSplitter(order=plan.fields)
         self._context: Any = CodecContext.create(plan.encoder.name, "w")
         plan.configure(self._context)
         with explained(path, starting=True):
@@ -176,8 +212,12 @@ class FrameEncoder:
             picture = VideoFrame.from_numpy_buffer(stored, encoder.pix_fmt)
         else:
             layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
+            if pixels.dtype == np.uint16:
+                layout = "rgb48le"
             stored = info.orientation.stored(pixels)
             picture = self._converted(VideoFrame.from_numpy_buffer(stored, layout))
+            if self._join is not None:
+                picture = self._join(picture)
         colours = encoder.colours
         picture.colorspace, picture.color_range = colours.matrix, colours.range
         picture.color_primaries, picture.color_trc = colours.primaries, colours.transfer

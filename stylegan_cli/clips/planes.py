@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from stylegan_cli.clips.description import ClipInfo, ColourTags, Pixels
+from stylegan_cli.clips.colour_tags import ColourTags
+from stylegan_cli.clips.description import ClipInfo, Pixels
 
 _FORMATS = ("yuv420p", "yuvj420p")
 

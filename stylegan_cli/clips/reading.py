@@ -13,11 +13,14 @@ import av
 import av.error
 import cv2
 import numpy as np
+import numpy.typing as npt
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange
 
 from stylegan_cli.clips.clock import Clock, may_be_joined
+from stylegan_cli.clips.colour_tags import YCGCO
 from stylegan_cli.clips.description import (
     EXACT,
     ClipFrame,
@@ -28,6 +31,7 @@ from stylegan_cli.clips.description import (
     picture_stream,
     read_info,
 )
+from stylegan_cli.clips.fields import Deinterlacer, FieldSplitter
 from stylegan_cli.clips.planes import turned
 from stylegan_cli.clips.tone_mapping import ToneMapper
 from stylegan_cli.clips.tracks import ClipPacket
@@ -41,14 +45,15 @@ class _Shown:
     """A decoded frame and, once somebody wants it, what it looks like: pixels and alpha."""
 
     frame: VideoFrame
-    picture: tuple[Pixels, Pixels | None] | None = None
+    picture: tuple[npt.NDArray[Any], Pixels | None] | None = None
 
 
 class ClipReader:
     """A clip's frames, upright, in the order they are shown, with its other packets in between.
 
     start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
-    start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are.
+    start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are;
+    is_deep: in 16 bits, where `info.is_deep`.
     copied: indices of the streams whose packets are wanted too. skipped: how many frames to leave
     out at the beginning; they are decoded, for what follows from them, and counted. is_planar: give
     the pixels as they are stored (see `planes`), where `can_be_planar` says so. Raises ClipError.
@@ -69,9 +74,11 @@ class ClipReader:
         self.retimed_frames = 0
         self.resized_frames = 0
         self._shown_frames = 0
-        self._tone_mapper = (
-            ToneMapper(self.info.colours) if tone_map and self.info.colours.is_hdr else None
-        )
+        self.tone_mapper = ToneMapper(self.info.colours) if self.info.colours.is_hdr else None
+        self.tone_map = tone_map
+        self.is_deep = False
+        self._deinterlacer: Deinterlacer | None = Deinterlacer()
+        self._splitter: FieldSplitter | None = None
         self.copied: frozenset[int] = frozenset()
         self.skipped = 0
         self.is_planar = False
@@ -86,6 +93,9 @@ class ClipReader:
         self.container = open_clip(path)
         self.stream = picture_stream(self.container, path)
         self._decoder = picture_decoder(self.stream)
+        self._track_end: int | None = None
+        if self._is_indexed and self.stream.duration is not None:
+            self._track_end = (self.stream.start_time or 0) + self.stream.duration
         self._set_part(start_s, end_s)
 
     def __enter__(self) -> Self:
@@ -129,6 +139,9 @@ class ClipReader:
             _log.debug("reading %s stops early: %s", self.info.path, error)
             self._broke_off = True
             yield from self._decode(None)
+        if self._deinterlacer is not None:
+            for frame in self._deinterlacer.finish():
+                yield from self._deliver(frame)
         if self.shortfall is None:
             while self._due:
                 yield from self._hold(heapq.heappop(self._due))
@@ -177,6 +190,15 @@ class ClipReader:
             if packet.stream.index in numbers:
                 yield packet
 
+    def keep_fields(self) -> None:
+        """Give each frame with its upper field above the lower one, and deinterlace nothing."""
+        self._deinterlacer, self._splitter = None, FieldSplitter()
+
+    @property
+    def deinterlaced_frames(self) -> int:
+        """How many frames were interlaced and are not any more."""
+        return 0 if self._deinterlacer is None else self._deinterlacer.count
+
     @property
     def parts(self) -> int:
         """Of how many parts, each with a clock of its own, the recording is joined."""
@@ -221,7 +243,8 @@ class ClipReader:
             self._is_damaged = True
             return
         for frame in frames:
-            yield from self._deliver(frame)
+            for whole in self._deinterlacer(frame) if self._deinterlacer else (frame,):
+                yield from self._deliver(whole)
 
     def _admit(self, packet: ClipPacket) -> bool:
         """Count a packet of pictures; False for one of which only a part is in the file."""
@@ -268,10 +291,16 @@ class ClipReader:
         if self._shown_frames <= self.skipped:
             return
         if shown.picture is None:
+            if self._splitter is not None:
+                shown.frame = self._splitter(shown.frame)
             to_picture = self._to_planes if self.is_planar else self._to_rgb
             shown.picture = to_picture(shown.frame)
         pixels, alpha = shown.picture
-        yield ClipFrame(pixels, alpha, pts - self._origin, shown.frame.duration, is_repeat)
+        # An edit list may end the track before its last frame ends.
+        duration = shown.frame.duration
+        if self._track_end is not None and pts < self._track_end:
+            duration = min(duration, self._track_end - pts)
+        yield ClipFrame(pixels, alpha, pts - self._origin, duration, is_repeat)
 
     def _is_late(self, frame: VideoFrame) -> bool:
         last = self._last_pts
@@ -330,40 +359,58 @@ class ClipReader:
         array = picture.to_ndarray().astype(np.uint8, copy=False)
         return turned(array, info.orientation.upright), None
 
-    def _to_rgb(self, frame: VideoFrame) -> tuple[Pixels, Pixels | None]:
+    def _to_rgb(self, frame: VideoFrame) -> tuple[npt.NDArray[Any], Pixels | None]:
         info = self.info
-        # The same colours as rgb24 at a quarter of the cost: swscale is written for planes.
-        layout = "rgb48le" if self._tone_mapper else "rgba" if info.has_alpha else "gbrp"
-        width, height = info.coded_size
-        picture = frame.reformat(
+        is_mapped = self.tone_map and self.tone_mapper is not None
+        is_deep = is_mapped or self.is_deep
+        # The same colours as packed RGB at a quarter of the cost: swscale is written for planes.
+        layout = "gbrp16le" if is_deep else "rgba" if info.has_alpha else "gbrp"
+        if info.colours.matrix == YCGCO:
+            return info.orientation.upright(info.cropped(self._of_ycgco(frame, is_deep))), None
+        picture = self._converted(frame, layout)
+        if layout == "rgba":
+            array = info.cropped(picture.to_ndarray())
+            pixels = info.orientation.upright(array[..., :3].astype(np.uint8, copy=False))
+            alpha = array[..., 3].astype(np.uint8, copy=False)
+            return pixels, info.orientation.upright(alpha)
+        kind = np.uint16 if is_deep else np.uint8
+        green, blue, red = (_samples(plane, kind) for plane in picture.planes)
+        pixels = info.cropped(np.asarray(cv2.merge([red, green, blue])))
+        if is_mapped and self.tone_mapper is not None:
+            pixels = self.tone_mapper(pixels.astype(np.uint16, copy=False))
+        return info.orientation.upright(pixels), None
+
+    def _converted(self, frame: VideoFrame, layout: str) -> VideoFrame:
+        width, height = self.info.coded_size
+        is_rgb = not layout.startswith("yuv")
+        matrix = self.info.colours.swscale_matrix(height)
+        return frame.reformat(
             width=width,
             height=height,
             format=layout,
-            src_colorspace=info.colours.swscale_matrix(info.height),
-            src_color_range=info.colours.swscale_range,
+            src_colorspace=matrix,
+            dst_colorspace=None if is_rgb else matrix,
+            src_color_range=self.info.colours.swscale_range,
+            dst_color_range=None if is_rgb else ColorRange.JPEG,
             interpolation=EXACT,
             threads=1,  # Others have work for the rest of the processor meanwhile.
         )
-        if layout == "gbrp":
-            green, blue, red = (_samples(plane) for plane in picture.planes)
-            return info.orientation.upright(info.cropped(_interleaved(red, green, blue))), None
-        array = info.cropped(picture.to_ndarray())
-        if self._tone_mapper:
-            array = self._tone_mapper(array.astype(np.uint16))
-        pixels = info.orientation.upright(array[..., :3].astype(np.uint8, copy=False))
-        alpha = array[..., 3].astype(np.uint8, copy=False) if info.has_alpha else None
-        return pixels, None if alpha is None else info.orientation.upright(alpha)
+
+    def _of_ycgco(self, frame: VideoFrame, is_deep: bool) -> npt.NDArray[Any]:
+        """RGB of a frame in luma, green and orange difference (H.273, matrix 8)."""
+        kind = np.uint16 if is_deep else np.uint8
+        picture = self._converted(frame, "yuv444p16le" if is_deep else "yuv444p")
+        planes = [_samples(plane, kind) for plane in picture.planes]
+        middle = 1 << (8 * np.dtype(kind).itemsize - 1)
+        matrix = np.array([[1, -1, 1, 0], [1, 1, 0, -middle], [1, -1, -1, 2 * middle]], np.float32)
+        return np.asarray(cv2.transform(cv2.merge(planes), matrix), kind)
 
 
-def _samples(plane: VideoPlane) -> Pixels:
-    """(height, width) uint8 of a plane of 8 bits, without a copy."""
+def _samples(plane: VideoPlane, kind: type[np.uint8 | np.uint16]) -> npt.NDArray[Any]:
+    """(height, width) of a plane of 8 or 16 bits, without a copy."""
     buffer: Any = plane
     rows = np.frombuffer(buffer, np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width]
-
-
-def _interleaved(*planes: Pixels) -> Pixels:
-    return np.asarray(cv2.merge(planes), np.uint8)
+    return rows.view(kind)[:, : plane.width]
 
 
 def _clock_of(path: Path) -> Clock | None:

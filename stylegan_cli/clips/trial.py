@@ -10,28 +10,37 @@ import av.error
 from av.stream import Stream
 
 from stylegan_cli.clips.description import open_clip
+from stylegan_cli.clips.side_data import data_kinds
 
-_PACKETS = 4  # of sound; what a container refuses, it refuses at once
+# How many packets of which kind of track: what a container refuses, it refuses at once.
+_TRIED = {"audio": 4, "data": 1}
 
 
 def takes(format_name: str, stream: Stream, path: Path) -> bool:
     """Whether a file of that format holds `stream` of the clip at `path` as it is.
 
-    Its header is written and, of sound, the first packets; FFmpeg knows best what it can't write.
+    Its header is written, with the first packets; FFmpeg knows best what it can't write.
     """
     try:
-        with av.open(io.BytesIO(), "w", format=format_name) as container:
+        file = io.BytesIO()
+        with av.open(file, "w", format=format_name) as container:
             added: Any = container
             output = added.add_stream_from_template(stream, opaque=True)
             container.start_encoding()
-            if stream.type == "audio":
+            if stream.type in _TRIED:
                 with open_clip(path) as source:
-                    for packet in first_packets(source, stream.index):
+                    for packet in first_packets(source, stream.index, _TRIED[stream.type]):
                         packet.stream = output
                         container.mux(packet)
+        if stream.type != "data":
+            return True
+        # Of data that it does not know, a container may forget what it is.
+        file.seek(0)
+        with open_clip(path) as source, av.open(file, "r") as written:
+            kind = data_kinds(source)[stream.index]
+            return kind in data_kinds(written).values()
     except (av.error.FFmpegError, ValueError):
         return False
-    return True
 
 
 def is_decodable(stream: Stream, path: Path) -> bool:
@@ -49,7 +58,7 @@ def is_decodable(stream: Stream, path: Path) -> bool:
     return False
 
 
-def first_packets(source: Any, index: int, count: int = _PACKETS) -> list[Any]:
+def first_packets(source: Any, index: int, count: int = 4) -> list[Any]:
     """The first packets of the stream of that number that hold anything and have a time."""
     packets = source.demux(source.streams[index])
     try:

@@ -50,8 +50,7 @@ class VideoConfig:
     """What to do with a clip beside painting it.
 
     start_s, end_s: the part to keep, seconds; preview_s tells the end by the length of the part.
-    fps: frames a second, None for those of the clip. hdr: what to do with PQ and HLG, which no
-    generator understands.
+    fps: frames a second, None for those of the clip. hdr: what to do with PQ and HLG.
     """
 
     start_s: Annotated[
@@ -103,9 +102,13 @@ class VideoConfig:
     faces_only: Annotated[bool, Option("Paint faces, leave the rest as it is.")] = False
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     hdr: Annotated[
-        Literal["error", "tonemap"],
-        Option("HDR clips: refuse them, or bring them to ordinary range."),
-    ] = "error"
+        Literal["keep", "tonemap", "error"],
+        Option("HDR clips: keep them so, bring them to ordinary range, or refuse them."),
+    ] = "keep"
+    interlaced: Annotated[
+        Literal["deinterlace", "keep"],
+        Option("Interlaced clips: make whole frames, or paint each field."),
+    ] = "deinterlace"
     resume: Annotated[bool, Option("Go on where an interrupted run stopped.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
 

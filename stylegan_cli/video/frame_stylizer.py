@@ -69,7 +69,7 @@ class FrameStylizer:
     def _result_of(self, frame: ClipFrame) -> Pixels:
         if not frame.is_repeat or self._last is None:
             result = self._look(frame.pixels)
-            if result.shape != frame.pixels.shape or result.dtype != np.uint8:
+            if result.shape != frame.pixels.shape or result.dtype != frame.pixels.dtype:
                 raise ValueError(
                     f"paint made {result.dtype} {result.shape} of {frame.pixels.shape}"
                 )

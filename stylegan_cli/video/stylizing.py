@@ -1,20 +1,20 @@
 """One clip from end to end."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from stylegan_cli.clips import (
+    YCGCO,
     ClipFrame,
     ClipInfo,
     ClipPlan,
     ClipReader,
     ClipRecord,
     ClipWriter,
-    ColourTags,
     check_suffix,
     plan_clip,
 )
@@ -28,7 +28,9 @@ from stylegan_cli.files import check_target, claimed, make_folder, place
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.clip_styles import ClipStyle, Paint, clip_style
 from stylegan_cli.video.config import VideoConfig
+from stylegan_cli.video.deep import DeepClipStyle
 from stylegan_cli.video.face_tracking import FacesOnly
+from stylegan_cli.video.fields import FieldClipStyle
 from stylegan_cli.video.frame_rate import FrameRate
 from stylegan_cli.video.frame_stylizer import FrameStylizer, OnProgress
 from stylegan_cli.video.pipeline import run_overlapped
@@ -39,7 +41,6 @@ from stylegan_cli.video.verification import check_clip
 _log = logging.getLogger(__name__)
 
 _AS_IT_IS = VideoConfig()
-_BT709 = ColourTags(range=1, primaries=1, transfer=1, matrix=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +84,19 @@ def stylize_clip(
     if target.parent.is_dir():
         check_target(target, overwrite=config.overwrite, inputs=(source,))
     with _open_source(source, config) as reader:
-        if reader.info.colours.is_hdr and config.hdr == "error":
-            raise UsageError(
-                f"{source} is HDR, whose colours would come out wrong: "
-                "add --hdr tonemap to bring it to ordinary range first"
-            )
+        _refuse_colours(reader.info, config)
         rate = None if config.fps is None else FrameRate(reader.info, config.fps)
         info = reader.info if rate is None else rate.info
-        colours = _BT709 if info.colours.is_hdr else None
         size = _shown_size(info, config)
-        plan = plan_clip(target.suffix, info, size, config.encoder, colours)
-        look = clip_style(paint, config.steady, float(info.frame_rate))
-        faces = FacesOnly(look, float(info.frame_rate)) if config.faces_only else None
-        planar = None if faces or config.side_by_side else planar_style(look, plan)
-        reader.is_planar = planar is not None
+        plan = plan_clip(
+            target.suffix,
+            info,
+            size,
+            config.encoder,
+            tone_map=config.hdr == "tonemap",
+            keep_fields=config.interlaced == "keep",
+        )
+        look, words_on_faces = _look(paint, plan, reader, config)
         make_folder(target.parent)
         # A function has no name that would tell it from another.
         style = paint.fingerprint if isinstance(paint, Stylizer) else ""
@@ -110,7 +110,7 @@ def stylize_clip(
             with _promising_to_go_on(work):
                 _refuse_early(joined, plan, reader, config)
                 frames = _frames_to_do(reader, rate, work.frames)
-                _paint_segments(frames, faces or planar or look, plan, work, config, on_progress)
+                _paint_segments(frames, look, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
                 place(joined, target, overwrite=config.overwrite)
@@ -126,18 +126,54 @@ def stylize_clip(
         shortfall=reader.shortfall,
         notes=(
             *writer.notes,
+            *_words_on_colours(info, plan),
             *_repairs(reader),
             *(rate.notes if rate else ()),
-            *(faces.notes if faces else ()),
+            *words_on_faces(),
             *_losses(info, record.info),
         ),
     )
 
 
 def _open_source(source: Path, config: VideoConfig) -> ClipReader:
-    return ClipReader(
-        source, start_s=config.start_s, end_s=config.end_s, tone_map=config.hdr == "tonemap"
-    )
+    return ClipReader(source, start_s=config.start_s, end_s=config.end_s)
+
+
+def _refuse_colours(info: ClipInfo, config: VideoConfig) -> None:
+    if info.colours.is_hdr and config.hdr == "error":
+        raise UsageError(
+            f"{info.path} is HDR: --hdr keep paints it as it is, and --hdr tonemap brings it to "
+            "ordinary range"
+        )
+    if (name := info.unreadable_colours) is not None:
+        raise ClipError(
+            f"{info.path} stores its colours as {name}, which can't be converted: bring it to "
+            "BT.709 or BT.2020 first"
+        )
+
+
+def _look(
+    paint: Paint | Stylizer, plan: ClipPlan, reader: ClipReader, config: VideoConfig
+) -> tuple[ClipStyle, Callable[[], Iterable[str]]]:
+    """What paints the frames as `reader` is told here to give them, and its words at the end."""
+    rate = float(plan.like.frame_rate)
+    look = clip_style(paint, config.steady, rate)
+    reader.tone_map, reader.is_deep = plan.tone_maps, plan.is_deep
+    words: Callable[[], Iterable[str]] = tuple
+    if plan.fields is not None:
+        reader.keep_fields()
+    if config.faces_only:
+        faces = FacesOnly(look, rate)
+        look, words = faces, lambda: faces.notes
+    if plan.is_deep:
+        look = DeepClipStyle(look, reader.tone_mapper)
+    if plan.fields is not None:
+        return FieldClipStyle(look, plan.fields), words
+    if not plan.is_deep and not config.faces_only and not config.side_by_side:
+        planar = planar_style(look, plan)
+        reader.is_planar = planar is not None
+        look = planar or look
+    return look, words
 
 
 def _refuse_early(path: Path, plan: ClipPlan, reader: ClipReader, config: VideoConfig) -> None:
@@ -235,6 +271,14 @@ def _shown_size(info: ClipInfo, config: VideoConfig) -> tuple[int, int]:
     return (2 * width if config.side_by_side else width), height
 
 
+def _words_on_colours(info: ClipInfo, plan: ClipPlan) -> Iterator[str]:
+    """A sentence for what becomes of colours that are coded in a way of their own."""
+    if info.dolby_vision is not None:
+        yield "Dolby Vision's own data is left out; the picture without it is what is painted."
+    if info.colours.matrix == YCGCO:
+        yield "The clip's colours are coded as YCgCo and are written as an ordinary clip's."
+
+
 def _repairs(reader: ClipReader) -> Iterator[str]:
     """A sentence for each kind of damage that was mended on the way."""
     if reader.parts > 1:
@@ -242,6 +286,8 @@ def _repairs(reader: ClipReader) -> Iterator[str]:
             f"The recording is joined of {reader.parts} parts, each with a clock of its own; they "
             "follow one another without a gap."
         )
+    if count := reader.deinterlaced_frames:
+        yield f"The clip is interlaced; {count} frames were deinterlaced (bwdif)."
     if count := reader.held_frames:
         yield f"{count} damaged frames could not be decoded; the frame before stands in for each."
     if count := reader.retimed_frames:

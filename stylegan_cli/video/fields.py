@@ -1,0 +1,31 @@
+"""Interlaced frames painted field by field."""
+
+import numpy as np
+import numpy.typing as npt
+
+from stylegan_cli.video.clip_styles import ClipStyle
+from stylegan_cli.video.optical_flow import Memory
+
+
+class FieldClipStyle:
+    """A style on frames whose upper field lies above the lower one, in the order they are shown."""
+
+    def __init__(self, look: ClipStyle, order: str) -> None:
+        """order: "top first" or "bottom first"."""
+        self._look = look
+        self._first = slice(None) if order == "top first" else slice(None, None, -1)
+
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The next frame, (H, W, 3) → painted, the same shape."""
+        fields = np.split(pixels, 2)[self._first]
+        painted = [self._look(np.ascontiguousarray(field)) for field in fields][self._first]
+        return np.concatenate(painted)
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipStyle."""
+        return self._look.memory
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipStyle."""
+        self._look.recall(memory)
