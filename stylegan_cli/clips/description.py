@@ -42,6 +42,8 @@ _READABLE_FORMATS = (
 )
 _OPEN_OPTIONS = {"format_whitelist": _READABLE_FORMATS, "protocol_whitelist": "file"}
 
+_BT709 = 1  # the code point of its transfer
+
 # Without these two flags swscale darkens every conversion by a level.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
@@ -90,6 +92,7 @@ class ClipInfo:
     width, height: pixels as stored and cropped, before `display_matrix`. crop: pixels that are cut
     off on the left, right, top and bottom of what is decoded. fields: "top first" or "bottom
     first" of an interlaced clip, else None. dolby_vision: (profile, compatibility id).
+    has_scene_light: whether it has HDR10+ data.
     frame_count: from the index, None without one. duration_s, start_s: seconds; the duration is
     None where it is unknown. tags, picture_tags: titles and the like, of the file and of the
     picture track. disposition: of the picture track, such as that it is the default.
@@ -106,6 +109,7 @@ class ClipInfo:
     crop: tuple[int, int, int, int]
     fields: str | None
     dolby_vision: tuple[int, int] | None
+    has_scene_light: bool
     sample_aspect_ratio: Fraction | None
     colours: ColourTags
     light: MasteringLight
@@ -125,8 +129,9 @@ class ClipInfo:
 
     @property
     def is_deep(self) -> bool:
-        """Whether frames have more than the 8 bits of a number that painters work in."""
-        return PixelShape.of(self.pix_fmt).bits > 8 and not self.has_alpha
+        """Whether frames hold more than the 8 ordinary bits of a number that painters work in."""
+        bits = PixelShape.of(self.pix_fmt).bits
+        return (bits > 8 or self.colours.is_hdr) and not self.has_alpha
 
     @property
     def can_keep_fields(self) -> bool:
@@ -222,7 +227,8 @@ def read_info(path: Path) -> ClipInfo:
             display_matrix=_display_matrix(side_data.get("DISPLAYMATRIX")),
             crop=crop,
             fields=field_order(frame) if frame.interlaced_frame else facts.fields,
-            dolby_vision=facts.dolby_vision,
+            dolby_vision=facts.dolby_vision or _dolby_vision(frame, side_data),
+            has_scene_light="DYNAMIC_HDR_PLUS" in side_data,
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             colours=ColourTags.of(frame),
             light=MasteringLight.of(side_data),
@@ -324,6 +330,14 @@ def _display_matrix(content: bytes | None) -> tuple[int, ...] | None:
         return None
     matrix = tuple(int(number) for number in np.frombuffer(content, np.int32))
     return matrix if len(matrix) == 9 else None
+
+
+def _dolby_vision(frame: VideoFrame, side_data: Mapping[str, bytes]) -> tuple[int, int] | None:
+    """Of a stream that does not say: one without tags is a picture for Dolby Vision alone."""
+    if "DOVI_RPU_BUFFER" not in side_data:
+        return None
+    colours = ColourTags.of(frame)
+    return (8, 1) if colours.is_hdr or colours.transfer == _BT709 else (5, 0)
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:

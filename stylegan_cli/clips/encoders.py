@@ -123,7 +123,8 @@ def choose_encoder(
     name = _available(asked.codec or usual, notes)
     if asked.codec is not None and name != asked.codec:
         asked = _for_substitute(asked, name, notes)
-    pix_fmt = _pixel_format(name, asked.pix_fmt, like, size, notes)
+    least_bits = 10 if colours.is_hdr else 8
+    pix_fmt = _pixel_format(name, asked.pix_fmt, like, size, least_bits, notes)
     written = _written_colours(name, pix_fmt, colours, size[1])
     light = like.light if colours.is_hdr else MasteringLight()
     return Encoder(name, pix_fmt, written, _options(name, asked, light))
@@ -181,7 +182,12 @@ def _pixel_formats(codec: str) -> list[str]:
 
 
 def _pixel_format(
-    codec: str, asked: str | None, like: ClipInfo, size: tuple[int, int], notes: list[str]
+    codec: str,
+    asked: str | None,
+    like: ClipInfo,
+    size: tuple[int, int],
+    least_bits: int,
+    notes: list[str],
 ) -> str:
     available = _pixel_formats(codec)
     if asked is not None:
@@ -190,6 +196,7 @@ def _pixel_format(
         return asked
     if like.has_alpha:
         if alpha := [name for name in available if _has_alpha(name)]:
+            notes += filter(None, [words_on_format(codec, like.pix_fmt, alpha[0])])
             return alpha[0]
         notes.append(
             f"{codec} can't hold transparency, so what is transparent turns white; "
@@ -198,7 +205,13 @@ def _pixel_format(
     is_odd = size[0] % 2 or size[1] % 2
     # VP9 and AV1 cut a padded frame to any size; H.264 and H.265 can't halve an odd one.
     whole_colour = bool(is_odd) and not codec.startswith("libvpx")
-    chosen = nearest_format(available, like.pix_fmt, whole_colour=whole_colour)
+    chosen = nearest_format(
+        available,
+        like.pix_fmt,
+        whole_colour=whole_colour,
+        least_bits=least_bits,
+        most_bits=8 if like.has_alpha else 10,  # With transparency, frames are painted in 8.
+    )
     if whole_colour and PixelShape.of(chosen).columns < PixelShape.of(like.pix_fmt).columns:
         notes.append(
             f"{codec} can keep {size[0]}x{size[1]} only as 4:4:4, which some "

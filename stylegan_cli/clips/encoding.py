@@ -104,6 +104,11 @@ class ClipPlan:
         if self.fields is not None:
             context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.options = dict(encoder.options)
+        if self.fields is not None and encoder.name == "libx264":
+            # Frames say so too, but the headers are written before the first of them.
+            order = "tff=1" if self.fields == "top first" else "bff=1"
+            known = encoder.options.get("x264-params")
+            context.options["x264-params"] = f"{known}:{order}" if known else order
         # Whole frames side by side rather than slices of one: quicker, and smaller files.
         context.thread_type = ThreadType.AUTO
         if info.sample_aspect_ratio is not None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from av.video.format import VideoFormat
 
-_MOST_BITS = 10  # nobody sees more, and hardly any player takes more
 _SIZE = 16  # px of the frame by which formats are measured
 
 
@@ -39,14 +38,23 @@ class PixelShape:
         return f"{chroma} in {self.bits} bits"
 
 
-def nearest_format(available: Sequence[str], source: str, *, whole_colour: bool) -> str:
+def nearest_format(
+    available: Sequence[str],
+    source: str,
+    *,
+    whole_colour: bool,
+    least_bits: int = 8,
+    most_bits: int = 10,
+) -> str:
     """The format of `available` that keeps most of `source`, and of those the smallest.
 
-    RGB is written as 4:2:0, which every player takes, where there is a choice. whole_colour: only
-    formats with a colour of its own for each pixel, if there are any.
+    RGB and 4:1:1 are written as 4:2:0, which every player takes, where there is a choice.
+    whole_colour: only formats with a colour of its own for each pixel, if there are any.
+    least_bits, most_bits: of each number.
     """
     wanted = PixelShape.of(source)
-    columns, rows = (2, 2) if wanted.is_rgb else (wanted.columns, wanted.rows)
+    is_usual = not wanted.is_rgb and (wanted.columns, wanted.rows) in ((1, 1), (2, 1))
+    columns, rows = (wanted.columns, wanted.rows) if is_usual else (2, 2)
     shapes = {name: PixelShape.of(name) for name in available if not _is_odd(name)}
     usable = {name: shape for name, shape in shapes.items() if not shape.is_rgb} or shapes
     if whole_colour:
@@ -54,7 +62,7 @@ def nearest_format(available: Sequence[str], source: str, *, whole_colour: bool)
         usable = whole or usable
 
     def cost(name: str) -> tuple[int, ...]:
-        shape, bits = usable[name], min(wanted.bits, _MOST_BITS)
+        shape, bits = usable[name], max(least_bits, min(wanted.bits, most_bits))
         lost = max(0, shape.columns - columns) + max(0, shape.rows - rows)
         more = max(0, columns - shape.columns) + max(0, rows - shape.rows)
         return max(0, bits - shape.bits), lost, max(0, shape.bits - bits), more

@@ -33,6 +33,7 @@ from stylegan_cli.clips.description import (
 )
 from stylegan_cli.clips.fields import Deinterlacer, FieldSplitter
 from stylegan_cli.clips.planes import turned
+from stylegan_cli.clips.side_data import holds_captions
 from stylegan_cli.clips.tone_mapping import ToneMapper
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
@@ -77,6 +78,7 @@ class ClipReader:
         self.tone_mapper = ToneMapper(self.info.colours) if self.info.colours.is_hdr else None
         self.tone_map = tone_map
         self.is_deep = False
+        self.has_captions = False
         self._deinterlacer: Deinterlacer | None = Deinterlacer()
         self._splitter: FieldSplitter | None = None
         self.copied: frozenset[int] = frozenset()
@@ -270,6 +272,7 @@ class ClipReader:
             heapq.heappop(self._due)
         self._last_pts = pts
         self.decoded_frames += 1
+        self.has_captions = self.has_captions or holds_captions(frame)
         if self._is_in_part(pts):
             if (frame.width, frame.height) != self.info.coded_size:
                 self.resized_frames += 1

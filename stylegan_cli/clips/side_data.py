@@ -91,6 +91,14 @@ def side_data_of(frame: VideoFrame) -> Mapping[str, bytes]:
     return {item.type.name: bytes(item) for item in items}
 
 
+def holds_captions(frame: VideoFrame) -> bool:
+    """Whether closed captions come with a frame (ATSC A/53)."""
+    try:
+        return "A53_CC" in {item.type.name for item in frame.side_data}
+    except ValueError:
+        return False  # Data without a name comes with films in 3D, which have none.
+
+
 def _with_known_side_data(frame: VideoFrame) -> VideoFrame:
     """`frame` without side data of a type newer than PyAV, such as the views of MV-HEVC."""
     graph = Graph()

@@ -275,6 +275,8 @@ def _words_on_colours(info: ClipInfo, plan: ClipPlan) -> Iterator[str]:
     """A sentence for what becomes of colours that are coded in a way of their own."""
     if info.dolby_vision is not None:
         yield "Dolby Vision's own data is left out; the picture without it is what is painted."
+    if info.has_scene_light and not plan.tone_maps:
+        yield "HDR10+ data on the light of each scene is left out; that of the whole clip is kept."
     if info.colours.matrix == YCGCO:
         yield "The clip's colours are coded as YCgCo and are written as an ordinary clip's."
 
@@ -288,6 +290,8 @@ def _repairs(reader: ClipReader) -> Iterator[str]:
         )
     if count := reader.deinterlaced_frames:
         yield f"The clip is interlaced; {count} frames were deinterlaced (bwdif)."
+    if reader.has_captions:
+        yield "Closed captions inside the pictures (CEA-608 or 708) are left out."
     if count := reader.held_frames:
         yield f"{count} damaged frames could not be decoded; the frame before stands in for each."
     if count := reader.retimed_frames:

@@ -61,7 +61,11 @@ def _differences_of_tracks(record: ClipRecord, writer: ClipWriter) -> Iterator[s
     is_verbatim = writer.plan.like.format_name.startswith(("mov", "matroska"))
     for track in writer.tracks:
         packets, checksum = record.tracks.get(track.index, (0, ""))
-        if track.is_copied and packets != track.packets:
+        # Raw sound is cut into packets anew by each container.
+        is_raw = track.output.codec_context is not None and (
+            track.output.codec_context.name.startswith("pcm_")
+        )
+        if track.is_copied and packets != track.packets and not is_raw:
             yield f"{packets} {track.kind} packets instead of {track.packets}"
         elif track.is_copied and is_verbatim and checksum != track.checksum.hexdigest():
             yield f"other {track.kind} packets"
