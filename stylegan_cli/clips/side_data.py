@@ -94,9 +94,10 @@ def side_data_of(frame: VideoFrame) -> Mapping[str, bytes]:
 def holds_captions(frame: VideoFrame) -> bool:
     """Whether closed captions come with a frame (ATSC A/53)."""
     try:
-        return "A53_CC" in {item.type.name for item in frame.side_data}
+        items: Any = list(frame.side_data)
     except ValueError:
         return False  # Data without a name comes with films in 3D, which have none.
+    return any(item.type.name == "A53_CC" for item in items)
 
 
 def _with_known_side_data(frame: VideoFrame) -> VideoFrame:
