@@ -210,7 +210,7 @@ def steady_way(clip, info, stylizer, steady):
 
 def planar_frames(clip):
     with ClipReader(clip) as reader:
-        reader.is_planar = True
+        reader.converter.is_planar = True
         yield from (item.pixels for item in reader if isinstance(item, ClipFrame))
 
 

@@ -59,7 +59,7 @@ def test_planar_frames_are_written_as_they_were_read(
 ) -> None:
     source = make_clip(tmp_path / "a.mp4", pix_fmt=pix_fmt, matrix=matrix)
     with ClipReader(source) as reader:
-        reader.is_planar = True
+        reader.converter.is_planar = True
         frames = [item for item in reader if isinstance(item, ClipFrame)]
         size = (64, 96) if matrix else (96, 64)
         options = EncoderOptions(codec="ffv1", pix_fmt="yuv420p")

@@ -11,18 +11,13 @@ from typing import Any, Self
 
 import av
 import av.error
-import cv2
-import numpy as np
 import numpy.typing as npt
 from av.stream import Stream
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange
 
 from stylegan_cli.clips.clock import Clock, may_be_joined
-from stylegan_cli.clips.colour_tags import YCGCO
+from stylegan_cli.clips.conversion import FrameConverter
 from stylegan_cli.clips.description import (
-    EXACT,
     ClipFrame,
     ClipInfo,
     Pixels,
@@ -31,10 +26,8 @@ from stylegan_cli.clips.description import (
     picture_stream,
     read_info,
 )
-from stylegan_cli.clips.fields import Deinterlacer, FieldSplitter
-from stylegan_cli.clips.planes import turned
+from stylegan_cli.clips.fields import Deinterlacer
 from stylegan_cli.clips.side_data import holds_captions
-from stylegan_cli.clips.tone_mapping import ToneMapper
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
 
@@ -53,11 +46,10 @@ class ClipReader:
     """A clip's frames, upright, in the order they are shown, with its other packets in between.
 
     start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
-    start_s. tone_map: bring PQ and HLG to display values, else their numbers come as they are;
-    is_deep: in 16 bits, where `info.is_deep`.
+    start_s. tone_map: bring HDR to ordinary range; `converter` tells what else frames are made to.
     copied: indices of the streams whose packets are wanted too. skipped: how many frames to leave
-    out at the beginning; they are decoded, for what follows from them, and counted. is_planar: give
-    the pixels as they are stored (see `planes`), where `can_be_planar` says so. Raises ClipError.
+    out at the beginning; they are decoded, for what follows from them, and counted. Raises
+    ClipError.
     """
 
     def __init__(
@@ -75,15 +67,12 @@ class ClipReader:
         self.retimed_frames = 0
         self.resized_frames = 0
         self._shown_frames = 0
-        self.tone_mapper = ToneMapper(self.info.colours) if self.info.colours.is_hdr else None
-        self.tone_map = tone_map
-        self.is_deep = False
+        self.converter = FrameConverter(self.info)
+        self.converter.tone_map = tone_map
         self.has_captions = False
         self._deinterlacer: Deinterlacer | None = Deinterlacer()
-        self._splitter: FieldSplitter | None = None
         self.copied: frozenset[int] = frozenset()
         self.skipped = 0
-        self.is_planar = False
         self._seen_packets = 0
         self._discarded_packets = 0
         self._seen_until_s = 0.0
@@ -194,7 +183,7 @@ class ClipReader:
 
     def keep_fields(self) -> None:
         """Give each frame with its upper field above the lower one, and deinterlace nothing."""
-        self._deinterlacer, self._splitter = None, FieldSplitter()
+        self._deinterlacer, self.converter.splits_fields = None, True
 
     @property
     def deinterlaced_frames(self) -> int:
@@ -272,7 +261,8 @@ class ClipReader:
             heapq.heappop(self._due)
         self._last_pts = pts
         self.decoded_frames += 1
-        self.has_captions = self.has_captions or holds_captions(frame)
+        if frame.key_frame and not self.has_captions:  # Looking into each takes its time.
+            self.has_captions = holds_captions(frame)
         if self._is_in_part(pts):
             if (frame.width, frame.height) != self.info.coded_size:
                 self.resized_frames += 1
@@ -294,10 +284,7 @@ class ClipReader:
         if self._shown_frames <= self.skipped:
             return
         if shown.picture is None:
-            if self._splitter is not None:
-                shown.frame = self._splitter(shown.frame)
-            to_picture = self._to_planes if self.is_planar else self._to_rgb
-            shown.picture = to_picture(shown.frame)
+            shown.picture = self.converter(shown.frame)
         pixels, alpha = shown.picture
         # An edit list may end the track before its last frame ends.
         duration = shown.frame.duration
@@ -345,75 +332,6 @@ class ClipReader:
             packet.dts = (packet.pts if packet.dts is None else packet.dts) - ticks
             packet.pts -= ticks
         return packet
-
-    def _to_planes(self, frame: VideoFrame) -> tuple[Pixels, None]:
-        info, matrix = self.info, self.info.colours.swscale_matrix(self.info.height)
-        code_range = info.colours.swscale_range
-        picture = frame.reformat(  # Nothing to do but for the odd frame that is unlike the first.
-            width=info.width,
-            height=info.height,
-            format=info.pix_fmt,
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=code_range,
-            dst_color_range=code_range,
-            interpolation=EXACT,
-        )
-        array = picture.to_ndarray().astype(np.uint8, copy=False)
-        return turned(array, info.orientation.upright), None
-
-    def _to_rgb(self, frame: VideoFrame) -> tuple[npt.NDArray[Any], Pixels | None]:
-        info = self.info
-        is_mapped = self.tone_map and self.tone_mapper is not None
-        is_deep = is_mapped or self.is_deep
-        # The same colours as packed RGB at a quarter of the cost: swscale is written for planes.
-        layout = "gbrp16le" if is_deep else "rgba" if info.has_alpha else "gbrp"
-        if info.colours.matrix == YCGCO:
-            return info.orientation.upright(info.cropped(self._of_ycgco(frame, is_deep))), None
-        picture = self._converted(frame, layout)
-        if layout == "rgba":
-            array = info.cropped(picture.to_ndarray())
-            pixels = info.orientation.upright(array[..., :3].astype(np.uint8, copy=False))
-            alpha = array[..., 3].astype(np.uint8, copy=False)
-            return pixels, info.orientation.upright(alpha)
-        kind = np.uint16 if is_deep else np.uint8
-        green, blue, red = (_samples(plane, kind) for plane in picture.planes)
-        pixels = info.cropped(np.asarray(cv2.merge([red, green, blue])))
-        if is_mapped and self.tone_mapper is not None:
-            pixels = self.tone_mapper(pixels.astype(np.uint16, copy=False))
-        return info.orientation.upright(pixels), None
-
-    def _converted(self, frame: VideoFrame, layout: str) -> VideoFrame:
-        width, height = self.info.coded_size
-        is_rgb = not layout.startswith("yuv")
-        matrix = self.info.colours.swscale_matrix(height)
-        return frame.reformat(
-            width=width,
-            height=height,
-            format=layout,
-            src_colorspace=matrix,
-            dst_colorspace=None if is_rgb else matrix,
-            src_color_range=self.info.colours.swscale_range,
-            dst_color_range=None if is_rgb else ColorRange.JPEG,
-            interpolation=EXACT,
-            threads=1,  # Others have work for the rest of the processor meanwhile.
-        )
-
-    def _of_ycgco(self, frame: VideoFrame, is_deep: bool) -> npt.NDArray[Any]:
-        """RGB of a frame in luma, green and orange difference (H.273, matrix 8)."""
-        kind = np.uint16 if is_deep else np.uint8
-        picture = self._converted(frame, "yuv444p16le" if is_deep else "yuv444p")
-        planes = [_samples(plane, kind) for plane in picture.planes]
-        middle = 1 << (8 * np.dtype(kind).itemsize - 1)
-        matrix = np.array([[1, -1, 1, 0], [1, 1, 0, -middle], [1, -1, -1, 2 * middle]], np.float32)
-        return np.asarray(cv2.transform(cv2.merge(planes), matrix), kind)
-
-
-def _samples(plane: VideoPlane, kind: type[np.uint8 | np.uint16]) -> npt.NDArray[Any]:
-    """(height, width) of a plane of 8 or 16 bits, without a copy."""
-    buffer: Any = plane
-    rows = np.frombuffer(buffer, np.uint8).reshape(plane.height, plane.line_size)
-    return rows.view(kind)[:, : plane.width]
 
 
 def _clock_of(path: Path) -> Clock | None:

@@ -158,7 +158,8 @@ def _look(
     """What paints the frames as `reader` is told here to give them, and its words at the end."""
     rate = float(plan.like.frame_rate)
     look = clip_style(paint, config.steady, rate)
-    reader.tone_map, reader.is_deep = plan.tone_maps, plan.is_deep
+    frames = reader.converter
+    frames.tone_map, frames.is_deep = plan.tone_maps, plan.is_deep
     words: Callable[[], Iterable[str]] = tuple
     if plan.fields is not None:
         reader.keep_fields()
@@ -166,12 +167,12 @@ def _look(
         faces = FacesOnly(look, rate)
         look, words = faces, lambda: faces.notes
     if plan.is_deep:
-        look = DeepClipStyle(look, reader.tone_mapper)
+        look = DeepClipStyle(look, frames.tone_mapper)
     if plan.fields is not None:
         return FieldClipStyle(look, plan.fields), words
     if not plan.is_deep and not config.faces_only and not config.side_by_side:
         planar = planar_style(look, plan)
-        reader.is_planar = planar is not None
+        frames.is_planar = planar is not None
         look = planar or look
     return look, words
 
