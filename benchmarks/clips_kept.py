@@ -1,25 +1,18 @@
-"""What becomes of clips of every kind in `influ video`, seen by ffprobe.
+"""Clips, for files_kept.py: what `influ video` keeps of them, seen by ffprobe.
 
-    python clips_kept.py --cases CASES --clips FOLDER
-
-CASES holds one small clip for each kind of fault (see ROWS); FOLDER any clips, which have to keep
-all that is compared. Each goes through the command at --strength 0, so that all that differs is
-loss. Needs Debian's ffmpeg (`apt-get install ffmpeg`), whose ffprobe has nothing to do with the
-library that wrote the clips. Writes a table of what was expected and what was seen, and prints what
-is neither as it was nor said.
+Debian's ffprobe (`apt install ffmpeg`) has nothing to do with the library that wrote the clips.
+Each goes through the command at --strength 0, so that all that differs is loss. ROWS says what is
+right for one small clip of each kind of fault; any other clip has to keep all that is compared.
 """
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import av
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "clips_kept.md"
+from stylegan_cli.clips import CLIP_SUFFIXES, WRITABLE_SUFFIXES
 
 # Clip, suffix of the result, options, what is right, and how ffprobe sees it: a path into what
 # `seen` gives and its value; a text alone has to be in what the command says.
@@ -63,51 +56,50 @@ _COMPARED = ("length", "size", "aspect", "turn", "transfer", "primaries", "bits"
              "chapters", "timecode", "cover")  # fmt: skip
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cases", type=Path, metavar="FOLDER")
-    parser.add_argument("--clips", type=Path, metavar="FOLDER")
-    parser.add_argument("--style", default="creatorA")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="MD")
-    arguments = parser.parse_args()
-    rows = []
-    for name, suffix, options, right, expected in ROWS if arguments.cases else ():
-        source = arguments.cases / name
-        after, _ = styled(source, suffix, options.split(), arguments.style)
-        wrong = [key for key, value in expected.items() if not is_as(after.get(key), value)]
-        rows.append([f"{name} → {suffix} {options}", right, sight(after, expected), not wrong])
-    for source in sorted(arguments.clips.iterdir()) if arguments.clips else ():
-        suffix = source.suffix.lower() if source.suffix.lower() != ".avi" else ".mp4"
-        before = seen(source)
-        after, decibels = styled(source, suffix, [], arguments.style)
-        lost = [key for key in _COMPARED if not is_as(after.get(key), before.get(key))]
-        words = "; ".join(f"{key} {before.get(key)} → {after.get(key)}" for key in lost)
-        bits = f"{decibels:.1f} dB in {after.get('bits')} bits" if decibels else ""
-        rows.append([source.name, "as it was", words or f"the same, {bits}", not lost])
-    for case, right, found, is_right in rows:
-        print("ok   " if is_right else "WRONG", case, "|", right, "|", found, flush=True)
-    head = ["| clip | right | seen |", "|---|---|---|"]
-    lines = [f"| {case} | {right} | {found} |" for case, right, found, _ in rows]
-    arguments.out.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
-    failed = sum(not row[-1] for row in rows)
-    sys.exit(f"{failed} of {len(rows)} are not right" if failed else 0)
+def takes(path):
+    """Whether a file is a clip by its name."""
+    return path.suffix.lower() in CLIP_SUFFIXES
 
 
-def styled(source, suffix, options, style):
+def check(path, folder, style):
+    """What is right for a clip, what was seen, and what of it is wrong."""
+    rows = [row for row in ROWS if row[0] == path.name]
+    if not rows:
+        return as_it_was(path, folder, style)
+    rights, sights, wrongs = [], [], []
+    for number, (_, suffix, options, right, expected) in enumerate(rows):
+        target = folder / f"{number}{suffix}"
+        after, _ = styled(path, target, options.split(), style)
+        rights.append(f"{' '.join([suffix, options]).strip()}: {right}")
+        sights.append(sight(after, expected))
+        wrongs += [key for key, value in expected.items() if not is_as(after.get(key), value)]
+    return "; ".join(rights), "; ".join(sights), ", ".join(wrongs)
+
+
+def as_it_was(path, folder, style):
+    """For a clip of which nothing is known but that it has to stay as it was."""
+    suffix = path.suffix.lower() if path.suffix.lower() in WRITABLE_SUFFIXES else ".mp4"
+    before = seen(path)
+    after, decibels = styled(path, folder / f"result{suffix}", [], style)
+    lost = [key for key in _COMPARED if not is_as(after.get(key), before.get(key))]
+    words = "; ".join(f"{key} {before.get(key)} → {after.get(key)}" for key in lost)
+    near = f", {decibels:.1f} dB in {after['bits']} bits" if decibels else ""
+    return "as it was", f"{words or 'the same'}{near}", words
+
+
+def styled(source, target, options, style):
     """What the command makes of a clip as ffprobe sees it, and how near it is, dB."""
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"{source.stem}{suffix}"
-        command = ["video", source, "-o", target, "--style", style, "--strength", "0", *options]
-        done = subprocess.run(
-            [sys.executable, "-m", "stylegan_cli", *command],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        says = " ".join(done.stderr.split())
-        if done.returncode:
-            return {"exit": done.returncode, "says": says}, None
-        return seen(target) | {"exit": 0, "says": says}, nearness(source, target)
+    command = ["video", source, "-o", target, "--style", style, "--strength", "0", *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "stylegan_cli", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    says = " ".join(done.stderr.split())
+    if done.returncode:
+        return {"exit": done.returncode, "says": says}, None
+    return seen(target) | {"exit": 0, "says": says}, nearness(source, target)
 
 
 def seen(path):
@@ -187,7 +179,3 @@ def nearness(source, target):
         return None
     error = np.mean([np.mean(np.square(a - b)) for a, b in zip(before, after, strict=True)])
     return 10 * np.log10((2**bits - 1) ** 2 / max(error, 1e-9))
-
-
-if __name__ == "__main__":
-    main()
