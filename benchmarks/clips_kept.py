@@ -49,6 +49,8 @@ ROWS = [
     ("y422_10.mp4", ".mp4", "", "4:2:2 in 10 bits", {"format": "yuv422p10le"}),
     ("cover.mp4", ".mp4", "", "cover kept", {"cover": "mjpeg"}),
     ("cover.mp4", ".mkv", "", "cover kept", {"cover": "mjpeg"}),
+    # Of this one ffprobe 5.1 says 143,165 s.
+    ("amx_sample_fragmented.mp4", ".mp4", "", "length 1.07 s", {"length": 1.07}),
     ("ps.vob", ".mp4", "", "done, .mp4 said", {"length": 1.02, "says": "can't be written as .vob"}),
 ]  # fmt: skip
 
