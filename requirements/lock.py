@@ -1,6 +1,8 @@
 """Write the lock files: every dependency, its version and the hashes of its files.
 
-    python -m pip install uv && python requirements/lock.py
+The versions are those of the environment that this runs in, which the tests have seen.
+
+    make lock
 
 run.txt holds what the default install needs and dev.txt what the tests need, too, for every Python
 and system that is supported; torch.txt the two packages of PyTorch, and cuda.txt what its build
@@ -28,9 +30,15 @@ def compiled(extras: tuple[str, ...]) -> str:
     more = ROOT / "build" / "building.in"
     more.parent.mkdir(exist_ok=True)
     more.write_text("\n".join(BUILDING))
+    tested = more.with_name("tested.in")
+    freeze = [sys.executable, "-m", "pip", "freeze", "--exclude-editable"]
+    installed = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
+    pinned = (line.partition("+")[0] for line in installed.splitlines() if "==" in line)
+    tested.write_text("\n".join(pinned))
     call = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", str(more)]
     call += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
-    call += ["--constraint", "constraints.txt", "--no-annotate", "--quiet"]
+    call += ["--constraint", "constraints.txt", "--constraint", str(tested)]
+    call += ["--no-annotate", "--quiet"]
     call += [word for extra in extras for word in ("--extra", extra)]
     done = subprocess.run(call, cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout
