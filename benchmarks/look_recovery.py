@@ -10,7 +10,7 @@
 DIR/SET/*.jpg (or DIR/*.jpg) are photos of people. A known look is applied to one part of them only;
 a method learns it from those pictures and the other part, unpaired, and is compared on held-out
 photos with the look applied to them. Nothing is tuned or selected on test photos or on the true
-look. See docs/benchmarks.md.
+look. See docs/research/benchmarks.md.
 
 One cell is one (method, look, number of pictures, minutes, seed, split, content, base). Each is
 appended to the results as soon as it is measured, and what is there is not measured again.

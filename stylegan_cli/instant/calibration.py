@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Calibration is trusted with many pictures, and less the further it would move colours: a base errs
 # by a few percent, two unlike sets of people differ by a tenth and more. With 30 pictures the
-# network is nearer the truth than their colours, with 200 it is not (docs/design.md).
+# network is nearer the truth than their colours, with 200 it is not (docs/research/design.md).
 TRUSTED_PICTURES = 80  # by half
 TRUST_GROWTH = 3  # power of their number by which distrust falls
 MIN_FOR_CALIBRATION = 18  # pictures; the trust in fewer is below a hundredth

@@ -1,0 +1,89 @@
+"""Make the pictures of the docs: `python tools/make_doc_pictures.py [--engravings FOLDER]`.
+
+They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). The engraved
+portraits behind the last picture are in the public domain; without their folder, it stays as it is.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_cli.pictures import Picture, contact_sheet, read_picture, resize_within, write_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
+STARTER = ROOT / "stylegan_cli" / "starter"
+PHOTO = ROOT / "examples" / "photo.jpg"
+TILE = 360  # px
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+
+def influ(*arguments: str | Path) -> None:
+    """Run one `influ` command."""
+    subprocess.run([sys.executable, "-m", "stylegan_cli", *map(str, arguments), "-q"], check=True)
+
+
+def pixels(path: Path) -> np.ndarray:
+    """A picture as uint8 (H, W, 3), 720 px at the longer side at most."""
+    return np.asarray(resize_within(read_picture(path).pixels[..., :3], 720))
+
+
+def save(rows: list[list[np.ndarray]], labels: list[str], name: str) -> None:
+    """Write one sheet."""
+    sheet = contact_sheet(rows, column_labels=labels, tile=TILE)
+    write_picture(Picture(pixels=sheet), IMAGES / name, overwrite=True, quality=85)
+
+
+def make_sheet() -> None:
+    """sheet.jpg: one photo in every shipped style."""
+    influ("sheet", PHOTO, "-o", IMAGES / "sheet.jpg", "--overwrite")
+
+
+def make_learned(folder: Path) -> None:
+    """learned.jpg: a photo, pictures that one hand edited, and the photo in the learned style."""
+    from looks import KNOWN_LOOKS
+
+    edited = folder / "creator"
+    edited.mkdir()
+    for path in sorted(STARTER.glob("*.jpg"))[:60:2]:
+        looked = KNOWN_LOOKS["teal_orange"](pixels(path))
+        write_picture(Picture(pixels=looked), edited / f"{path.stem}.png")
+    style = folder / "learned.safetensors"
+    influ("styles", "add", "learned", edited, "-o", style)
+    result = folder / "result.png"
+    influ("stylize", PHOTO, "--model", style, "-o", result)
+    some = [pixels(path) for path in sorted(edited.glob("*.png"))[:3]]
+    labels = ["your photo", "", "pictures of the creator", "", "your photo in this style"]
+    save([[pixels(PHOTO), *some, pixels(result)]], labels, "learned.jpg")
+
+
+def make_refined(folder: Path, engravings: Path) -> None:
+    """instant-refined.jpg: a photo in the instant and in the shipped, refined style."""
+    style = folder / "instant.safetensors"
+    influ("styles", "add", "instant", engravings, "-o", style)
+    instant, refined = folder / "instant.png", folder / "refined.png"
+    influ("stylize", PHOTO, "--model", style, "-o", instant)
+    influ("stylize", PHOTO, "--style", "engraving", "-o", refined)
+    labels = ["photo", "instant", "refined"]
+    save([[pixels(PHOTO), pixels(instant), pixels(refined)]], labels, "instant-refined.jpg")
+
+
+def main() -> None:
+    """Make them all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--engravings", type=Path, metavar="FOLDER")
+    engravings = parser.parse_args().engravings
+    IMAGES.mkdir(exist_ok=True)
+    make_sheet()
+    with tempfile.TemporaryDirectory() as folder:
+        make_learned(Path(folder))
+        if engravings:
+            make_refined(Path(folder), engravings)
+
+
+if __name__ == "__main__":
+    main()
