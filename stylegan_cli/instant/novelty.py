@@ -14,7 +14,8 @@ from stylegan_cli.styles import Base
 log = logging.getLogger(__name__)
 
 # Mean square of the inputs of the encoder's head, in deviations over pre-training: 0.2 to 1 for its
-# synthetic looks, 0.3 to 1.1 for painters, up to 6 for kinds that it never met (docs/research/design.md).
+# synthetic looks, 0.3 to 1.1 for painters, up to 6 for kinds that it never met
+# (docs/research/design.md).
 MAX_FAMILIAR_NOVELTY = 1.3
 # Root mean square of a residual, unit. A style that draws nothing gains nothing over a closed form;
 # one that draws much was encoded well enough.
