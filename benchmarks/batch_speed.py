@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 from records import append_record
 
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.pictures import encode_picture, read_picture, read_rgb
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.stylizer import open_stylizer
 
 RESULTS = Path(__file__).parent / "results" / "batch_speed.jsonl"

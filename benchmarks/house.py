@@ -57,7 +57,8 @@ def sources(repo: Path) -> list[Path]:
     found = sorted((repo / PACKAGE).rglob("*.py"))
     for folder in sorted(repo.iterdir()):
         if folder.is_dir() and folder.name not in (PACKAGE, *NOT_ROOMS) and folder.name[0] != ".":
-            found += [p for p in sorted(folder.rglob("*.py")) if f"{PACKAGE}." in p.read_text()]
+            files = (path for path in sorted(folder.rglob("*.py")) if "tests" not in path.parts)
+            found += [path for path in files if f"{PACKAGE}." in path.read_text()]
     return found
 
 

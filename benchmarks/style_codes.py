@@ -13,8 +13,8 @@ import numpy as np
 
 from stylegan_cli.backends import open_backend
 from stylegan_cli.evaluation import metrics
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.style_code import measured_photos, read_line, write_line
 from stylegan_cli.styles import read_model, shipped_model
 from stylegan_cli.stylizer import Stylizer

@@ -22,9 +22,10 @@ from stylegan_cli.backends.full_size_entry import enter_at_full_size
 from stylegan_cli.backends.onnx_backend import OnnxGenerator, _open_session
 from stylegan_cli.backends.quantised import cache_dir, filled_graph
 from stylegan_cli.errors import UsageError
-from stylegan_cli.instant import read_set, starter_photos
+from stylegan_cli.instant import read_set
 from stylegan_cli.networks.folding import fold_style
 from stylegan_cli.pictures import read_rgb, to_unit
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import write_model
 
 OTHERS = ["torch", "openvino"]

@@ -20,7 +20,6 @@ from stylegan_cli.instant import (
     measure_prior_code_factors,
     pictures_in,
     read_set,
-    starter_photos,
     with_mode_of_residual,
 )
 from stylegan_cli.instant import code_refinement as hearing
@@ -31,6 +30,7 @@ from stylegan_cli.networks.architecture import READ_TILE
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.pretraining.looks import draw_look
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.preview import preview_path, write_with_preview
 from stylegan_cli.styles import Base, Style, read_model, read_style, shipped_model
 from stylegan_cli.stylizer import Stylizer

@@ -12,8 +12,9 @@ import pytest
 from safetensors import safe_open
 
 from stylegan_cli.errors import OutputExistsError, StyleFileError
+from stylegan_cli.sharing import page_export
+from stylegan_cli.sharing.page_export import export_page, page_model
 from stylegan_cli.styles import read_model, read_style, shipped_model
-from stylegan_cli.web import export_page, page_export, page_model
 
 WEB = Path(__file__).resolve().parents[1] / "web"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))

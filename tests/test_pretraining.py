@@ -19,7 +19,6 @@ from typer.testing import CliRunner, Result
 from stylegan_cli.cli import build_app
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError, DataError, TrainingError
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.learning.checkpoints import (
     load_config,
     load_latest_checkpoint,
@@ -50,6 +49,7 @@ from stylegan_cli.pretraining.model import (
 )
 from stylegan_cli.pretraining.validation import linearly_mapped
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 
 DRAWS = DrawConfig(looks=3, pictures=3, max_pictures=5, targets=2, size=64)
 TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}

@@ -22,8 +22,8 @@ from stylegan_cli.errors import (
     TrainingError,
     UsageError,
 )
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.learning.checkpoints import BEST_NAME
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import (
     SHIPPED_MODEL,
     Model,

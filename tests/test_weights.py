@@ -22,7 +22,7 @@ def test_a_model_file_can_be_rewritten_and_stays_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = tmp_path / "again.safetensors"
-    monkeypatch.setattr(sys, "argv", ["convert.py", str(shipped_model()), str(again)])
-    runpy.run_path(str(CARD.with_name("convert.py")), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", ["convert_model.py", str(shipped_model()), str(again)])
+    runpy.run_path(str(CARD.parents[1] / "examples" / "convert_model.py"), run_name="__main__")
     assert capsys.readouterr().out.strip() == read_model(shipped_model()).base.hash
     assert again.read_bytes() == shipped_model().read_bytes()

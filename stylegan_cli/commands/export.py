@@ -7,8 +7,8 @@ import typer
 
 from stylegan_cli.commands.common import Json, console, emit, progress
 from stylegan_cli.sharing.export import ExportConfig, export_file, model_for_page
+from stylegan_cli.sharing.page_export import export_page
 from stylegan_cli.styles import Model
-from stylegan_cli.web import export_page
 
 
 def export(

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from stylegan_cli.backends import installed_backends
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.pictures import Picture, read_rgb, write_picture
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.runtime.timing import Timing, time_runs
 from stylegan_cli.styles import Mode, find_style, list_styles
 from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_look

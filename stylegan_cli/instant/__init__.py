@@ -1,6 +1,6 @@
 """A folder of pictures becomes a style in seconds, without training."""
 
-from stylegan_cli.instant.encoding import pictures_in, read_set, starter_photos
+from stylegan_cli.instant.encoding import pictures_in, read_set
 from stylegan_cli.instant.instant_style import make_style
 from stylegan_cli.instant.render_mode import with_mode_of_residual
 from stylegan_cli.instant.variation import measure_prior_code_factors
@@ -10,6 +10,5 @@ __all__ = [
     "measure_prior_code_factors",
     "pictures_in",
     "read_set",
-    "starter_photos",
     "with_mode_of_residual",
 ]

@@ -17,7 +17,6 @@ from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.file_kind import media_of_file
 from stylegan_cli.runtime.randomness import numpy_generator
-from stylegan_cli.runtime.resources import starter_dir
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +64,6 @@ def pictures_in(place: Path, endings: Collection[str] = ()) -> list[Path]:
     if not found:
         raise DataError(f"{place} holds no pictures; name a folder of photos or paintings")
     return found
-
-
-def starter_photos() -> list[Path]:
-    """The shipped CC0 photos, in their fixed order."""
-    return sorted(starter_dir().glob("*.jpg"))
 
 
 def read_set(

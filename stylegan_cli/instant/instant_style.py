@@ -14,14 +14,7 @@ from stylegan_cli.instant.calibration import (
     residual_of,
 )
 from stylegan_cli.instant.code_refinement import CodeRefiner, refine_code
-from stylegan_cli.instant.encoding import (
-    SET_COLOURS,
-    evenly_from,
-    read_all,
-    read_set,
-    some_tiles,
-    starter_photos,
-)
+from stylegan_cli.instant.encoding import SET_COLOURS, evenly_from, read_all, read_set, some_tiles
 from stylegan_cli.instant.generation import generate_photos
 from stylegan_cli.instant.novelty import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
@@ -30,6 +23,7 @@ from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.networks.folding import apply_colour, fold_style
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Style, StyleInfo
 
 CALIBRATION_PICTURES = 24

@@ -3,8 +3,9 @@
 import numpy as np
 
 from stylegan_cli.backends import Backend
-from stylegan_cli.instant.encoding import SetStatistics, code_of, read_set, starter_photos
+from stylegan_cli.instant.encoding import SetStatistics, code_of, read_set
 from stylegan_cli.pictures import to_unit
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base
 
 VARIATION_RANK = 4

@@ -8,16 +8,19 @@ working copy gets its residual as it is, in tiles that leave no seams.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from stylegan_cli.backends import StyleGenerator
 from stylegan_cli.pictures import from_unit, to_unit
 from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.lut import ColourLut, look_up
 from stylegan_cli.rendering.tiles import pieces, run_in_tiles
 from stylegan_cli.rendering.working_copy import Pixels, white_level
+
+if TYPE_CHECKING:
+    from stylegan_cli.backends import StyleGenerator
 
 STRIP_PIXELS = 1 << 18  # full-size pixels that a thread has in hand: a strip stays in its cache
 NARROWEST_STRIP = 64  # px; shorter rows are slow to read
@@ -70,7 +73,7 @@ def render(
 
 
 def render_at_full_size(
-    pixels: Pixels, colours: ColourLut, generator: StyleGenerator, *, finish: Finish | None = None
+    pixels: Pixels, colours: ColourLut, generator: "StyleGenerator", *, finish: Finish | None = None
 ) -> Pixels:
     """The picture in the style, its residual computed at every pixel, tile by tile.
 

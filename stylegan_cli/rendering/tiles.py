@@ -1,13 +1,16 @@
 """The generator on a picture of any size: in tiles that leave no seams."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stylegan_cli.backends import StyleGenerator
 from stylegan_cli.networks.architecture import STRIDE
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.rendering.lut import check_finite
+
+if TYPE_CHECKING:
+    from stylegan_cli.backends import StyleGenerator
 
 BORDER = 16  # px mirrored around a picture, so that the network treats its edge like its middle
 TILE = 1024  # px, side of a tile; a multiple of STRIDE
@@ -17,7 +20,7 @@ Pixels = np.ndarray
 Window = tuple[slice, slice]
 
 
-def run_generator(generator: StyleGenerator, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def run_generator(generator: "StyleGenerator", unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Base colour and residual of a unit picture, both (H, W, 3) on unit scale."""
     base_colour, residual = np.empty_like(unit), np.empty_like(unit)
     for window, base_colour_part, residual_part in run_in_tiles(generator, unit):
@@ -26,7 +29,7 @@ def run_generator(generator: StyleGenerator, unit: np.ndarray) -> tuple[np.ndarr
 
 
 def run_in_tiles(
-    generator: StyleGenerator, pixels: Pixels
+    generator: "StyleGenerator", pixels: Pixels
 ) -> Iterator[tuple[Window, np.ndarray, np.ndarray]]:
     """Base colour and residual of pixels (H, W, 3) of any depth, a tile at a time.
 
@@ -40,7 +43,7 @@ def run_in_tiles(
 
 
 def _run_window(
-    generator: StyleGenerator, pixels: Pixels, bordered: tuple[np.ndarray, ...], window: Window
+    generator: "StyleGenerator", pixels: Pixels, bordered: tuple[np.ndarray, ...], window: Window
 ) -> Iterator[tuple[Window, np.ndarray, np.ndarray]]:
     """One tile; in four parts where memory runs out."""
     # Where the tile and its surroundings lie in the bordered picture.

@@ -19,6 +19,11 @@ def starter_dir() -> Path:
     return _PACKAGE / "starter"
 
 
+def starter_photos() -> list[Path]:
+    """The starter photos, in their fixed order."""
+    return sorted(starter_dir().glob("*.jpg"))
+
+
 def frozen_weights(name: str, sha256: str) -> bytes:
     """A file of other people's weights that travels in the package; see frozen_weights/NOTICE.md.
 

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from stylegan_cli.config import OVERWRITE, Option, check
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
-from stylegan_cli.instant import pictures_in, starter_photos
+from stylegan_cli.instant import pictures_in
 from stylegan_cli.learning.checkpoints import BEST_NAME
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.cube_file import LeftOut, measure_left_out, open_style, write_cube
 from stylegan_cli.sharing.model_export import export_model
 from stylegan_cli.styles import SUFFIX, Model, write_model

@@ -11,7 +11,7 @@ from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import sample_colours
 from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import StyleNotFoundError, TrainingError, UsageError
-from stylegan_cli.instant import measure_prior_code_factors, starter_photos
+from stylegan_cli.instant import measure_prior_code_factors
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
     has_checkpoint,
@@ -21,6 +21,7 @@ from stylegan_cli.learning.checkpoints import (
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Model, find_style, read_model, read_style
 
 CONTENT_COLOURS = 32_768

@@ -22,10 +22,10 @@ import numpy as np
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.colour import apply_lut, lut_grid, lut_weights
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.networks.folding import apply_colour, fold_style
 from stylegan_cli.pictures import Pixels, read_rgb, to_unit
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing import entropy_coding as integer_coding
 from stylegan_cli.styles import MAX_CODE_FACTORS, Base, Mode, Style, StyleInfo
 from stylegan_cli.styles.mixing import find_style_or_mix

@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.instant import make_style, starter_photos
+from stylegan_cli.instant import make_style
 from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.runtime.resources import starter_photos
+from stylegan_cli.sharing.page_export import export_page
 from stylegan_cli.styles import read_model, shipped_model, write_style
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.web import export_page
 
 SHORT = ("creatorA", "toon")
 PICTURES = 30  # enough for two steps of refinement and a calibration

@@ -28,7 +28,6 @@ from stylegan_cli.instant import (
     instant_style,
     novelty,
     render_mode,
-    starter_photos,
     variation,
 )
 from stylegan_cli.networks import architecture
@@ -36,7 +35,7 @@ from stylegan_cli.pages import jpeg_within
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.rendering import guided_maps, lut, tiles, working_copy
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
-from stylegan_cli.runtime.resources import page_dir
+from stylegan_cli.runtime.resources import page_dir, starter_photos
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.sharing import entropy_coding, style_code
 from stylegan_cli.styles import METADATA_KEY, Base, Model, write_style

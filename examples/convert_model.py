@@ -1,6 +1,6 @@
 """Rewrite a model file of an older format as this version writes it.
 
-    python weights/convert.py OLD NEW
+    python examples/convert_model.py OLD NEW
 
 Reads the tensors and the description without looking at checksums, leaves graphs out, and writes
 both through the library, which counts hash and checksums anew.
