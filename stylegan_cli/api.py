@@ -20,9 +20,10 @@ from stylegan_cli import pictures
 from stylegan_cli.backends import open_backend
 from stylegan_cli.errors import PictureError, UsageError
 from stylegan_cli.instant import make_style as make_instant_style
-from stylegan_cli.instant import pictures_in, starter_photos
+from stylegan_cli.instant import pictures_in
 from stylegan_cli.pictures import Picture
 from stylegan_cli.runtime.devices import resolve_device
+from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import read_info, read_model, register, shipped_model, write_style
 from stylegan_cli.stylizer import Detail, Stylizer
 

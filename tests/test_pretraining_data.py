@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from stylegan_cli.colour import STATISTICS_DIM
-from stylegan_cli.instant import starter_photos
 from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.networks.architecture import (
     READ_SHORT_SIDE,
@@ -20,6 +19,7 @@ from stylegan_cli.pretraining.config import DrawConfig
 from stylegan_cli.pretraining.data import PairedLooks, _echo
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM, draw_look
 from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
 
 DRAWS = DrawConfig(looks=3, pictures=3, max_pictures=5, targets=2, size=64)
 
