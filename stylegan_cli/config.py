@@ -26,7 +26,7 @@ from typing import (
 )
 
 from stylegan_cli.errors import ConfigError, messages
-from stylegan_cli.files import read_json, read_text
+from stylegan_cli.runtime.files import read_json, read_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -43,8 +43,8 @@ from stylegan_cli.errors import (
     PictureError,
     UsageError,
 )
-from stylegan_cli.files import claimed
 from stylegan_cli.pictures import Picture, read_picture
+from stylegan_cli.runtime.files import claimed
 from stylegan_cli.runtime.interruption import StopRequest
 from stylegan_cli.styles.naming import ending_of
 

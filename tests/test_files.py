@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_cli.errors import BusyError, DataError, OutputExistsError, UsageError, WriteError
-from stylegan_cli.files import (
+from stylegan_cli.runtime.files import (
     OwnFolder,
     check_target,
     claimed,
@@ -23,7 +23,7 @@ from stylegan_cli.files import (
     read_json,
     write_atomically,
 )
-from stylegan_cli.files.leftovers import draft_name, is_leftover_name
+from stylegan_cli.runtime.files.leftovers import draft_name, is_leftover_name
 
 NAMES = re.compile(r"\d{5}\.packets|samples/(\d+\.jpg)?")
 
@@ -100,7 +100,8 @@ def test_drafts_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path)
 
 def test_the_draft_of_a_living_process_stays(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from stylegan_cli.files import draft_beside\n"
+        "import sys, time; from pathlib import Path\n"
+        "from stylegan_cli.runtime.files import draft_beside\n"
         "with draft_beside(Path(sys.argv[1])) as (draft, file): print(draft.name, flush=True); "
         "time.sleep(60)"
     )
@@ -128,7 +129,8 @@ def test_inputs_are_never_targets(tmp_path: Path) -> None:
 
 def test_a_process_that_is_killed_holds_nothing_up(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from stylegan_cli.files import claimed\n"
+        "import sys, time; from pathlib import Path\n"
+        "from stylegan_cli.runtime.files import claimed\n"
         "with claimed(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
     )
     target = tmp_path / "result.png"

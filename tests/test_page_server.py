@@ -8,9 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from stylegan_cli.errors import BusyError
+from stylegan_cli.sharing import page_export
 from stylegan_cli.styles import read_model, shipped_model, user_style_path, write_style
 from stylegan_cli.web import jobs as jobs_module
-from stylegan_cli.sharing import page_export
 from stylegan_cli.web import server
 from stylegan_cli.web.jobs import Jobs
 

@@ -27,7 +27,6 @@ from picture_files import (
 from PIL import Image
 
 from stylegan_cli.errors import OutputExistsError, PictureError, UsageError, WriteError
-from stylegan_cli.files import write_atomically
 from stylegan_cli.pictures import (
     FORMATS,
     AiLabel,
@@ -45,6 +44,7 @@ from stylegan_cli.pictures import (
 from stylegan_cli.pictures.colours import Colours
 from stylegan_cli.pictures.colours.profiles import srgb_profile
 from stylegan_cli.pictures.metadata.metadata import upright, without_place
+from stylegan_cli.runtime.files import write_atomically
 
 pillow_heif.register_heif_opener()
 WRITTEN = sorted(name for name, kind in FORMATS.items() if kind.result is None)

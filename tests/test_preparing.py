@@ -28,7 +28,6 @@ from stylegan_cli.errors import (
     WriteError,
 )
 from stylegan_cli.faces import Face, detect_faces
-from stylegan_cli.files import claimed
 from stylegan_cli.pictures import read_rgb, resize
 from stylegan_cli.preparing import (
     FacesRule,
@@ -46,6 +45,7 @@ from stylegan_cli.preparing.quality import (
     perceptual_hash,
     sharpness,
 )
+from stylegan_cli.runtime.files import claimed
 
 STARTER = Path(__file__).parents[1] / "stylegan_cli" / "starter"
 PORTRAITS = sorted(STARTER.glob("*-synthetic-*.jpg"))

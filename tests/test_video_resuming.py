@@ -24,7 +24,7 @@ from stylegan_cli.errors import (
     OutputExistsError,
     UsageError,
 )
-from stylegan_cli.files import claimed
+from stylegan_cli.runtime.files import claimed
 from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
 from stylegan_cli.video.segments import SEGMENT_FRAMES, WorkFolder, ingredients
 
@@ -161,7 +161,7 @@ import sys
 from pathlib import Path
 from sudden_end import die_after_change
 from test_video_resuming import flickering
-from stylegan_cli.files import claimed
+from stylegan_cli.runtime.files import claimed
 from stylegan_cli.video import VideoConfig, stylize_clip
 source, target, work = map(Path, sys.argv[1:4])
 die_after_change(work, int(sys.argv[4]), float(sys.argv[5]))

@@ -16,8 +16,8 @@ import numpy as np
 from stylegan_cli.backends import StyleGenerator, build_graph
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
 from stylegan_cli.errors import WriteError
-from stylegan_cli.files import make_folder, write_atomically
 from stylegan_cli.pictures import read_rgb, to_unit
+from stylegan_cli.runtime.files import make_folder, write_atomically
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import Base
 

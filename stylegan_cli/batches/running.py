@@ -18,7 +18,6 @@ from typing import Final
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import STREAM, Job
 from stylegan_cli.errors import BusyError, InfluError, PictureError, messages
-from stylegan_cli.files import check_target, claimed, tidy
 from stylegan_cli.pictures import (
     JPEG_QUALITY,
     MAX_PIXELS,
@@ -32,6 +31,7 @@ from stylegan_cli.pictures import (
 )
 from stylegan_cli.pictures.credentials import Credentials, sign_picture
 from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.files import check_target, claimed, tidy
 from stylegan_cli.runtime.interruption import StopRequest
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from stylegan_cli.batches.outcomes import Outcome, Status
 from stylegan_cli.batches.planning import Job
 from stylegan_cli.errors import InfluError
-from stylegan_cli.files import check_target
 from stylegan_cli.pictures import (
     AiLabel,
     Picture,
@@ -21,6 +20,7 @@ from stylegan_cli.pictures import (
     resize_short_side,
     write_picture,
 )
+from stylegan_cli.runtime.files import check_target
 
 _PAINTED: Final = 384  # px, short side of a photo at most: above what a network paints at
 _TILE: Final = 320

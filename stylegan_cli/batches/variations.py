@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from stylegan_cli.batches.running import make_folder
-from stylegan_cli.files import check_target
 from stylegan_cli.pictures import (
     FORMATS,
     AiLabel,
@@ -21,6 +20,7 @@ from stylegan_cli.pictures import (
     resize_within,
     write_picture,
 )
+from stylegan_cli.runtime.files import check_target
 
 _GRID_TILE: Final = 384
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.files import OwnFolder, claimed, make_folder, read_json, write_atomically
+from stylegan_cli.runtime.files import OwnFolder, claimed, make_folder, read_json, write_atomically
 
 log = logging.getLogger(__name__)
 

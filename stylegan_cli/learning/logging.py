@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.files import read_text, write_atomically
+from stylegan_cli.runtime.files import read_text, write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stylegan_cli.errors import PictureError, messages
-from stylegan_cli.files import check_target, write_atomically
 from stylegan_cli.pictures.encoding import JPEG_QUALITY, encode_picture
 from stylegan_cli.pictures.formats import FORMATS, format_of
 from stylegan_cli.pictures.metadata import NOTHING_KEPT, Kept
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.pictures.provenance import AiLabel
+from stylegan_cli.runtime.files import check_target, write_atomically
 
 
 def write_picture(

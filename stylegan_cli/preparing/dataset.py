@@ -27,7 +27,6 @@ from stylegan_cli.errors import (
     messages,
 )
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
-from stylegan_cli.files import claimed, explained, make_folder, path_inside
 from stylegan_cli.pages import is_our_page
 from stylegan_cli.pictures import (
     PICTURE_SUFFIXES,
@@ -54,6 +53,7 @@ from stylegan_cli.preparing.quality import (
     sharpness,
 )
 from stylegan_cli.preparing.report import REPORT_NAME, SHOWN_PER_SHEET, thumbnail, write_report
+from stylegan_cli.runtime.files import claimed, explained, make_folder, path_inside
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import ConfigError, DataError
-from stylegan_cli.files import parse_json, path_inside, read_text, write_atomically
+from stylegan_cli.runtime.files import parse_json, path_inside, read_text, write_atomically
 
 MANIFEST_NAME = "manifest.jsonl"
 MAX_MANIFEST = 1 << 30  # bytes, of some million lines

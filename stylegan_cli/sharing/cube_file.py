@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_cli.errors import UsageError
-from stylegan_cli.files import write_atomically
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.rendering import look_up
+from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import list_styles
 from stylegan_cli.stylizer import Stylizer, open_stylizer

@@ -20,7 +20,6 @@ from safetensors.numpy import save
 from stylegan_cli import colour
 from stylegan_cli.backends import build_graph, open_backend
 from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
-from stylegan_cli.files import write_atomically
 from stylegan_cli.instant import (
     calibration,
     code_refinement,
@@ -34,6 +33,7 @@ from stylegan_cli.networks import architecture
 from stylegan_cli.pages import jpeg_within
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.rendering import guided_maps, lut, tiles, working_copy
+from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.runtime.resources import page_dir, starter_photos
 from stylegan_cli.runtime.version import __version__

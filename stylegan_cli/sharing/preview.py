@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stylegan_cli.backends import Backend
-from stylegan_cli.files import check_target, claimed, make_folder
 from stylegan_cli.pictures import Picture, contact_sheet, read_rgb, write_picture
+from stylegan_cli.runtime.files import check_target, claimed, make_folder
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Style, write_style
 from stylegan_cli.stylizer import Stylizer

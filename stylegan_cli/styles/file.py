@@ -19,13 +19,13 @@ from safetensors.numpy import save
 
 from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError, messages
-from stylegan_cli.files import make_folder, parse_json, write_atomically
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
     encoder_shapes,
     generator_shapes,
 )
+from stylegan_cli.runtime.files import make_folder, parse_json, write_atomically
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles.model import Base, Model, Style, StyleInfo, Tensors
 

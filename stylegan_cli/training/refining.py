@@ -17,10 +17,10 @@ from stylegan_cli.errors import (
     UsageError,
     messages,
 )
-from stylegan_cli.files import read_json, write_atomically
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
 from stylegan_cli.preparing.layout import TrainingData, data_of_one
 from stylegan_cli.runtime.devices import resolve_device
+from stylegan_cli.runtime.files import read_json, write_atomically
 from stylegan_cli.sharing.preview import write_with_preview
 from stylegan_cli.styles import Style, free_name, read_model, shipped_model, user_style_path
 from stylegan_cli.training.config import TrainingConfig

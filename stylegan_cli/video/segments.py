@@ -39,7 +39,7 @@ from stylegan_cli.clips import ClipPlan, FrameEncoder, append_packet, explained
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
-from stylegan_cli.files import OwnFolder, path_inside, read_json, write_atomically
+from stylegan_cli.runtime.files import OwnFolder, path_inside, read_json, write_atomically
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.frame_stylizer import StyledFrame

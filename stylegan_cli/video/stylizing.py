@@ -24,7 +24,7 @@ from stylegan_cli.errors import (
     OutputExistsError,
     UsageError,
 )
-from stylegan_cli.files import check_target, claimed, make_folder, place
+from stylegan_cli.runtime.files import check_target, claimed, make_folder, place
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.clip_styles import ClipStyle, Paint, clip_style
 from stylegan_cli.video.config import VideoConfig

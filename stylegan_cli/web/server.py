@@ -24,9 +24,9 @@ from starlette.staticfiles import StaticFiles
 from stylegan_cli.clips import CLIP_SUFFIXES
 from stylegan_cli.errors import InfluError, UsageError
 from stylegan_cli.pictures import PICTURE_SUFFIXES, find_files
+from stylegan_cli.sharing.page_export import LEARN, PAINT, built_page, page_model
 from stylegan_cli.styles import Model, check_name, read_style, register, user_style_path
 from stylegan_cli.web.jobs import Jobs
-from stylegan_cli.sharing.page_export import LEARN, PAINT, built_page, page_model
 
 HOST = "127.0.0.1"
 MAX_STYLE = 16 << 20  # bytes of a style file

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stylegan_cli.errors import BusyError, WriteError, messages
-from stylegan_cli.files.leftovers import claim_name, is_at, is_claim, tidy
-from stylegan_cli.files.writing import explained
+from stylegan_cli.runtime.files.leftovers import claim_name, is_at, is_claim, tidy
+from stylegan_cli.runtime.files.writing import explained
 
 _MAX_CLAIM = 1 << 12  # bytes
 _KIND = "claim"

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from stylegan_cli.errors import OutputExistsError, messages
-from stylegan_cli.files.leftovers import is_leftover_name, opened
-from stylegan_cli.files.writing import explained, write_atomically
+from stylegan_cli.runtime.files.leftovers import is_leftover_name, opened
+from stylegan_cli.runtime.files.writing import explained, write_atomically
 
 MARK_NAME = ".influ-folder.json"
 _MOST_MARK = 1 << 12  # bytes

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stylegan_cli.errors import OutputExistsError, UsageError, WriteError, messages
-from stylegan_cli.files.leftovers import draft_name, is_at, tidy
+from stylegan_cli.runtime.files.leftovers import draft_name, is_at, tidy
 
 logger = logging.getLogger(__name__)
 

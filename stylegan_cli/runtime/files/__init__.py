@@ -1,10 +1,10 @@
 """Files made and removed safely: whole or not at all, never through a link, never anyone else's."""
 
-from stylegan_cli.files.folders import OwnFolder
-from stylegan_cli.files.leftovers import tidy
-from stylegan_cli.files.locks import claimed
-from stylegan_cli.files.reading import parse_json, path_inside, read_json, read_text
-from stylegan_cli.files.writing import (
+from stylegan_cli.runtime.files.folders import OwnFolder
+from stylegan_cli.runtime.files.leftovers import tidy
+from stylegan_cli.runtime.files.locks import claimed
+from stylegan_cli.runtime.files.reading import parse_json, path_inside, read_json, read_text
+from stylegan_cli.runtime.files.writing import (
     check_target,
     draft_beside,
     explained,
