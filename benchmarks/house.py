@@ -3,9 +3,9 @@
     python benchmarks/house.py [--repo FOLDER] [--list]
 
 A *room* is a folder or a top-level module of the package; benchmarks/, and any other top-level
-folder whose Python files import the package, is one more (tests, fuzz, examples and docs are none, nor is
-the front door, the package's own __init__.py). An *arrow* is a pair of rooms of which the first
-imports from the second, anywhere in a file, but for type checkers alone.
+folder whose Python files import the package, is one more. Tests, fuzz, examples and docs are none,
+nor is the front door, the package's own __init__.py. An *arrow* is a pair of rooms of which the
+first imports from the second, anywhere in a file, but for type checkers alone.
 *Upward* is an arrow to a room of a higher layer in the contract of pyproject.toml; a *circle* is a
 set of rooms of which each leads to every other.
 

@@ -32,7 +32,7 @@ def compare(
 
     The page holds its pictures and needs no network.
     """
-    from stylegan_cli.pages.comparison import write_comparison
+    from stylegan_cli.pictures.pages.comparison import write_comparison
 
     target = out or after.with_name(f"{before.stem}_compare.html")
     write_comparison(before, after, target, overwrite=overwrite)

@@ -27,7 +27,6 @@ from stylegan_cli.errors import (
     messages,
 )
 from stylegan_cli.faces import Face, FaceDetector, detect_faces
-from stylegan_cli.pages import is_our_page
 from stylegan_cli.pictures import (
     PICTURE_SUFFIXES,
     Picture,
@@ -35,6 +34,7 @@ from stylegan_cli.pictures import (
     read_rgb,
     write_picture,
 )
+from stylegan_cli.pictures.pages import is_our_page
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
 from stylegan_cli.preparing.manifest import (
     MANIFEST_NAME,

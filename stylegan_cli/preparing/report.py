@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pictures.pages import jpeg_within, render_page
 from stylegan_cli.preparing.manifest import Entry, Reason
 from stylegan_cli.runtime.files import write_atomically
 

@@ -30,8 +30,8 @@ from stylegan_cli.instant import (
     variation,
 )
 from stylegan_cli.networks import architecture
-from stylegan_cli.pages import jpeg_within
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pictures.pages import jpeg_within
 from stylegan_cli.rendering import guided_maps, lut, tiles, working_copy
 from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylegan_cli.pages import jpeg_within, render_page
+from stylegan_cli.pictures.pages import jpeg_within, render_page
 from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.training.data import to_pixels
 from stylegan_cli.training.diagnostics import Note

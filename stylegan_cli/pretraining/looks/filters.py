@@ -8,14 +8,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli.colour import LUMA
+
 Pixels = npt.NDArray[np.float32]  # (H, W, 3) or (H, W), unit
 Floats = npt.NDArray[np.floating[Any]]
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 LUT_SIZE = 4096
 
 
-def luma(image: Pixels, weights: tuple[float, float, float] = LUMA) -> Pixels:
+def luma(image: Pixels, weights: npt.ArrayLike = LUMA) -> Pixels:
     """(H, W) brightness of an (H, W, 3) image."""
     return _single(cv2.transform(image, np.array([weights], np.float32)))
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_cli.errors import PictureError, UsageError, messages
-from stylegan_cli.pages import jpeg_within, render_page
 from stylegan_cli.pictures import (
     MAX_PIXELS,
     Metadata,
@@ -19,6 +18,7 @@ from stylegan_cli.pictures import (
     side_by_side,
     write_picture,
 )
+from stylegan_cli.pictures.pages import jpeg_within, render_page
 from stylegan_cli.runtime.files import check_target, write_atomically
 
 _PAGE_SUFFIXES = (".html", ".htm")
