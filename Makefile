@@ -100,7 +100,7 @@ endef
 define CHECK_NODE
 command -v node > /dev/null && command -v npm > /dev/null || { \
 	echo "The page is built with Node.js 18 or newer: apt install nodejs npm"; exit 1; }; \
-node -e 'process.exit(process.versions.node.split(".")[0] < 18)' || { \
+node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))' || { \
 	echo "Node.js here is older than 18: install a newer one"; exit 1; }
 endef
 

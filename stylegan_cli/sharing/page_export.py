@@ -175,9 +175,6 @@ def _painting_constants() -> dict[str, float]:
         "leak": architecture.LEAK,
         "gain": architecture.GAIN,
         "stride": architecture.STRIDE,
-        "luma_red": float(colour.LUMA[0]),
-        "luma_green": float(colour.LUMA[1]),
-        "luma_blue": float(colour.LUMA[2]),
         "lut_points": lut.LUT_SIZE,
         "fine_lut_points": lut.FINE_LUT_SIZE,
         "border": tiles.BORDER,
@@ -185,7 +182,6 @@ def _painting_constants() -> dict[str, float]:
         "most_working_pixels": working_copy.MAX_WORKING_PIXELS,
         "guide_share": guided_maps.GUIDE_SHARE,
         "guide_noise": guided_maps.GUIDE_NOISE,
-        "few_pixels": lut._FEW,
         "fewest_short_side": 16,
         "lut_short_side": 256,
     }

@@ -18,6 +18,7 @@ import { type DecodedPicture, decodePicture, decodePixels, PictureError } from "
 import { uprightExif } from "./pictures/exif";
 import type { Kind, LoadedStyle, OnProgress, PictureType, Reply, Request, Requests, Seen } from "./protocol";
 
+const MOST_THREADS = 4;
 const STRIP = 256; // rows painted at a time
 const JPEG_QUALITY = 0.95;
 const DECODED_IN_HAND = 1;
@@ -37,7 +38,8 @@ const prepared = new Map<string, Prepared>();
 
 const handlers: { [K in Kind]: Handler<K> } = {
   async start({ paint, wasm }) {
-    ort.env.wasm.numThreads = 1;
+    // Threads share memory, which takes a page that is isolated from all others: `influ ui` serves it so.
+    ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
     ort.env.wasm.wasmBinary = wasm;
     model = readPaintModel(new Uint8Array(paint));
     backend = new Backend(ort, model);
@@ -289,9 +291,12 @@ function keyOf(error: unknown): string {
 // One request after the other: the network's sessions are not to be shared.
 let turn: Promise<void> = Promise.resolve();
 
-self.onmessage = ({ data }: MessageEvent<Request>) => {
-  turn = turn.then(() => answer(data));
-};
+// ONNX Runtime starts this very script as its threads, under a name of its own, and has its own talk with them.
+if (!self.name.startsWith("em-pthread")) {
+  self.onmessage = ({ data }: MessageEvent<Request>) => {
+    turn = turn.then(() => answer(data));
+  };
+}
 
 async function answer<K extends Kind>({ id, kind, body }: Request<K>): Promise<void> {
   const send = (reply: Reply) => self.postMessage(reply);

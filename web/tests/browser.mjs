@@ -44,6 +44,19 @@ export function cpuSeconds() {
   return ticks / 100;
 }
 
+/** Most memory that any one process of this test's browser has had, in bytes. */
+export function mostMemory() {
+  const sizes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--type=renderer")) return 0;
+      return 1024 * Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+    } catch {
+      return 0;
+    }
+  });
+  return Math.max(...sizes);
+}
+
 /** The page of `folder` in a context of its own. */
 export async function openPage(browser, folder, options = {}) {
   const host = await serve(join(folder, "page"));

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { addPhotos, choose, compare, cpuSeconds, download, launch, makeFixtures, openPage, painted, RESULTS } from "./browser.mjs";
+import { addPhotos, choose, compare, cpuSeconds, download, launch, makeFixtures, mostMemory, openPage, painted, RESULTS } from "./browser.mjs";
 
 const PATIENT = { timeout: 900_000 };
 const PYTHON = process.env.PYTHON ?? "python3";
@@ -47,6 +47,9 @@ test("from an empty page to a painted photo in a look of one's own", PATIENT, as
     await painted(page);
   });
   await host.ready();
+  await page.evaluate(() => navigator.serviceWorker.ready); // which keeps the files for later
+  const asked = host.host.requests.length;
+  await context.setOffline(true); // from here on there is no network at all
   const pictures = readdirSync(fixture("pictures")).map((name) => join(fixture("pictures"), name));
   await page.setInputFiles("#make input[type=file]", pictures);
   await page.fill("#look-name", "learnt");
@@ -84,6 +87,8 @@ test("from an empty page to a painted photo in a look of one's own", PATIENT, as
   await page.fill("#paste-code", line);
   await page.click("#use-code");
   await painted(page, "own/from-code");
+  assert.deepEqual(host.host.requests.slice(asked), []);
+  await context.setOffline(false);
   await page.reload();
   await host.ready();
   assert.equal(await page.locator(".look input[value='own/learnt']").count(), 1, "a look outlives the page");
@@ -281,7 +286,7 @@ test("a photo of 48 MP is painted, and the tab lives", PATIENT, async () => {
   await addPhotos(fresh.page, [fixture("large.jpg")]);
   const shown = performance.now();
   const { bytes } = await download(fresh.page, "#download");
-  figures.large = { megapixels: 48, shownSeconds: (shown - begin) / 1000, downloadedSeconds: (performance.now() - shown) / 1000 };
+  figures.large = { megapixels: 48, shownSeconds: (shown - begin) / 1000, downloadedSeconds: (performance.now() - shown) / 1000, mostMemoryBytes: mostMemory() };
   writeFileSync(fixture("large-painted.jpg"), bytes);
   const size = execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; print(*Image.open(sys.argv[1]).size)", fixture("large-painted.jpg")], { encoding: "utf8" });
   assert.equal(size.trim(), "8000 6000");

@@ -82,7 +82,7 @@ export function share(state: State): HTMLElement {
     const text = pasted.value;
     void take((key, name) => state.engine.ask("openCode", { key, name, text }), "from-code").then(() => (pasted.value = ""));
   });
-  const files = dropZone(say.openFile, ".safetensors", {
+  const files = dropZone(say.openFile, say.dropStyle, {
     accept: ".safetensors",
     multiple: false,
     onFiles: ([chosen]) =>
@@ -101,7 +101,6 @@ export function share(state: State): HTMLElement {
     failed,
     line,
     h("div", { class: "row" }, h("label", { for: "paste-code", class: "grow" }, say.pasteCode, pasted), use),
-    h("div", { class: "row" }),
     files,
   );
 }
