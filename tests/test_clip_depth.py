@@ -145,6 +145,20 @@ def test_wide_colours_turn_grey_where_the_look_makes_them_so() -> None:
     assert np.abs(untouched - green).max() < 300
 
 
+def test_a_black_line_over_a_highlight_is_black() -> None:
+    mapper = ToneMapper(ColourTags(primaries=9, transfer=PQ))
+    sun = np.full((8, 8, 3), 60_000, np.uint16)  # some 4,000 cd/m2
+
+    def with_line(pixels: Any) -> Any:
+        painted = pixels.copy()
+        painted[3] = 0
+        return painted
+
+    painted = DeepClipStyle(AnyClipStyle(with_line, 0.0), mapper)(sun)
+    assert painted[3].max() < 300
+    assert np.abs(painted[5].astype(int) - sun[5]).max() < 64
+
+
 @pytest.mark.parametrize(
     ("pix_fmt", "name", "wanted", "says"),
     [

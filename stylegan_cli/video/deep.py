@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -10,10 +9,9 @@ from stylegan_cli.clips import ToneMapper, shown
 from stylegan_cli.video.clip_styles import ClipStyle
 from stylegan_cli.video.optical_flow import Memory, Pixels
 
-Codes = npt.NDArray[np.uint16]
 Plane = npt.NDArray[np.float32]
 
-_STEP = 257  # codes of 16 bits to one of 8
+_CODES = 65535  # of 16 bits, from 0 on
 # The order in which the 8-bit copy rounds up, so that what is smooth stays smooth (Bayer 1973).
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 
@@ -21,8 +19,8 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 class DeepClipStyle:
     """A style that paints 8 bits, on frames of 16.
 
-    It paints an ordinary copy of each frame, HDR tone mapped. What it changes there is added to the
-    frame, and the tone mapping undone; where it changes nothing the frame stays as it is.
+    It paints an ordinary copy of each frame, HDR tone mapped. What the frame has beyond that copy
+    is added to the result, and the tone mapping undone; what is not painted stays as it is.
     """
 
     def __init__(self, look: ClipStyle, tone_mapper: ToneMapper | None) -> None:
@@ -31,24 +29,16 @@ class DeepClipStyle:
 
     def __call__(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The next frame, (H, W, 3) uint16, upright → painted, the same shape."""
-        if self._tone_mapper is None:
-            return self._ordinary(pixels)
-        levels = self._tone_mapper.levels(pixels)
-        copy = shown(levels + _threshold(levels.shape, 1 / 255))
+        mapper = self._tone_mapper
+        levels = pixels * np.float32(1 / _CODES) if mapper is None else mapper.levels(pixels)
+        copy = shown(levels + _threshold(levels.shape))
         painted = self._look(copy)
         if painted is copy:
             return pixels
-        change = cv2.subtract(painted, copy, dtype=cv2.CV_32F)
-        levels += _kept_beyond(levels, painted, copy)
-        levels += np.asarray(change, np.float32) * np.float32(1 / 255)
-        return self._tone_mapper.codes(levels)
-
-    def _ordinary(self, pixels: Codes) -> Codes:
-        rounded = pixels + _threshold(pixels.shape, _STEP)
-        copy = np.clip(np.rint(rounded * np.float32(1 / _STEP)), 0, 255).astype(np.uint8)
-        change = cv2.subtract(self._look(copy), copy, dtype=cv2.CV_32F)
-        added = cv2.add(pixels, np.asarray(change * _STEP), dtype=cv2.CV_32F)
-        return np.asarray(np.clip(added + np.float32(0.5), 0, 65535), np.uint16)
+        result = _with_remainder(painted, copy, levels)
+        if mapper is not None:
+            return mapper.codes(result)
+        return np.asarray(np.clip(result * _CODES + np.float32(0.5), 0, _CODES), np.uint16)
 
     @property
     def memory(self) -> Memory:
@@ -60,22 +50,33 @@ class DeepClipStyle:
         self._look.recall(memory)
 
 
-def _threshold(shape: tuple[int, ...], step: float) -> Plane:
-    """(H, W, 1): what to add before rounding to `step`, from minus to plus a half of it."""
-    tile = ((_BAYER + 0.5) / 16 - 0.5) * step
+def _threshold(shape: tuple[int, ...]) -> Plane:
+    """(H, W, 1) levels to add before rounding to 8 bits, from minus to plus a half of a step."""
+    tile = ((_BAYER + 0.5) / 16 - 0.5) / 255
     height, width = shape[:2]
     tiled = np.tile(tile.astype(np.float32), (-(-height // 4), -(-width // 4)))
     return np.asarray(tiled[:height, :width, None], np.float32)
 
 
-def _kept_beyond(levels: Plane, painted: Pixels, copy: Pixels) -> Plane | float:
-    """What to add to `levels` for colours that an ordinary display can't show.
+def _with_remainder(painted: Pixels, copy: Pixels, levels: Plane) -> Plane:
+    """The levels of `painted`, with what `levels` have beyond their 8-bit `copy`.
 
-    They lie below 0, where the look has not seen them. They stay as far as it leaves colour at all:
-    what it makes grey has to be grey.
+    Light beyond white grows or shrinks with the paint: a black line over it is black. Colours that
+    an ordinary display can't show lie below 0; they stay as far as the look leaves colour at all.
+    Between two 8-bit levels lies what `copy` was rounded by, unless all of it was painted black or
+    white.
     """
-    if levels.min() > -1 / 255:
-        return 0.0
-    before, after = (np.ptp(pixels, axis=2).astype(np.float32) for pixels in (copy, painted))
-    lost = 1 - np.minimum(after / np.maximum(before, 1), 1)
-    return np.asarray(-np.minimum(levels, 0) * lost[..., None], np.float32)
+    unit = np.float32(1 / 255)
+    beyond = np.maximum(levels - 1, 0)
+    below = np.minimum(levels, 0)
+    fine = levels - copy * unit - beyond - below
+    is_flat = ((painted == 0) | (painted == 255)) & (painted != copy)
+    fine[is_flat] = 0
+    result = painted * unit
+    result += beyond * result
+    result += fine
+    if below.min() < -unit:
+        before, after = (np.ptp(part, axis=2).astype(np.float32) for part in (copy, painted))
+        below *= np.minimum(after / np.maximum(before, 1), 1)[..., None]
+    result += below
+    return np.asarray(result, np.float32)
