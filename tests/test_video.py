@@ -26,7 +26,7 @@ from clip_files import (
 )
 
 from stylegan_cli.clips import ClipFrame, ClipReader, ClipWriter, EncoderOptions, read_info
-from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
+from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError, WriteError
 from stylegan_cli.video import VideoConfig, parse_time, stylize_clip
 from stylegan_cli.video.optical_flow import TemporalSmoother
 from stylegan_cli.video.pipeline import run_overlapped
@@ -382,8 +382,11 @@ def test_a_clip_is_never_written_over_unless_told(tmp_path: Path) -> None:
     stylize_clip(source, target, warm, VideoConfig(overwrite=True))
     assert len(shown(target)) == 20
     (tmp_path / "link.mp4").symlink_to(source)
-    for itself in (source, tmp_path / "link.mp4"):
-        with pytest.raises(UsageError, match="is an input"):
+    for itself, error, says in (
+        (source, UsageError, "is an input"),
+        (tmp_path / "link.mp4", WriteError, "symbolic link"),
+    ):
+        with pytest.raises(error, match=says):
             stylize_clip(source, itself, warm, VideoConfig(overwrite=True))
     assert len(shown(source)) == 20
 
