@@ -92,12 +92,12 @@ def test_wrong_use_ends_with_two(influ, tmp_path, model) -> None:
     "wrong",
     [
         {"out": Path("styled.avi")},
-        {"start": "soon"},
-        {"start": "2", "end": "1"},
-        {"end": "2", "preview": "1s"},
+        {"start_s": -1.0},
+        {"start_s": 2.0, "end_s": 1.0},
+        {"end_s": 2.0, "preview_s": 1.0},
         {"steady": 2.0},
         {"style": "nobody"},
-        {"style": "toon", "reference": [Path("look.png")]},
+        {"style": "toon", "references": (Path("look.png"),)},
     ],
 )
 def test_wrong_use_writes_nothing(tmp_path, model, monkeypatch, wrong) -> None:
