@@ -234,7 +234,7 @@ def _about(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Learn a creator's look from a folder of pictures and give it to photos and clips."""
+    """Learn a creator's style from a folder of pictures and apply it to photos and clips."""
 
 
 def build_app(*, whole: bool = True) -> typer.Typer:
@@ -270,7 +270,7 @@ def _list_unless_told_otherwise() -> Command:
         if context.invoked_subcommand is None:
             listing(context=context, **options)
 
-    styles.__doc__ = "Styles you can use: list them, add your own, hand them on."
+    styles.__doc__ = "Styles: list them, add your own, share them."
     return styles
 
 

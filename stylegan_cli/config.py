@@ -99,9 +99,9 @@ class Option:
         )
 
 
-DEVICE = Option("Where the network runs.", metavar="auto|cpu|cuda[:N]", panel=EVERYWHERE)
-OVERWRITE = Option("Replace what is already there.")
-SEED = Option("Every random draw depends on it.")
+DEVICE = Option("Device for the network.", metavar="auto|cpu|cuda[:N]", panel=EVERYWHERE)
+OVERWRITE = Option("Replace existing files.")
+SEED = Option("Seed of all random numbers.")
 
 file_option = partial(Option, on_command_line=False)
 """An Option for what only config files and Python set."""

@@ -49,7 +49,7 @@ class StylizerConfig:
     style: Annotated[
         str | None,
         Option(
-            "Whose look, by name, or a mix like toon:0.7,vangogh:0.3.",
+            "Name of a style, or a mix like toon:0.7,vangogh:0.3.",
             names=("--style", "-s"),
             shown=DEFAULT_STYLE,
         ),
@@ -57,40 +57,40 @@ class StylizerConfig:
     references: Annotated[
         tuple[Path, ...],
         Option(
-            "Instead of a style, a picture with the look; repeatable.",
+            "Use the style of this picture; repeatable.",
             names=("--reference",),
             metavar="PICTURE",
         ),
     ] = ()
     model: Annotated[
-        Path | None, Option("Model or style file to take it from.", metavar="FILE")
+        Path | None, Option("Model or style file to take the style from.", metavar="FILE")
     ] = None
     strength: Annotated[
-        float, Option("How much of the look: 0 none, 1 all.", at_least=0, at_most=1)
+        float, Option("Strength of the style; 0: none, 1: full.", at_least=0, at_most=1)
     ] = 1.0
     seed: Annotated[
         int | None,
         Option(
-            "A personal variation of the look, as `influ generate` draws it for this seed.",
+            "Paint the variation that `influ generate` paints for this seed.",
             shown="the look itself",
         ),
     ] = None
     preserve_colour: Annotated[
         bool,
         Option(
-            "Keep the photo's own colours; take light and texture only.",
+            "Keep the photo's colours. Only light and texture change.",
             names=("--preserve-color",),
         ),
     ] = False
     detail: Annotated[
         Detail,
-        Option("Where the network paints: at the style's size, small, or at every pixel."),
+        Option("Size the network works at: that of the style, small, or full."),
     ] = "auto"
     backend: Annotated[
-        Literal["auto", "onnx", "torch", "openvino"], Option("What runs the network.")
+        Literal["auto", "onnx", "torch", "openvino"], Option("Runtime of the network.")
     ] = "auto"
     precision: Annotated[
-        Precision, Option("Of the network; auto is 8 bits where the picture hardly changes.")
+        Precision, Option("Precision of the network. auto: 8 bits if results hardly change.")
     ] = "auto"
     device: Annotated[str, DEVICE] = "auto"
 

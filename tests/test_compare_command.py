@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import BROWSER, Page
 from conftest import Influ
 from picture_files import DISPLAY_P3, SRGB_CURVE, put, rgb_profile, saved, scene
 from PIL import Image
@@ -120,3 +121,20 @@ def test_two_pictures_that_make_too_large_a_one_are_refused(tmp_path: Path) -> N
     with pytest.raises(PictureError, match="too large"):
         compare(tall, wide, tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_browser_shows_more_of_the_other_picture_as_its_slider_is_dragged(tmp_path: Path) -> None:
+    red, blue = (np.full((400, 600, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+    before = put(tmp_path / "a.png", saved(red, "PNG"))
+    after = put(tmp_path / "b.png", saved(blue, "PNG"))
+    compare(before, after, tmp_path / "page.html")
+    with Page(tmp_path / "page.html", tmp_path / "profile") as page:
+        for share in (0.8, 0.3):
+            page.drag_slider(0, share)
+            pixels = page.pixels().astype(int)
+            is_red, is_blue = (np.abs(pixels - c).max(-1) < 12 for c in ((254, 0, 0), (0, 0, 254)))
+            row = int(np.flatnonzero(is_blue.any(1))[0]) + 5
+            shown = is_red[row].sum() / (is_red | is_blue)[row].sum()
+            assert shown == pytest.approx(share, abs=0.06)
+        assert not page.errors

@@ -1,15 +1,13 @@
 """Promises of training/report.py: the page as a parser and as a real browser see it."""
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from browser import BROWSER, Page
 
 from stylegan_cli.training.diagnostics import Note
 from stylegan_cli.training.report import (
@@ -24,8 +22,6 @@ from stylegan_cli.training.report import (
 )
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 def _plain(colour: tuple[int, int, int], count: int = 1) -> list[torch.Tensor]:
@@ -151,21 +147,14 @@ def test_a_curve_goes_from_its_highest_to_its_lowest_value() -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_a_browser_draws_the_page_and_its_sliders_move(tmp_path: Path) -> None:
+def test_a_browser_draws_the_page_and_its_slider_is_dragged(tmp_path: Path) -> None:
     album = _album(40)
     album.choose_latest()
     path = write_report(tmp_path, _report(album, best_step=40))
-    moved = """<script>for (const handle of document.querySelectorAll("input[type=range]")) {
-      handle.value = 25; handle.dispatchEvent(new Event("input", {bubbles: true})) }</script>"""
-    path.write_text(path.read_text().replace("</body>", moved + "</body>"))
-    shot = tmp_path / "shot.png"
-    command = [
-        *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-        *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}"),
-        *("--window-size=1200,1000", f"--screenshot={shot}", path.as_uri()),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    pixels = np.asarray(Image.open(shot).convert("RGB")).astype(int)
+    with Page(path, tmp_path / "profile") as page:
+        page.drag_slider(0, 0.25)
+        pixels = page.pixels().astype(int)
+        assert not page.errors
     red, blue = (np.abs(pixels - colour).max(-1) < 12 for colour in (RED, BLUE))
     row = int(np.flatnonzero(blue.any(1))[0]) + 20  # across the first slider
     assert (red | blue)[row].sum() > 200

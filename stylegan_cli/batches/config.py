@@ -10,10 +10,10 @@ from stylegan_cli.errors import ConfigError
 from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
 from stylegan_cli.video import VideoConfig
 
-_RECURSIVE = Option("Folders with the folders inside, mirrored in -o.", names=("--recursive", "-r"))
-_SKIP_EXISTING = Option("Leave out what has a result already.")
+_RECURSIVE = Option("Include the folders inside, mirrored in -o.", names=("--recursive", "-r"))
+_SKIP_EXISTING = Option("Skip inputs that have a result.")
 _AI_LABEL = Option(
-    "Leave out of results that a trained network made part.", names=("--no-ai-label",), off=True
+    "Do not write into results that a network changed them.", names=("--no-ai-label",), off=True
 )
 
 
@@ -24,7 +24,7 @@ class PictureBatchConfig:
     out: Annotated[
         Path | None,
         Option(
-            "File for one result (picture suffix), folder for many, or - for standard output.",
+            "File for one result, folder for many, or - for standard output.",
             names=("--out", "-o"),
             shown="STEM_STYLE.EXT beside the input",
         ),
@@ -35,20 +35,18 @@ class PictureBatchConfig:
     jobs: Annotated[
         int | None,
         Option(
-            "Pictures in hand at a time.",
+            "Number of pictures to work on at a time.",
             names=("--jobs", "-j"),
             at_least=1,
             shown="cores and one more",
         ),
     ] = None
-    watch: Annotated[bool, Option("Stay, and paint what comes into the folders.")] = False
-    log: Annotated[
-        Path | None, Option("Append a line of JSON for each picture.", metavar="FILE")
-    ] = None
+    watch: Annotated[bool, Option("Keep running, and paint new pictures in the folders.")] = False
+    log: Annotated[Path | None, Option("Append a line of JSON per picture.", metavar="FILE")] = None
     suffix: Annotated[
         str | None,
         Option(
-            "Put between a result's name and its format.",
+            "Text between the name and the suffix of a result.",
             metavar="TEXT",
             shown="_STYLE beside the input, nothing in -o",
         ),
@@ -57,21 +55,21 @@ class PictureBatchConfig:
         str | None,
         Option("jpg, png, webp, heic, avif, tiff, gif...", shown="the input's"),
     ] = None
-    quality: Annotated[int, Option("Of JPEG, WebP, AVIF and HEIC.", at_least=1, at_most=100)] = (
-        JPEG_QUALITY
-    )
+    quality: Annotated[
+        int, Option("Quality of JPEG, WebP, AVIF and HEIC.", at_least=1, at_most=100)
+    ] = JPEG_QUALITY
     max_megapixels: Annotated[
         float,
         Option(
-            "Refuse larger pictures; in million pixels.",
+            "Refuse pictures with more million pixels.",
             names=("--max-pixels",),
             metavar="MP",
             at_least=0,
         ),
     ] = MAX_PIXELS / 1e6
-    allow_truncated: Annotated[bool, Option("Use what is there of files cut short.")] = False
-    keep_gps: Annotated[bool, Option("Leave coordinates in the metadata.")] = False
-    keep_place: Annotated[bool, Option("Leave names of places in the metadata.")] = False
+    allow_truncated: Annotated[bool, Option("Use what is left of truncated files.")] = False
+    keep_gps: Annotated[bool, Option("Keep GPS coordinates in the metadata.")] = False
+    keep_place: Annotated[bool, Option("Keep names of places in the metadata.")] = False
     keep_time: Annotated[bool, Option("Give each result the file time of its source.")] = False
     ai_label: Annotated[bool, _AI_LABEL] = True
     c2pa_cert: Annotated[
@@ -132,7 +130,7 @@ class ClipBatchConfig:
 class VariationsConfig:
     """Which variations of a photo, and where they go."""
 
-    count: Annotated[int, Option("How many variations.", at_least=1, at_most=999)] = 9
+    count: Annotated[int, Option("Number of variations.", at_least=1, at_most=999)] = 9
     seed: Annotated[int, SEED] = 0
     out: Annotated[
         Path | None,
@@ -170,7 +168,7 @@ class SheetConfig:
     styles: Annotated[
         tuple[str, ...],
         Option(
-            "A look by name, or a mix like toon:0.7,vangogh:0.3; repeatable.",
+            "Name of a style, or a mix like toon:0.7,vangogh:0.3; repeatable.",
             names=("--style", "-s"),
             shown="all there are",
         ),

@@ -30,7 +30,7 @@ Device = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=OVERWRITE.help)]
 ModelFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Model or style file to take it from.")
+    Path | None, typer.Option(metavar="FILE", help="Model or style file to take the style from.")
 ]
 ConfigFile = Annotated[
     Path | None,
@@ -41,7 +41,7 @@ ConfigFile = Annotated[
         help="TOML file with settings, or a run's config.json.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, train nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, and train nothing.")]
 
 Threads = Annotated[
     int | None,
@@ -61,13 +61,13 @@ Verbose = Annotated[
         count=True,
         show_default=False,
         metavar="",
-        help="Say more; twice for every detail.",
+        help="Show more; twice: every detail.",
         rich_help_panel=EVERYWHERE,
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Only errors, no progress.", rich_help_panel=EVERYWHERE),
+    typer.Option("-q", "--quiet", help="Show only errors.", rich_help_panel=EVERYWHERE),
 ]
 Debug = Annotated[
     bool,

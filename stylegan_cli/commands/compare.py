@@ -11,10 +11,10 @@ from stylegan_cli.commands.streams import write_line
 
 def compare(
     before: Annotated[
-        Path, typer.Argument(metavar="BEFORE", show_default=False, help="The picture as it was.")
+        Path, typer.Argument(metavar="BEFORE", show_default=False, help="The picture before.")
     ],
     after: Annotated[
-        Path, typer.Argument(metavar="AFTER", show_default=False, help="What became of it.")
+        Path, typer.Argument(metavar="AFTER", show_default=False, help="The picture after.")
     ],
     out: Annotated[
         Path | None,

@@ -10,7 +10,7 @@ MAX_NAMED = 8  # pictures without their other half that are named; --json names 
 
 
 def evaluate(config: EvaluationConfig, as_json: Json = False) -> None:
-    """Measure how close styles come to the truth, or to their creators' pictures.
+    """Measure how close styles are to the truth, or to their creators' pictures.
 
     With --paired: MAE, PSNR, SSIM, CIEDE2000 and edges against the true results. Without: distance
     to the creator's held-out pictures (kid_lite1 is a kernel distance on EfficientNet-Lite1

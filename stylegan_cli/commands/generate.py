@@ -22,7 +22,7 @@ def generate(
     config: VariationsConfig,
     as_json: Json = False,
 ) -> None:
-    """Draw several versions of a photo, as different as the creator's own pictures are.
+    """Paint variations of a photo, as different as the creator's own pictures.
 
     Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and STEM_STYLE_grid.jpg with
     all of them. One seed gives the same picture every time.

@@ -12,7 +12,7 @@ from stylegan_cli.commands.common import Json, emit, emit_table
 def info(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="MODEL", help="Model or style file; the shipped one if not given."),
+        typer.Argument(metavar="MODEL", help="Model or style file. Default: the shipped model."),
     ] = None,
     as_json: Json = False,
 ) -> None:

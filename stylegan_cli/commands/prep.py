@@ -17,7 +17,7 @@ def prep(
             metavar="SRC",
             exists=True,
             show_default=False,
-            help="Pictures, clips, and folders of both, searched through and through.",
+            help="Pictures, clips, and folders of both, with the folders inside.",
         ),
     ],
     out: Annotated[
@@ -29,7 +29,7 @@ def prep(
     config: PrepConfig,
     as_json: Json = False,
 ) -> None:
-    """Make a data set: find faces, level and crop them, and leave out what nothing can learn from.
+    """Make a data set: find, level and crop faces, and leave out bad pictures.
 
     Writes DATA/{train,val}/NAME/*.jpg, manifest.jsonl and report.html. The sources are only read;
     running it again adds nothing twice. Exit codes: 0 also when pictures were rejected, 3 when some

@@ -17,7 +17,7 @@ def pretrain(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make a base: one network that reads a look from pictures and paints it on others."""
+    """Train a base: one network that reads a style from pictures and paints it."""
     plan = plan_run(run, typed, load_settings(config_file) if config_file else {})
     if dry_run:
         emit(plan.as_mapping(), as_json)

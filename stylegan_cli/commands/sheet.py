@@ -17,13 +17,13 @@ from stylegan_cli.stylizer import StylizerConfig, open_looks
 
 def sheet(
     photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", show_default=False, help="Pictures to try on.")
+        list[Path], typer.Argument(metavar="PHOTO", show_default=False, help="Photos to show.")
     ],
     config: SheetConfig,
     look: Annotated[StylizerConfig, Without("style", "references", "seed", "detail", "precision")],
     as_json: Json = False,
 ) -> None:
-    """Show photos in every look that can be used by name, on one sheet with the names below.
+    """Show photos in every style, on one sheet with the names below.
 
     One photo fills a grid; several have a row each. A photo that can't be used is named and the
     rest goes on.

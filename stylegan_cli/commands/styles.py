@@ -26,7 +26,7 @@ def list_styles(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the styles that can be used by name, and where they come from."""
+    """List all styles."""
     from stylegan_cli.styles import list_styles as find_styles
 
     found = find_styles(model)
@@ -75,7 +75,7 @@ def code(
     model: ModelFile = None,
     as_json: Json = False,
 ) -> None:
-    """Print an instant style as one line of text, to be pasted into a message.
+    """Print an instant style as one line of text, for a message.
 
     The other side makes the style of it with `influ styles add NAME --code TEXT`.
     """
@@ -94,7 +94,7 @@ def code(
 
 
 def pack(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The style, or a mix of several.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a style, or a mix.")],
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", show_default="NAME.safetensors here", help="File to write."),
@@ -103,7 +103,7 @@ def pack(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write a style, instant or refined, to one file to hand to a friend.
+    """Write a style, instant or refined, to one file.
 
     The other side runs `influ styles install FILE`. A style of another base than the shipped one
     is packed as a model, with that base, and is used as it is: --model FILE.
@@ -139,19 +139,21 @@ def pack(
 
 def install(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What `influ styles pack` wrote, or -o of add.")
+        Path, typer.Argument(metavar="FILE", help="File from `influ styles pack` or from `add -o`.")
     ],
     name: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", show_default="its own", help="What to call it."),
+        typer.Option(
+            "--as", metavar="NAME", show_default="its own", help="Name to register it under."
+        ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The model it was made on.")
+        Path | None, typer.Option(metavar="FILE", help="Model that the style was made on.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Check a style file that somebody handed you, and register it under its name."""
+    """Check a style file and register it."""
     from stylegan_cli.sharing.adding import keep_style, read_handed_on
 
     made = read_handed_on(file, name, model, overwrite=overwrite)
@@ -162,7 +164,7 @@ def install(
 
 def rename(
     old: Annotated[str, typer.Argument(metavar="OLD", help="One of your own styles.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="What to call it from now on.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New name.")],
     overwrite: Overwrite = False,
 ) -> None:
     """Give one of your own styles another name."""
@@ -176,9 +178,7 @@ def rename(
 
 
 def remove(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The style to remove; only your own can be.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of your own styles.")],
 ) -> None:
     """Remove one of your own styles."""
     from stylegan_cli.sharing.preview import preview_path

@@ -11,7 +11,7 @@ from stylegan_cli.sharing.adding import AddConfig, keep_style, make_from
 
 
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the style.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new style.")],
     config: AddConfig,
     folder: Annotated[
         Path | None,

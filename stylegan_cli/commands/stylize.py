@@ -40,10 +40,10 @@ def stylize(
     config: PictureBatchConfig,
     as_json: Json = False,
 ) -> None:
-    """Give pictures the look of a creator, at full size, with their metadata.
+    """Paint pictures in a creator's style, at full size, with their metadata.
 
-    Nothing is ever written over unless --overwrite says so. A file that can't be used is named and
-    the rest goes on. Exit codes: 0 all done, 3 some failed, 1 none could be done, 2 wrong use, 130
+    Existing files are replaced only with --overwrite. A file that can't be used is named, and the
+    rest is done. Exit codes: 0 all done, 3 some failed, 1 nothing could be done, 2 wrong call, 130
     interrupted.
     """
     to_stdout = writes_to_stdout(inputs, config)

@@ -27,7 +27,7 @@ def train(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Refine a creator's look: instant style first, then minutes of training; use it by name.
+    """Make an instant style, refine it for minutes, and register it.
 
     At the time limit, or after --steps, the best is kept and registered, so that
     `influ stylize photo.jpg --style NAME` works next. Ctrl-C saves; --resume goes on.

@@ -20,11 +20,11 @@ def ui(
         ),
     ] = None,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address; open no browser.")
+        bool, typer.Option("--no-browser", help="Print the address and open no browser.")
     ] = False,
     runs: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where training keeps its runs and reports."),
+        typer.Option(metavar="DIR", help="Folder for runs and reports."),
     ] = Path("runs"),
 ) -> None:
     """Open the page that learns and paints in your browser; Ctrl-C stops it.

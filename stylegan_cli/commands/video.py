@@ -31,11 +31,10 @@ def video(
     config: ClipBatchConfig,
     as_json: Json = False,
 ) -> None:
-    """Give clips the look of a creator; size, times, orientation and sound stay as they are.
+    """Paint clips in a creator's style. Size, times, orientation and sound stay the same.
 
-    A clip that can't be used is named and the rest goes on. Exit codes: 0 all done, 3 some failed
-    or are damaged and what could be read was kept, 1 nothing could be done, 2 wrong use, 130
-    interrupted: nothing is left behind but what --resume goes on from.
+    A clip that can't be used is named, and the rest is done. Exit codes: 0 all done, 3 some failed
+    or are damaged, 1 nothing could be done, 2 wrong call, 130 interrupted; --resume continues.
     """
     stylizer, jobs = open_clip_batch(inputs, look, config)
     say_default_look(look, stylizer.name)

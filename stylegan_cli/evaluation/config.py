@@ -14,12 +14,12 @@ class EvaluationConfig:
 
     data: Annotated[
         Path,
-        Option("What `influ prep` wrote, or folders as for train.", must_exist="folder"),
+        Option("A folder from `influ prep`, or folders as for train.", must_exist="folder"),
     ]
     style: Annotated[
         str | None,
         Option(
-            "One style, by name.",
+            "Name of a style.",
             names=("--style", "-s"),
             shown=f"all of --model, or {DEFAULT_STYLE}",
         ),
@@ -30,7 +30,7 @@ class EvaluationConfig:
     paired: Annotated[
         Path | None,
         Option(
-            "The true results, named like their photos; in DIR/STYLE where there are several.",
+            "The true results, named like their photos; in DIR/STYLE for several styles.",
             metavar="DIR",
             must_exist="folder",
         ),
@@ -38,7 +38,7 @@ class EvaluationConfig:
     creator: Annotated[
         str | None,
         Option(
-            "Whose pictures in DATA to compare with.",
+            "Creator in DATA to compare with.",
             metavar="NAME",
             shown="the one named like the style",
         ),
@@ -48,7 +48,7 @@ class EvaluationConfig:
         Option("Short side of the results; never enlarged.", metavar="PX", at_least=64),
     ] = 512
     everything: Annotated[
-        bool, Option("Use every picture, not only those held out.", names=("--all",))
+        bool, Option("Use every picture, not only the held-out ones.", names=("--all",))
     ] = False
     device: Annotated[str, DEVICE] = "auto"
 

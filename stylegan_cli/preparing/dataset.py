@@ -80,17 +80,15 @@ class PrepConfig:
         str, Option("Whose pictures these are.", names=("--as",), metavar="content|CREATOR")
     ] = "content"
     size: Annotated[int, Option("Side of the square results, px.", at_least=32, at_most=4096)] = 512
-    faces: Annotated[
-        FacesRule, Option("Without a face: reject the picture, or take its middle.")
-    ] = FacesRule.PREFER
+    faces: Annotated[FacesRule, Option("Whether a picture needs a face.")] = FacesRule.PREFER
     margin: Annotated[
         float,
-        Option("Room on each side of a face, in face heights.", at_least=0, at_most=10),
+        Option("Margin around a face, in face heights.", at_least=0, at_most=10),
     ] = 0.6
     every_s: Annotated[
         float,
         Option(
-            "Time between two frames of a clip, at least, like 2s.",
+            "Shortest time between two frames of a clip, like 2s.",
             names=("--every",),
             above=0,
             shown="2s",
@@ -99,14 +97,19 @@ class PrepConfig:
     ] = 2.0
     val_share: Annotated[
         float,
-        Option("Share that is held out of training.", names=("--val",), at_least=0, at_most=0.9),
+        Option(
+            "Share of the pictures that is held out of training.",
+            names=("--val",),
+            at_least=0,
+            at_most=0.9,
+        ),
     ] = 0.1
     min_size: Annotated[
         int | None,
-        Option("Reject what is made from fewer px than this.", at_least=1, shown="half of --size"),
+        Option("Reject pictures from fewer px than this.", at_least=1, shown="half of --size"),
     ] = None
     min_sharpness: Annotated[
-        float, Option("Reject what is more blurred; 0 takes everything.", at_least=0)
+        float, Option("Reject pictures that are less sharp; 0 accepts all.", at_least=0)
     ] = 0.6  # see quality.sharpness
 
     def __post_init__(self) -> None:

@@ -23,20 +23,20 @@ class DrawConfig:
 class PretrainConfig:
     """A run of `influ pretrain`; travels in every checkpoint."""
 
-    steps: Annotated[int | None, Option("Instead of a time limit.", at_least=1)] = (
-        None  # fixed from the time limit where not given
-    )
+    steps: Annotated[
+        int | None, Option("Number of steps, instead of a time limit.", at_least=1)
+    ] = None  # fixed from the time limit where not given
     time_limit_s: Annotated[
         float,
         Option(
-            "Like 90s, 30m or 10h.",
+            "Time for training: 90s, 30m, 10h.",
             names=("--time-limit",),
             above=0,
             shown="10h",
             parse=parse_duration,
         ),
     ] = 36000.0
-    looks: Annotated[int, Option("Looks drawn per step.", names=("--batch",), at_least=1)] = 8
+    looks: Annotated[int, Option("Batch size: looks per step.", names=("--batch",), at_least=1)] = 8
     pictures: Annotated[
         int, file_option("Reference crops, on each of a look's two sides.", at_least=1)
     ] = 6
@@ -51,13 +51,16 @@ class PretrainConfig:
             at_least=1,
         ),
     ] = 1
-    size: Annotated[int, Option("Crops, px; a multiple of 8.")] = 96
+    size: Annotated[int, Option("Side of the training crops, px; a multiple of 8.")] = 96
     lr: Annotated[float, Option("Learning rate.", names=("--lr-g",), above=0)] = 1e-3
-    warmup: Annotated[int, Option("Steps of rising learning rate.", at_least=0)] = 100
+    warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 100
     decay_from: Annotated[
-        float, Option("Share of the steps after which it falls.", at_least=0, at_most=1)
+        float,
+        Option("Share of the steps after which the learning rate falls.", at_least=0, at_most=1),
     ] = 0.6
-    ema: Annotated[float, Option("Decay of the averaged weights.", at_least=0, below=1)] = 0.998
+    ema: Annotated[
+        float, Option("Decay of the moving average of the weights.", at_least=0, below=1)
+    ] = 0.998
     features_until: Annotated[
         float,
         file_option(
@@ -94,7 +97,10 @@ class PretrainConfig:
         ),
     ] = 1.0
     teacher_fully: Annotated[
-        float, file_option("Share of the steps after which it falls.", at_least=0, at_most=1)
+        float,
+        file_option(
+            "Share of the steps after which the learning rate falls.", at_least=0, at_most=1
+        ),
     ] = 0.2
     teacher_until: Annotated[
         float, file_option("Share of the steps after which none is.", at_least=0, at_most=1)
@@ -114,7 +120,7 @@ class PretrainConfig:
     processes: Annotated[
         int,
         Option(
-            "That share each step's looks; 0 for one per core.",  # on a GPU one
+            "Number of processes; 0: one per core.",  # on a GPU one
             at_least=0,
         ),
     ] = 0

@@ -21,7 +21,7 @@ class PretrainRunConfig:
     ]
     out: Annotated[Path, Option("Run folder.")] = Path("runs/base")
     init: Annotated[Path | None, Option("Model file to start from.", must_exist="file")] = None
-    resume: Annotated[bool, Option("Go on where the run stopped.")] = False
+    resume: Annotated[bool, Option("Continue the run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
     device: Annotated[str, DEVICE] = "auto"
 

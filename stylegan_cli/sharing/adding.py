@@ -31,32 +31,35 @@ class AddConfig:
     """What a style is made from, and where it goes."""
 
     code: Annotated[
-        str | None, Option("Instead of pictures, what `influ styles code` wrote.", metavar="TEXT")
+        str | None, Option("Make the style from this code instead of pictures.", metavar="TEXT")
     ] = None
     content: Annotated[
         Path | None,
         Option(
-            "Photos the creator might have started from; the shipped ones if not given.",
+            "Photos the creator might have started from. Default: the shipped ones.",
             metavar="DIR",
             must_exist="folder",
         ),
     ] = None
     out: Annotated[
         Path | None,
-        Option("Write this style file; register nothing.", names=("--out", "-o")),
+        Option("Write a style file instead of registering the style.", names=("--out", "-o")),
     ] = None
-    model: Annotated[Path | None, Option("Model whose base to use.", metavar="FILE")] = None
-    licence: Annotated[str, Option("Consent or licence of the pictures, kept in the file.")] = ""
+    model: Annotated[Path | None, Option("Model with the base to use.", metavar="FILE")] = None
+    licence: Annotated[str, Option("Consent or licence of the pictures; it stays in the file.")] = (
+        ""
+    )
     minutes: Annotated[
         float | None,
         Option(
-            "Refine it for so long, as train does; the better one is kept.",
+            "Refine the style for this long. The better of the two is kept.",
             metavar="MINUTES",
             above=0,
         ),
     ] = None
     run: Annotated[
-        Path | None, Option("With --minutes: keep the run and its report here.", metavar="DIR")
+        Path | None,
+        Option("With --minutes: folder to keep the run and its report in.", metavar="DIR"),
     ] = None
     device: Annotated[str, DEVICE] = "auto"
     overwrite: Annotated[bool, OVERWRITE] = False

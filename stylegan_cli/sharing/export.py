@@ -23,23 +23,23 @@ class ExportConfig:
 
     style: Annotated[
         str | None,
-        Option("For .cube: which creator of a run or model.", names=("--style", "-s")),
+        Option("For .cube: style of a run or model.", names=("--style", "-s")),
     ] = None
     content: Annotated[
         Path | None,
         Option(
-            "For a pre-training run: photos whose colours the base remembers.",
+            "For a pre-training run: photos whose colours the base keeps.",
             must_exist="folder",
         ),
     ] = None
     add: Annotated[
         tuple[Path, ...],
-        Option("Style file to put in; repeatable.", metavar="STYLE", must_exist="file"),
+        Option("Style file to add; repeatable.", metavar="STYLE", must_exist="file"),
     ] = ()
     points: Annotated[
         int | None,
         Option(
-            "For .cube: points on each axis of the table.",
+            "For .cube: points on each axis.",
             at_least=2,
             at_most=129,
             shown="33, or 65 where that is not close enough",
@@ -48,7 +48,7 @@ class ExportConfig:
     format: Annotated[
         Literal["web"] | None,
         Option(
-            "web: the page that learns and paints in a browser, for any static host.",
+            "web: the page for a browser, for any static host.",
             shown="by the suffix of --out",
         ),
     ] = None

@@ -21,19 +21,20 @@ class TrainingConfig:
         ),
     ] = "base"
     steps: Annotated[
-        int | None, Option("Instead of a time limit.", at_least=1, shown="what fits the time")
+        int | None,
+        Option("Number of steps, instead of a time limit.", at_least=1, shown="what fits the time"),
     ] = None  # fixed from the time limit where not given
     time_limit_s: Annotated[
         float,
         Option(
-            "Of training: 90s, 2m, 0.5h.",
+            "Time for training: 90s, 2m, 0.5h.",
             names=("--time-limit",),
             above=0,
             shown="30m",
             parse=parse_duration,
         ),
     ] = 1800.0
-    size: Annotated[int, Option("Crops, px.")] = 128
+    size: Annotated[int, Option("Side of the training crops, px.")] = 128
     working_size: Annotated[
         int | None,
         file_option("Short side in px that pictures are brought to; None: by their own."),
@@ -41,13 +42,15 @@ class TrainingConfig:
     scales: Annotated[
         tuple[float, float], file_option("Of the working size, drawn for every step.")
     ] = (0.85, 1.15)
-    batch: Annotated[int, Option("Crops per step.", at_least=1)] = 4
+    batch: Annotated[int, Option("Batch size: crops per step.", at_least=1)] = 4
     lr_g: Annotated[float, Option("Learning rate of the generator's low-rank deltas.", above=0)] = (
         3e-4
     )
     lr_code: Annotated[float, file_option("Learning rate of a style's code.", above=0)] = 3e-3
     lr_d: Annotated[float, Option("Learning rate of the discriminators.", above=0)] = 4e-4
-    warmup: Annotated[int, file_option("Steps of rising learning rate.", at_least=0)] = 100
+    warmup: Annotated[
+        int, file_option("Number of steps with a rising learning rate.", at_least=0)
+    ] = 100
     decay_from: Annotated[
         float,
         file_option(
@@ -66,9 +69,7 @@ class TrainingConfig:
     lambda_features: Annotated[
         float, file_option("Weight of the feature discriminator.", at_least=0)
     ] = 1.0
-    lambda_content: Annotated[
-        float, Option("Weight of keeping the photo's shapes.", at_least=0)
-    ] = 4.0
+    lambda_content: Annotated[float, Option("Weight of the content loss.", at_least=0)] = 4.0
     lambda_anchor: Annotated[
         float, file_option("Weight of staying near the instant style.", at_least=0)
     ] = 5.0
@@ -93,9 +94,13 @@ class TrainingConfig:
             "Of the pixel discriminator's first layer; doubles at each downsampling.", at_least=1
         ),
     ] = 32
-    z_dim: Annotated[int, Option("Directions of the creator's variation.", at_least=1)] = 4
-    ema: Annotated[float, Option("Decay of the averaged weights.", at_least=0, below=1)] = 0.998
-    pool: Annotated[int, Option("Earlier results shown to the discriminator.", at_least=0)] = 50
+    z_dim: Annotated[int, Option("Number of code factors.", at_least=1)] = 4
+    ema: Annotated[
+        float, Option("Decay of the moving average of the weights.", at_least=0, below=1)
+    ] = 0.998
+    pool: Annotated[
+        int, Option("Size of the pool of earlier results for the discriminator.", at_least=0)
+    ] = 50
     augment: Annotated[
         Literal["auto", "on", "off"],
         Option("Augmentation of what the discriminators see; auto: for small folders."),
@@ -108,7 +113,7 @@ class TrainingConfig:
     save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 250
     validate_every: Annotated[int, file_option("Steps between validations.", at_least=1)] = 250
     patience: Annotated[
-        int, Option("Validations without a gain before it ends; 0: never.", at_least=0)
+        int, Option("Validations without a gain before training ends; 0: never.", at_least=0)
     ] = 6
 
     def __post_init__(self) -> None:

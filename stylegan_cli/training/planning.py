@@ -25,17 +25,21 @@ class RunConfig:
     data: Annotated[
         Path,
         Option(
-            "Pictures of one creator, what prep wrote, or content/ and a folder per creator.",
+            "A creator's pictures, a folder from prep, or content/ and a folder per creator.",
             must_exist="folder",
         ),
     ]
     content: Annotated[
         Path | None,
-        Option("Photos.", must_exist="folder", shown="the folder's own, or the starter photos"),
+        Option(
+            "Photos to paint during training.",
+            must_exist="folder",
+            shown="the folder's own, or the starter photos",
+        ),
     ] = None
-    name: Annotated[str | None, Option("What the style is called.", shown="the folder's")] = None
+    name: Annotated[str | None, Option("Name of the style.", shown="the folder's")] = None
     out: Annotated[Path | None, Option("Run folder.", shown="runs/NAME")] = None
-    resume: Annotated[bool, Option("Go on where the run in --out stopped.")] = False
+    resume: Annotated[bool, Option("Continue the run in --out.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
     device: Annotated[str, DEVICE] = "auto"
 

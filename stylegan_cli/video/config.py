@@ -56,7 +56,7 @@ class VideoConfig:
     start_s: Annotated[
         float | None,
         Option(
-            "Begin here: 12.5, 90s, 1m.",
+            "Start at this time of the clip: 12.5, 90s, 1m.",
             names=("--start",),
             metavar="TIME",
             at_least=0,
@@ -66,7 +66,7 @@ class VideoConfig:
     end_s: Annotated[
         float | None,
         Option(
-            "Stop here, counted from the beginning.",
+            "Stop at this time of the clip.",
             names=("--end",),
             metavar="TIME",
             parse=parse_time,
@@ -75,7 +75,7 @@ class VideoConfig:
     preview_s: Annotated[
         float | None,
         Option(
-            "Only this much, from --start on, like 5s.",
+            "Paint only this long from --start, like 5s.",
             names=("--preview",),
             metavar="TIME",
             above=0,
@@ -85,7 +85,7 @@ class VideoConfig:
     fps: Annotated[
         Fraction | None,
         Option(
-            "Frames a second: frames are left out or shown again.",
+            "Frames per second. Frames are dropped or repeated.",
             metavar="RATE",
             above=0,
             at_most=MAX_FPS,
@@ -95,11 +95,11 @@ class VideoConfig:
     ] = None
     steady: Annotated[
         float,
-        Option("Against flicker: 0 paints every frame for itself.", at_least=0, at_most=1),
+        Option("Strength of the flicker reduction; 0: none.", at_least=0, at_most=1),
     ] = STEADY
-    sound: Annotated[bool, Option("Leave the sound out.", names=("--no-audio",), off=True)] = True
+    sound: Annotated[bool, Option("Remove the sound.", names=("--no-audio",), off=True)] = True
     side_by_side: Annotated[bool, Option("Before on the left, after on the right.")] = False
-    faces_only: Annotated[bool, Option("Paint faces, leave the rest as it is.")] = False
+    faces_only: Annotated[bool, Option("Paint faces and leave the rest unchanged.")] = False
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     hdr: Annotated[
         Literal["keep", "tonemap", "error"],
@@ -109,7 +109,7 @@ class VideoConfig:
         Literal["deinterlace", "keep"],
         Option("Interlaced clips: make whole frames, or paint each field."),
     ] = "deinterlace"
-    resume: Annotated[bool, Option("Go on where an interrupted run stopped.")] = False
+    resume: Annotated[bool, Option("Continue an interrupted run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
 
     def __post_init__(self) -> None:
