@@ -14,7 +14,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".heic", 
 LOSSLESS = {".png", ".tif", ".tiff", ".jp2"}
 NEVER_KEPT = re.compile(
     r"^(File|System|ExifTool|Composite|IFD1|Apple|Canon|MakerNotes|ICC-header|QuickTime|Meta|"
-    r"MPImage\d|MPF0|Adobe|JFIF|RIFF|PNG|GIF|PreviewIFD|Jpeg2000|InteropIFD):"
+    r"MPImage\d|MPF0|Adobe|JFIF|RIFF|CanonCustom|Nintendo|PNG|GIF|PreviewIFD|Jpeg2000|InteropIFD):"
     r"|MakerNote|Thumbnail|Orientation$|Strip|RowsPer|BitsPer|SamplesPer|Planar|Photometric|"
     r"Compression$|ExtraSamples|Predictor|xmptk|XMPToolkit|HasExtendedXMP|IPTCDigest|"
     r"ExifImage(Width|Height)|ImageWidth|ImageHeight|RegionA|DirectoryItem|BaseRendition|"
@@ -28,8 +28,8 @@ REFUSED = {
     "corrupted.heic": "damaged",
     "empty.jpg": "is empty",
     "gif_bomb.gif": "more pixels than the limit",
-    "png_text_bomb.png": "refused as a bomb",
-    "text_named.png": "holds text",
+    "png_text_bomb.png": "as a bomb",
+    "text_named.png": "is text, not a picture",
     "truncated.jpg": "cut short",
 }
 SAID = {

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import zlib
 
 import imagecodecs
 import numpy as np
@@ -127,6 +128,19 @@ def test_code_points_become_a_profile_where_there_are_none(
         flat = read_picture(encode_picture(bright, "JPEG"))
     assert flat.colours.is_srgb
     assert "light beyond white" in caplog.text
+
+
+def test_the_gamma_of_a_png_is_a_profile() -> None:
+    data = saved(scene(), "PNG")
+    body = b"gAMA" + (100000).to_bytes(4)
+    linear = data[:33] + (4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4) + data[33:]
+    picture = read_picture(linear)
+    np.testing.assert_array_equal(picture.pixels, scene())
+    shown = picture.srgb_pixels()[30, 20] / 255  # linear light 0.31 is encoded as 0.59
+    light = scene()[30, 20] / 255
+    expected = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(shown - expected).max() < 0.01
+    assert read_picture(encode_picture(picture, "PNG")).colours.icc == picture.colours.icc
 
 
 def test_a_profile_of_another_space_is_left_out_with_a_word(

@@ -34,6 +34,7 @@ _ISO_GAIN_MAP: Final = b"urn:iso:std:iso:ts:21496:-1\0"
 _SEGMENT: Final = 65533  # bytes that fit into one
 _LARGEST_EXTENDED: Final = 64 * 1024 * 1024
 _ICC_PART: Final = 65519
+_LONGEST_HEAD: Final = 1 << 20  # within it stands the index
 _MAP_QUALITY: Final = 97
 _MP_ENTRIES, _MULTI_FRAME = 0xB002, 2
 _FIRST_ENTRY, _ENTRY_SIZE = 50, 16  # of a multi-picture index
@@ -80,7 +81,7 @@ class Jpeg:
                 notes.append("the clip of this motion photo is left out")
             if speaks_of_map and gain_map is None:
                 notes.append("the HDR gain map that it speaks of can't be used and is left out")
-            if any(view.kind >> 16 == _MULTI_FRAME for view in _views(image)[1:]):
+            if any(view.kind >> 16 == _MULTI_FRAME for view in _views(stream, image)[1:]):
                 notes.append("only the first of the pictures in this file is used")
         icc = image.info.get("icc_profile")
         return Contents(
@@ -156,11 +157,13 @@ class _View:
     size: int
 
 
-def _views(image: Image.Image) -> list[_View]:
+def _views(stream: BinaryIO, image: Image.Image) -> list[_View]:
     """The index of a multi-picture file (CIPA DC-007, 5.2.3); none where it can't be read."""
-    index, base = image.info.get("mp"), image.info.get("mpoffset")
-    if not isinstance(index, bytes) or not isinstance(base, int):
+    index = image.info.get("mp")
+    if not isinstance(index, bytes):
         return []
+    # Places count from where the index begins.
+    base = _part(stream, 0, _LONGEST_HEAD).find(_MPF + index) + len(_MPF)
     try:
         fields = Directories(lambda at, size: index[at : at + size])
         entry = next(one for one in fields.entries(fields.first) if one.tag == _MP_ENTRIES)
@@ -199,7 +202,7 @@ def _files_behind(stream: BinaryIO, image: Image.Image, xmp: bytes | None) -> It
     """The files behind the first picture, by CIPA DC-007, else by Google's container."""
     stream.seek(0, io.SEEK_END)
     end = stream.tell()
-    for view in _views(image):
+    for view in _views(stream, image):
         if view.at:
             yield _part(stream, view.at, view.size)
     document = None if xmp is None else packets.parse(xmp)

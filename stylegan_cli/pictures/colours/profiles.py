@@ -13,7 +13,7 @@ PROFILE_ERRORS: Final = (RuntimeError, ValueError, TypeError, struct.error)
 """What a damaged profile makes Little CMS and its binding raise."""
 
 # ITU-T H.273, table 2, code point 1; white D65.
-SRGB_PRIMARIES: Final = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
+SRGB_PRIMARIES: Final[tuple[tuple[float, float], ...]] = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 D65: Final = (0.3127, 0.3290)
 _CELLS: Final = 32  # of a side of the table that says which colours lie beyond sRGB
 _SLACK: Final = 1 / 1024  # linear light beyond sRGB that rounding may come to
