@@ -21,6 +21,7 @@ TORCH = ("torch", "torchvision")
 CUDA = re.compile(r"cuda-|nvidia-|triton")
 EXTRAS = {"run.txt": (), "dev.txt": ("dev",)}
 BUILDING = ("editables", "hatchling>=1.27")  # so that nothing is fetched to build our own package
+FREE = ("pymdown-extensions",)  # its newest takes Python 3.11.5, for the site alone
 # The CPU build of torch 2.13.0, for CPython 3.11 on x86-64; PyPI has the one for NVIDIA.
 CPU_BUILDS = {"torch": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"]}
 
@@ -33,7 +34,8 @@ def compiled(extras: tuple[str, ...]) -> str:
     tested = more.with_name("tested.in")
     freeze = [sys.executable, "-m", "pip", "freeze", "--exclude-editable"]
     installed = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
-    pinned = (line.partition("+")[0] for line in installed.splitlines() if "==" in line)
+    lines = [line for line in installed.splitlines() if "==" in line]
+    pinned = (line.partition("+")[0] for line in lines if line.partition("==")[0] not in FREE)
     tested.write_text("\n".join(pinned))
     call = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", str(more)]
     call += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]

@@ -157,7 +157,7 @@ def test_a_missing_package_file_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "weights_dir", lambda: tmp_path / "gone")
-    with pytest.raises(StyleNotFoundError, match="--model FILE"):
+    with pytest.raises(StyleNotFoundError, match="--model"):
         library.shipped_model()
 
 
