@@ -42,6 +42,7 @@ def test_joined_recordings_follow_one_another(
     with ClipReader(source) as reader:
         assert reader.parts == parts
     result = stylize_clip(source, tmp_path / "b.mp4", same, VideoConfig(steady=0))
+    assert result.shortfall is None
     assert result.frames == 30 * parts
     assert result.duration_s == pytest.approx(parts * 1.05, abs=0.15)
     assert any(f"joined of {parts} parts" in note for note in result.notes)
@@ -72,3 +73,19 @@ def test_stills_far_apart_are_one_recording_where_the_sound_goes_on(tmp_path: Pa
             out.mux(packet)
     with ClipReader(interleaved) as reader:
         assert reader.parts == 1
+
+
+def test_a_clock_that_turns_over_costs_nothing(tmp_path: Path) -> None:
+    # The clock of a broadcast has 33 bits at 90 kHz, a little more than 26 hours.
+    source = make_clip(
+        tmp_path / "a.ts",
+        times=range(90),
+        time_base=Fraction(1, 30),
+        sound="mp2",
+        container_options={"output_ts_offset": "95442"},
+    )
+    result = stylize_clip(source, tmp_path / "b.mp4", same, VideoConfig(steady=0))
+    assert result.shortfall is None
+    assert result.frames == 90
+    assert result.duration_s == pytest.approx(3.1, abs=0.1)
+    assert frame_times(tmp_path / "b.mp4")[0] == pytest.approx(0, abs=0.05)

@@ -99,8 +99,10 @@ class ClipReader:
         info = self.info
         self.is_cut = start_s is not None or end_s is not None
         # All tracks begin together at nothing. What begins before it, as sound with a delay of its
-        # encoder does, stays where it is.
-        first_s = max(_seconds(info.start_s), Fraction(0))
+        # encoder does, stays where it is; but a broadcast's clock starts anywhere and turns over.
+        first_s = _seconds(info.start_s)
+        if not info.format_name.startswith("mpeg"):
+            first_s = max(first_s, Fraction(0))
         self.start_s = _seconds(start_s or 0.0)
         self.origin_s = first_s + self.start_s
         self._end_s = None if end_s is None else first_s + _seconds(end_s)
@@ -203,9 +205,11 @@ class ClipReader:
         count = self.info.frame_count
         if count is not None and self._seen_packets < count and self._is_indexed:
             return f"{self.decoded_frames} of {count - self._discarded_packets} frames"
-        total_s = self.info.duration_s
-        if total_s is not None and self._seen_until_s < total_s - 0.5:
-            return f"{self._seen_until_s:.1f} of {total_s:.1f} seconds"
+        total_s, seen_s = self.info.duration_s, self._seen_until_s
+        if self.info.format_name.startswith("mpeg"):
+            seen_s -= self.info.start_s
+        if total_s is not None and seen_s < total_s - 0.5:
+            return f"{seen_s:.1f} of {total_s:.1f} seconds"
         return f"the first {self.decoded_frames} frames" if self._broke_off else None
 
     def _shortfall_of_part(self) -> str | None:
