@@ -30,6 +30,7 @@ class Job:
     process: "subprocess.Popen[str]"
     report: Path | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    listener: threading.Thread | None = None
 
     @property
     def state(self) -> State:
@@ -75,7 +76,8 @@ class Jobs:
             )
             job = Job(secrets.token_hex(8), name, process, report)
             self._jobs[job.id] = job
-        threading.Thread(target=_follow, args=(job,), daemon=True).start()
+        job.listener = threading.Thread(target=_follow, args=(job,), daemon=True)
+        job.listener.start()
         return job
 
     def described(self) -> list[dict[str, object]]:
@@ -103,6 +105,9 @@ class Jobs:
                 job.process.wait(GRACE_S)
             except subprocess.TimeoutExpired:
                 job.process.kill()
+                job.process.wait()
+            if job.listener is not None:
+                job.listener.join(GRACE_S)
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -112,6 +117,7 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 def _follow(job: Job) -> None:
     assert job.process.stdout is not None
-    for line in job.process.stdout:
-        if said := _STYLING.sub("", line).strip():
-            job.lines.append(said)
+    with job.process.stdout as said:
+        for line in said:
+            if text := _STYLING.sub("", line).strip():
+                job.lines.append(text)

@@ -51,7 +51,11 @@ class PageServer:
     """What answers the page. token: what every call under /api/ must carry."""
 
     def __init__(self, model: Model, port: int, runs: Path) -> None:
-        """runs: a folder for the runs of training."""
+        """runs: a folder for the runs of training.
+
+        Raises StyleFileError where the page was not built.
+        """
+        self._page = built_page()  # before any work
         self.token = secrets.token_urlsafe(24)
         self.jobs = Jobs()
         self._model = model
@@ -62,8 +66,8 @@ class PageServer:
         self._files: Future[dict[str, bytes]] = self._pool.submit(page_model, model)
 
     def app(self) -> Starlette:
-        """The ASGI application. Raises StyleFileError where the page was not built."""
-        page = StaticFiles(directory=built_page(), html=True)
+        """The ASGI application."""
+        page = StaticFiles(directory=self._page, html=True)
         return Starlette(
             routes=[
                 Route(f"/model/{PAINT}", self._send_model),

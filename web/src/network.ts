@@ -17,7 +17,7 @@ export interface Parts {
  * From then on the page can open no connection to anywhere: a policy that is added can't be taken back, and the worker,
  * made of a blob, inherits it. stayOpen: under `influ ui` the page goes on talking to the command beside it.
  */
-export async function loadAndLock(stayOpen: boolean, onLock: () => void): Promise<Parts> {
+export async function loadAndLock(stayOpen: boolean): Promise<Parts> {
   const get = async (name: string, priority: RequestPriority = "auto") => {
     const response = await fetch(name, { priority });
     if (!response.ok) throw new Error(`${name}: ${response.status}`);
@@ -35,7 +35,6 @@ export async function loadAndLock(stayOpen: boolean, onLock: () => void): Promis
     policy.httpEquiv = "Content-Security-Policy";
     policy.content = LOCKED;
     document.head.append(policy);
-    onLock();
   }
   return { worker: worker.text(), wasm: unpacked(wasm), paint: paint.arrayBuffer(), learn: learn.arrayBuffer() };
 }

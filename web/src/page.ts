@@ -94,7 +94,7 @@ async function begin(): Promise<void> {
   const waiting = document.querySelector(".loading")!;
   waiting.textContent = say.loading;
   try {
-    const parts = await loadAndLock(serverToken() !== null, () => (waiting.textContent = say.loading));
+    const parts = await loadAndLock(serverToken() !== null);
     const source = new Blob([await parts.worker], { type: "text/javascript" });
     const engine = new Engine(new Worker(URL.createObjectURL(source)));
     const [paint, wasm] = await Promise.all([parts.paint, parts.wasm]);

@@ -236,7 +236,7 @@ import sys
 import numpy as np
 from pathlib import Path
 from PIL import Image
-from stylegan_cli.instant import starter_photos
+from stylegan_cli.runtime.resources import starter_photos
 photo = np.asarray(Image.open(starter_photos()[1]).convert("RGB"), float)
 for index in range(9):
     tint = np.array([0.55, 0.8, 1.25]) if index == 4 else 1 + 0.01 * index
