@@ -71,7 +71,7 @@ export function make(state: State): HTMLElement {
 
 function freeName(state: State): string {
   for (let number = 1; ; number++) {
-    const name = number === 1 ? "my-look" : `my-look-${number}`;
+    const name = number === 1 ? "my-style" : `my-style-${number}`;
     if (keyFor(state, name) !== null) return name;
   }
 }

@@ -107,7 +107,7 @@ export function share(state: State): HTMLElement {
 
 /** `told` as a look's name, with a number where the user has one of that name. */
 function freeName(state: State, told: string): string {
-  const base = isName(told) ? told : "look";
+  const base = isName(told) ? told : "style";
   for (let number = 1; ; number++) {
     const name = number === 1 ? base : `${base.slice(0, 60)}-${number}`;
     if (keyFor(state, name) !== null) return name;
