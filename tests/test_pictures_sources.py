@@ -30,7 +30,7 @@ def test_a_labelled_result_is_left_out_whatever_it_is_called(
     folder = folder_with_a_result(tmp_path / "mine", name)
     with caplog.at_level(logging.WARNING):
         assert [path.name for path in find_own_pictures(folder)] == ["a.jpg", "b.jpg"]
-    assert "1 pictures that influ made are left out" in caplog.text
+    assert "1 picture is left out, as made by influ" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a_toon.jpg", "a_toon_strength-60.png", "a_toon_seed-3.jpg"])

@@ -214,7 +214,9 @@ def _refuse_inputs_as_targets(jobs: Iterable[Job]) -> None:
     for job in jobs:
         if job.target != STREAM and _file_number(job.target) in inputs:
             raise UsageError(
-                f"{job.target} would be written over an input: choose another -o or add --suffix"
+                messages.cannot_write(
+                    job.target, "it is an input", "choose another -o, or add --suffix"
+                )
             )
 
 

@@ -33,11 +33,12 @@ def find_own_pictures(
         if not is_named_like_result(path, endings, sources) and not is_labelled(path)
     ]
     if own and len(own) < len(found):
+        left_out = len(found) - len(own)
         logger.warning(
-            "%s: %d pictures that influ made are left out; to learn from them, move them into a "
+            "%s: %s left out, as made by influ; to learn from such pictures, move them into a "
             "folder of their own",
             folder,
-            len(found) - len(own),
+            "1 picture is" if left_out == 1 else f"{left_out} pictures are",
         )
     return own or found
 
