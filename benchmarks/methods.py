@@ -45,6 +45,7 @@ class Files:
     def __init__(self, pictures: Iterable[np.ndarray]) -> None:
         folder = Path(mkdtemp(prefix="look-recovery-"))
         weakref.finalize(self, shutil.rmtree, folder)
+        self.folder = folder
         self.paths = save_pictures(pictures, folder)
 
 

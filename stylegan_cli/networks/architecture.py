@@ -164,3 +164,69 @@ def _conv(name: str, channels_in: int, channels_out: int, size: int) -> Shapes:
         f"{name}.weight": (channels_out, channels_in, size, size),
         f"{name}.bias": (channels_out,),
     }
+
+
+# EfficientNet-Lite0 up to its stages at strides 8 and 16 (Tan & Le 2019, table 1, without
+# squeeze-and-excitation): expansion, kernel size, stride, channels and repeats of each stage.
+VISION_STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+)
+VISION_STEM = 32  # channels, at stride 2
+VISION_CHANNELS = (40, 112)  # of what is read: strides 8 and 16
+SLOT_FEATURES = 32  # features that pixels are sorted by
+PRIOR_LUT_SIZE = 17  # points per channel
+
+
+@dataclass(frozen=True, slots=True)
+class InvertedResidual:
+    """One block of EfficientNet-Lite: channels in, inside and out; kernel size and stride."""
+
+    channels_in: int
+    channels_inside: int
+    channels_out: int
+    size: int
+    stride: int
+
+
+def vision_blocks() -> list[InvertedResidual]:
+    """All blocks of VISION_STAGES in order."""
+    blocks, wide = [], VISION_STEM
+    for expansion, size, stride, channels, repeats in VISION_STAGES:
+        for index in range(repeats):
+            first = stride if index == 0 else 1
+            blocks.append(InvertedResidual(wide, expansion * wide, channels, size, first))
+            wide = channels
+    return blocks
+
+
+def vision_shapes() -> Shapes:
+    """Name and shape of every tensor of the vision network, normalisation folded in."""
+    shapes = _conv("stem", 1, VISION_STEM, 3)
+    for index, block in enumerate(vision_blocks()):
+        name, inside = f"blocks.{index}", block.channels_inside
+        if inside != block.channels_in:
+            shapes |= _conv(f"{name}.expand", block.channels_in, inside, 1)
+        shapes |= _conv(f"{name}.depthwise", 1, inside, block.size)
+        shapes |= _conv(f"{name}.project", inside, block.channels_out, 1)
+    return shapes
+
+
+def colour_prior_shapes(slots: int, components: int) -> Shapes:
+    """Name and shape of every tensor of a colour prior (instant.colour_estimation).
+
+    slots: clusters of what is seen. components: of the looks it has seen, as tables.
+    """
+    lut = (PRIOR_LUT_SIZE,) * 3 + (3,)
+    return {f"vision.{name}": shape for name, shape in vision_shapes().items()} | {
+        "slots.projection": (sum(VISION_CHANNELS), SLOT_FEATURES),
+        "slots.offset": (SLOT_FEATURES,),
+        "slots.centroids": (slots, SLOT_FEATURES),
+        "luts.mean": lut,
+        "luts.components": (components, *lut),
+        "luts.scales": (components,),
+        "luts.variances": (components,),
+    }
