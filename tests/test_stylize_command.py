@@ -37,6 +37,7 @@ from stylegan_cli.errors import (
     PictureError,
     StyleNotFoundError,
     UsageError,
+    WriteError,
 )
 from stylegan_cli.pictures import read_picture
 from stylegan_cli.styles import register
@@ -247,7 +248,7 @@ def test_links_pipes_and_folders_are_never_written_through(work: Path, model: Pa
         ("dangling.png", "symbolic link"),
         ("pipe.png", "not a regular file"),
     ):
-        with pytest.raises(PictureError, match=reason):
+        with pytest.raises(WriteError, match=reason):
             stylize([work / "a.png"], out=work / name, model=model, overwrite=True)
     assert (work / "mine.png").read_bytes() == b"mine"
     assert sorted(work.iterdir()) == before

@@ -461,7 +461,8 @@ def _check_size(entries: Iterable[Entry], config: PrepConfig) -> None:
 
 def _why(error: Exception, source: Path) -> str:
     """The error alone: its file stands beside it, its remedy is for single files."""
-    sentence = str(error).removeprefix(f"{source} ").removeprefix("is ")
+    sentence = str(error).removeprefix(f"can't read {source}: ").removeprefix("it is ")
+    sentence = sentence.removeprefix(f"{source} ").removeprefix("is ")
     return re.sub(r"[:;] [^:;]*$", "", sentence).removesuffix(".")
 
 
