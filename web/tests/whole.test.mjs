@@ -1,7 +1,7 @@
 // Everything that the page does, as people do it: `make test-web`. Figures and pictures go to results/.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -367,4 +367,41 @@ test("the page opens without a network once it was open, and is small", PATIENT,
   figures.bytes = { firstLookGzipped: first.reduce((sum, name) => sum + size(name), 0), learn: size("model/learn.safetensors") };
   assert.ok(figures.bytes.firstLookGzipped <= 8e6, JSON.stringify(figures.bytes));
   assert.ok(existsSync(join(folder, "page", "licences.txt")));
+});
+
+test("under influ ui it paints on several threads, and a folder by the command", PATIENT, async () => {
+  const home = fixture("home");
+  mkdirSync(home, { recursive: true });
+  const served = spawn(PYTHON, ["-m", "stylegan_cli", "ui", "--no-browser", "--runs", join(home, "runs")], {
+    env: { ...process.env, INFLU_STYLES: join(home, "styles") },
+  });
+  const ended = new Promise((resolve) => served.on("exit", resolve));
+  const address = await new Promise((resolve) => {
+    served.stderr.on("data", (said) => {
+      const [found] = /http:\S+/.exec(String(said)) ?? [];
+      if (found) resolve(found);
+    });
+  });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  await page.goto(address);
+  await painted(page);
+  assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+  await page.waitForSelector("html[data-ready]", { timeout: 240_000 });
+  await page.selectOption("#format", "image/png");
+  await addPhotos(page, [fixture("photo.png")]);
+  await choose(page, "toon");
+  const { bytes } = await download(page, "#download");
+  const { near } = await compare(context, bytes, readFileSync(fixture("photo-toon.png")));
+  assert.ok(near >= 0.999, `${near}`);
+  const out = join(home, `results-${Date.now()}`);
+  await page.fill("#folder-in", fixture("small.png"));
+  await page.fill("#folder-out", out);
+  await page.click("#paint-folder");
+  await page.waitForFunction(() => /^Done/.test(document.querySelector("#jobs h3")?.textContent ?? ""), null, { timeout: 240_000 });
+  assert.deepEqual(readdirSync(out), ["small.png"]);
+  await shot(page, "4-ui");
+  await context.close();
+  served.kill("SIGINT");
+  assert.equal(await ended, 0);
 });
