@@ -17,6 +17,9 @@ PIP_INSTALL := $(PIP) install --disable-pip-version-check --progress-bar off \
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+HASHED = $(PIP) install --disable-pip-version-check --progress-bar off --quiet \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --require-hashes --no-deps --requirement $(LOCKS)
+
 # Tests run in as many processes as there are cores; more threads than cores make all of them slow.
 ONE_THREAD_EACH := OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 
@@ -91,10 +94,10 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 # Every file is checked against its hash before it is installed. What the lock lacks, pip adds afterwards. The CPU build of
 # PyTorch needs nothing of what the lock has for NVIDIA.
 define LOCKED
-$(if $(LOCKS),for lock in torch $(1); do \
-	$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement $(LOCKS)/$$lock.txt || exit 1; done; \
+$(if $(LOCKS),$(HASHED)/torch-cpu.txt 2> /dev/null || true; \
+$(HASHED)/torch.txt && $(HASHED)/$(1).txt || exit 1; \
 if $(BIN)/python -c 'import importlib.metadata as m; exit(not any("nvidia" in r for r in m.requires("torch")))'; then \
-	$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement $(LOCKS)/cuda.txt; fi)
+	$(HASHED)/cuda.txt; fi)
 endef
 
 define CHECK_NODE

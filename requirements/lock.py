@@ -22,8 +22,11 @@ CUDA = re.compile(r"cuda-|nvidia-|triton")
 EXTRAS = {"run.txt": (), "dev.txt": ("dev",)}
 BUILDING = ("editables", "hatchling>=1.27")  # so that nothing is fetched to build our own package
 FREE = ("pymdown-extensions",)  # its newest takes Python 3.11.5, for the site alone
-# The CPU build of torch 2.13.0, for CPython 3.11 on x86-64; PyPI has the one for NVIDIA.
-CPU_BUILDS = {"torch": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"]}
+# The CPU build for CPython 3.11 on x86-64, which `make` takes where it is found; PyPI has the one
+# for NVIDIA.
+CPU_BUILDS = {
+    "torch==2.13.0+cpu": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"]
+}
 
 
 def compiled(extras: tuple[str, ...]) -> str:
@@ -62,8 +65,10 @@ def main() -> None:
             if name in TORCH:
                 # Without its marker, which would be of one system's build.
                 target, first = "torch.txt", first.partition(" ;")[0]
-                hashes += [f"--hash=sha256:{found}" for found in CPU_BUILDS.get(name, ())]
             files[target][first] = " \\\n    ".join([first, *hashes]) + "\n"
+    for build, sums in CPU_BUILDS.items():
+        hashes = [f"--hash=sha256:{found}" for found in sums]
+        files["torch-cpu.txt"] = {build: " \\\n    ".join([build, *hashes]) + "\n"}
     for name, lines in files.items():
         (ROOT / "requirements" / name).write_text(HEAD + "".join(lines.values()))
 
