@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from model_files import full_style, small_model, write_small_model
 
-from stylegan_cli.errors import OutputExistsError, StyleFileError, StyleNotFoundError, UsageError
+from stylegan_cli.errors import (
+    OutputExistsError,
+    StyleFileError,
+    StyleNotFoundError,
+    UsageError,
+    WriteError,
+)
 from stylegan_cli.styles import (
     SHIPPED_MODEL,
     Model,
@@ -167,3 +173,17 @@ def test_each_shipped_style_is_a_file_that_can_be_mailed(tmp_path: Path) -> None
     for style in styles:
         write_style(style, tmp_path / f"{style.name}.safetensors")
         assert (tmp_path / f"{style.name}.safetensors").stat().st_size <= 200_000
+
+
+def test_a_user_without_a_home_has_no_styles_and_nothing_is_written(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("INFLU_STYLES", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+    assert {found.origin for found in list_styles()} == {"shipped"}
+    assert find_style("toon")[1].name == "toon"
+    with pytest.raises(WriteError):
+        register(full_style())
+    assert not (tmp_path / "~").exists()

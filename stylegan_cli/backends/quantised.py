@@ -18,7 +18,7 @@ from stylegan_cli.backends.full_size_entry import enter_at_full_size
 from stylegan_cli.errors import WriteError
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.runtime.files import make_folder, write_atomically
-from stylegan_cli.runtime.resources import starter_dir
+from stylegan_cli.runtime.resources import in_a_home, starter_dir
 from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def cache_dir() -> Path:
     """Where prepared styles are kept; whatever is deleted there is made again."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("influ", appauthor=False) / "int8"
+    return in_a_home(lambda: user_cache_path("influ", appauthor=False)) / "int8"
 
 
 def filled_graph(graph: bytes, weights: Tensors) -> bytes:

@@ -1,6 +1,8 @@
 """Where the shipped files are: weights and starter photos, in a clone and in an installed wheel."""
 
 import hashlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from stylegan_cli.errors import DataError
@@ -40,3 +42,11 @@ def page_dir() -> Path:
     """The folder of the built page: inside the package when installed, beside it in a clone."""
     installed = _PACKAGE / "web" / "dist"
     return installed if installed.is_dir() else _PACKAGE.parent / "web" / "dist"
+
+
+def in_a_home(find: Callable[[], Path]) -> Path:
+    """What `find` finds for this user; without a home, a place where nothing is and nothing goes."""
+    try:
+        return find()
+    except RuntimeError:  # of platformdirs: there is no home
+        return Path(os.devnull) / "influ"

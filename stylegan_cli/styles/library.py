@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from stylegan_cli.errors import StyleFileError, StyleNotFoundError, messages
-from stylegan_cli.runtime.resources import weights_dir
+from stylegan_cli.runtime.resources import in_a_home, weights_dir
 from stylegan_cli.styles.file import (
     SUFFIX,
     read_info,
@@ -52,7 +52,7 @@ def user_styles_dir() -> Path:
         return Path(folder)
     from platformdirs import user_data_path
 
-    return user_data_path("influ", appauthor=False) / "styles"
+    return in_a_home(lambda: user_data_path("influ", appauthor=False)) / "styles"
 
 
 def user_style_path(name: str) -> Path:
