@@ -41,7 +41,7 @@ def compiled(extras: tuple[str, ...]) -> str:
     pinned = (line.partition("+")[0] for line in lines if line.partition("==")[0] not in FREE)
     tested.write_text("\n".join(pinned))
     call = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", str(more)]
-    call += ["--universal", "--python-version", "3.11.5", "--generate-hashes", "--no-header"]
+    call += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
     call += ["--constraint", "constraints.txt", "--constraint", str(tested)]
     call += ["--no-annotate", "--quiet"]
     call += [word for extra in extras for word in ("--extra", extra)]

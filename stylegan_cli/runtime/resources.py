@@ -45,7 +45,7 @@ def page_dir() -> Path:
 
 
 def in_a_home(find: Callable[[], Path]) -> Path:
-    """What `find` finds for this user; without a home, a place where nothing is and nothing goes."""
+    """What `find` finds for this user; without a home, a place that holds and takes nothing."""
     try:
         return find()
     except RuntimeError:  # of platformdirs: there is no home
