@@ -87,9 +87,9 @@ class ColourEstimator:
         halves = [_part(wanted, slice(start, None, 2)) for start in (0, 1)]
         for half, aside in (halves, reversed(halves)):
             of_half = self._lut(self._fit(self._problem(half, before)))
-            misfits = self._problem(aside, before).misfits([of_half, rival])
-            own, other = own + misfits[0], other + misfits[1]
-        log.info("moments of pictures kept aside: %.0f off, rival %.0f off", own, other)
+            rest = self._problem(aside, before)
+            own, other = own + rest.misfit(of_half), other + rest.misfit(rival)
+        log.info("moments of pictures kept aside: %.5f off, rival %.5f off", own, other)
         return Estimate(_transported(lut, wanted, before), own < other)
 
     def _problem(self, creator: PixelSample, content: PixelSample) -> "_Problem":
@@ -163,13 +163,11 @@ class _Problem:
             step = step / 2
         return np.zeros_like(step)
 
-    def misfits(self, luts: Sequence[np.ndarray]) -> list[float]:
-        """How far the moments in each look are off, as squares of the first look's deviations."""
-        colours = [apply_lut(self._photo, lut) for lut in luts]
-        found = [self._found(each) for each in colours]
-        kept, precision = self._precision(colours[0], found[0], self.count)
-        gaps = [(self._wanted.values - moments.values)[kept].ravel() for moments in found]
-        return [float(gap @ precision(gap)) for gap in gaps]
+    def misfit(self, lut: np.ndarray) -> float:
+        """Mean squared gap of the moments in a look, each slot by its mass."""
+        found = self._found(apply_lut(self._photo, lut))
+        gaps = np.square(self._wanted.values - found.values).mean(1)
+        return float(np.average(gaps, weights=self._wanted.masses))
 
     def _precision(
         self, colours: np.ndarray, found: _Moments, count: int
