@@ -63,7 +63,7 @@ class _Usual:
 def _usual() -> dict[type[Layer], _Usual]:
     drawn: dict[type[Layer], list[np.ndarray]] = {kind: [] for kind in LAYERS}
     for index in range(_DRAWS):
-        look = draw_look(numpy_generator(0, index, "parameters"))
+        look = draw_look(numpy_generator(0, index, "description"))
         for kind, layer in {type(layer): layer for layer in look.layers}.items():
             drawn[kind].append(_parameters(layer))
     usual = {}
