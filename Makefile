@@ -9,7 +9,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 CONSTRAINTS ?= constraints.txt
-LOCKS ?=
+LOCKS ?= requirements
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("command", ["styles pack", "prep"])
+@pytest.mark.parametrize("command", ["styles pack"])
 def test_whichever_call_fails_results_are_whole_and_the_command_completes_again(
     command: str,
 ) -> None:
