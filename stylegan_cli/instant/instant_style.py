@@ -76,7 +76,7 @@ def make_style(
     refiner = CodeRefiner(creator, before, backend, tiles)
     code = refine_code(refiner, lambda code: backend.generator(fold(code)))
     mode, size = choose_rendering(lambda side: backend.generator(fold(code, side)))
-    calibration = None
+    calibration, wholly = None, False
     if creator.count >= MIN_FOR_CALIBRATION:
         folded = fold(code)
         generator = backend.generator(folded)
@@ -105,7 +105,8 @@ def make_style(
         calibration=calibration,
         code_factors=code_factors_of(base, backend, creator, before, variation_rank),
     )
-    if not base.colour_prior or len(photos) < MIN_CONTENT or creator.count < MIN_FOR_CALIBRATION:
+    enough = creator.count >= MIN_FOR_CALIBRATION and len(photos) >= MIN_CONTENT
+    if wholly or not enough or not base.colour_prior:
         return style
     estimator = ColourEstimator(base.colour_prior, resolve_threads())
     found = estimator.estimate(shown, photos, network_lut(style, base, NETWORK_LUT_SIZE))
