@@ -15,7 +15,7 @@ from stylegan_cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "docs" / "scripts"))
 
 import make_commands  # noqa: E402
 
@@ -54,7 +54,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 def test_the_page_of_commands_is_what_the_commands_say() -> None:
     page = (ROOT / "docs/commands.md").read_text()
-    assert page == make_commands.page(), "run python tools/make_commands.py"
+    assert page == make_commands.page(), "run python docs/scripts/make_commands.py"
     for name in [*cli.COMMANDS, *(f"styles {name}" for name in cli.STYLES_COMMANDS)]:
         assert f"## `influ {name}`" in page, name
 
@@ -70,7 +70,7 @@ def test_the_site_builds_offline_with_every_link_and_picture_in_place(tmp_path: 
 
 
 def test_every_picture_of_the_docs_is_made_by_a_script() -> None:
-    made = (ROOT / "tools/make_doc_pictures.py").read_text()
+    made = (ROOT / "docs/scripts/make_doc_pictures.py").read_text()
     shown = {
         name for page in PAGES for name in re.findall(r"\]\(images/([^)]+)\)", page.read_text())
     }

@@ -1,7 +1,7 @@
-/** What the page runs on: `paint.safetensors` and `learn.safetensors` as `influ export` writes them. */
+/** What the page runs on: a model to paint with, and one to learn with. */
 
-import { BrokenFileError, doubles, floats, integers, readTensors, type Tensor, type TensorFile } from "./safetensors";
-import { readStyleFile, type Style } from "./styleFile";
+import type { Lut } from "./colour";
+import { BrokenFileError } from "./safetensors";
 
 export interface WeightPlace {
   name: string;
@@ -18,6 +18,32 @@ export interface Graph {
 export type Constants = Record<string, number>;
 
 export type Weights = Map<string, { shape: number[]; data: Float32Array }>;
+
+export type Mode = "colour" | "photographic" | "drawn";
+
+export interface StyleInfo {
+  name: string;
+  display_name: string;
+  pictures: number;
+  licence: string;
+  working_size: number; // px, short side of the working copy
+  mode: Mode;
+  refined: boolean;
+  metrics: Record<string, number>;
+  model: string;
+}
+
+/** One creator's look on one base; see style_file.Style. */
+export interface Style {
+  info: StyleInfo;
+  baseHash: string;
+  matrix: Float32Array; // (3, 3)
+  offset: Float32Array; // (3,)
+  code: Float32Array;
+  codeFactors: Float32Array; // (rank, code_dim)
+  calibration: Lut | null;
+  deltas: Weights;
+}
 
 /** Generator and creators: all that painting takes. */
 export interface PaintModel {
@@ -54,58 +80,6 @@ export interface LearnModel {
   constants: Constants;
 }
 
-const KEY = "influ-page";
-
-export function readPaintModel(bytes: Uint8Array): PaintModel {
-  const file = readTensors(bytes);
-  const told = description(file);
-  const { code_dim: codeDim, reach, weights } = told.generator;
-  const model: PaintModel = {
-    version: told.version,
-    baseHash: told.base_hash,
-    metadataKey: told.style_metadata_key,
-    codeDim,
-    reach,
-    generator: weightsUnder(file, "generator/"),
-    graph: { bytes: raw(file, "graph/generator"), weights },
-    constants: told.constants,
-    lutColours: told.lut_colours,
-    creators: [],
-    before: raw(file, "preview/before.jpg"),
-    photo: raw(file, "photo.jpg"),
-  };
-  for (let index = 0; index < told.creators; index++) {
-    const style = readStyleFile(raw(file, `creator/${index}`), model);
-    model.creators.push({ style, preview: raw(file, `preview/${index}.jpg`) });
-  }
-  return model;
-}
-
-export function readLearnModel(bytes: Uint8Array): LearnModel {
-  const file = readTensors(bytes);
-  const told = description(file);
-  const tensor = (name: string) => wanted(file, name);
-  const jpegs = (kind: string, count: number) =>
-    Array.from({ length: count }, (_, index) => raw(file, `${kind}/${index}.jpg`));
-  return {
-    features: { bytes: raw(file, "graph/features"), weights: told.encoder.features },
-    head: { bytes: raw(file, "graph/head"), weights: told.encoder.head },
-    encoder: weightsUnder(file, "encoder/"),
-    contentColours: floats(tensor("content_colours")).map((value) => value / 255),
-    priorCodeFactors: floats(tensor("prior_code_factors")),
-    rotations: doubles(tensor("rotations")),
-    contentOrder: integers(tensor("content_order")),
-    lineOrder: integers(tensor("line_order")),
-    tileChoices: integers(tensor("tile_choices")),
-    paintedChoices: integers(tensor("painted_choices")),
-    creatorColours: told.creator_colours,
-    starter: jpegs("starter", told.starter),
-    renderMode: jpegs("render_mode", told.render_mode),
-    measured: told.measured,
-    constants: told.constants,
-  };
-}
-
 /** The floats of a graph's weights, in their places. */
 export function weightsFile(graph: Graph, weights: Weights): Float32Array {
   const last = graph.weights[graph.weights.length - 1];
@@ -116,29 +90,6 @@ export function weightsFile(graph: Graph, weights: Weights): Float32Array {
     file.set(weight.data, offset);
   }
   return file;
-}
-
-function description(file: TensorFile): any {
-  if (!(KEY in file.metadata)) throw new BrokenFileError("not written for the page");
-  return JSON.parse(file.metadata[KEY]);
-}
-
-function weightsUnder(file: TensorFile, prefix: string): Weights {
-  const found: Weights = new Map();
-  for (const [name, tensor] of file.tensors) {
-    if (name.startsWith(prefix)) found.set(name.slice(prefix.length), { shape: tensor.shape, data: floats(tensor) });
-  }
-  return found;
-}
-
-function wanted(file: TensorFile, name: string): Tensor {
-  const tensor = file.tensors.get(name);
-  if (!tensor) throw new BrokenFileError(`no ${name}`);
-  return tensor;
-}
-
-function raw(file: TensorFile, name: string): Uint8Array {
-  return wanted(file, name).bytes;
 }
 
 function count(shape: number[]): number {

@@ -13,33 +13,9 @@ import {
   writeTensors,
 } from "./safetensors";
 import type { Lut } from "./colour";
-import type { PaintModel, Weights } from "./model";
+import type { Mode, PaintModel, Style, StyleInfo, Weights } from "./model";
 
-export type Mode = "colour" | "photographic" | "drawn";
-
-export interface StyleInfo {
-  name: string;
-  display_name: string;
-  pictures: number;
-  licence: string;
-  working_size: number; // px, short side of the working copy
-  mode: Mode;
-  refined: boolean;
-  metrics: Record<string, number>;
-  model: string;
-}
-
-/** One creator's look on one base; see style_file.Style. */
-export interface Style {
-  info: StyleInfo;
-  baseHash: string;
-  matrix: Float32Array; // (3, 3)
-  offset: Float32Array; // (3,)
-  code: Float32Array;
-  codeFactors: Float32Array; // (rank, code_dim)
-  calibration: Lut | null;
-  deltas: Weights;
-}
+export type { Mode, Style, StyleInfo } from "./model";
 
 export const FORMAT_VERSION = 1;
 const MOST_CODE_FACTORS = 64;

@@ -1,6 +1,6 @@
 """Give a model file the colour prior that tables of looks are estimated with.
 
-    python weights/colour_prior.py MODEL --films HALDCLUTS --photos PHOTOS [--photos PHOTOS]
+    python examples/make_colour_prior.py MODEL --films HALDCLUTS --photos PHOTOS [--photos PHOTOS]
 
 The shipped one: the 51 tables of t3mujinpack (MIT) and photos without a look. It is the same from
 run to run; styles made before stay valid.

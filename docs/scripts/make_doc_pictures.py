@@ -1,4 +1,4 @@
-"""Make the pictures of the docs: `python tools/make_doc_pictures.py [--engravings FOLDER]`.
+"""Make the pictures of the docs: `python docs/scripts/make_doc_pictures.py [--engravings FOLDER]`.
 
 They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). The engraved
 portraits behind the last picture are in the public domain; without their folder, it stays as it is.
@@ -14,7 +14,7 @@ import numpy as np
 
 from stylegan_cli.pictures import Picture, contact_sheet, read_picture, resize_within, write_picture
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
 STARTER = ROOT / "stylegan_cli" / "starter"
 PHOTO = ROOT / "examples" / "photo.jpg"

@@ -1,4 +1,4 @@
-"""Write commands.md from the commands themselves: `python tools/make_commands.py`."""
+"""Write commands.md from the commands themselves: `python docs/scripts/make_commands.py`."""
 
 import inspect
 import re
@@ -10,7 +10,7 @@ import typer.main
 
 from stylegan_cli import cli
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 HEAD = """# Commands
 
 This page is generated from the commands themselves. `influ COMMAND --help` shows the same.
