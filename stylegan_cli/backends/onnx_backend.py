@@ -9,7 +9,6 @@ import onnxruntime as ort
 
 from stylegan_cli.backends import Precision, StyleGenerator, build_graph
 from stylegan_cli.backends.quantised import MIN_PSNR, generator_in_8_bits
-from stylegan_cli.networks.onnx_graphs import vision_graph
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.styles import Base
 
@@ -82,22 +81,6 @@ class OnnxBackend:
 
     def _session(self, graph: str, weights: Tensors) -> ort.InferenceSession:
         return _open_session(build_graph(self._base, graph), self._threads, weights)
-
-
-class VisionNetwork:
-    """Frozen features of what a picture shows (networks.onnx_graphs.vision_graph), on the CPU."""
-
-    def __init__(self, weights: Tensors, threads: int) -> None:
-        """weights: as architecture.vision_shapes names them."""
-        self._session = _open_session(vision_graph(), threads, weights)
-
-    def __call__(self, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """luma: (1, 1, H, W) in [-1, 1], sides multiples of 16.
-
-        Returns features at strides 8 and 16, (1, 40, H / 8, W / 8) and (1, 112, H / 16, W / 16).
-        """
-        fine, coarse = self._session.run(None, {"luma": np.asarray(luma, np.float32)})
-        return fine, coarse
 
 
 def _open_session(

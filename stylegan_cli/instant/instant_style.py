@@ -1,4 +1,4 @@
-"""Pictures → style without training: the network's reading, or a table of colours alone."""
+"""Pictures → style in one forward pass: code, colour map, calibration, variation, render mode."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,30 +14,20 @@ from stylegan_cli.instant.calibration import (
     residual_of,
 )
 from stylegan_cli.instant.code_refinement import CodeRefiner, refine_code
-from stylegan_cli.instant.colour_estimation import MIN_CONTENT, ColourEstimator
-from stylegan_cli.instant.encoding import (
-    SET_COLOURS,
-    evenly_from,
-    read_all,
-    set_statistics,
-    some_tiles,
-)
+from stylegan_cli.instant.encoding import SET_COLOURS, evenly_from, read_all, read_set, some_tiles
 from stylegan_cli.instant.generation import generate_photos
 from stylegan_cli.instant.novelty import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
-from stylegan_cli.instant.table_style import lut_is_nearer, network_lut, style_of_lut
 from stylegan_cli.instant.variation import VARIATION_RANK, code_factors_of
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.networks.folding import apply_colour, fold_style
 from stylegan_cli.pictures import to_unit
-from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Style, StyleInfo
 
 CALIBRATION_PICTURES = 24
 REFINEMENT_TILES = 128
-NETWORK_LUT_SIZE = 33  # points per channel
 
 
 def make_style(
@@ -52,15 +42,14 @@ def make_style(
     need_all: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
-    """The style of `pictures`: as the network reads it, or a table where that is nearer.
+    """The style of `pictures`, encoded in one forward pass.
 
     content: photos the creator might have started from; the base's own statistics and the starter
     photos where None. variation_rank: directions of the creator's variation, at most.
     need_all: stop at a picture that can't be read instead of leaving it out.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
-    shown = read_all(pictures, on_progress, need_all)
-    creator = set_statistics(shown, backend)
+    creator = read_set(pictures, backend, on_progress, need_all=need_all)
     photos = read_all(starter_photos() if content is None else content)
     if content is None:
         before = to_unit(base.content_colours)
@@ -76,7 +65,7 @@ def make_style(
     refiner = CodeRefiner(creator, before, backend, tiles)
     code = refine_code(refiner, lambda code: backend.generator(fold(code)))
     mode, size = choose_rendering(lambda side: backend.generator(fold(code, side)))
-    calibration, wholly = None, False
+    calibration = None
     if creator.count >= MIN_FOR_CALIBRATION:
         folded = fold(code)
         generator = backend.generator(folded)
@@ -96,7 +85,7 @@ def make_style(
         working_size=size,
         mode=mode,
     )
-    style = Style(
+    return Style(
         info=info,
         base_hash=base.hash,
         matrix=matrix,
@@ -105,12 +94,3 @@ def make_style(
         calibration=calibration,
         code_factors=code_factors_of(base, backend, creator, before, variation_rank),
     )
-    enough = creator.count >= MIN_FOR_CALIBRATION and len(photos) >= MIN_CONTENT
-    if wholly or not enough or not base.colour_prior:
-        return style
-    estimator = ColourEstimator(base.colour_prior, resolve_threads())
-    found = estimator.estimate(shown, photos, network_lut(style, base, NETWORK_LUT_SIZE))
-    if not found.is_likelier:
-        return style
-    nearer = lut_is_nearer(style, found.lut, base, backend, creator, before, tiles)
-    return style_of_lut(style, base, found.lut) if nearer else style

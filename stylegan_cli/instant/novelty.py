@@ -38,7 +38,7 @@ def closed_form_is_nearer(
     (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1].
     """
     statistics = style_statistics(creator.colours, before, creator.count)
-    wanted = head_inputs(base, creator.moments.mean(0), statistics)
+    wanted = _head_inputs(base, creator.moments.mean(0), statistics)
     novelty = float(np.mean(wanted**2))
     if novelty < MAX_FAMILIAR_NOVELTY:
         return False
@@ -52,7 +52,7 @@ def closed_form_is_nearer(
     colours = apply_lut(some.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5, lut)
     transferred = colours.reshape(len(some), *some.shape[2:], 3).transpose(0, 3, 1, 2) * 2 - 1
     gaps = [
-        float(np.mean((head_inputs(base, backend.moments(x).mean(0), statistics) - wanted) ** 2))
+        float(np.mean((_head_inputs(base, backend.moments(x).mean(0), statistics) - wanted) ** 2))
         for x in (network, np.ascontiguousarray(transferred, np.float32))
     ]
     log.info(
@@ -62,7 +62,7 @@ def closed_form_is_nearer(
     return energy < MIN_DRAWN or (energy < MAX_DRAWN and gaps[1] < gaps[0])
 
 
-def head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:
+def _head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:
     """The encoder head's inputs for a set, in deviations; see networks.style_encoder.StyleHead."""
     first, second = np.split(moments, 2)
     deviation = np.sqrt(np.maximum(second - first**2, 1e-8))

@@ -16,15 +16,11 @@ from stylegan_cli.networks.architecture import (
     LEAK,
     LIMIT,
     LUMA,
-    VISION_CHANNELS,
     GeneratorConfig,
-    InvertedResidual,
     Shapes,
     StyleEncoderConfig,
     encoder_shapes,
     folded_shapes,
-    vision_blocks,
-    vision_shapes,
 )
 
 OPSET, IR_VERSION = 20, 10
@@ -113,42 +109,6 @@ def head_graph(config: StyleEncoderConfig) -> bytes:
     )
 
 
-def vision_graph() -> bytes:
-    """EfficientNet-Lite0 up to stride 16, without its normalisation (folded into the weights).
-
-    luma: (N, 1, H, W) in [-1, 1], sides multiples of 16. Returns fine, (N, 40, H/8, W/8), and
-    coarse, (N, 112, H/16, W/16).
-    """
-    graph = _Graph(vision_shapes())
-    features = graph.clip_to_six(graph.conv("luma", "stem", stride=2, same=True))
-    fine = VISION_CHANNELS[0]
-    for index, block in enumerate(vision_blocks()):
-        before = features
-        features = _inverted_residual(graph, features, f"blocks.{index}", block)
-        if block.stride == 2 and block.channels_in == fine:
-            graph.add("Identity", [before], output="fine")
-    graph.add("Identity", [features], output="coarse")
-    return graph.bytes(
-        {"luma": ["count", 1, "height", "width"]},
-        {
-            name: ["count", channels, f"{name}_height", f"{name}_width"]
-            for name, channels in zip(("fine", "coarse"), VISION_CHANNELS, strict=True)
-        },
-    )
-
-
-def _inverted_residual(graph: "_Graph", features: str, name: str, block: InvertedResidual) -> str:
-    inside = features
-    if block.channels_inside != block.channels_in:
-        inside = graph.clip_to_six(graph.conv(inside, f"{name}.expand"))
-    inside = graph.conv(
-        inside, f"{name}.depthwise", stride=block.stride, same=True, group=block.channels_inside
-    )
-    outside = graph.conv(graph.clip_to_six(inside), f"{name}.project")
-    kept = block.stride == 1 and block.channels_in == block.channels_out
-    return graph.add("Add", [features, outside]) if kept else outside
-
-
 def _luma_bands(graph: "_Graph") -> str:
     """networks.generator.LumaBands of the image, without the packed channels."""
     weights = graph.constant(np.array(LUMA, np.float32).reshape(3, 1, 1))
@@ -205,29 +165,16 @@ class _Graph:
         name = f"constant_{len(self._constants)}"
         return str(self._constants.setdefault(key, numpy_helper.from_array(array, name)).name)
 
-    def conv(
-        self, features: str, layer: str, stride: int = 1, *, same: bool = False, group: int = 1
-    ) -> str:
-        """The convolution called `layer`, padded so that it keeps the size at stride 1.
-
-        same: padded as TensorFlow does, where even sides are halved: less at the beginning.
-        """
+    def conv(self, features: str, layer: str, stride: int = 1) -> str:
+        """The convolution called `layer`, padded so that it keeps the size at stride 1."""
         size = self._weights[f"{layer}.weight"][-1]
-        before = (size - stride) // 2 if same else size // 2
-        after = size - stride - before if same else size // 2
         return self.add(
             "Conv",
             [features, f"{layer}.weight", f"{layer}.bias"],
             kernel_shape=[size] * 2,
             strides=[stride] * 2,
-            pads=[before, before, after, after],
-            group=group,
+            pads=[size // 2] * 4,
         )
-
-    def clip_to_six(self, features: str) -> str:
-        """A linear unit between 0 and 6."""
-        limits = [self.constant(np.float32(limit)) for limit in (0, 6)]
-        return self.add("Clip", [features, *limits])
 
     def linear(self, features: str, layer: str, output: str | None = None) -> str:
         """The fully connected layer called `layer`."""

@@ -22,7 +22,6 @@ from stylegan_cli.errors import ConfigError, StyleFileError, UsageError, message
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
-    colour_prior_shapes,
     encoder_shapes,
     generator_shapes,
 )
@@ -82,7 +81,6 @@ def write_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
         "content_colours": base.content_colours,
         "prior_code_factors": base.prior_code_factors,
     }
-    tensors |= {f"colour_prior/{name}": value for name, value in base.colour_prior.items()}
     for index, style in enumerate(model.styles):
         tensors |= _style_tensors(style, f"creators/{index}/")
     document = {
@@ -235,23 +233,7 @@ def _read_base(file: Tensors, document: Mapping[str, Any], path: Path) -> Base:
         prior_code_factors=_tensor(
             file, "prior_code_factors", path, shape=(None, generator.code_dim)
         ),
-        colour_prior=_read_colour_prior(file, path),
     )
-
-
-def _read_colour_prior(file: Tensors, path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a colour prior; nothing where the file has none."""
-    prefix = "colour_prior/"
-    sizes = [file.get(prefix + name) for name in ("slots.centroids", "luts.scales")]
-    if any(size is None or size.ndim < 1 for size in sizes):
-        return {}
-    slots, components = (len(size) for size in sizes if size is not None)
-    return {
-        name: _tensor(
-            file, prefix + name, path, shape=shape, kind="u" if name == "luts.components" else "f"
-        )
-        for name, shape in colour_prior_shapes(slots, components).items()
-    }
 
 
 def _read_style(

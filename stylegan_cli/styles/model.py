@@ -96,8 +96,6 @@ class Base:
     tensors: float32, named `generator.…` and `encoder.…`.
     content_colours: (N, 3) uint8, a sample of the content photos' pixels.
     prior_code_factors: (rank, code_dim), the variety of a creator too small to show their own.
-    colour_prior: what tables of looks are estimated with (architecture.colour_prior_shapes), or
-        nothing. A style does not depend on it once it is made.
     """
 
     generator: GeneratorConfig
@@ -105,7 +103,6 @@ class Base:
     tensors: Tensors
     content_colours: np.ndarray
     prior_code_factors: np.ndarray
-    colour_prior: Tensors = field(default_factory=dict)
 
     @property
     def generator_tensors(self) -> dict[str, np.ndarray]:
