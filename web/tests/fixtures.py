@@ -5,7 +5,6 @@ results in several looks, and with --all a folder of pictures and the style that
 makes of them.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -49,9 +48,7 @@ def main(folder: Path, everything: bool) -> None:
     look = Stylizer(model.base, model.style(SHOWN), backend)
     for index, path in enumerate(starter_photos()[10 : 10 + PICTURES]):
         save(look.paint(read_rgb(path, 256)), pictures / f"{index:02}.png")
-    # The page has the network's reading alone: no table from a colour prior.
-    base = dataclasses.replace(model.base, colour_prior={})
-    style = make_style("learnt", sorted(pictures.glob("*.png")), base, backend)
+    style = make_style("learnt", sorted(pictures.glob("*.png")), model.base, backend)
     write_style(style, folder / "learnt.safetensors", overwrite=True)
 
 
