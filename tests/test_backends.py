@@ -89,7 +89,7 @@ def test_the_order_of_pictures_does_not_change_the_code(
     statistics = rng.random((1, small_model().base.encoder.statistics_dim), np.float32)
 
     def code(order: list[Path]) -> np.ndarray:
-        return backend.code(read_set(order, backend).moments.mean(0)[None], statistics)
+        return backend.code(read_set(order, backend).mean_moments[None], statistics)
 
     np.testing.assert_allclose(code(paths), code(paths[::-1]), atol=1e-5)
     assert np.abs(code(paths) - code(paths[:1])).max() > 1e-4
@@ -253,7 +253,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
-from stylegan_cli.backends import build_graph, open_backend
+from stylegan_cli.backends import open_backend
 from stylegan_cli.styles import read_model
 
 base = read_model(Path({str(model)!r})).base

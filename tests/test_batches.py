@@ -138,12 +138,12 @@ def test_earlier_results_are_no_inputs(tmp_path: Path) -> None:
 
 def test_an_input_is_never_a_target(tmp_path: Path) -> None:
     put_all(tmp_path, "in/a.jpg")
-    with pytest.raises(UsageError, match="over an input"):
+    with pytest.raises(UsageError, match="it is an input"):
         planned(tmp_path, ["in"], Naming(out=tmp_path / "in"))
-    with pytest.raises(UsageError, match="over an input"):
+    with pytest.raises(UsageError, match="it is an input"):
         planned(tmp_path, ["in/a.jpg"], Naming(out=tmp_path / "in" / "a.jpg"))
     (tmp_path / "other.jpg").hardlink_to(tmp_path / "in" / "a.jpg")
-    with pytest.raises(UsageError, match="over an input"):
+    with pytest.raises(UsageError, match="it is an input"):
         planned(tmp_path, ["in/a.jpg"], Naming(out=tmp_path / "other.jpg"))
 
 

@@ -51,7 +51,7 @@ def refine_code(
     that makes the error larger is not taken: more drawing in one place may invert the whole style.
     """
     creator = refiner.creator
-    code = wanted = refiner.code(creator.moments.mean(0), creator.colours)
+    code = wanted = refiner.code(creator.mean_moments, creator.colours)
 
     def error_of(results: np.ndarray) -> np.ndarray:
         error: np.ndarray = wanted - refiner.encode_results(results)

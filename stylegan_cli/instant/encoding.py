@@ -39,6 +39,12 @@ class SetStatistics:
         """How many pictures there are."""
         return len(self.moments)
 
+    @property
+    def mean_moments(self) -> np.ndarray:
+        """Moments of the whole set, (moments_dim,), whatever the order of the pictures."""
+        mean: np.ndarray = self.moments.mean(0, dtype=np.float64).astype(np.float32)
+        return mean
+
     def colours_of(self, index: int) -> np.ndarray:
         """The share of one picture, (M / N, 3)."""
         return np.array_split(self.colours, self.count)[index]

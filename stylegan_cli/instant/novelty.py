@@ -38,7 +38,7 @@ def closed_form_is_nearer(
     (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1].
     """
     statistics = style_statistics(creator.colours, before, creator.count)
-    wanted = _head_inputs(base, creator.moments.mean(0), statistics)
+    wanted = _head_inputs(base, creator.mean_moments, statistics)
     novelty = float(np.mean(wanted**2))
     if novelty < MAX_FAMILIAR_NOVELTY:
         return False
