@@ -1,5 +1,6 @@
 """Fixtures that several test modules share: small real files, made on the spot."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,16 @@ def _own_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         # What is prepared once, in seconds, is named by its content: tests may share it.
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command sends the package's log to its own stderr: only for as long as it runs."""
+    logger = logging.getLogger("stylegan_cli")
+    before = logger.handlers, logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = before[:2]
+    logger.setLevel(before[2])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stylegan_cli.config import from_mapping, load_toml, to_mapping
@@ -55,6 +55,8 @@ def test_a_toml_file_becomes_a_config(tmp_path: Path) -> None:
     assert isinstance(config.rate, float)
 
 
+# A busy machine is slow; that is no fault of a config.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.text(),
     rate=st.floats(allow_nan=False, allow_infinity=False),

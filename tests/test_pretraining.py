@@ -1,13 +1,11 @@
 """Promises of pretraining/ and `influ pretrain`."""
 
-import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +54,6 @@ TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32"
 
 
 CONTENT = ("--content", starter_photos()[0].parent)
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """A command sends the package's log to its own stderr: only for as long as it runs."""
-    logger = logging.getLogger("stylegan_cli")
-    before = logger.handlers, logger.propagate, logger.level
-    yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 def influ_here(*arguments: str | Path) -> Result:
