@@ -253,7 +253,7 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
                 found["torn"] += 1
                 problems.append(f"{end} at {number}: torn {torn}")
             again = run(command.words(place, True), out, LAST, 0)
-            is_there = again[0] == 0 and any(out.glob(command.results))
+            is_there = again[0] == 0 and any(_results(command, out))
             if not is_there or _torn(command, out):
                 found["lost"] += 1
                 problems.append(f"{end} at {number}, then again: {again[0]} {again[1][-300:]}")
@@ -267,9 +267,14 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
     return found | {"problems": problems[:10]}
 
 
+def _results(command: Command, out: Path) -> list[Path]:
+    """What a person sees; hidden names are helpers of a run that may go on."""
+    return [path for path in out.glob(command.results) if not path.name.startswith(".")]
+
+
 def _torn(command: Command, out: Path) -> list[str]:
     torn = []
-    for path in out.glob(command.results):
+    for path in _results(command, out):
         try:
             command.is_whole(path)
         except BaseException as error:

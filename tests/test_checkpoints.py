@@ -2,12 +2,13 @@
 
 import logging
 import os
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
-from stylegan_cli.errors import BusyError, OutputExistsError, TrainingError
+from stylegan_cli.errors import BusyError, OutputExistsError, TrainingError, WriteError
 from stylegan_cli.learning.checkpoints import (
     has_checkpoint,
     load_config,
@@ -49,6 +50,18 @@ def test_a_failed_write_leaves_the_last_checkpoint_alone(tmp_path: Path) -> None
     save_checkpoint(tmp_path, 1, {"weight": torch.zeros(2)})
     with pytest.raises(Exception, match="pickle"):
         save_checkpoint(tmp_path, 2, {"not a tensor": (n for n in range(3))})
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001.pt"]
+
+
+def test_a_checkpoint_that_finds_no_room_is_one_sentence(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 1, {"weight": torch.zeros(2)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(WriteError, match=r"checkpoint-00000002.*make room and try again"):
+            save_checkpoint(tmp_path, 2, {"weight": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001.pt"]
 
 

@@ -12,7 +12,7 @@ from model_files import write_small_model
 from stylegan_cli.batches import Job, Naming, Status, plan_batch
 from stylegan_cli.batches.clips import CLIPS, ClipOutcome, raise_for_clips, run_clips
 from stylegan_cli.errors import ClipError, DataError, PartialFailureError, UsageError
-from stylegan_cli.video import VideoConfig
+from stylegan_cli.video import VideoConfig, stylize_clip
 
 
 def same(pixels: Pixels) -> Pixels:
@@ -151,3 +151,19 @@ def test_a_folder_on_the_command_line_ends_with_what_became_of_it(influ, tmp_pat
     again = influ(*ask, "--skip-existing")
     assert again.returncode == 0, again.stderr
     assert "2 left out" in again.stderr
+
+
+def test_a_library_that_fails_on_one_clip_does_not_end_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = a_folder(tmp_path / "in")
+
+    def fails_on_mkv(source: Path, *given: Any) -> Any:
+        if source.suffix == ".mkv":
+            raise IndexError("far out")
+        return stylize_clip(source, *given)
+
+    monkeypatch.setattr("stylegan_cli.batches.clips.stylize_clip", fails_on_mkv)
+    outcomes = run(plan_batch([folder], Naming(kind=CLIPS, out=tmp_path / "out")))
+    assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.DONE]
+    assert "a.mkv can't be done (IndexError: far out)" in str(outcomes[0].error)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
 from PIL import Image
@@ -152,6 +153,13 @@ def test_whole_pictures_fit_the_network(folder: Folder) -> None:
     assert median_short_side(sorted((folder("b", 3, (50, 77))).iterdir())) == 50
 
 
+def test_sizes_come_from_headers_of_every_kind_of_picture(tmp_path: Path) -> None:
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pillow_heif.from_bytes("RGB", (96, 64), pixels.tobytes()).save(tmp_path / "a.heic")
+    (tmp_path / "b.heic").write_bytes(b"no picture")
+    assert median_short_side(sorted(tmp_path.iterdir())) == 64
+
+
 def test_every_pixel_value_survives_the_round_trip() -> None:
     values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
     assert np.array_equal(to_pixels(to_tensor(values)), values)
@@ -216,7 +224,7 @@ def test_a_folder_of_photos_is_known_by_its_name_in_any_letters(
     data = find_training_data(tmp_path / "data", starter=folder("starter"))
     assert [creator.name for creator in data.creators] == ["anna"]
     assert {path.parent.name for path in data.content} == {name}
-    assert data.content_from == tmp_path / "data"
+    assert data.content_from == tmp_path / "data" / name
 
 
 def test_cyclegan_folders_are_known_in_any_letters(folder: Folder, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from fuzz.__main__ import fuzz, inputs
 from fuzz.targets import targets
 
+ROOT = Path(__file__).parents[1]
 TRIES = {"checkpoint": 40}  # each takes long
 
 
@@ -25,8 +26,15 @@ def test_seeds_are_accepted(name: str) -> None:
         assert targets()[name].read(data) is not None
 
 
+def test_a_fuzzer_is_built_from_files_that_are_there() -> None:
+    words = (ROOT / "fuzz" / "oss-fuzz" / "build.sh").read_text().split()
+    named = [word for word in words if word.startswith(("requirements/", "fuzz/"))]
+    assert len(named) == 3
+    assert all((ROOT / name).is_file() for name in named)
+
+
 def test_an_input_can_be_made_again() -> None:
     ((_, data),) = inputs("config", 0, 17, 1)
     call = [sys.executable, "-m", "fuzz", "--write", "17", "config"]
-    done = subprocess.run(call, capture_output=True, cwd=Path(__file__).parents[1], check=True)
+    done = subprocess.run(call, capture_output=True, cwd=ROOT, check=True)
     assert done.stdout == data

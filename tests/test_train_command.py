@@ -17,6 +17,7 @@ from small_training import measure_less
 from typer.testing import CliRunner
 
 from stylegan_cli.cli import build_app
+from stylegan_cli.preparing.layout import hold_out
 from stylegan_cli.sharing.preview import preview_path
 from stylegan_cli.styles import (
     SHIPPED_MODEL,
@@ -174,8 +175,42 @@ def test_a_finished_run_can_be_resumed_and_keeps_its_settings(place: Path) -> No
     assert "seed 0" in other.stderr
     again = _train("--resume", "--json")
     assert again.exit_code == 0, again.output
+    assert "was finished already, after 2 steps" in again.stderr
+    assert "refining" not in again.stderr
     assert _told(again)["steps"] == 2
     assert _told(again)["styles"] == ["faces"]
+
+
+def test_a_finished_run_goes_on_when_it_is_told_to_and_keeps_its_name(place: Path) -> None:
+    assert _train().exit_code == 0
+    told = ("train", "--data", "faces", "--content", "photos", "--resume", "--json")
+    more = _influ(*told, "--steps", "3")
+    assert more.exit_code == 0, more.output
+    assert "finished already" not in more.stderr
+    assert (_told(more)["steps"], _told(more)["styles"]) == (3, ["faces"])
+    fewer = _influ(*told, "--steps", "2")
+    assert fewer.exit_code == 2
+    assert "steps 3" in fewer.stderr
+    longer = _influ(*told, "--time-limit", "0.01s")
+    assert longer.exit_code == 0, longer.output
+    assert _told(longer)["steps"] > 3
+
+
+def test_where_the_photos_come_from_is_said(place: Path) -> None:
+    assert "2 of photos" in _train().stderr
+    added = _influ("styles", "add", "anna", "faces")
+    assert added.exit_code == 0, added.output
+    assert "of the starter set" in added.stderr
+
+
+@pytest.mark.parametrize("side", ["faces", "photos"])
+def test_damaged_pictures_among_those_held_out_do_not_end_a_run(place: Path, side: str) -> None:
+    held = hold_out(sorted((place / side).iterdir()))[1]
+    for path in held:
+        path.write_bytes(path.read_bytes()[:60])
+    result = _train()
+    assert result.exit_code == 0, result.output
+    assert "held-out pictures can be read, so others validate" in result.stderr
 
 
 @pytest.mark.parametrize(

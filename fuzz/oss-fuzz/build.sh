@@ -1,6 +1,7 @@
 #!/bin/bash -eu
 # Builds one fuzzer for each target, with its seeds and the dictionary.
-pip3 install --require-hashes -r requirements/ci.txt
+pip3 install --require-hashes --no-deps -r requirements/torch.txt
+pip3 install --require-hashes --no-deps -r requirements/run.txt
 pip3 install --no-deps .
 for name in $(python3 -m fuzz --list); do
   printf 'import sys\nfrom fuzz.engine import run\nrun("%s", sys.argv[1:])\n' "$name" > "fuzz_$name.py"

@@ -108,6 +108,11 @@ def _run(
         failure = ClipError(
             messages.cannot_read(job.source, "it does not fit into memory", "use a smaller clip")
         )
+    # One clip must not stop the rest, whatever a library makes of it.
+    except Exception as error:
+        name = type(error).__name__
+        failure = ClipError(f"{job.source} can't be done ({name}: {error}): run again with --debug")
+        failure.__cause__ = error
     else:
         result = replace(result, notes=(*_words_on_suffix(job), *result.notes))
         return ClipOutcome(job, Status.DONE, time.monotonic() - started_s, result=result)

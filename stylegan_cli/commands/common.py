@@ -123,6 +123,14 @@ def say_default_look(look: "StylizerConfig", name: str) -> None:
         console.print(f"No --style given, using {name}.")
 
 
+def say_content(photos: Sequence[Path], folder: Path | None) -> None:
+    """Where the photos come from that a creator might have started from."""
+    from stylegan_cli.runtime.resources import starter_dir
+
+    where = "the starter set" if folder in (None, starter_dir()) else folder
+    console.print(f"photos to start from: {len(photos)} of {where}")
+
+
 def say_hidden(names: Sequence[str]) -> None:
     """Say so where styles that the user now has hide shipped ones."""
     from stylegan_cli.styles import list_styles

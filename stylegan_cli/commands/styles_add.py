@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from stylegan_cli.commands.common import Json, console, emit, progress, say_hidden, say_refining
+from stylegan_cli.commands.common import (
+    Json,
+    console,
+    emit,
+    progress,
+    say_content,
+    say_hidden,
+    say_refining,
+)
 from stylegan_cli.sharing.adding import AddConfig, keep_style, make_from
 
 
@@ -30,6 +38,8 @@ def add(
     """
     with progress("reading") as on_progress:
         made = make_from(name, folder, config, on_progress)
+    if folder is not None:
+        say_content(made.photos, config.content)
     if config.minutes is not None:
         from stylegan_cli.training.refining import refine_style
 

@@ -10,6 +10,7 @@ from stylegan_cli.commands.common import (
     console,
     emit,
     progress,
+    say_content,
     say_hidden,
     say_refining,
 )
@@ -36,6 +37,7 @@ def train(
     if dry_run:
         emit(plan.as_mapping(), as_json)
         return
+    say_content(plan.pictures.content, plan.pictures.content_from)
     from stylegan_cli.training.refining import notes_on_unrefined, register_styles, run_plan
 
     outcome = run_plan(plan, progress_of=progress, on_open=say_refining)
@@ -43,6 +45,11 @@ def train(
         raise InterruptedByUserError(
             f"stopped and saved after {outcome.steps} steps; go on with: "
             f"{shlex.join(plan.words_to_go_on())}"
+        )
+    if outcome.began_at == outcome.steps:
+        console.print(
+            f"the run in {plan.folder} was finished already, after {outcome.steps} steps; "
+            "to go on, give more --steps, a longer --time-limit or more --patience"
         )
     limit_s = plan.config.time_limit_s if plan.config.steps is None else None
     for note in notes_on_unrefined(outcome, limit_s, "--time-limit {}m"):

@@ -4,6 +4,7 @@ A checkpoint appears whole or not at all: it is written beside its place, synced
 """
 
 import hashlib
+import io
 import json
 import logging
 import re
@@ -32,6 +33,7 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
     """Write `checkpoint-STEP.pt` and remove all but the `keep` newest.
 
     state: tensors, numbers, strings, and dicts and lists of them: nothing that needs pickle.
+    Raises WriteError.
     """
     import torch
 
@@ -39,7 +41,10 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
     make_folder(folder)
     whole = {**state, "step": step}
     whole["sum"] = _sum_of(whole)
-    write_atomically(path, lambda file: torch.save(whole, file))
+    # Into memory first: torch's writer hides why a disk refuses.
+    data = io.BytesIO()
+    torch.save(whole, data)
+    write_atomically(path, data.getvalue())
     for old in _newest_first(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path

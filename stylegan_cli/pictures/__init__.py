@@ -15,7 +15,13 @@ from stylegan_cli.pictures.metadata import NOTHING_KEPT, Kept, Metadata
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.pictures.pixels import Pixels, change_depth, from_unit, over_white, to_unit
 from stylegan_cli.pictures.provenance import SYSTEM_PREFIX, AiLabel
-from stylegan_cli.pictures.reading import MAX_PIXELS, count_pixels, read_picture, read_rgb
+from stylegan_cli.pictures.reading import (
+    MAX_PIXELS,
+    count_pixels,
+    read_header,
+    read_picture,
+    read_rgb,
+)
 from stylegan_cli.pictures.resizing import (
     resize,
     resize_short_side,
@@ -51,6 +57,7 @@ __all__ = [
     "from_unit",
     "is_named_like_result",
     "over_white",
+    "read_header",
     "read_picture",
     "read_rgb",
     "require_format",

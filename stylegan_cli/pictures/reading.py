@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.errors import PictureError, messages
-from stylegan_cli.pictures.codecs import Wanted
+from stylegan_cli.pictures.codecs import Header, Wanted
 from stylegan_cli.pictures.colours import to_srgb
 from stylegan_cli.pictures.decoding import (
     UnknownFormatError,
@@ -68,13 +68,18 @@ def _decoded(stream: BinaryIO, wanted: Wanted) -> Picture:
 
 def count_pixels(path: Path) -> int:
     """Pixels of a picture file by its header, all frames together; 0 where it does not say."""
+    header = read_header(path)
+    return header.height * header.width * header.frames
+
+
+def read_header(path: Path) -> Header:
+    """The size that a picture file declares, in px before it is turned; 0 where it does not say."""
     try:
         _, stream = _opened(path)
         with stream:
-            header = declared_size(stream)
-            return header.height * header.width * header.frames
+            return declared_size(stream)
     except Exception:  # reading it says what is wrong
-        return 0
+        return Header(0, 0)
 
 
 def _opened(source: Source) -> tuple[str, BinaryIO]:

@@ -136,7 +136,7 @@ def _layout(folder: Path) -> tuple[Sides, Sides, Path | None]:
         return _cyclegan_layout(folder, parts)
     if "train" in parts:
         learned, held_out = _by_creator(parts["train"]), _by_creator(parts.get("val"))
-        return learned, held_out, parts["train"]
+        return learned, held_out, _content_in(parts["train"])
     flat, folders = _pictures(folder), _by_creator(folder)
     if flat and CONTENT_NAME not in folders:
         if any(folders.values()):
@@ -144,7 +144,7 @@ def _layout(folder: Path) -> tuple[Sides, Sides, Path | None]:
         return {folder.resolve().name: flat}, {}, None
     if flat:
         log.warning("%s: its folders are the creators; %d pictures lie loose", folder, len(flat))
-    return folders, {}, folder if CONTENT_NAME in folders else None
+    return folders, {}, _content_in(folder)
 
 
 def _cyclegan_layout(folder: Path, parts: dict[str, Path]) -> tuple[Sides, Sides, Path | None]:
@@ -169,6 +169,12 @@ def _by_creator(folder: Path | None) -> Sides:
             )
         sides[name] = tuple(find_own_pictures(part, recursive=True))
     return sides
+
+
+def _content_in(folder: Path) -> Path | None:
+    """The folder of photos in `folder`, which has at most one."""
+    found = (part for key, part in _folders_in(folder).items() if key in CONTENT_FOLDERS)
+    return next(found, None)
 
 
 def _folders_in(folder: Path) -> dict[str, Path]:

@@ -1,6 +1,5 @@
 """Pictures in memory, random crops of them, and the treatment that reals and fakes share."""
 
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,13 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.errors import DataError, PictureError
 from stylegan_cli.networks.pixel_range import to_levels, to_signed
-from stylegan_cli.pictures import read_rgb, resize
+from stylegan_cli.pictures import read_header, read_rgb, resize
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 
 log = logging.getLogger(__name__)
@@ -25,11 +23,8 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of
 
 def median_short_side(paths: Sequence[Path]) -> int:
     """Px, from the headers of up to 32 pictures; 256 where none can be read."""
-    sides = []
-    for path in paths[:: max(1, len(paths) // 32)]:
-        # A header that can't be read says nothing here; reading the picture says why.
-        with contextlib.suppress(Exception), Image.open(path) as file:
-            sides.append(min(file.size))
+    headers = [read_header(path) for path in paths[:: max(1, len(paths) // 32)]]
+    sides = [side for header in headers if (side := min(header.height, header.width)) > 0]
     return int(np.median(sides)) if sides else 256
 
 

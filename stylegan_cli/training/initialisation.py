@@ -17,7 +17,7 @@ from stylegan_cli.instant import make_style
 from stylegan_cli.learning.schedules import StepClock
 from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
 from stylegan_cli.networks.generator import Generator
-from stylegan_cli.preparing.layout import CONTENT_NAME, CreatorPictures, TrainingData
+from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.styles import Base, Model, Style, read_model, shipped_model
 from stylegan_cli.training import loop
@@ -149,7 +149,9 @@ def _build_run(
     photos = data.content[:MAX_PICTURES]
     largest = round(max(sizes) * config.scales[1])
     content = PictureSet(photos, largest, on_progress, _face_boxes)
-    validation_photos = PictureSet(data.held_out_content[:VALIDATION_PHOTOS], largest)
+    validation_photos = _validating(
+        CONTENT_NAME, data.held_out_content, data.content, VALIDATION_PHOTOS, largest
+    )
     features, reporting = (load_features(x).to(device) for x in ("lite0", "lite1"))
     networks = build_networks(
         load_generator(start.base, device),
@@ -160,7 +162,9 @@ def _build_run(
     )
     creators, held_out = [], []
     for index, (pictures, size) in enumerate(zip(data.creators, sizes, strict=True)):
-        reals = _held_out_pictures(pictures, size).wholes(VALIDATION_PICTURES, size)
+        sides = pictures.held_out, pictures.pictures
+        judges = _validating(pictures.name, *sides, VALIDATION_PICTURES, size)
+        reals = judges.wholes(VALIDATION_PICTURES, size)
         shown = validation_photos.wholes(VALIDATION_PHOTOS, size)
         held_out.append(_held_out(networks, index, styles[index], reals, shown, size, reporting))
         read = PictureSet(
@@ -267,15 +271,15 @@ def _digest(data: TrainingData) -> str:
     return hashlib.sha256(repr(names).encode()).hexdigest()
 
 
-def _held_out_pictures(creator: CreatorPictures, short_side: int) -> PictureSet:
-    """The creator's held-out pictures; pictures to learn from where none of them can be read."""
+def _validating(
+    name: str, held_out: Sequence[Path], learned: Sequence[Path], most: int, short_side: int
+) -> PictureSet:
+    """The held-out pictures of one side; pictures to learn from where none of them can be read."""
     try:
-        return PictureSet(creator.held_out[:VALIDATION_PICTURES], short_side)
+        return PictureSet(held_out[:most], short_side)
     except DataError:
-        log.warning(
-            "%s: none of the held-out pictures can be read, so others validate", creator.name
-        )
-        return PictureSet(creator.pictures[:VALIDATION_PICTURES], short_side)
+        log.warning("%s: none of the held-out pictures can be read, so others validate", name)
+        return PictureSet(learned[:most], short_side)
 
 
 def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:

@@ -14,6 +14,7 @@ from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import StepClock, is_due
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
+from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.diagnostics import (
     SPOILT,
     Diagnostics,
@@ -70,6 +71,7 @@ class TrainingResult:
     steps: int
     total_steps: int | None
     stopped: bool  # by the user, before its end
+    began_at: int  # step; that of the end where a finished run was resumed
     notes: tuple[Note, ...]  # from the diagnostics
 
 
@@ -80,7 +82,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
     After a loss that is not a number, the run goes back to its last checkpoint and on at half the
     learning rates. Raises TrainingError where that does not help.
     """
-    trainer = run.trainer
+    trainer, began_at = run.trainer, run.trainer.step
     with (
         run.folder.open_metrics(columns(run.names), trainer.step) as metrics,
         stop_between_steps() as stop,
@@ -105,6 +107,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
         trainer.step,
         trainer.total_steps,
         stopped=not is_over(run),
+        began_at=began_at,
         notes=tuple(run.diagnostics.notes),
     )
 
@@ -212,6 +215,7 @@ def save(run: Run) -> None:
         "pictures": run.pictures_digest,
         "best": run.selection.state_dict(),
         "elapsed_s": run.clock.elapsed_s,
+        "ends": _ends(run.trainer.config),
         "diagnostics": run.diagnostics.state_dict(),
         "albums": [album.state_dict() for album in run.albums],
     }
@@ -220,8 +224,11 @@ def save(run: Run) -> None:
 
 
 def resume(run: Run, state: Mapping[str, Any]) -> None:
-    """Go on where `state` was saved."""
+    """Go on where `state` was saved, to the end that the config names now."""
+    config = run.trainer.config
     run.trainer.load_state_dict(state)
+    if _ends(config) != state.get("ends", _ends(config)):
+        run.trainer.total_steps = config.steps  # None: fixed anew, from the new time limit
     if state["pictures"] != run.pictures_digest:
         log.warning("these are not the pictures that the run began with; it goes on with them")
     run.selection.load_state_dict(state["best"])
@@ -229,6 +236,11 @@ def resume(run: Run, state: Mapping[str, Any]) -> None:
     run.diagnostics.load_state_dict(state["diagnostics"])
     for album, saved in zip(run.albums, state["albums"], strict=True):
         album.load_state_dict(saved)
+
+
+def _ends(config: TrainingConfig) -> dict[str, float | None]:
+    """What ends a run, as its settings have it."""
+    return {"steps": config.steps, "time_limit_s": config.time_limit_s}
 
 
 def write_samples(run: Run) -> None:

@@ -14,7 +14,7 @@ from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import check_name
 from stylegan_cli.training.config import TrainingConfig
 
-# A resumed run keeps its settings; these do not change what is learnt.
+# A resumed run keeps its settings; these do not change what is learnt. Its end may move.
 _FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
 
 
@@ -151,14 +151,24 @@ def _folder_to_resume(out: Path | None, named: Path, siblings: Sequence[Path]) -
 
 
 def _resumed_config(folder: Path, settings: Mapping[str, Any]) -> TrainingConfig:
-    """The settings the run was started with; raises ConfigError where others are asked for."""
+    """The settings the run was started with, and where it is told to end.
+
+    More steps or another time limit move its end. Raises ConfigError where other settings are
+    asked for, fewer steps among them.
+    """
     stored = from_mapping(TrainingConfig, load_config(folder))
     asked = TrainingConfig(**settings)
+    free = {key: getattr(asked, key) for key in _FREE_ON_RESUME if key in settings}
+    if asked.steps is not None and asked.steps > (stored.steps or 0):
+        free["steps"] = asked.steps
+    elif asked.steps is None and free.get("time_limit_s", stored.time_limit_s) != (
+        stored.time_limit_s
+    ):
+        free["steps"] = None
     for key in settings:
-        if key not in _FREE_ON_RESUME and getattr(asked, key) != getattr(stored, key):
+        if key not in free and getattr(asked, key) != getattr(stored, key):
             raise ConfigError(
                 f"the run in {folder} has {key} {getattr(stored, key)} and keeps it; "
                 "leave the option out, or begin a new run"
             )
-    free = {key: getattr(asked, key) for key in _FREE_ON_RESUME if key in settings}
     return replace(stored, **free)

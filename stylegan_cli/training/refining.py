@@ -25,7 +25,7 @@ from stylegan_cli.sharing.preview import write_with_preview
 from stylegan_cli.styles import Style, free_name, read_model, shipped_model, user_style_path
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
-from stylegan_cli.training.loop import TrainingResult, refine
+from stylegan_cli.training.loop import TrainingResult, is_over, refine
 from stylegan_cli.training.planning import RunPlan, is_used
 
 REGISTERED_NAME = "registered.json"
@@ -50,7 +50,8 @@ def refine_in(
 ) -> TrainingResult:
     """One run in its folder, from the pictures to the best of each creator.
 
-    again: as in `open_run`. on_open: gets the folder once pictures are read and training begins.
+    again: as in `open_run`. on_open: gets the folder once pictures are read and training begins;
+    a run that is finished already does not begin.
     """
     with opened_run(folder, resume=resume, overwrite=overwrite):
         with progress_of("reading pictures") as on_progress:
@@ -63,7 +64,8 @@ def refine_in(
                 again=again,
                 on_progress=on_progress,
             )
-        on_open(folder)
+        if not is_over(run):
+            on_open(folder)
         with progress_of("refining") as on_progress:
             return refine(run, on_progress)
 
