@@ -69,7 +69,7 @@ def desk(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_a_command_on_a_page_runs(line: str, desk: Path) -> None:
     anna = small_model().styles[0].renamed("anna")
     if re.search(r"--style anna|(code|pack|export|rename|remove) anna", line):
-        register(anna)
+        register(anna.renamed("anna_refined") if "anna_refined" in line else anna)
     if "remove portraits" in line:
         register(anna.renamed("portraits"))
     if "styles install" in line:

@@ -54,7 +54,8 @@ def _everywhere(commands: list[Any]) -> str:
         for option in command.params:
             known.update(dict.fromkeys(option.opts, option))
     rows = [_row(known[name]) for name in SHARED if name in known]
-    return "\n".join(["## Options of every command\n", *_table("option", rows)])
+    head = "## Common options\n\nNot every command has `--json` and `--device`.\n"
+    return "\n".join([head, *_table("option", rows)])
 
 
 def _section(name: str, command: Any) -> str:

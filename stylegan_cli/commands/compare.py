@@ -21,7 +21,7 @@ def compare(
         typer.Option(
             "-o",
             "--out",
-            show_default="STEM_compare.html beside AFTER",
+            show_default="BEFORE_compare.html beside AFTER",
             help="Page (.html) with a slider, or picture with both side by side.",
         ),
     ] = None,

@@ -15,8 +15,8 @@ class TrainingConfig:
     init: Annotated[
         str,
         Option(
-            "Begin at the instant style on the shipped base or a model's, at the closed form with "
-            "a fresh network, or at nothing.",
+            "Where to start: base, the instant style on the shipped base; MODEL, on another base; "
+            "linear, a random network on the linear colour map; none, a random network alone.",
             metavar="base|MODEL|linear|none",
         ),
     ] = "base"

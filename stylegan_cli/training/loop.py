@@ -5,7 +5,7 @@ import logging
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from stylegan_cli.config import to_mapping
@@ -26,7 +26,7 @@ from stylegan_cli.training.report import Album, CreatorReport, RunReport, State
 from stylegan_cli.training.run_folder import RunFolder
 from stylegan_cli.training.selection import Selection
 from stylegan_cli.training.trainer import Trainer
-from stylegan_cli.training.validation import Validator
+from stylegan_cli.training.validation import ValidationMetrics, Validator
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ LOSSES = (
     *("cycle", "identity"),
     *("discriminator_pixels", "discriminator_features", "r1"),
 )
-VALIDATION_COLUMNS = ("texture", "kid", "change", "kid_lite1", "score")
+VALIDATION_COLUMNS = (*(field.name for field in fields(ValidationMetrics)), "score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
