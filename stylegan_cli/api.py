@@ -126,7 +126,7 @@ def load_style(
     preserve_colour: keep the photo's own colours.
     Raises StyleNotFoundError, StyleFileError, DeviceError and UsageError.
     """
-    from stylegan_cli.stylizer import StylizerConfig, open_look
+    from stylegan_cli.stylizer import StylizerConfig, open_configured_stylizer
 
     path = Path(style)
     is_file = isinstance(style, os.PathLike) or path.suffix == ".safetensors"
@@ -143,7 +143,7 @@ def load_style(
         detail=detail,
         device=device,
     )
-    return LoadedStyle(open_look(config))
+    return LoadedStyle(open_configured_stylizer(config))
 
 
 def make_style(

@@ -274,12 +274,14 @@ def open_stylizer(
 ) -> Stylizer:
     """A stylizer for the style of that name; options: the fields of StylizerConfig.
 
-    Raises what `open_look` raises.
+    Raises what `open_configured_stylizer` raises.
     """
-    return open_look(StylizerConfig(style=style, **options), threads=threads)
+    return open_configured_stylizer(StylizerConfig(style=style, **options), threads=threads)
 
 
-def open_look(look: StylizerConfig, *, threads: int | None = None) -> Stylizer:
+def open_configured_stylizer(
+    style_config: StylizerConfig, *, threads: int | None = None
+) -> Stylizer:
     """A stylizer for a style, the default creator's where none is named, or for references.
 
     style: a style's name, or a mix as in `mixing.parse_mix`.
@@ -291,36 +293,40 @@ def open_look(look: StylizerConfig, *, threads: int | None = None) -> Stylizer:
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
     of the references can't be read: without it the look would be another one.
     """
-    place = resolve_device(look.device, needs_torch=look.backend == "torch")
-    if look.references:
-        base = read_model(look.model or shipped_model()).base
-        runner = open_backend(base, look.backend, place, threads)
-        style = make_style("reference", list(look.references), base, runner, need_all=True)
+    place = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
+    if style_config.references:
+        base = read_model(style_config.model or shipped_model()).base
+        runner = open_backend(base, style_config.backend, place, threads)
+        style = make_style("reference", list(style_config.references), base, runner, need_all=True)
     else:
-        base, style = find_style_or_mix(look.style, look.model)
-        runner = open_backend(base, look.backend, place, threads)
+        base, style = find_style_or_mix(style_config.style, style_config.model)
+        runner = open_backend(base, style_config.backend, place, threads)
     stylizer = Stylizer(
         base,
         style,
         runner,
-        look.strength,
-        preserve_colour=look.preserve_colour,
-        detail=look.detail,
+        style_config.strength,
+        preserve_colour=style_config.preserve_colour,
+        detail=style_config.detail,
         # A look of one call is not prepared for 8 bits.
-        precision="f32" if look.precision == "auto" and look.references else look.precision,
+        precision="f32"
+        if style_config.precision == "auto" and style_config.references
+        else style_config.precision,
         threads=threads,
     )
-    return stylizer if look.seed is None else stylizer.varied(look.seed)
+    return stylizer if style_config.seed is None else stylizer.varied(style_config.seed)
 
 
-def open_looks(names: Sequence[str], look: StylizerConfig) -> list[Stylizer]:
+def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig) -> list[Stylizer]:
     """A stylizer for each of several styles or mixes, otherwise as `look` says, on one backend."""
-    place = resolve_device(look.device, needs_torch=look.backend == "torch")
-    base, styles = find_styles_or_mixes(names, look.model)
-    runner = open_backend(base, look.backend, place)
+    place = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
+    base, styles = find_styles_or_mixes(names, style_config.model)
+    runner = open_backend(base, style_config.backend, place)
     # 32 bits: preparing 8 for each of the looks would take longer than the pictures do.
     return [
-        Stylizer(base, style, runner, look.strength, preserve_colour=look.preserve_colour)
+        Stylizer(
+            base, style, runner, style_config.strength, preserve_colour=style_config.preserve_colour
+        )
         for style in styles
     ]
 

@@ -1,8 +1,10 @@
 """The page in the browser: its files, and the short path of its own tests."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -108,13 +110,18 @@ def _missing() -> str | None:
 def test_page_paints_what_the_command_paints_and_sends_nothing() -> None:
     """web/tests/short.test.mjs, in Chromium; all of the page's tests: make test-web."""
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(WEB.parent)}
-    run = subprocess.run(
+    process = subprocess.Popen(
         ["npm", "run", "--silent", "test:short"],
         cwd=WEB,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=400,
+        start_new_session=True,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
+    try:
+        output, _ = process.communicate(timeout=400)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the browser too, whatever became of it
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, output

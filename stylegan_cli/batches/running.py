@@ -107,7 +107,7 @@ def run_batch(
 
     # In the workers, as Ctrl-C is raised in the thread that waits for them: there it could come
     # between a result and its telling, and hide a file that has been written.
-    def tell(outcome: Outcome) -> None:
+    def report(outcome: Outcome) -> None:
         with turn:
             outcomes[outcome.job] = outcome
             if on_outcome is not None:
@@ -115,7 +115,7 @@ def run_batch(
             if on_progress is not None:
                 on_progress(len(outcomes), len(jobs))
 
-    batch = _Batch(jobs, paint, options, count, max_pixels_in_hand, stop or StopRequest(), tell)
+    batch = _Batch(jobs, paint, options, count, max_pixels_in_hand, stop or StopRequest(), report)
     threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     if on_progress is not None:
         on_progress(0, len(jobs))
@@ -184,10 +184,10 @@ class _Batch:
         workers: int,
         max_pixels_in_hand: int,
         stop: StopRequest,
-        tell: Callable[[Outcome], None],
+        report: Callable[[Outcome], None],
     ) -> None:
         self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._paint, self._options, self._stop, self._tell = paint, options, stop, tell
+        self._paint, self._options, self._stop, self._report = paint, options, stop, report
         self._left_early = False
         self._are_many = workers > 1
         self._waiting = deque(jobs)
@@ -246,7 +246,7 @@ class _Batch:
         if outcome.error is not None:
             logger.debug("%s failed", job.source, exc_info=outcome.error)
             _forget_frames(outcome.error)
-        self._tell(outcome)
+        self._report(outcome)
 
     def _outcome(self, job: Job) -> Outcome:
         started_s = time.monotonic()

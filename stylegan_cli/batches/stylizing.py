@@ -29,7 +29,7 @@ from stylegan_cli.pictures.credentials import read_credentials
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.interruption import StopRequest, stop_between_steps
 from stylegan_cli.styles.naming import ending_of, endings_of_results
-from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_look
+from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_configured_stylizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,27 +114,27 @@ class PictureBatchResult:
 
 
 def open_picture_batch(
-    inputs: Sequence[Path], look: StylizerConfig, config: PictureBatchConfig
+    inputs: Sequence[Path], style_config: StylizerConfig, config: PictureBatchConfig
 ) -> PictureBatch:
     """Check everything, open the look, and give each picture its result's name.
 
     inputs: pictures, folders of them, and `STREAM`. Raises UsageError for a call that makes no
-    sense, DataError where there is nothing to paint, and what `open_look` raises.
+    sense, DataError where there is nothing to paint, and what `open_configured_stylizer` raises.
     """
     if config.watch and not all(path.is_dir() for path in inputs):
         raise UsageError("--watch keeps an eye on folders: name folders only")
-    files = _file_options(look, config)
+    files = _file_options(style_config, config)
     many = len(inputs) > 1 or inputs[0].is_dir()
     workers = (config.jobs or default_workers()) if many else 1
-    stylizer = open_look(look, threads=max(1, resolve_threads() // workers))
-    if config.ai_label and look.strength > 0:
+    stylizer = open_configured_stylizer(style_config, threads=max(1, resolve_threads() // workers))
+    if config.ai_label and style_config.strength > 0:
         files = files.labelled(stylizer.ai_label)
-    ending = _ending(stylizer, look) if config.suffix is None else config.suffix
+    ending = _ending(stylizer, style_config) if config.suffix is None else config.suffix
     naming = Naming(
         out=config.out,
         ending="" if config.suffix is None and config.out is not None else ending,
         format=config.kind,
-        endings_of_results=endings_of_results(ending, look.model),
+        endings_of_results=endings_of_results(ending, style_config.model),
     )
     planner = Planner(inputs, naming, recursive=config.recursive) if config.watch else None
     return PictureBatch(
@@ -147,19 +147,19 @@ def open_picture_batch(
     )
 
 
-def _ending(stylizer: Stylizer, look: StylizerConfig) -> str:
+def _ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
     return ending_of(
         stylizer.name,
-        strength=look.strength,
-        seed=look.seed,
-        keep_colours=look.preserve_colour,
+        strength=style_config.strength,
+        seed=style_config.seed,
+        keep_colours=style_config.preserve_colour,
     )
 
 
-def _file_options(look: StylizerConfig, config: PictureBatchConfig) -> FileOptions:
+def _file_options(style_config: StylizerConfig, config: PictureBatchConfig) -> FileOptions:
     credentials = None
     if config.c2pa_cert is not None and config.c2pa_key is not None:
-        if look.strength == 0:
+        if style_config.strength == 0:
             raise UsageError("C2PA credentials tell of the network: leave out --strength 0")
         credentials = read_credentials(config.c2pa_cert, config.c2pa_key)
     return FileOptions(
@@ -181,19 +181,19 @@ def writes_to_stdout(inputs: Sequence[Path], config: PictureBatchConfig) -> bool
 
 
 def open_clip_batch(
-    inputs: Sequence[Path], look: StylizerConfig, config: ClipBatchConfig
+    inputs: Sequence[Path], style_config: StylizerConfig, config: ClipBatchConfig
 ) -> tuple[Stylizer, list[Job]]:
     """Open the look, and give each clip its result's name; for `run_clips`.
 
     Raises UsageError for a call that makes no sense, DataError where there is nothing to paint, and
-    what `open_look` raises.
+    what `open_configured_stylizer` raises.
     """
-    stylizer = open_look(look)
-    ending = _ending(stylizer, look) + ("_preview" if config.clip.end_s is not None else "")
+    stylizer = open_configured_stylizer(style_config)
+    ending = _ending(stylizer, style_config) + ("_preview" if config.clip.end_s is not None else "")
     naming = Naming(
         kind=CLIPS,
         out=config.out,
         ending="" if config.out is not None else ending,
-        endings_of_results=endings_of_results(ending, look.model),
+        endings_of_results=endings_of_results(ending, style_config.model),
     )
     return stylizer, plan_batch(inputs, naming, recursive=config.recursive)

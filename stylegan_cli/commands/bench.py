@@ -10,7 +10,7 @@ from stylegan_cli.stylizer import StylizerConfig
 
 
 def bench(
-    look: Annotated[
+    style_config: Annotated[
         StylizerConfig,
         Without("references", "strength", "seed", "preserve_colour", "detail", "precision"),
     ],
@@ -23,8 +23,8 @@ def bench(
     --backend, each that is there but torch.
     """
     with progress("measuring") as on_progress:
-        stylizers = speed.open_stylizers(look)
-        cold = speed.measure_cold_start(look)
+        stylizers = speed.open_stylizers(style_config)
+        cold = speed.measure_cold_start(style_config)
         throughputs = speed.measure_throughput(stylizers, on_progress=on_progress)
     if left_out := len(speed.SIZES) * len(stylizers) - len(throughputs):
         console.print(f"{left_out} left out, because this machine takes too long for them.")

@@ -117,9 +117,9 @@ def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
     console.quiet = quiet
 
 
-def say_default_look(look: "StylizerConfig", name: str) -> None:
+def say_default_style(style_config: "StylizerConfig", name: str) -> None:
     """Say which style is used where nobody said which."""
-    if look.is_default:
+    if style_config.is_default:
         console.print(f"No --style given, using {name}.")
 
 

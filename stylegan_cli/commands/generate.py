@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from stylegan_cli.batches import VariationsConfig, write_variations
-from stylegan_cli.commands.common import Json, emit, progress, say_default_look
+from stylegan_cli.commands.common import Json, emit, progress, say_default_style
 from stylegan_cli.commands.options import Without
 from stylegan_cli.commands.streams import write_line
 from stylegan_cli.pictures import Picture
 from stylegan_cli.styles.naming import ending_of
-from stylegan_cli.stylizer import StylizerConfig, open_look
+from stylegan_cli.stylizer import StylizerConfig, open_configured_stylizer
 
 
 def generate(
     photo: Annotated[
         Path, typer.Argument(metavar="PHOTO", show_default=False, help="The picture to vary.")
     ],
-    look: Annotated[StylizerConfig, Without("references", "seed")],
+    style_config: Annotated[StylizerConfig, Without("references", "seed")],
     config: VariationsConfig,
     as_json: Json = False,
 ) -> None:
@@ -27,8 +27,8 @@ def generate(
     Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and STEM_STYLE_grid.jpg with
     all of them. One seed gives the same picture every time.
     """
-    stylizer = open_look(look)
-    say_default_look(look, stylizer.name)
+    stylizer = open_configured_stylizer(style_config)
+    say_default_style(style_config, stylizer.name)
 
     def paint(picture: Picture, seed: int) -> Picture:
         return stylizer.varied(seed).repaint(picture)
@@ -39,11 +39,13 @@ def generate(
             paint,
             config.seeds,
             ending=ending_of(
-                stylizer.name, strength=look.strength, keep_colours=look.preserve_colour
+                stylizer.name,
+                strength=style_config.strength,
+                keep_colours=style_config.preserve_colour,
             ),
             folder=config.out,
             overwrite=config.overwrite,
-            ai_label=stylizer.ai_label if look.strength > 0 and config.ai_label else None,
+            ai_label=stylizer.ai_label if style_config.strength > 0 and config.ai_label else None,
             on_progress=on_progress,
         )
     if as_json:

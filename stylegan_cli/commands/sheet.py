@@ -12,7 +12,7 @@ from stylegan_cli.commands.streams import write_line
 from stylegan_cli.errors import UsageError, messages
 from stylegan_cli.pictures import AiLabel, format_of
 from stylegan_cli.styles import usable_names
-from stylegan_cli.stylizer import StylizerConfig, open_looks
+from stylegan_cli.stylizer import StylizerConfig, open_configured_stylizers
 
 
 def sheet(
@@ -20,7 +20,9 @@ def sheet(
         list[Path], typer.Argument(metavar="PHOTO", show_default=False, help="Photos to show.")
     ],
     config: SheetConfig,
-    look: Annotated[StylizerConfig, Without("style", "references", "seed", "detail", "precision")],
+    style_config: Annotated[
+        StylizerConfig, Without("style", "references", "seed", "detail", "precision")
+    ],
     as_json: Json = False,
 ) -> None:
     """Show photos in every style, on one sheet with the names below.
@@ -34,10 +36,10 @@ def sheet(
         raise UsageError(messages.cannot_write(target, why, "use .jpg or .png"))
     names = list(dict.fromkeys(config.styles))
     if not names:
-        names, left_out = usable_names(look.model)
+        names, left_out = usable_names(style_config.model)
         if left_out:
             console.print(f"Left out, as made on another base: {', '.join(left_out)}")
-    stylizers = open_looks(names, look)
+    stylizers = open_configured_stylizers(names, style_config)
     labels = [stylizer.ai_label for stylizer in stylizers]
     label = AiLabel("; ".join(label.system for label in labels), labels[0].version)
 
@@ -51,7 +53,7 @@ def sheet(
             {name: stylizer.paint for name, stylizer in zip(names, stylizers, strict=True)},
             target,
             overwrite=config.overwrite,
-            ai_label=label if look.strength > 0 and config.ai_label else None,
+            ai_label=label if style_config.strength > 0 and config.ai_label else None,
             on_outcome=tell,
             on_progress=on_progress,
         )

@@ -19,7 +19,7 @@ from stylegan_cli.commands.common import (
     console,
     emit,
     progress,
-    say_default_look,
+    say_default_style,
     say_error,
 )
 from stylegan_cli.commands.streams import write_line
@@ -36,7 +36,7 @@ def stylize(
             help="Pictures, folders of pictures, or - for standard input.",
         ),
     ],
-    look: StylizerConfig,
+    style_config: StylizerConfig,
     config: PictureBatchConfig,
     as_json: Json = False,
 ) -> None:
@@ -51,8 +51,8 @@ def stylize(
         raise UsageError("the picture goes to standard output: name a file with -o to use --json")
     if to_stdout and sys.stdout.isatty():
         raise UsageError("a picture is no text for a terminal: add -o FILE, or > FILE")
-    batch = open_picture_batch(inputs, look, config)
-    say_default_look(look, batch.stylizer.name)
+    batch = open_picture_batch(inputs, style_config, config)
+    say_default_style(style_config, batch.stylizer.name)
     if config.watch:
         console.print(f"Watching {', '.join(map(str, inputs))}; Ctrl-C ends it.")
     many = len(inputs) > 1 or inputs[0].is_dir()

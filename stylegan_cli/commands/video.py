@@ -15,7 +15,7 @@ from stylegan_cli.commands.common import (
     console,
     emit,
     progress,
-    say_default_look,
+    say_default_style,
     say_error,
 )
 from stylegan_cli.commands.streams import write_line
@@ -27,7 +27,7 @@ def video(
         list[Path],
         typer.Argument(metavar="CLIP", show_default=False, help="Clips, or folders of clips."),
     ],
-    look: StylizerConfig,
+    style_config: StylizerConfig,
     config: ClipBatchConfig,
     as_json: Json = False,
 ) -> None:
@@ -36,8 +36,8 @@ def video(
     A clip that can't be used is named, and the rest is done. Exit codes: 0 all done, 3 some failed
     or are damaged, 1 nothing could be done, 2 wrong call, 130 interrupted; --resume continues.
     """
-    stylizer, jobs = open_clip_batch(inputs, look, config)
-    say_default_look(look, stylizer.name)
+    stylizer, jobs = open_clip_batch(inputs, style_config, config)
+    say_default_style(style_config, stylizer.name)
     is_single = len(inputs) == 1 and not inputs[0].is_dir()
 
     def tell(outcome: ClipOutcome) -> None:

@@ -15,7 +15,7 @@ from stylegan_cli.evaluation.estimates import Better, Measure, mean_of
 from stylegan_cli.evaluation.people import People, Tercile
 from stylegan_cli.pictures import Pixels, read_rgb, resize, resize_short_side
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.stylizer import StylizerConfig, open_look
+from stylegan_cli.stylizer import StylizerConfig, open_configured_stylizer
 
 Stylize = Callable[[Pixels], Pixels]
 Progress = Callable[[int, int], None]
@@ -77,7 +77,7 @@ def evaluate_styles(
     for index, case in enumerate(cases):
         styling = StylizerConfig(style=case.style, model=config.model, device=device)
         comparison = measure_style(
-            open_look(styling).paint,
+            open_configured_stylizer(styling).paint,
             case,
             size=config.size,
             device=device,

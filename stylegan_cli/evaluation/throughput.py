@@ -17,7 +17,7 @@ from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.runtime.timing import Timing, time_runs
 from stylegan_cli.styles import Mode, find_style, list_styles
-from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_look
+from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_configured_stylizer
 
 Size = tuple[int, int]
 
@@ -67,13 +67,13 @@ def open_stylizers(config: StylizerConfig) -> list[Stylizer]:
 
     style: this one alone; None is the default creator and, where there is one, a drawn one.
     backend: `auto` is all that are installed and need no torch. A style that is colour alone runs
-    no network, so it is opened once. Raises what `open_look` raises.
+    no network, so it is opened once. Raises what `open_configured_stylizer` raises.
     """
     backends = installed_backends() if config.backend == "auto" else [config.backend]
     found: list[Stylizer] = []
     for style in [config.style] if config.style else _styles_of(config.model):
         for name in backends:
-            found.append(open_look(replace(config, style=style, backend=name)))
+            found.append(open_configured_stylizer(replace(config, style=style, backend=name)))
             if found[-1].style.info.mode == "colour":
                 break
     return found

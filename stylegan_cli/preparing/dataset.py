@@ -140,7 +140,7 @@ class PrepSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Inspection:
     """One picture, or one frame of a clip, ready to be judged."""
 
     source: Path
@@ -165,43 +165,43 @@ class _Run:
         sha256 = ""
         try:
             sha256 = _sha256(source)
-            for look in _looks(source, sha256, self.config.every_s):
-                self._check_quality(look)
+            for inspection in _looks(source, sha256, self.config.every_s):
+                self._check_quality(inspection)
         except (DataError, WriteError):
             raise
         except Exception as error:  # one bad file never ends a run, whatever a library makes of it
             blank = Entry(name=self.config.name, source=str(source.resolve()), sha256=sha256)
             self._reject(blank, Reason.UNREADABLE, _why(error, source), None)
 
-    def _check_quality(self, look: _Look) -> None:
+    def _check_quality(self, inspection: _Inspection) -> None:
         config = self.config
         entry = Entry(
             name=config.name,
-            source=str(look.source.resolve()),
-            sha256=look.sha256,
-            time_s=None if look.time_s is None else round(look.time_s, 3),
+            source=str(inspection.source.resolve()),
+            sha256=inspection.sha256,
+            time_s=None if inspection.time_s is None else round(inspection.time_s, 3),
         )
         before = self.entries.get(entry.key)
         if before is not None and before.output is not None:
             present = (self.folder / before.output).exists()
             self.happened["present" if present else "removed"] += 1
             return
-        faces = self._faces(look.pixels)
-        crop = self._frame(look.pixels, faces)
-        picture = cut_out(look.pixels, crop, self.config.size)
+        faces = self._faces(inspection.pixels)
+        crop = self._frame(inspection.pixels, faces)
+        picture = cut_out(inspection.pixels, crop, self.config.size)
         entry = replace(
             entry,
             box=crop.box,
             angle_deg=round(crop.angle_deg, 2),
             faces=None if faces is None else len(faces),
-            sharpness=round(_sharpness_of(look.pixels, crop), 3),
-            phash=f"{perceptual_hash(look.pixels):064x}",
+            sharpness=round(_sharpness_of(inspection.pixels, crop), 3),
+            phash=f"{perceptual_hash(inspection.pixels):064x}",
         )
         fault = self._fault(entry, crop.side)
         if fault is None:
             self._take(entry, picture)
         else:
-            self._reject(entry, *fault, look.pixels)
+            self._reject(entry, *fault, inspection.pixels)
 
     def _fault(self, entry: Entry, side: int) -> tuple[Reason, str | None] | None:
         """Why a picture, `side` px of the source, is not good enough; None when it is."""
@@ -421,14 +421,14 @@ def _find_clips(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _looks(source: Path, sha256: str, every_s: float) -> Iterator[_Look]:
+def _looks(source: Path, sha256: str, every_s: float) -> Iterator[_Inspection]:
     """What there is to see in a file. Raises PictureError or ClipError when it can't be read."""
     suffix = source.suffix.lower()
     if suffix in CLIP_SUFFIXES or (suffix not in PICTURE_SUFFIXES and is_clip(source)):
         for time_s, pixels in sample_frames(source, every_s):
-            yield _Look(source, sha256, time_s, pixels)
+            yield _Inspection(source, sha256, time_s, pixels)
     else:
-        yield _Look(source, sha256, None, read_rgb(source))
+        yield _Inspection(source, sha256, None, read_rgb(source))
 
 
 def _sharpness_of(pixels: Pixels, crop: Crop) -> float:

@@ -260,7 +260,7 @@ def _fitted_moves(style: Style, rounded: Style, base: Base, points: int) -> _Mov
     """
     drawn = numpy_generator(0, 0, "colours of a line").permutation(base.content_colours)
     colours = np.concatenate([to_unit(drawn[:FITTED_COLOURS]), lut_grid(EVEN_POINTS)])
-    base_colour, wanted = (_base_colour(look, base, colours) for look in (rounded, style))
+    base_colour, wanted = (_base_colour(candidate, base, colours) for candidate in (rounded, style))
     if style.calibration is not None:
         wanted = apply_lut(wanted, style.calibration)
     gaps = wanted - base_colour
