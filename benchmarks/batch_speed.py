@@ -1,4 +1,4 @@
-"""How many photos of 1 MP a second `influ stylize` paints, JPEG to JPEG, and where the time goes.
+"""How many photos of 1 MP a second `influ stylize` makes, JPEG to JPEG, and where time goes.
 
     python batch_speed.py --photos 100 --style creatorA
 
@@ -93,12 +93,12 @@ def stylize(folder, arguments):
 def measure_steps(photos, style):
     """Processor time of each step in ms, the median over photos, after one to warm up."""
     stylizer = open_stylizer(style, threads=1)
-    times = {"decode": [], "paint": [], "encode": []}
+    times = {"decode": [], "stylize": [], "encode": []}
     for path in [photos[0], *photos]:
         marks = [time.process_time()]
         picture = read_picture(path)
         marks.append(time.process_time())
-        picture = stylizer.repaint(picture)
+        picture = stylizer.stylize_picture(picture)
         marks.append(time.process_time())
         encode_picture(picture, "JPEG", ai_label=stylizer.ai_label)
         marks.append(time.process_time())

@@ -35,7 +35,7 @@ LOADED, CROPPED = 286, 256  # px
 HISTORY = 50
 DECAY_FROM = 0.5
 
-Paint = Callable[[np.ndarray], np.ndarray]
+StylizeFunction = Callable[[np.ndarray], np.ndarray]
 
 
 class ResNet9(nn.Module):
@@ -109,7 +109,7 @@ class CycleGan:
                 network.apply(_draw_weights)
             network.to(self.place, memory_format=torch.channels_last)
         self.pools = [HistoryPool(HISTORY, seed), HistoryPool(HISTORY, seed + 1)]
-        self.painters = _adam(self.forth, self.back)
+        self.generators = _adam(self.forth, self.back)
         self.discriminators = _adam(self.creator_discriminator, self.content_discriminator)
         self._bf16 = uses_bf16("auto", self.place.type)
 
@@ -124,7 +124,7 @@ class CycleGan:
             _freeze(True, self.creator_discriminator, self.content_discriminator)
             fooled = generator_gan_loss("lsgan", [self.creator_discriminator(fakes[0])])
             fooled = fooled + generator_gan_loss("lsgan", [self.content_discriminator(fakes[1])])
-        _update(self.painters, fooled + CYCLE * cycles + IDENTITY * kept)
+        _update(self.generators, fooled + CYCLE * cycles + IDENTITY * kept)
 
         _freeze(False, self.creator_discriminator, self.content_discriminator)
         shown = [pool.swap(fake, step) for pool, fake in zip(self.pools, fakes, strict=True)]
@@ -155,24 +155,24 @@ def train_cyclegan(
     ]
     rng = np.random.default_rng(seed)
     for step, share in enumerate(shares):
-        for optimizer in (run.painters, run.discriminators):
+        for optimizer in (run.generators, run.discriminators):
             set_rate(optimizer, RATE, share, DECAY_FROM)
         run.learn(*(_crop(side, rng).to(run.place) for side in sides), step)
     return run.forth.cpu().eval()
 
 
-def generator_of(network: nn.Module) -> Paint:
-    """A paint function, uint8 in and out; sides are brought to multiples of 8 by mirroring."""
+def generator_of(network: nn.Module) -> StylizeFunction:
+    """A stylize function, uint8 in and out; sides are brought to multiples of 8 by mirroring."""
 
     @torch.inference_mode()
-    def paint(photo: np.ndarray) -> np.ndarray:
+    def stylize(photo: np.ndarray) -> np.ndarray:
         height, width = photo.shape[:2]
         image = functional.pad(
             to_tensor(photo[None]), (0, -width % STRIDE, 0, -height % STRIDE), mode="reflect"
         )
         return to_pixels(network(image))[0, :height, :width]
 
-    return paint
+    return stylize
 
 
 def save_network(network: nn.Module, path: Path) -> None:

@@ -8,7 +8,7 @@
 DIR of --luts holds HaldCLUTs. Each is applied to one part of the photos only; a method learns it
 from those pictures and the rest, unpaired, and is compared on held-out photos with the table
 applied to them. --creator-photos takes the creator's pictures from a folder of its own, unlike the
-photos that are painted; --test-photos paints those of another folder. Tables are split by a hash of
+photos that are stylized; --test-photos takes those of another folder. Tables are split by a hash of
 their names: choices are made on the half `tuning`, what is claimed is of the half `judging`.
 """
 
@@ -64,8 +64,8 @@ def half_of(path):
 
 def in_look(photo, table):
     """A photo in the look of a table, uint8."""
-    painted = np.clip(apply_lut(photo, table), 0, 1)
-    return (painted * 255 + 0.5).astype(np.uint8)
+    stylized = np.clip(apply_lut(photo, table), 0, 1)
+    return (stylized * 255 + 0.5).astype(np.uint8)
 
 
 def measure(arguments):
@@ -108,10 +108,10 @@ def learned(method, content, pictures, tests, truths, arguments):
         results = matched(arguments.color_matcher, tests, pictures)
     else:
         task = Task("look", content, pictures, arguments.model)
-        paint = METHODS[method].learn(task)
+        stylize = METHODS[method].learn(task)
     seconds = time.perf_counter() - began, time.process_time() - spent
     if method != "color_matcher":
-        results = [as_pixels(paint(photo)) for photo in tests]
+        results = [as_pixels(stylize(photo)) for photo in tests]
     pairs = list(zip(results, truths, strict=True))
     return {
         "seconds": round(seconds[0], 2),
@@ -122,7 +122,7 @@ def learned(method, content, pictures, tests, truths, arguments):
 
 
 def as_pixels(result):
-    """What a method paints, uint8 as a file would have it."""
+    """What a method makes, uint8 as a file would have it."""
     if result.dtype == np.uint8:
         return result
     return (np.clip(result, 0, 1) * 255 + 0.5).astype(np.uint8)

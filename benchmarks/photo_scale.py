@@ -3,9 +3,9 @@
     python photo_scale.py measure
     python photo_scale.py crops --styles toon sketch --photos PHOTO... --out DIR
 
-Strokes are measured against the short side, so a photo in 4K (2160 px) is to be painted as its own
-copy of 1024 px is. `measure` paints both and brings the large result down: PSNR between the two,
-for each style. `crops` shows a face painted at the working size, at 1024 and at 2160 px: all of it,
+Strokes are measured against the short side, so a photo in 4K (2160 px) is to be stylized as its own
+copy of 1024 px is. `measure` stylizes both and brings the large result down: PSNR between the two,
+for each style. `crops` shows a face in a style at the working size, at 1024 and 2160 px: all of it,
 and an eye pixel for pixel as the last has it.
 
 The photos are the judging photos that come with the product (CC0), or --photos; each is enlarged to
@@ -53,8 +53,8 @@ def measure(arguments):
         info = stylizer.style.info
         apart = []
         for photo in photos:
-            brought_down = copy_of(stylizer.paint(photo), SMALL)
-            apart.append(psnr(brought_down, stylizer.paint(copy_of(photo, SMALL))))
+            brought_down = copy_of(stylizer.stylize(photo), SMALL)
+            apart.append(psnr(brought_down, stylizer.stylize(copy_of(photo, SMALL))))
         record = {"style": name, "mode": info.mode, "working_size": info.working_size}
         record |= {"model": model, "photos": hashes}
         record |= {"psnr_db": mean(apart), "min_db": round(min(apart), 2)}
@@ -77,7 +77,7 @@ def crops(arguments):
         sizes = (stylizer.style.info.working_size, SMALL, LARGE)
         rows = []
         for photo in photos:
-            pictures = [photo, *(stylizer.paint(copy_of(photo, size)) for size in sizes)]
+            pictures = [photo, *(stylizer.stylize(copy_of(photo, size)) for size in sizes)]
             rows += [[seen(picture, place) for picture in pictures] for place in places(photo)]
         path = arguments.out / f"{name}-scale.jpg"
         labels = ("photo", *(f"{size} px" for size in sizes))

@@ -1,11 +1,11 @@
-"""How fast photos are painted, beside others on the same pictures with as many threads.
+"""How fast photos are stylized, beside others on the same pictures with as many threads.
 
     python photo_speed.py measure
     python photo_speed.py measure --sizes 512x512 1920x1080 --methods influ resnet9 --dry-run
     python photo_speed.py table
     python photo_speed.py plot --out DIR
 
-Three tasks: `paint`, pixels to pixels and warm; `stylize`, a whole process from JPEG to JPEG, as a
+Three tasks: `pixels`, pixels to pixels and warm; `stylize`, a whole process from JPEG to JPEG, as a
 user runs it; `help`, what `influ --help` takes. Each cell runs in processes of its own, whose peak
 memory is recorded too. The pictures are starter photos, enlarged, with the grain of a sensor.
 """
@@ -113,7 +113,7 @@ def chosen_looks(arguments):
 
     A model whose styles are colour alone has its look rendered as if it was of the other kinds.
     """
-    command = [sys.executable, HERE / "photo_painters.py", "styles", arguments.model]
+    command = [sys.executable, HERE / "photo_methods.py", "styles", arguments.model]
     own = dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     default = next(iter(own))
     asked = arguments.looks
@@ -154,7 +154,7 @@ def cells_of(arguments, looks, threads):
                     arguments.tasks, looks, backends, shared | {"model": model}, size
                 )
             else:
-                tasks = ("paint",) if name == "resnet9" else ("paint", "stylize")
+                tasks = ("pixels",) if name == "resnet9" else ("pixels", "stylize")
                 found += [Cell(t, name, size, **shared) for t in tasks if t in arguments.tasks]
     print(*left_out, sep="\n", end="\n" if left_out else "")
     return found
@@ -164,9 +164,9 @@ def our_cells(tasks, looks, backends, shared, size):
     """Of each look: on each backend if a network runs, and the command as it is."""
     for look in looks:
         told = shared | {"style": look.style, "mode": look.mode}
-        if "paint" in tasks:
+        if "pixels" in tasks:
             for backend in [None] if look.mode == "colour" else backends:
-                yield Cell("paint", "influ", size, backend=backend, **told)
+                yield Cell("pixels", "influ", size, backend=backend, **told)
         if "stylize" in tasks:
             yield Cell("stylize", "influ", size, **told)
 
@@ -189,12 +189,12 @@ def measure_cell(cell, folder, models, arguments):
     if cell.size and not (folder / f"{cell.size}.npy").exists():
         for old in folder.glob("*.npy"):
             old.unlink()
-        command = [sys.executable, HERE / "photo_painters.py", "picture", cell.size, folder]
+        command = [sys.executable, HERE / "photo_methods.py", "picture", cell.size, folder]
         subprocess.run(command, check=True)
     model = models.get((cell.style, cell.mode))
     told = ["--style", cell.style, "--model", model] if model else []
-    if cell.task == "paint":
-        command = [sys.executable, HERE / "photo_painters.py", "paint", cell.method]
+    if cell.task == "pixels":
+        command = [sys.executable, HERE / "photo_methods.py", "pixels", cell.method]
         command += [folder / f"{cell.size}.npy", "--budget", arguments.budget, *told]
         output, peak_mb = run(command + ["--backend", cell.backend] * bool(cell.backend))
         figures = json.loads(output)
@@ -269,7 +269,7 @@ def main():
     command.add_argument("--sizes", nargs="+", type=size, default=SIZES, metavar="WxH")
     command.add_argument("--methods", nargs="+", choices=PACKAGES, default=[*PACKAGES])
     command.add_argument("--backends", nargs="+", choices=BACKENDS, default=[*BACKENDS])
-    tasks = ("paint", "stylize", "help")
+    tasks = ("pixels", "stylize", "help")
     command.add_argument("--tasks", nargs="+", choices=tasks, default=tasks)
     command.add_argument(
         "--looks", nargs="+", metavar="NAME[:KIND]", help="rendered as colour, photographic, drawn"

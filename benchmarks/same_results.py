@@ -3,7 +3,7 @@
     python benchmarks/same_results.py record before.json     # before the change
     python benchmarks/same_results.py compare before.json    # after it: names what differs
 
-It drives the command line alone, so that modules may move and identifiers change. It paints ten
+It drives the command line alone, so that modules may move and identifiers change. It stylizes ten
 photos with every shipped style, two clips, variations and a sheet; makes a style from 30 pictures,
 its code and its `.cube`; and trains and pre-trains for 60 steps. Pixels, numbers and tensors are
 kept as hashes; metrics and the tensors of checkpoints are compared by value, not by name.

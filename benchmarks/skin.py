@@ -33,7 +33,7 @@ def measure(arguments):
     cell = {"content": content_hash(arguments.photos), "model": file_hash(MODEL)}
     for name, look in STYLES.items():
         stylizer, truth = open_stylizer(name), KNOWN_LOOKS[look]
-        changes = [skin_change(stylizer.paint(p), truth(p), p, face) for p, face in faces]
+        changes = [skin_change(stylizer.stylize(p), truth(p), p, face) for p, face in faces]
         thirds = terciles([change for change in changes if change is not None])
         differences = [round(third.difference, 3) for third in thirds]
         mean = sum(differences) / len(differences)

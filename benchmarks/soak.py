@@ -59,18 +59,20 @@ def measured(name: str, steps: Iterator[object], count: int) -> dict[str, object
 
 
 def photos(folder: Path, count: int) -> Iterator[None]:
-    """Read, paint and write small photos."""
+    """Read, stylize and write small photos."""
     stylizer = open_stylizer("noir", precision="f32", threads=1)
     rng = np.random.default_rng(0)
     source = folder / "a.jpg"
     Image.fromarray(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)).save(source)
     for _ in range(count):
-        write_picture(stylizer.repaint(read_picture(source)), folder / "b.jpg", overwrite=True)
+        write_picture(
+            stylizer.stylize_picture(read_picture(source)), folder / "b.jpg", overwrite=True
+        )
         yield
 
 
 def clips(folder: Path, count: int) -> Iterator[None]:
-    """Paint clips of a second."""
+    """Stylize clips of a second."""
     source = folder / "a.mp4"
     with av.open(source, "w") as clip:
         pictures = clip.add_stream("libx264", rate=10)

@@ -2,7 +2,7 @@
 
     python style_codes.py --model MODEL
 
-A code is written so that what it paints is within so many dB of the style on a few starter photos
+A code is written so that its results are within so many dB of the style on a few starter photos
 (stylegan_cli/sharing/style_code.py). Here it is compared on other starter photos, at another size.
 """
 
@@ -38,7 +38,7 @@ def main():
         line = write_line(style, model.base, backend)
         looks = (style, read_line(line.text, style.name, model.base))
         ours, theirs = (Stylizer(model.base, look, backend) for look in looks)
-        lost = [metrics.psnr(theirs.paint(photo), ours.paint(photo)) for photo in photos]
+        lost = [metrics.psnr(theirs.stylize(photo), ours.stylize(photo)) for photo in photos]
         figures = f"{line.psnr_db:9.1f} {np.mean(lost):13.1f} {min(lost):6.1f}"
         print(f"{style.name:16} {len(line.text):10} {figures}", flush=True)
 

@@ -22,8 +22,8 @@ from stylegan_cli.clips import EncoderOptions, read_info
 from stylegan_cli.clips.encoders import choose_encoder
 
 
-def transcode(clip, target, repaint=None):
-    """Decode and encode with the settings that `influ video` has; repaint: VideoFrame → another."""
+def transcode(clip, target, stylize=None):
+    """Decode and encode with the settings that `influ video` has; stylize: VideoFrame → another."""
     info = read_info(clip)
     size = (info.width, info.height)
     encoder = choose_encoder(EncoderOptions(), "libx264", info, size, info.colours, [])
@@ -37,8 +37,8 @@ def transcode(clip, target, repaint=None):
         stream.codec_context.thread_type = "AUTO"
         for frame in source.decode(video=0):
             pts = frame.pts
-            if repaint is not None:
-                frame = repaint(frame)
+            if stylize is not None:
+                frame = stylize(frame)
             frame.pts, frame.time_base, frame.pict_type = pts, info.time_base, 0
             out.mux(stream.encode(frame))
             frames += 1
@@ -90,12 +90,12 @@ def resnet9(clip, target, arguments):
     network = ResNet9().eval()
 
     @torch.inference_mode()
-    def repaint(frame):
+    def stylize(frame):
         pixels = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)[None]
-        painted = network(pixels.float() / 127.5 - 1)[0].permute(1, 2, 0)
-        return av.VideoFrame.from_ndarray(((painted + 1) * 127.5).byte().numpy(), "rgb24")
+        stylized = network(pixels.float() / 127.5 - 1)[0].permute(1, 2, 0)
+        return av.VideoFrame.from_ndarray(((stylized + 1) * 127.5).byte().numpy(), "rgb24")
 
-    return timed(lambda: transcode(clip, target, repaint))
+    return timed(lambda: transcode(clip, target, stylize))
 
 
 def timed(work):

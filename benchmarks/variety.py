@@ -42,7 +42,7 @@ def measure(arguments):
     styles = [s for s in model.styles if not arguments.styles or s.name in arguments.styles]
     paths = split(arguments.photos)[2][: arguments.count]
     photos = [load(path) for path in paths]
-    plain = {s.name: paint_all(model.base, s, backend, photos) for s in styles}
+    plain = {s.name: stylize_all(model.base, s, backend, photos) for s in styles}
     between = distance_between([embed(without_colour(plain[s.name], photos)) for s in styles])
     done = {cell_key(record) for record in read_records(arguments.results)}
     model_hash = hashlib.sha256(arguments.model.read_bytes()).hexdigest()[:16]
@@ -60,7 +60,7 @@ def measure(arguments):
                 continue
             code_factors = replace(style, code_factors=scale * style.code_factors)
             varied = [
-                paint_all(model.base, vary(code_factors, seed), backend, photos)
+                stylize_all(model.base, vary(code_factors, seed), backend, photos)
                 for seed in range(arguments.seeds)
             ]
             within = distance_between([embed(without_colour(v, photos)) for v in varied])
@@ -74,9 +74,9 @@ def measure(arguments):
             print(f"{style.name:16} x{scale:<4g}", *(f"{n} {v:.3f}" for n, v in figures.items()))
 
 
-def paint_all(base, style, backend, photos):
+def stylize_all(base, style, backend, photos):
     stylizer = Stylizer(base, style, backend)
-    return [stylizer.paint(photo) for photo in photos]
+    return [stylizer.stylize(photo) for photo in photos]
 
 
 def without_colour(results, photos):

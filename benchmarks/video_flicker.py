@@ -1,4 +1,4 @@
-"""How much a painted clip flickers, and what steadying it costs.
+"""How much a stylized clip flickers, and what steadying it costs.
 
     python video_flicker.py measure --clips CLIP... --styles creatorA toon --seconds 5
     python video_flicker.py show
@@ -7,7 +7,7 @@ Warping error (Lai et al. 2018, eq. 10): the mean squared difference, on unit co
 frame and the next one moved back onto it, where the movement can be known. Movement is measured on
 the source alone (DIS, medium, 512 px short side), and what is hidden in the other frame or lies on
 the edge of a movement is left out (Ruder et al. 2016, eq. 5-7). A frozen or blurred clip would win,
-so beside it stand PSNR to the frames painted one by one, over all and over moving pixels, and the
+so beside it stand PSNR to the frames stylized one by one, over all and over moving pixels, and the
 gradient energy that is left of theirs.
 """
 
@@ -83,14 +83,14 @@ def shrunk(pixels):
 
 
 class Figures:
-    """What one way of painting a clip comes to, frame by frame."""
+    """What one way of stylizing a clip comes to, frame by frame."""
 
     def __init__(self):
         self.errors, self.squares, self.moving_squares, self.energies = [], [], [], []
         self._last = None
 
     def add(self, frame, reference, movement):
-        """frame, reference: this way's and the one painted for itself, shrunk; movement: to it."""
+        """frame, reference: this way's and the one stylized for itself, shrunk; movement: to it."""
         if movement is not None:
             self.errors.append(movement.error(self._last, frame))
             square = np.square(unit(frame) - unit(reference)).mean(-1)
@@ -163,8 +163,8 @@ def judge(clip, stylizer, arguments):
         for number, pixels in enumerate(frames):
             small = shrunk(pixels)
             movement = None if last is None else Movement(last, small)
-            painted = {way: paint(pixels) for way, (paint, _) in ways.items()}
-            shown = {way: matched(frame, small) for way, frame in painted.items()}
+            stylized = {way: stylize(pixels) for way, (stylize, _) in ways.items()}
+            shown = {way: matched(frame, small) for way, frame in stylized.items()}
             for way, (_, reference) in ways.items():
                 figures.setdefault(way, Figures()).add(shown[way], shown[reference], movement)
             if arguments.pictures and number in (0, round(rate), round(2 * rate)):
@@ -180,17 +180,17 @@ def judge(clip, stylizer, arguments):
 
 
 def ways_of(clip, info, stylizer, steady):
-    """Name → (paint the next frame, the way it is compared with)."""
+    """Name → (stylize the next frame, the way it is compared with)."""
     ways = {
         "source": (lambda pixels: pixels, "source"),
-        "per_frame": (stylizer.paint, "per_frame"),
+        "per_frame": (stylizer.stylize, "per_frame"),
         "steady": (steady_way(clip, info, stylizer, steady), "per_frame"),
     }
     return ways | lite_ways()
 
 
 def steady_way(clip, info, stylizer, steady):
-    """As `influ video` paints it: planar frames where it does so, read beside the others."""
+    """As `influ video` stylizes it: planar frames where it does so, read beside the others."""
     look = clip_style(stylizer, steady, float(info.frame_rate))
     size = (info.width, info.height)
     planar = planar_style(look, plan_clip(".mp4", info, size, EncoderOptions()))
@@ -199,13 +199,13 @@ def steady_way(clip, info, stylizer, steady):
     frames = planar_frames(clip)
     matrix, code_range = info.colours.swscale_matrix(info.height), info.colours.swscale_range
 
-    def paint(_):
-        painted = av.VideoFrame.from_ndarray(planar(next(frames)), "yuv420p")
-        return painted.reformat(
+    def stylize(_):
+        stylized = av.VideoFrame.from_ndarray(planar(next(frames)), "yuv420p")
+        return stylized.reformat(
             format="rgb24", src_colorspace=matrix, src_color_range=code_range, interpolation=EXACT
         ).to_ndarray()
 
-    return paint
+    return stylize
 
 
 def planar_frames(clip):
@@ -229,7 +229,7 @@ def lite_ways():
         return last["now"]
 
     def smooth(pixels):
-        # As its video command does it, on what `alone` has just painted.
+        # As its video command does it, on what `alone` has just stylized.
         now = last["now"].astype(np.float32)
         last["mixed"] = 0.5 * last["mixed"] + 0.5 * now if "mixed" in last else now
         return last["mixed"].astype(np.uint8)

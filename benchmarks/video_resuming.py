@@ -65,7 +65,7 @@ def main():
 
 
 def run(arguments, target, limit_s=None):
-    """Paint until the end or until killed after `limit_s`: seconds, and whether it was killed."""
+    """Stylize until the end or until killed after `limit_s`: seconds, and whether it was killed."""
     command = [sys.executable, "-m", "stylegan_cli", "video", arguments.clip, "--out", target]
     command += ["--style", arguments.style, "--resume", "-q"]
     started = time.perf_counter()

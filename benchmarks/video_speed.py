@@ -1,4 +1,4 @@
-"""How fast a clip is painted, against the bare transcode that nobody can beat and against others.
+"""How fast a clip is stylized, against the bare transcode that nobody can beat and against others.
 
     python video_speed.py measure --clip CLIP --style creatorA --mode photographic
     python video_speed.py show

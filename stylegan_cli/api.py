@@ -42,9 +42,9 @@ _Kind = TypeVar("_Kind", "Picture", "Image.Image", Pixels)
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class LoadedStyle:
-    """A style, ready to paint.
+    """A style, ready to stylize.
 
-    Calling it paints one picture, or a sequence of them. A path gives a `Picture`, with the
+    Calling it stylizes one picture, or a sequence of them. A path gives a `Picture`, with the
     metadata of its file, for `write_picture`; a `Picture`, a PIL image or an array gives its own
     kind, in the same size and depth.
     """
@@ -81,12 +81,12 @@ class LoadedStyle:
         if isinstance(picture, (list, tuple)):
             return [self(one) for one in picture]
         if isinstance(picture, (str, os.PathLike)):
-            return self.stylizer.repaint(pictures.read_picture(Path(picture)))
+            return self.stylizer.stylize_picture(pictures.read_picture(Path(picture)))
         if isinstance(picture, Picture):
-            return self.stylizer.repaint(picture)
+            return self.stylizer.stylize_picture(picture)
         if isinstance(picture, np.ndarray):
-            return _painted_array(self.stylizer, picture)
-        return _painted_image(self.stylizer, picture)
+            return _stylized_array(self.stylizer, picture)
+        return _stylized_image(self.stylizer, picture)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the style to a file, for `load_style` and `influ styles install`."""
@@ -118,7 +118,7 @@ def load_style(
     detail: Detail = "auto",
     device: str = "auto",
 ) -> LoadedStyle:
-    """Load a style to paint with.
+    """Load a style to stylize with.
 
     style: a name ("toon"), a mix ("toon:0.7,vangogh:0.3"), or the path of a style file, or of a
     model file with one style in it. model: a model file with the style of that name.
@@ -210,7 +210,7 @@ def stylize_video(
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> "VideoResult":
-    """Paint a clip in a style; size, times, orientation and sound stay as they are.
+    """Stylize a clip in a style; size, times, orientation and sound stay as they are.
 
     style: a loaded style, or what `load_style` takes. options: the fields of
     `stylegan_cli.video.VideoConfig`, such as start_s, end_s, fps, faces_only and overwrite.
@@ -241,7 +241,7 @@ def write_picture(
 ) -> Path:
     """Write a picture in the format of the path's suffix, whole or not at all.
 
-    style: what painted it; the metadata then say so, as those of `influ stylize` do.
+    style: what stylized it; the metadata then say so, as those of `influ stylize` do.
     quality: 1 to 100, for JPEG, WebP, AVIF and HEIF.
     Raises PictureError, WriteError, and OutputExistsError for a file that exists.
     """
@@ -286,15 +286,15 @@ def _progress(on_progress: OnProgress | None) -> AbstractContextManager[OnProgre
     return nullcontext(on_progress or (lambda done, total: None))
 
 
-def _painted_array(stylizer: Stylizer, pixels: Pixels) -> Pixels:
+def _stylized_array(stylizer: Stylizer, pixels: Pixels) -> Pixels:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise PictureError(
             f"an array must have the shape (height, width, 3), this one has {pixels.shape}; "
-            "put red, green and blue last, repeat a grey plane three times, and paint pictures of "
+            "put red, green and blue last, repeat a grey plane three times, and take pictures of "
             "a batch one by one"
         )
     if pixels.dtype in (np.uint8, np.uint16):
-        return stylizer.paint(np.ascontiguousarray(pixels))
+        return stylizer.stylize(np.ascontiguousarray(pixels))
     if not np.issubdtype(pixels.dtype, np.floating):
         raise PictureError(
             f"an array must be uint8, uint16 or floating point, this one is {pixels.dtype}; "
@@ -304,27 +304,27 @@ def _painted_array(stylizer: Stylizer, pixels: Pixels) -> Pixels:
         raise PictureError(
             "a floating-point array must lie between 0 and 1; divide levels of 0 to 255 by 255"
         )
-    painted = stylizer.paint(np.ascontiguousarray(pixels, np.float32))
-    return painted.astype(pixels.dtype)
+    stylized = stylizer.stylize(np.ascontiguousarray(pixels, np.float32))
+    return stylized.astype(pixels.dtype)
 
 
-def _painted_image(stylizer: Stylizer, image: Any) -> "Image.Image":
+def _stylized_image(stylizer: Stylizer, image: Any) -> "Image.Image":
     """A PIL image, its transparency and metadata kept."""
     from PIL import Image
 
     if not isinstance(image, Image.Image):
         raise UsageError(
-            f"a style paints paths, pictures, PIL images and arrays, not {type(image).__name__}"
+            f"a style stylizes paths, pictures, PIL images and arrays, not {type(image).__name__}"
         )
     if image.mode.startswith(("I", "F")):
         raise PictureError(
-            f"a PIL image of mode {image.mode} has no colours to paint; use an array, or the path"
+            f"a PIL image of mode {image.mode} has no colours to stylize; use an array, or the path"
         )
     has_alpha = image.has_transparency_data
     whole = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
-    pixels = stylizer.paint(np.ascontiguousarray(whole[..., :3]))
+    pixels = stylizer.stylize(np.ascontiguousarray(whole[..., :3]))
     if has_alpha:
         pixels = np.dstack([pixels, whole[..., 3]])
-    painted = Image.fromarray(pixels)
-    painted.info = {key: image.info[key] for key in ("exif", "dpi") if key in image.info}
-    return painted
+    stylized = Image.fromarray(pixels)
+    stylized.info = {key: image.info[key] for key in ("exif", "dpi") if key in image.info}
+    return stylized

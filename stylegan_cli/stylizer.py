@@ -1,4 +1,4 @@
-"""Load a style once, repaint many pictures."""
+"""Load a style once, stylize many pictures."""
 
 import copy
 import dataclasses
@@ -36,7 +36,7 @@ from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
-SCALES_IN_HAND = 4  # painters kept: one per short side of the working copy
+SCALES_IN_HAND = 4  # generators kept: one per short side of the working copy
 FAST_SIZE = 256  # px, short side of the working copy at most
 
 Detail = Literal["auto", "fast", "fine"]
@@ -44,7 +44,7 @@ Detail = Literal["auto", "fast", "fine"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StylizerConfig:
-    """Which look, how much of it, and what paints it."""
+    """Which style, how much of it, and what runs it."""
 
     style: Annotated[
         str | None,
@@ -71,7 +71,7 @@ class StylizerConfig:
     seed: Annotated[
         int | None,
         Option(
-            "Paint the variation that `influ generate` paints for this seed.",
+            "Use the variation that `influ generate` makes for this seed.",
             shown="the look itself",
         ),
     ] = None
@@ -106,7 +106,7 @@ class StylizerConfig:
 
 
 class Stylizer:
-    """One style on one base, ready to repaint."""
+    """One style on one base, ready to stylize."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Stylizer:
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
         self.threads = resolve_threads(threads)
-        self._painter_at = lru_cache(SCALES_IN_HAND)(self._fold_generator)
+        self._generator_at = lru_cache(SCALES_IN_HAND)(self._fold_generator)
 
     @property
     def name(self) -> str:
@@ -139,7 +139,7 @@ class Stylizer:
 
     @property
     def fingerprint(self) -> str:
-        """A hash over all that decides what `paint` makes: base, style, how much of it, by what."""
+        """A hash over all that decides the result: base, style, how much of it, by what."""
         style = self.style
         digest = hashlib.sha256(self.base.hash.encode())
         arrays = {**style.deltas, "matrix": style.matrix, "offset": style.offset}
@@ -168,14 +168,14 @@ class Stylizer:
             threads=self.threads,
         )
 
-    def repaint(self, picture: Picture) -> Picture:
+    def stylize_picture(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""
         if self.strength == 0:
             return picture
         if picture.colours.is_srgb:
-            return picture.map_pixels(self.paint)
+            return picture.map_pixels(self.stylize)
         # Blended in the picture's own colours, so that a little strength changes a little.
-        return picture.map_pixels(self._whole.paint, self._whole.recolour, share=self.strength)
+        return picture.map_pixels(self._whole.stylize, self._whole.recolour, share=self.strength)
 
     @cached_property
     def _whole(self) -> "Stylizer":
@@ -185,11 +185,11 @@ class Stylizer:
         return whole
 
     def recolour(self, colours: np.ndarray) -> np.ndarray:
-        """What `paint` does to single colours, wherever they are; (N, 3) unit float32."""
+        """What `stylize` does to single colours, wherever they are; (N, 3) unit float32."""
         styled = apply_lut(colours, self.lut)
         return styled if self._finish is None else self._finish(styled, colours)
 
-    def paint(self, pixels: np.ndarray) -> np.ndarray:
+    def stylize(self, pixels: np.ndarray) -> np.ndarray:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
         if self.strength == 0:
             return pixels.copy()
@@ -197,7 +197,7 @@ class Stylizer:
             return render(pixels, self.colours, finish=self._finish, threads=self.threads)
         size = self._working_size(pixels.shape[:2])
         if size == pixels.shape[:2]:
-            generator = self._painter_at(min(size))
+            generator = self._generator_at(min(size))
             return render_at_full_size(pixels, self.colours, generator, finish=self._finish)
         working = self.working_copy(pixels)
         maps = fit_residual(working, self.residual_of(working))
@@ -209,7 +209,7 @@ class Stylizer:
 
     def residual_of(self, working: np.ndarray) -> np.ndarray:
         """What the look adds in space to the table's colours of a working copy, (h, w, 3) unit."""
-        return whole_residual(*run_generator(self._painter_at(min(working.shape[:2])), working))
+        return whole_residual(*run_generator(self._generator_at(min(working.shape[:2])), working))
 
     @cached_property
     def lut(self) -> np.ndarray:
@@ -228,7 +228,7 @@ class Stylizer:
         return ColourLut(self.lut)
 
     def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) at which the network paints a picture of `size`."""
+        """(height, width) at which the network stylizes a picture of `size`."""
         if self.detail == "fine":
             return size
         chosen = self.style.info.working_size
@@ -288,7 +288,7 @@ def open_configured_stylizer(
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own look.
     preserve_colour: keep the picture's own colours, and take luma and texture from the look.
-    detail: `auto` paints at the style's working size, `fast` at 256 px at most, `fine` at the
+    detail: `auto` stylizes at the style's working size, `fast` at 256 px at most, `fine` at the
     picture's own size. precision: as in `backends.Backend.generator`.
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
     of the references can't be read: without it the look would be another one.

@@ -64,11 +64,11 @@ def test_the_public_names_are_these_with_these_parameters() -> None:
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="paint_everything"):
-        stylegan_cli.paint_everything  # noqa: B018
+    with pytest.raises(AttributeError, match="stylize_everything"):
+        stylegan_cli.stylize_everything  # noqa: B018
 
 
-def test_importing_loads_nothing_heavy_and_painting_no_torch() -> None:
+def test_importing_loads_nothing_heavy_and_stylizing_no_torch() -> None:
     script = (
         "import sys, stylegan_cli\n"
         "assert not {'numpy', 'PIL', 'torch', 'onnxruntime', 'av'} & sys.modules.keys()\n"
@@ -83,14 +83,14 @@ def test_importing_loads_nothing_heavy_and_painting_no_torch() -> None:
 
 def test_each_kind_comes_back_as_it_was_given(tmp_path: Path, style: LoadedStyle) -> None:
     path = put(tmp_path / "a.png", saved(scene(), "PNG"))
-    painted = style(str(path)).pixels
-    assert np.array_equal(style(path).pixels, painted)
-    assert np.array_equal(style(scene()), painted)
-    assert np.array_equal(style(read_picture(path)).pixels, painted)
+    stylized = style(str(path)).pixels
+    assert np.array_equal(style(path).pixels, stylized)
+    assert np.array_equal(style(scene()), stylized)
+    assert np.array_equal(style(read_picture(path)).pixels, stylized)
     image = style(Image.open(path))
     assert isinstance(image, Image.Image)
-    assert np.array_equal(np.asarray(image), painted)
-    assert not np.array_equal(painted, scene())
+    assert np.array_equal(np.asarray(image), stylized)
+    assert not np.array_equal(stylized, scene())
     assert [one.shape for one in style([scene(), scene(24, 32)])] == [(48, 64, 3), (24, 32, 3)]
 
 
@@ -98,17 +98,17 @@ def test_each_kind_comes_back_as_it_was_given(tmp_path: Path, style: LoadedStyle
 def test_depths_are_kept(style: LoadedStyle, dtype: type) -> None:
     most = 65535 if dtype is np.uint16 else 1
     pixels = (scene() / 255 * most).astype(dtype)
-    painted = style(pixels)
-    assert painted.dtype == dtype
-    assert np.abs(painted / most - style(scene()) / 255).max() < 0.02
+    stylized = style(pixels)
+    assert stylized.dtype == dtype
+    assert np.abs(stylized / most - style(scene()) / 255).max() < 0.02
 
 
 def test_transparency_of_a_pil_image_stays(style: LoadedStyle) -> None:
     image = Image.fromarray(scene())
     image.putalpha(77)
-    painted = style(image)
-    assert painted.mode == "RGBA"
-    assert np.asarray(painted)[..., 3].min() == np.asarray(painted)[..., 3].max() == 77
+    stylized = style(image)
+    assert stylized.mode == "RGBA"
+    assert np.asarray(stylized)[..., 3].min() == np.asarray(stylized)[..., 3].max() == 77
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_transparency_of_a_pil_image_stays(style: LoadedStyle) -> None:
         (Image.new("I;16", (8, 8)), "mode I;16"),
     ],
 )
-def test_what_can_not_be_painted_says_what_to_change(
+def test_what_can_not_be_stylized_says_what_to_change(
     style: LoadedStyle, wrong: object, says: str
 ) -> None:
     with pytest.raises(PictureError, match=says):
@@ -145,7 +145,7 @@ def test_a_style_file_is_loaded_by_its_path(tmp_path: Path, model: Path) -> None
         load_style(model, model=model)
 
 
-def test_deep_files_keep_their_depth_and_say_what_painted_them(
+def test_deep_files_keep_their_depth_and_say_what_stylized_them(
     tmp_path: Path, style: LoadedStyle
 ) -> None:
     deep = (scene().astype(np.uint16) * 257).astype(np.uint16)

@@ -50,7 +50,7 @@ def image(height: int, width: int, count: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(8, 8), (40, 56), (64, 72), (104, 1040)])
-def test_both_backends_paint_alike_at_every_size(
+def test_both_backends_stylize_alike_at_every_size(
     backends: tuple[Backend, Backend], size: tuple[int, int]
 ) -> None:
     base, style = small_model().base, small_model().styles[0]
@@ -97,16 +97,16 @@ def test_the_order_of_pictures_does_not_change_the_code(
 
 def test_two_styles_of_one_base_do_not_mix(backends: tuple[Backend, Backend]) -> None:
     base = small_model().base
-    painters = {}
+    generators = {}
     for style in small_model().styles:
         folded = fold_style(
             base.generator_tensors, base.generator, style.matrix, style.offset, style.code, 64
         )
-        painters[style.name] = backends[0].generator(folded)
-    first = painters["creatorA"](image(16, 16))[0]
-    other = painters["toon"](image(16, 16))[0]
+        generators[style.name] = backends[0].generator(folded)
+    first = generators["creatorA"](image(16, 16))[0]
+    other = generators["toon"](image(16, 16))[0]
     assert np.abs(first - other).max() > 0.1
-    np.testing.assert_array_equal(first, painters["creatorA"](image(16, 16))[0])
+    np.testing.assert_array_equal(first, generators["creatorA"](image(16, 16))[0])
 
 
 def folded(index: int = 0) -> dict[str, np.ndarray]:
@@ -122,7 +122,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache_dir()
 
 
-def painted(precision: Precision, name: str = "onnx") -> np.ndarray:
+def stylized(precision: Precision, name: str = "onnx") -> np.ndarray:
     """A photo's part in a style; noise would be unlike all that 8 bits are prepared for."""
     photo = to_unit(read_rgb(starter_photos()[1], 128)[32:96, 24:96])
     image = np.ascontiguousarray(photo.transpose(2, 0, 1)[None] * 2 - 1)
@@ -149,22 +149,22 @@ def test_a_first_layer_on_full_size_pixels_is_the_same_layer() -> None:
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_8_bits_are_prepared_once_and_close_to_exact(own_cache: Path, name: str) -> None:
     require(name)
-    exact, rough = painted("f32", name), painted("int8", name)
+    exact, rough = stylized("f32", name), stylized("int8", name)
     assert 0 < np.abs(exact - rough).max() < 0.1
     (kept,) = own_cache.glob("*.onnx")
     written = kept.stat().st_mtime_ns
-    np.testing.assert_array_equal(painted("int8", name), rough)
+    np.testing.assert_array_equal(stylized("int8", name), rough)
     assert kept.stat().st_mtime_ns == written
 
 
 def test_8_bits_are_taken_only_where_they_stay_close(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact, rough = painted("f32"), painted("int8")
+    exact, rough = stylized("f32"), stylized("int8")
     monkeypatch.setattr(onnx_backend, "MIN_PSNR", 0)
-    np.testing.assert_array_equal(painted("auto"), rough)
+    np.testing.assert_array_equal(stylized("auto"), rough)
     monkeypatch.setattr(onnx_backend, "MIN_PSNR", 100)
-    np.testing.assert_array_equal(painted("auto"), exact)
+    np.testing.assert_array_equal(stylized("auto"), exact)
 
 
 def test_the_measured_distance_is_the_true_one(own_cache: Path) -> None:
@@ -182,11 +182,11 @@ def test_the_measured_distance_is_the_true_one(own_cache: Path) -> None:
 
 
 def test_a_kept_graph_that_the_runtime_refuses_is_made_again(own_cache: Path) -> None:
-    rough = painted("int8")
+    rough = stylized("int8")
     (kept,) = own_cache.glob("*.onnx")
     psnr, graph = kept.read_bytes()[:8], b"of another version"
     kept.write_bytes(psnr + hashlib.sha256(psnr + graph).digest() + graph)
-    np.testing.assert_array_equal(painted("int8"), rough)
+    np.testing.assert_array_equal(stylized("int8"), rough)
 
 
 def test_without_room_for_what_is_temporary_float32_is_used(
@@ -196,18 +196,18 @@ def test_without_room_for_what_is_temporary_float32_is_used(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(quantised.tempfile, "TemporaryDirectory", no_room)
-    np.testing.assert_array_equal(painted("int8"), painted("f32"))
+    np.testing.assert_array_equal(stylized("int8"), stylized("f32"))
     assert "float32 is used" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "emptied"])
 def test_a_damaged_cache_is_made_again(own_cache: Path, damage: str) -> None:
-    rough = painted("int8")
+    rough = stylized("int8")
     (kept,) = own_cache.glob("*.onnx")
     whole = kept.read_bytes()
     damaged = {"cut": whole[:-9], "changed": whole[:99] + b"?" + whole[100:], "emptied": b""}
     kept.write_bytes(damaged[damage])
-    np.testing.assert_array_equal(painted("int8"), rough)
+    np.testing.assert_array_equal(stylized("int8"), rough)
     assert len(kept.read_bytes()) == len(whole)
 
 
@@ -216,7 +216,7 @@ def test_a_cache_that_takes_nothing_stops_nobody(
 ) -> None:
     own_cache.parent.mkdir(parents=True)
     own_cache.write_text("a file where the folder would be")
-    assert painted("int8").shape == (1, 3, 64, 72)
+    assert stylized("int8").shape == (1, 3, 64, 72)
     assert "can't be kept" in caplog.text
 
 
@@ -258,9 +258,9 @@ from stylegan_cli.styles import read_model
 
 base = read_model(Path({str(model)!r})).base
 weights = dict(np.load({str(folded_style)!r}))
-painters = [open_backend(base, "openvino").generator(weights) for _ in range(2)]
-while painters:
-    painters.pop(0)  # the oldest first
+generators = [open_backend(base, "openvino").generator(weights) for _ in range(2)]
+while generators:
+    generators.pop(0)  # the oldest first
     gc.collect()
 try:
     signal.raise_signal(signal.SIGINT)

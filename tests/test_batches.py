@@ -231,7 +231,7 @@ def test_a_result_that_is_there_is_refused_skipped_or_replaced(tmp_path: Path) -
     np.testing.assert_array_equal(read_picture(tmp_path / "out/a.png").pixels, 255 - scene())
 
 
-def test_a_refused_result_costs_no_painting(tmp_path: Path) -> None:
+def test_a_refused_result_costs_no_stylizing(tmp_path: Path) -> None:
     put_all(tmp_path, "a.png", "out/a.png")
 
     def never(picture: Picture) -> Picture:
@@ -250,7 +250,7 @@ def test_all_bad_is_a_failure_and_one_bad_is_its_own(tmp_path: Path) -> None:
     assert failure.value.exit_code == 1
 
 
-def test_an_animation_is_painted_frame_by_frame(tmp_path: Path) -> None:
+def test_an_animation_is_stylized_frame_by_frame(tmp_path: Path) -> None:
     frames = [scene(), np.roll(scene(), 9, axis=1)]
     images = [Image.fromarray(frame) for frame in frames]
     images[0].save(tmp_path / "a.png", save_all=True, append_images=images[1:], duration=[80, 160])
@@ -298,7 +298,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 # Several at a time
 
 
-def test_a_picture_is_read_while_another_is_painted(tmp_path: Path) -> None:
+def test_a_picture_is_read_while_another_is_stylized(tmp_path: Path) -> None:
     put_all(tmp_path, "a.png", "b.png")
     both = threading.Barrier(2)
 
@@ -540,7 +540,7 @@ def test_the_log_has_a_line_for_each_picture(tmp_path: Path) -> None:
 # Watching
 
 
-def test_a_file_is_painted_once_it_has_stopped_growing(tmp_path: Path) -> None:
+def test_a_file_is_stylized_once_it_has_stopped_growing(tmp_path: Path) -> None:
     put_all(tmp_path, "in/a.png")
     whole, growing = saved(scene(), "PNG"), tmp_path / "in" / "b.png"
     runs: list[list[str]] = []
@@ -630,7 +630,7 @@ def test_variations_write_nothing_where_one_is_there(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-def test_what_is_painted_otherwise_is_called_otherwise() -> None:
+def test_results_that_differ_get_names_that_differ() -> None:
     assert ending_of("toon", strength=0.6) == "_toon_strength-60"
     assert ending_of("toon", seed=7, keep_colours=True) == "_toon_seed-7_own-colours"
 

@@ -51,7 +51,7 @@ def test_the_default_and_a_drawn_creator_are_measured_at_each_size_on_each_backe
     record = json.loads(capsys.readouterr().out)
     measured = [
         (row["height"], row["width"], row["style"], row["mode"], row["backend"])
-        for row in record["painting"]
+        for row in record["stylizing"]
     ]
     looks = [("creatorA", "photographic"), ("toon", "drawn")]
     assert measured == [
@@ -60,7 +60,7 @@ def test_the_default_and_a_drawn_creator_are_measured_at_each_size_on_each_backe
         for look in looks
         for backend in installed_backends()
     ]
-    assert all(0 < row["least_ms"] <= row["ms"] for row in record["painting"])
+    assert all(0 < row["least_ms"] <= row["ms"] for row in record["stylizing"])
     assert record["cold_start"]["style"] == "creatorA"
     assert record["cold_start"]["seconds"] > 0
 
@@ -121,7 +121,7 @@ def test_what_a_slow_machine_has_no_time_for_is_left_out_and_said(
     )
     bench(model=model, backend="onnx", as_json=True)
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["painting"] == []
+    assert json.loads(printed.out)["stylizing"] == []
     assert "2 left out" in printed.err
 
 

@@ -57,7 +57,7 @@ def test_one_step_moves_both_directions_and_both_critics() -> None:
         assert any(not torch.equal(part, was) for part, was in parts)
 
 
-def test_a_trained_network_paints_any_size_and_comes_back_from_its_file(
+def test_a_trained_network_stylizes_any_size_and_comes_back_from_its_file(
     photos: list[np.ndarray], tmp_path: Path
 ) -> None:
     def build() -> nn.Module:

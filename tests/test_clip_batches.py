@@ -88,7 +88,7 @@ def test_a_folder_takes_every_suffix_and_says_what_becomes_of_it(tmp_path: Path)
     ]
 
 
-def test_results_beside_their_clips_are_no_clips_to_paint(tmp_path: Path) -> None:
+def test_results_beside_their_clips_are_no_clips_to_stylize(tmp_path: Path) -> None:
     folder = a_folder(tmp_path / "in")
     naming = Naming(kind=CLIPS, ending="_toon", endings_of_results={"_toon"})
     first = plan_batch([folder], naming)

@@ -128,9 +128,9 @@ def test_a_smooth_change_of_a_smooth_frame_is_smooth(transfer: int | None) -> No
 
     untouched = DeepClipStyle(AnyClipStyle(same, 0.0), mapper)(frame)
     assert np.abs(untouched.astype(int) - frame).max() < 64
-    painted = DeepClipStyle(AnyClipStyle(contrast, 0.0), mapper)(frame)
+    stylized = DeepClipStyle(AnyClipStyle(contrast, 0.0), mapper)(frame)
     # Without the order in which the copy rounds up, every step would be an 8-bit level (257) high.
-    means = painted[..., 1].reshape(64, -1, 8).mean((0, 2))
+    means = stylized[..., 1].reshape(64, -1, 8).mean((0, 2))
     steps = np.diff(means)
     assert np.count_nonzero(steps > 0) > 0.97 * len(steps)
     assert steps.max() < 3.5 * np.median(steps)
@@ -139,8 +139,8 @@ def test_a_smooth_change_of_a_smooth_frame_is_smooth(transfer: int | None) -> No
 def test_wide_colours_turn_grey_where_the_look_makes_them_so() -> None:
     mapper = ToneMapper(ColourTags(primaries=9, transfer=HLG))
     green = np.full((8, 8, 3), (0, 40_000, 0), np.uint16)  # BT.709 has none like it
-    painted = DeepClipStyle(AnyClipStyle(grey, 0.0), mapper)(green).astype(int)
-    assert np.ptp(painted, axis=2).max() < 300
+    stylized = DeepClipStyle(AnyClipStyle(grey, 0.0), mapper)(green).astype(int)
+    assert np.ptp(stylized, axis=2).max() < 300
     untouched = DeepClipStyle(AnyClipStyle(same, 0.0), mapper)(green).astype(int)
     assert np.abs(untouched - green).max() < 300
 
@@ -150,13 +150,13 @@ def test_a_black_line_over_a_highlight_is_black() -> None:
     sun = np.full((8, 8, 3), 60_000, np.uint16)  # some 4,000 cd/m2
 
     def with_line(pixels: Any) -> Any:
-        painted = pixels.copy()
-        painted[3] = 0
-        return painted
+        stylized = pixels.copy()
+        stylized[3] = 0
+        return stylized
 
-    painted = DeepClipStyle(AnyClipStyle(with_line, 0.0), mapper)(sun)
-    assert painted[3].max() < 300
-    assert np.abs(painted[5].astype(int) - sun[5]).max() < 64
+    stylized = DeepClipStyle(AnyClipStyle(with_line, 0.0), mapper)(sun)
+    assert stylized[3].max() < 300
+    assert np.abs(stylized[5].astype(int) - sun[5]).max() < 64
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_bits_and_colours_are_kept_or_their_loss_is_said(
     assert [says in note for note in result.notes] == [True] if says else result.notes == ()
 
 
-def test_more_than_8_bits_go_through_painting(tmp_path: Path) -> None:
+def test_more_than_8_bits_go_through_stylizing(tmp_path: Path) -> None:
     source = make_clip(
         tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuv422p10le", times=range(0, 300, 100)
     )
@@ -224,11 +224,11 @@ def test_ycgco_comes_out_in_its_own_colours(tmp_path: Path, full: int) -> None:
         out.mux(stream.encode(None))
     seen: list[Any] = []
 
-    def paint(pixels: Any) -> Any:
+    def stylize(pixels: Any) -> Any:
         seen.append(pixels.mean((0, 1)))
         return pixels
 
-    result = stylize_clip(path, tmp_path / "b.mp4", paint, VideoConfig(steady=0))
+    result = stylize_clip(path, tmp_path / "b.mp4", stylize, VideoConfig(steady=0))
     assert np.abs(np.array(seen) - colours).max() <= 2
     assert any("YCgCo" in note for note in result.notes)
     assert read_info(tmp_path / "b.mp4").colours.matrix != 8

@@ -52,20 +52,20 @@ def test_a_part_of_an_interlaced_clip_is_whole(tmp_path: Path) -> None:
     assert stylize_clip(source, tmp_path / "b.mp4", same, config).frames == 9
 
 
-def kept(source: Path, target: Path, paint: Any, codec: str | None = None) -> VideoResult:
+def kept(source: Path, target: Path, stylize: Any, codec: str | None = None) -> VideoResult:
     config = VideoConfig(steady=0, interlaced="keep", encoder=EncoderOptions(codec=codec, crf=None))
-    return stylize_clip(source, target, paint, config)
+    return stylize_clip(source, target, stylize, config)
 
 
-def test_fields_are_kept_and_painted_by_themselves(tmp_path: Path) -> None:
+def test_fields_are_kept_and_stylized_by_themselves(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frame_of=woven, options=FIELDS)
     seen: list[Any] = []
 
-    def paint(pixels: Any) -> Any:
+    def stylize(pixels: Any) -> Any:
         seen.append(pixels)
         return pixels.copy()
 
-    result = kept(source, tmp_path / "b.mp4", paint)
+    result = kept(source, tmp_path / "b.mp4", stylize)
     assert result.notes == ()
     assert read_info(tmp_path / "b.mp4").fields == read_info(source).fields
     assert combs(tmp_path / "b.mp4") > combs(source) * 0.8

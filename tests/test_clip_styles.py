@@ -36,7 +36,7 @@ def scene(shift: int = 0, seed: int = 0, width: int = 256, height: int = 192) ->
 def as_picture(stylizer: Stylizer, pixels: Pixels) -> Pixels:
     """What a picture gets; of a photographic look, as much as follows the picture."""
     if stylizer.style.info.mode != "photographic":
-        return stylizer.paint(pixels)
+        return stylizer.stylize(pixels)
     working = stylizer.working_copy(pixels)
     maps = fit_residual(working, stylizer.strength * stylizer.residual_of(working), exact=False)
     lut = ColourLut(stylizer.lut, stylizer.strength)(pixels)
@@ -53,7 +53,7 @@ def test_a_look_without_space_gives_each_frame_what_a_picture_gets(strength: flo
     stylizer = a_stylizer("colour", strength)
     stylizer_of_frames = clip_style(stylizer, 0.55, 25.0)
     for shift in (0, 5):
-        difference = stylizer_of_frames(scene(shift)).astype(int) - stylizer.paint(scene(shift))
+        difference = stylizer_of_frames(scene(shift)).astype(int) - stylizer.stylize(scene(shift))
         assert np.abs(difference).max() <= (1 if strength < 1 else 0)
 
 
@@ -78,7 +78,7 @@ def test_coarse_maps_say_what_fine_ones_say() -> None:
 
 
 @pytest.mark.parametrize("mode", ["photographic", "drawn"])
-def test_the_first_frame_and_one_after_a_cut_are_painted_like_pictures(mode: Mode) -> None:
+def test_the_first_frame_and_one_after_a_cut_are_stylized_like_pictures(mode: Mode) -> None:
     stylizer = a_stylizer(mode)
     stylizer_of_frames = clip_style(stylizer, 0.55, 25.0)
     for pixels in (scene(), 255 - scene(seed=3)):
@@ -91,21 +91,21 @@ def test_moving_frames_stay_near_what_pictures_would_get(mode: Mode) -> None:
     stylizer = a_stylizer(mode, strength=0.3)
     stylizer_of_frames = clip_style(stylizer, 0.55, 25.0)
     for shift in range(0, 120, 4):
-        painted = stylizer_of_frames(scene(shift))
-        assert closeness(painted, as_picture(stylizer, scene(shift))) > 32
+        stylized = stylizer_of_frames(scene(shift))
+        assert closeness(stylized, as_picture(stylizer, scene(shift))) > 32
 
 
 def counting_runs(stylizer: Stylizer) -> list[int]:
     """Lets `stylizer` count how often its network runs, in the one entry of what is returned."""
     runs = [0]
-    paint = stylizer._painter_at(96)
+    stylize = stylizer._generator_at(96)
 
     def counted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         runs[0] += 1
-        return paint(image)
+        return stylize(image)
 
-    counted.reach = paint.reach  # type: ignore[attr-defined]
-    stylizer._painter_at = lambda short_side: counted  # type: ignore[assignment]
+    counted.reach = stylize.reach  # type: ignore[attr-defined]
+    stylizer._generator_at = lambda short_side: counted  # type: ignore[assignment]
     return runs
 
 
@@ -134,7 +134,7 @@ def test_the_network_runs_less_often_for_a_look_that_errs_little_where_much_is_n
 
 
 @pytest.mark.parametrize("mode", ["colour", "photographic", "drawn"])
-def test_a_painter_goes_on_from_what_another_remembers(mode: Mode) -> None:
+def test_a_generator_goes_on_from_what_another_remembers(mode: Mode) -> None:
     frames = [scene(3 * number) for number in range(14)]
     stylizer = a_stylizer(mode)
     new = partial(clip_style, stylizer, 0.55, 10.0)
@@ -148,8 +148,8 @@ def test_a_painter_goes_on_from_what_another_remembers(mode: Mode) -> None:
         assert np.array_equal(after(frame), wanted)
 
 
-def test_steady_nothing_paints_every_frame_for_itself() -> None:
+def test_steady_nothing_stylizes_every_frame_for_itself() -> None:
     stylizer = a_stylizer("photographic")
     stylizer_of_frames = clip_style(stylizer, 0.0, 25.0)
     for shift in (0, 3):
-        assert np.array_equal(stylizer_of_frames(scene(shift)), stylizer.paint(scene(shift)))
+        assert np.array_equal(stylizer_of_frames(scene(shift)), stylizer.stylize(scene(shift)))

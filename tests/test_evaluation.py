@@ -242,7 +242,7 @@ def own_truths(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the model itself makes of some photos: a folder per creator."""
     folder = tmp_path_factory.mktemp("own truths")
     for name in ("creatorA", "toon"):
-        copy(PHOTOS[2:5], folder / name, open_stylizer(name, model=model).paint)
+        copy(PHOTOS[2:5], folder / name, open_stylizer(name, model=model).stylize)
     return folder
 
 
@@ -331,7 +331,7 @@ def test_a_look_that_wrongs_dark_skin_shows_in_the_worst_tercile(
         return warm(pixels) if pixels.tobytes() in darkest else pixels
 
     assert len(faces) == 9
-    fair, wrong = (compare_with_truth(paint, pairs, size=256) for paint in (untouched, unfair))
+    fair, wrong = (compare_with_truth(stylize, pairs, size=256) for stylize in (untouched, unfair))
     assert fair.measures["skin_ciede2000_worst_tercile"].styled == 0
     mean = wrong.measures["skin_ciede2000"].styled
     assert wrong.measures["skin_ciede2000_worst_tercile"].styled > 2 * mean > 0

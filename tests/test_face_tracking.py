@@ -42,7 +42,7 @@ def centre_of_face(pixels: Pixels) -> tuple[int, int]:
     return round(x), round(y)
 
 
-def test_a_face_is_painted_and_the_rest_stays_bit_for_bit(portrait: Pixels) -> None:
+def test_a_face_is_stylized_and_the_rest_stays_bit_for_bit(portrait: Pixels) -> None:
     frame = frame_with(portrait, 30)
     result = faces_only()(frame)
     x, y = centre_of_face(frame)
@@ -51,7 +51,7 @@ def test_a_face_is_painted_and_the_rest_stays_bit_for_bit(portrait: Pixels) -> N
     )
     assert np.array_equal(result[:, 240:], frame[:, 240:])
     assert np.array_equal(result[:10], frame[:10])
-    # Between painted and not there is no edge: the change comes in small steps.
+    # Between stylized and not there is no edge: the change comes in small steps.
     change = np.abs(result[y].astype(int) - frame[y]).max(axis=1) / np.maximum(
         np.abs(negative(frame)[y].astype(int) - frame[y]).max(axis=1), 1
     )
@@ -105,7 +105,7 @@ def test_what_is_remembered_goes_on_the_same(portrait: Pixels) -> None:
     assert after.found == whole.found
 
 
-def test_a_clip_is_painted_on_its_faces_alone_and_says_where_there_is_none(
+def test_a_clip_is_stylized_on_its_faces_alone_and_says_where_there_is_none(
     tmp_path: Path, portrait: Pixels
 ) -> None:
     clip = make_clip(

@@ -13,30 +13,30 @@ from stylegan_cli.video.optical_flow import Pixels
 
 
 def counted(calls: list[int]) -> object:
-    def paint(pixels: Pixels) -> Pixels:
+    def stylize(pixels: Pixels) -> Pixels:
         calls.append(1)
         return pixels
 
-    return paint
+    return stylize
 
 
 @pytest.mark.parametrize(
-    ("fps", "frames", "painted"),
+    ("fps", "frames", "stylized"),
     [("15", 45, 45), ("60", 180, 90), ("24", 72, 72), ("29.97", 90, 90)],
 )
 def test_frames_are_left_out_or_shown_again_and_sound_stays(
-    tmp_path: Path, fps: str, frames: int, painted: int
+    tmp_path: Path, fps: str, frames: int, stylized: int
 ) -> None:
     source = make_clip(tmp_path / "a.mp4", times=range(0, 9000, 100), sound="aac")
     calls: list[int] = []
     config = VideoConfig(fps=parse_rate(fps), steady=0)
     result = stylize_clip(source, tmp_path / "b.mp4", counted(calls), config)  # type: ignore[arg-type]
-    assert (result.frames, len(calls)) == (frames, painted)
+    assert (result.frames, len(calls)) == (frames, stylized)
     times = frame_times(tmp_path / "b.mp4")
     assert np.allclose(np.diff(times), 1 / float(parse_rate(fps)), atol=1e-4)
     assert result.duration_s == pytest.approx(read_info(source).duration_s, abs=0.02)
     assert sound_of(tmp_path / "b.mp4") == sound_of(source)
-    left_out, repeated = 90 - painted, max(0, frames - 90)
+    left_out, repeated = 90 - stylized, max(0, frames - 90)
     said = [note for note in result.notes if "frames a second" in note]
     assert bool(said) == bool(left_out or repeated)
     if said:

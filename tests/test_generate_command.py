@@ -29,7 +29,7 @@ def test_variations_differ_from_each_other_and_depend_on_the_seed_alone(
     pictures = [read_picture(Path(made["picture"])).pixels for made in record["pictures"]]
     assert [made["seed"] for made in record["pictures"]] == [5, 6, 7]
     assert len({pixels.tobytes() for pixels in pictures}) == 3
-    own_look = open_stylizer("toon", model=model).paint(scene())
+    own_look = open_stylizer("toon", model=model).stylize(scene())
     assert not any(np.array_equal(pixels, own_look) for pixels in pictures)
     generate(photo, style="toon", model=model, count=1, seed=6, out=tmp_path / "again")
     again = read_picture(tmp_path / "again" / "a_toon_6.png").pixels

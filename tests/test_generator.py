@@ -154,7 +154,7 @@ def test_apply_colour_is_the_colour_network(
     np.testing.assert_allclose(apply_colour(folded, colours), expected, atol=1e-5)
 
 
-def test_every_picture_of_a_batch_is_painted_alike_in_one_style(generator: Generator) -> None:
+def test_every_picture_of_a_batch_is_stylized_alike_in_one_style(generator: Generator) -> None:
     image = torch.rand(2, 3, 16, 16) * 2 - 1
     style = torch.rand(1, 3, 3), torch.rand(1, 3), torch.randn(1, SMALL.code_dim)
     side = torch.tensor([100.0])
@@ -247,7 +247,7 @@ def test_an_odd_folder_does_not_throw_the_code_out() -> None:
         torch.testing.assert_close(encoder(moments, statistics), encoder(moments, statistics * 1e6))
 
 
-def test_a_smooth_slope_is_not_painted_in_steps(
+def test_a_smooth_slope_is_not_stylized_in_steps(
     generator: Generator, style: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two pixels on, the same phase of the last layer: on a slope the way there is always alike."""
@@ -256,8 +256,8 @@ def test_a_smooth_slope_is_not_painted_in_steps(
         slope = torch.linspace(-0.2, 0.2, 256).expand(1, 3, 256, 256)
         matrix, offset, code = (torch.from_numpy(style[n])[None] for n in style)
         with torch.no_grad():
-            painted, base_colour = generator(slope, matrix, offset, code, torch.tensor([256.0]))
-        residual = (painted - base_colour)[..., 96:160, 96:160]
+            stylized, base_colour = generator(slope, matrix, offset, code, torch.tensor([256.0]))
+        residual = (stylized - base_colour)[..., 96:160, 96:160]
         way = residual[..., 2:] - residual[..., :-2]
         return float((way[..., 2:] - way[..., :-2]).square().mean())
 

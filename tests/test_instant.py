@@ -74,8 +74,8 @@ def style(creator: list[Path], content: list[Path], backend: Backend) -> Style:
 
 def mean_colour(style: Style, base: Base, backend: Backend, photos: list[Path]) -> np.ndarray:
     stylizer = Stylizer(base, style, backend)
-    painted = [stylizer.paint(read_rgb(path, 128)).reshape(-1, 3) for path in photos]
-    return np.concatenate(painted).mean(0) / 255
+    stylized = [stylizer.stylize(read_rgb(path, 128)).reshape(-1, 3) for path in photos]
+    return np.concatenate(stylized).mean(0) / 255
 
 
 def test_a_style_tells_what_it_was_made_of(style: Style, creator: list[Path]) -> None:
@@ -131,7 +131,7 @@ def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
         )
         truths = [photo * np.array([0.9, 0.6, 0.35]) + [20, 5, 10] for photo in photos]
         pairs = zip(photos, truths, strict=True)
-        return float(np.mean([np.square(stylizer.paint(p) - t).mean() for p, t in pairs]))
+        return float(np.mean([np.square(stylizer.stylize(p) - t).mean() for p, t in pairs]))
 
     shared = error()
     monkeypatch.setattr(calibration, "TWICINGS", 0)
@@ -211,8 +211,8 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
 
     def missed() -> float:
         stylizer = Stylizer(base, make_style("drawn", creator, base, backend), backend)
-        painted = [to_unit(stylizer.paint((255 * p).astype(np.uint8))) for p in photos[:12]]
-        results = [kept(f"result{k}", pixels) for k, pixels in enumerate(painted)]
+        stylized = [to_unit(stylizer.stylize((255 * p).astype(np.uint8))) for p in photos[:12]]
+        results = [kept(f"result{k}", pixels) for k, pixels in enumerate(stylized)]
         return float(np.linalg.norm(read(results) - read(creator)))
 
     refined = missed()
@@ -228,13 +228,13 @@ class Echo:
             moments=np.ones((pictures, 2)), colours=np.zeros((pictures, 3))
         )
         self.slope = slope
-        self.painted: list[int] = []
+        self.stylized: list[int] = []
 
     def code(self, moments: np.ndarray, colours: np.ndarray) -> np.ndarray:
         return moments[:1]
 
     def stylize_tiles(self, generator: Any, every: int = 1) -> np.ndarray:
-        self.painted.append(every)
+        self.stylized.append(every)
         return np.array([generator] * (8 // every))
 
     def encode_results(self, results: np.ndarray) -> np.ndarray:
@@ -245,7 +245,7 @@ class Echo:
 def test_many_pictures_allow_a_second_step_of_refinement(pictures: int, steps: int) -> None:
     echo = Echo(pictures, slope=0.5)
     code = hearing.refine_code(echo, lambda code: code)
-    assert echo.painted.count(1) == steps
+    assert echo.stylized.count(1) == steps
     assert code == pytest.approx(1.25 if steps == 1 else 1.4375)
 
 
@@ -262,7 +262,7 @@ def emboss(photo: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["emboss", "contours"])
-def test_what_the_base_has_never_met_is_not_painted_worse_than_by_a_closed_form(
+def test_what_the_base_has_never_met_is_not_stylized_worse_than_by_a_closed_form(
     known: bool, tmp_path: Path
 ) -> None:
     base = read_model(shipped_model()).base
@@ -290,14 +290,14 @@ def test_what_the_base_has_never_met_is_not_painted_worse_than_by_a_closed_form(
     )
     matrix, offset = linear_map(content, targets)
 
-    def missed(paint: Any) -> float:
-        pairs = [(paint(photo), look(photo)) for photo in photos[:12]]
+    def missed(stylize: Any) -> float:
+        pairs = [(stylize(photo), look(photo)) for photo in photos[:12]]
         return float(np.mean([np.square(to_unit(r) - to_unit(t)).mean() for r, t in pairs]))
 
     def carried(photo: np.ndarray) -> np.ndarray:
         return (255 * np.clip(to_unit(photo) @ matrix + offset, 0, 1) + 0.5).astype(np.uint8)
 
-    assert missed(stylizer.paint) < 10**0.03 * missed(carried)  # 0.3 dB
+    assert missed(stylizer.stylize) < 10**0.03 * missed(carried)  # 0.3 dB
 
 
 def test_tiles_are_of_as_many_photos_as_there_are() -> None:

@@ -1,4 +1,4 @@
-"""Who may need what: painting comes without PyTorch, and every module has its layer."""
+"""Who may need what: stylizing comes without PyTorch, and every module has its layer."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=["style", "reference", "generate"],
 )
-def test_painting_comes_without_pytorch(
+def test_stylizing_comes_without_pytorch(
     arguments: list[str], model: Path, photo: Path, tmp_path: Path
 ) -> None:
     result = subprocess.run(

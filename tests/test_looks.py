@@ -40,7 +40,7 @@ def draw_many(count: int, seed: int = 0) -> list[Look]:
     return [draw_look(rng) for _ in range(count)]
 
 
-def test_the_same_draw_is_the_same_look_and_paints_the_same_picture() -> None:
+def test_the_same_draw_is_the_same_look_and_stylizes_the_same_picture() -> None:
     photo = make_photo(48, 64)
     first, second = (draw_look(np.random.default_rng(4)) for _ in range(2))
     assert first == second
@@ -66,7 +66,7 @@ def test_every_look_gives_a_unit_picture_of_the_same_shape(photo: Pixels) -> Non
     np.testing.assert_array_equal(photo, before)
 
 
-def test_a_pointwise_look_paints_any_list_of_pixels() -> None:
+def test_a_pointwise_look_stylizes_any_list_of_pixels() -> None:
     photo = make_photo(40, 56)
     order = np.random.default_rng(1).permutation(40 * 56)
     looks = [look for look in draw_many(200) if look.pointwise]
@@ -98,7 +98,7 @@ def test_no_look_depends_on_position() -> None:
 
 @pytest.mark.parametrize("kind", [Glow, Halation, Diffusion, Sharpen, Pencil, Oil, Strokes])
 def test_a_width_is_a_part_of_the_short_side(kind: type) -> None:
-    """Twice the size, painted and halved, is the picture painted at its own size."""
+    """Twice the size, stylized and halved, is the picture stylized at its own size."""
     large = cv2.resize(make_photo(192, 192), (768, 768), interpolation=cv2.INTER_CUBIC)
     large = np.clip(large, 0, 1)
     small = cv2.resize(large, (384, 384), interpolation=cv2.INTER_AREA)

@@ -62,8 +62,8 @@ def test_r1_of_a_linear_critic_is_half_its_squared_slope() -> None:
 def test_self_similarity_is_blind_to_scale_and_rotation_of_features_but_sees_moved_places() -> None:
     features = _draw(2, 8, 5, 5)
     rotation = torch.linalg.qr(_draw(8, 8, seed=1))[0]
-    repainted = 3 * torch.einsum("bchw,cd->bdhw", features, rotation)
-    assert self_similarity_loss(repainted, features) < 1e-6
+    stylized = 3 * torch.einsum("bchw,cd->bdhw", features, rotation)
+    assert self_similarity_loss(stylized, features) < 1e-6
     assert self_similarity_loss(features.flip(3), features) > 0.05
 
 
@@ -125,7 +125,7 @@ def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
     assert grid_loss(texture, photo).max() < 2e-4
     for grid in (dots, turned, steps):
         assert grid_loss(grid, photo).min() > 1e-3
-        assert grid_loss(grid, grid).max() == 0  # a photo's own is not the painter's
+        assert grid_loss(grid, grid).max() == 0  # a photo's own is not the generator's
 
 
 def test_cycle_asks_only_for_luminance_where_colour_is_lost() -> None:

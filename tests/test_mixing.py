@@ -96,21 +96,21 @@ def test_every_part_of_a_style_is_mixed_by_its_weight() -> None:
 
 def test_a_mix_leads_from_one_look_to_the_other(model: Path) -> None:
     steps = ["creatorA:1,toon:0", "creatorA:0.5,toon:0.5", "creatorA:0,toon:1"]
-    painted = [open_stylizer(look, model=model).paint(scene()).astype(int) for look in steps]
-    alone = [open_stylizer(name, model=model).paint(scene()) for name in ("creatorA", "toon")]
-    assert np.abs(painted[0] - alone[0]).max() <= 1
-    assert np.abs(painted[2] - alone[1]).max() <= 1
-    middle = [np.abs(painted[1] - end).mean() for end in (painted[0], painted[2])]
+    stylized = [open_stylizer(look, model=model).stylize(scene()).astype(int) for look in steps]
+    alone = [open_stylizer(name, model=model).stylize(scene()) for name in ("creatorA", "toon")]
+    assert np.abs(stylized[0] - alone[0]).max() <= 1
+    assert np.abs(stylized[2] - alone[1]).max() <= 1
+    middle = [np.abs(stylized[1] - end).mean() for end in (stylized[0], stylized[2])]
     assert min(middle) > 1
-    assert max(middle) < np.abs(painted[0] - painted[2]).mean()
+    assert max(middle) < np.abs(stylized[0] - stylized[2]).mean()
 
 
-def test_a_mix_of_deltas_and_none_is_painted() -> None:
+def test_a_mix_of_deltas_and_none_is_stylized() -> None:
     base = small_model().base
     both = mix([refined(small_model().styles[0], 2, 0.3), small_model().styles[1]], [0.5, 0.5])
     assert both.info.refined
-    painted = Stylizer(base, both, open_backend(base)).paint(scene())
-    assert painted.shape == scene().shape
+    stylized = Stylizer(base, both, open_backend(base)).stylize(scene())
+    assert stylized.shape == scene().shape
 
 
 def test_a_mix_asks_for_what_the_most_demanding_look_needs() -> None:

@@ -50,13 +50,13 @@ def _told(path: Path) -> dict[str, object]:
 
 
 def test_first_look_is_small(files: Path) -> None:
-    size = (files / "paint.safetensors").stat().st_size
+    size = (files / "stylize.safetensors").stat().st_size
     assert size < 4_000_000  # beside 3.7 MB of ONNX Runtime, of 8 MB
 
 
 def test_creators_travel_as_style_files_of_the_command(files: Path, tmp_path: Path) -> None:
     model = read_model(shipped_model())
-    with safe_open(files / "paint.safetensors", framework="numpy") as file:
+    with safe_open(files / "stylize.safetensors", framework="numpy") as file:
         data = file.get_tensor("creator/0").tobytes()
     path = tmp_path / "style.safetensors"
     path.write_bytes(data)
@@ -64,7 +64,7 @@ def test_creators_travel_as_style_files_of_the_command(files: Path, tmp_path: Pa
 
 
 def test_graphs_name_a_place_for_every_weight(files: Path) -> None:
-    told = _told(files / "paint.safetensors")
+    told = _told(files / "stylize.safetensors")
     weights = told["generator"]["weights"]  # type: ignore[index]
     ends = [weight["offset"] + int(np.prod(weight["shape"])) for weight in weights]
     assert [weight["offset"] for weight in weights] == [0, *ends[:-1]]
@@ -107,7 +107,7 @@ def _missing() -> str | None:
 
 
 @pytest.mark.skipif(_missing() is not None, reason=_missing() or "")
-def test_page_paints_what_the_command_paints_and_sends_nothing() -> None:
+def test_page_stylizes_what_the_command_stylizes_and_sends_nothing() -> None:
     """web/tests/short.test.mjs, in Chromium; all of the page's tests: make test-web."""
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(WEB.parent)}
     process = subprocess.Popen(

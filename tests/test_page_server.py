@@ -25,7 +25,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Pag
     dist.mkdir()
     (dist / "index.html").write_text("<!doctype html>the page")
     monkeypatch.setattr(page_export, "page_dir", lambda: dist)
-    monkeypatch.setattr(server, "page_model", lambda model: {"paint.safetensors": b"paint"})
+    monkeypatch.setattr(server, "page_model", lambda model: {"stylize.safetensors": b"stylize"})
     served = server.PageServer(MODEL, PORT, tmp_path / "runs")
     yield served
     served.jobs.stop_all()
@@ -46,7 +46,7 @@ def test_page_and_model_are_served_with_no_leave_for_other_sites(client: TestCli
     assert "the page" in answer.text
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "access-control-allow-origin" not in answer.headers
-    assert client.get("/model/paint.safetensors").content == b"paint"
+    assert client.get("/model/stylize.safetensors").content == b"stylize"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/jobs"])
@@ -100,20 +100,20 @@ def test_a_look_of_the_page_is_registered_once(
 def test_wrong_requests_start_nothing(
     client: TestClient, token: dict[str, str], told: bytes
 ) -> None:
-    answer = client.post("/api/jobs/paint", headers=token, content=told)
+    answer = client.post("/api/jobs/stylize", headers=token, content=told)
     assert answer.status_code == 409
     assert answer.json()["error"]
     assert client.get("/api/jobs", headers=token).json() == {"jobs": []}
 
 
-def test_a_folder_is_painted_by_the_command(
+def test_a_folder_is_stylized_by_the_command(
     client: TestClient, token: dict[str, str], photo: Path, tmp_path: Path
 ) -> None:
     source, out = tmp_path / "photos", tmp_path / "results"
     source.mkdir()
     photo.rename(source / "photo.jpg")
     told = {"source": str(source), "out": str(out), "style": "noir", "strength": 0.5}
-    assert client.post("/api/jobs/paint", headers=token, json=told).status_code == 200
+    assert client.post("/api/jobs/stylize", headers=token, json=told).status_code == 200
     deadline = time.monotonic() + 300
     while (job := client.get("/api/jobs", headers=token).json()["jobs"][0])["state"] == "running":
         assert time.monotonic() < deadline

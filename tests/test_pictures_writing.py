@@ -216,8 +216,8 @@ def test_a_wide_gamut_picture_goes_back_to_its_own_profile(format: str) -> None:
     again = read_picture(data)
     assert again.colours.icc == icc
     assert np.abs(again.pixels.astype(int) - colours).max() <= 3
-    painted = read_picture(encode_picture(picture.map_pixels(lambda pixels: pixels), format))
-    assert np.abs(painted.pixels.astype(int) - colours).max() <= 3
+    stylized = read_picture(encode_picture(picture.map_pixels(lambda pixels: pixels), format))
+    assert np.abs(stylized.pixels.astype(int) - colours).max() <= 3
 
 
 def test_16_bits_go_to_srgb_and_back_without_loss_inside_srgb() -> None:
@@ -226,8 +226,8 @@ def test_16_bits_go_to_srgb_and_back_without_loss_inside_srgb() -> None:
     picture = read_picture(encode_picture(Picture(inside, colours=Colours(icc)), "PNG"))
     np.testing.assert_array_equal(picture.pixels, inside)
     assert np.abs(picture.srgb_pixels().astype(int) - inside).max() > 300
-    painted = picture.map_pixels(lambda pixels: pixels)
-    again = read_picture(encode_picture(painted, "TIFF"))
+    stylized = picture.map_pixels(lambda pixels: pixels)
+    again = read_picture(encode_picture(stylized, "TIFF"))
     assert np.abs(again.pixels.astype(int) - inside).max() <= 12
 
 

@@ -55,7 +55,7 @@ def is_planar(source: Path, mode: Mode, **options: str) -> bool:
     ("tags", "matrix"),
     [(None, None), ((1, 1, 1, 1), QUARTER_TURN), ((2, 1, 1, 5), None), ((1, 9, 14, 9), None)],
 )
-def test_a_planar_clip_looks_as_if_it_were_painted_in_rgb(
+def test_a_planar_clip_looks_as_if_it_were_stylized_in_rgb(
     tmp_path: Path,
     mode: Mode,
     tags: tuple[int, int, int, int] | None,

@@ -123,7 +123,7 @@ def test_8_bits_round_little_of_the_working_copy_away() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (7, 3), (33, 47), (64, 64), (65, 129)])
-def test_any_size_is_painted_at_its_own_size(
+def test_any_size_is_stylized_at_its_own_size(
     generator: StyleGenerator, size: tuple[int, int]
 ) -> None:
     base_colour, residual = run_generator(generator, smooth(*size))
@@ -132,7 +132,7 @@ def test_any_size_is_painted_at_its_own_size(
     np.testing.assert_allclose(base_colour, exact, atol=1e-5)
 
 
-def test_a_mirrored_border_paints_the_edge_more_like_the_middle(
+def test_a_mirrored_border_stylizes_the_edge_more_like_the_middle(
     generator: StyleGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey = np.full((96, 96, 3), 0.5, np.float32)
@@ -175,7 +175,7 @@ def test_a_result_pixel_looks_no_further_than_the_reach(generator: StyleGenerato
 
 @dataclass
 class ScarceMemory:
-    """A painter that can't take more than so many pixels at once."""
+    """A generator that can't take more than so many pixels at once."""
 
     generator: StyleGenerator
     most: int

@@ -60,14 +60,14 @@ def tiles_of(path: Path, across: int, count: int) -> list[np.ndarray]:
     return [pixels[y : y + height, x : x + TILE] for y, x in corners]
 
 
-def test_every_look_is_on_the_sheet_as_stylize_paints_it(
+def test_every_look_is_on_the_sheet_as_stylize_stylizes_it(
     tmp_path: Path, picture: Path, model: Path, capsys: Printed
 ) -> None:
     sheet([picture], out=tmp_path / "out.png", model=model, as_json=True)
     record = json.loads(capsys.readouterr().out)
     assert (record["styles"], record["done"]) == (["creatorA", "toon"], 1)
     shown = [scene()]
-    shown += [open_stylizer(n, model=model, precision="f32").paint(scene()) for n in LOOKS]
+    shown += [open_stylizer(n, model=model, precision="f32").stylize(scene()) for n in LOOKS]
     for tile, pixels in zip(tiles_of(tmp_path / "out.png", 2, 3), shown, strict=True):
         np.testing.assert_array_equal(tile, resize_within(pixels, TILE))
     label = read_picture(tmp_path / "out.png").xmp or b""
@@ -81,8 +81,8 @@ def test_the_looks_that_are_named_are_shown_alone_and_may_be_mixes(
     sheet([picture], out=tmp_path / "out.png", styles=("toon", mix, "toon"), model=model)
     _, toon, mixed = tiles_of(tmp_path / "out.png", 2, 3)
     for tile, name in ((toon, "toon"), (mixed, mix)):
-        painted = open_stylizer(name, model=model, precision="f32").paint(scene())
-        np.testing.assert_array_equal(tile, resize_within(painted, TILE))
+        stylized = open_stylizer(name, model=model, precision="f32").stylize(scene())
+        np.testing.assert_array_equal(tile, resize_within(stylized, TILE))
     with pytest.raises(StyleNotFoundError, match="nobody"):
         sheet([picture], out=tmp_path / "none.png", styles=("nobody",), model=model)
     assert not (tmp_path / "none.png").exists()

@@ -38,7 +38,7 @@ def text(backend: Backend) -> str:
     return write_line(calibrated_style(), small_model().base, backend).text
 
 
-def test_the_style_of_a_line_paints_what_the_style_paints(backend: Backend) -> None:
+def test_the_style_of_a_line_stylizes_what_the_style_stylizes(backend: Backend) -> None:
     base = small_model().base
     for style in (calibrated_style(), small_model().style("toon")):
         line = write_line(style, base, backend)
@@ -46,7 +46,7 @@ def test_the_style_of_a_line_paints_what_the_style_paints(backend: Backend) -> N
         assert line.psnr_db >= FAITHFUL_DB
         for changed in (lambda s: s, lambda s: vary(s, 1)):
             results = [
-                Stylizer(base, changed(look), backend).paint(scene(90, 120))
+                Stylizer(base, changed(look), backend).stylize(scene(90, 120))
                 for look in (again, style)
             ]
             assert psnr(*results) > FAITHFUL_DB - 4  # on a picture that was not measured

@@ -164,13 +164,13 @@ def test_no_damage_of_a_byte_and_no_cut_passes_for_right(style_path: Path) -> No
 
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_a_model_of_format_1_paints_as_it_did_for_ever(backend: str) -> None:
+def test_a_model_of_format_1_stylizes_as_it_did_for_ever(backend: str) -> None:
     pixels = np.arange(64 * 64 * 3).reshape(64, 64, 3) * 7919 % 251
     stylizer = open_stylizer("toon", model=OLD_MODEL, backend=backend)
-    painted = stylizer.paint(pixels.astype(np.uint8)).astype(int)
+    stylized = stylizer.stylize(pixels.astype(np.uint8)).astype(int)
     then = [[15, 44, 83], [0, 36, 72], [38, 81, 95]]
-    assert np.abs(painted[[0, 31, 62], [0, 31, 62]] - then).max() <= 2  # 8 bits or 32
-    assert painted.mean() == pytest.approx(85.34, abs=0.1)
+    assert np.abs(stylized[[0, 31, 62], [0, 31, 62]] - then).max() <= 2  # 8 bits or 32
+    assert stylized.mean() == pytest.approx(85.34, abs=0.1)
 
 
 def test_a_style_of_another_base_is_refused_by_name(style_path: Path) -> None:

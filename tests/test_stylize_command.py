@@ -128,11 +128,11 @@ def test_a_pipe_carries_picture_in_and_picture_out(influ, model) -> None:
     assert done.returncode == 0, done.stderr
     result = read_picture(done.stdout)
     assert result.source_format == "PNG"
-    painter = open_stylizer("toon", model=model)
-    np.testing.assert_array_equal(result.pixels, painter.paint(scene()))
+    stylizer = open_stylizer("toon", model=model)
+    np.testing.assert_array_equal(result.pixels, stylizer.stylize(scene()))
 
 
-def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> None:
+def test_two_runs_at_once_stylize_each_picture_once(influ, tmp_path, model) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     names = [f"{i:02}.jpg" for i in range(24)]
@@ -154,7 +154,7 @@ def test_two_runs_at_once_paint_each_picture_once(influ, tmp_path, model) -> Non
     assert {r["model"] for r in records} == {open_stylizer("toon", model=model).base.hash}
 
 
-def test_a_watch_paints_what_comes_in_until_ctrl_c(tmp_path, model) -> None:
+def test_a_watch_stylizes_what_comes_in_until_ctrl_c(tmp_path, model) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     call = [sys.executable, "-m", "stylegan_cli", "stylize", folder, "--watch", "-o", "out"]
@@ -220,7 +220,7 @@ def test_results_go_to_a_pipe_while_a_bar_is_on_the_terminal(photo, model) -> No
     done = subprocess.run(call, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True)
     os.close(theirs)
     assert done.stdout == f"{photo.parent / 'photo_creatorA.jpg'}\n"
-    assert b"painting" in os.read(terminal, 10_000)
+    assert b"applying" in os.read(terminal, 10_000)
     os.close(terminal)
 
 
@@ -270,7 +270,7 @@ def test_the_look_is_that_of_the_stylizer_and_of_the_style(work: Path, model: Pa
     for style in ("creatorA", "toon"):
         stylize([Path("a.png")], style=style, model=model)
         results[style] = read_picture(work / f"a_{style}.png").pixels
-        expected = open_stylizer(style, model=model).paint(scene())
+        expected = open_stylizer(style, model=model).stylize(scene())
         np.testing.assert_array_equal(results[style], expected)
     assert np.abs(results["creatorA"].astype(int) - results["toon"]).mean() > 5
 
@@ -452,16 +452,16 @@ def test_mixes_variations_and_the_photos_own_colours_are_one_option_each(
         "seed": {"seed": 4},
         "own": {"preserve_colour": True},
     }
-    painted = []
+    stylized = []
     for name, options in looks.items():
         stylize([photo], out=work / f"{name}.png", model=model, **({"style": "toon"} | options))
-        painted.append(read_picture(work / f"{name}.png").pixels.tobytes())
-    assert len(set(painted)) == len(looks)
+        stylized.append(read_picture(work / f"{name}.png").pixels.tobytes())
+    assert len(set(stylized)) == len(looks)
     stylize([photo], style="toon:3,creatorA:1", model=model)
     assert (work / "a_toon-75-creatorA-25.png").is_file()
 
 
-def test_an_unreadable_reference_among_several_is_an_error_and_nothing_is_painted(
+def test_an_unreadable_reference_among_several_is_an_error_and_nothing_is_stylized(
     influ: Influ, photo: Path, model: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"

@@ -46,7 +46,7 @@ def test_strength_0_is_the_input_pixel_for_pixel(
     backend: Backend, mode: Mode, depth: type[np.generic]
 ) -> None:
     pixels = change_depth(scene(50, 70), depth)
-    result = Stylizer(small_model().base, style_of(mode), backend, 0).paint(pixels)
+    result = Stylizer(small_model().base, style_of(mode), backend, 0).stylize(pixels)
     np.testing.assert_array_equal(result, pixels)
     assert not np.shares_memory(result, pixels)
 
@@ -59,7 +59,7 @@ def test_any_picture_keeps_size_and_depth(
 ) -> None:
     pixels = change_depth(np.resize(scene(60, 80), (*size, 3)), depth)
     before = pixels.copy()
-    result = Stylizer(small_model().base, style_of(), backend, detail=detail).paint(pixels)
+    result = Stylizer(small_model().base, style_of(), backend, detail=detail).stylize(pixels)
     assert (result.shape, result.dtype) == (pixels.shape, pixels.dtype)
     assert np.abs(result.astype(float) - pixels).max() > 0
     assert not np.isnan(result.astype(float)).any()
@@ -67,9 +67,9 @@ def test_any_picture_keeps_size_and_depth(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_all_depths_are_painted_alike(backend: Backend, mode: Mode) -> None:
+def test_all_depths_are_stylized_alike(backend: Backend, mode: Mode) -> None:
     stylizer = Stylizer(small_model().base, style_of(mode), backend)
-    results = [stylizer.paint(change_depth(scene(100, 140), depth)) for depth in DEPTHS]
+    results = [stylizer.stylize(change_depth(scene(100, 140), depth)) for depth in DEPTHS]
     eight = [change_depth(result, np.uint8).astype(int) for result in results]
     assert np.abs(eight[0] - eight[1]).mean() < 1
     assert np.abs(eight[1] - eight[2]).max() <= 1
@@ -81,14 +81,14 @@ def test_the_number_of_threads_changes_no_pixel(
 ) -> None:
     monkeypatch.setattr("stylegan_cli.rendering.compose.STRIP_PIXELS", 300 * 70)
     base, pixels = small_model().base, scene(300, 410)
-    painted = [
+    stylized = [
         Stylizer(
             base, style_of(), open_backend(base, threads=threads), detail=detail, threads=threads
-        ).paint(pixels)
+        ).stylize(pixels)
         for threads in (1, 2, 3)
     ]
-    for other in painted[1:]:
-        np.testing.assert_array_equal(painted[0], other)
+    for other in stylized[1:]:
+        np.testing.assert_array_equal(stylized[0], other)
 
 
 def test_fine_detail_is_the_network_at_every_pixel(backend: Backend) -> None:
@@ -96,9 +96,10 @@ def test_fine_detail_is_the_network_at_every_pixel(backend: Backend) -> None:
     asked = dataclasses.replace(style_of().info, working_size=96)
     at_full_size = Stylizer(base, dataclasses.replace(style_of(), info=asked), backend)
     fine = Stylizer(base, style_of(), backend, detail="fine")
-    np.testing.assert_array_equal(fine.paint(pixels), at_full_size.paint(pixels))
+    np.testing.assert_array_equal(fine.stylize(pixels), at_full_size.stylize(pixels))
     assert (
-        np.abs(fine.paint(pixels) - Stylizer(base, style_of(), backend).paint(pixels)).max() > 0.1
+        np.abs(fine.stylize(pixels) - Stylizer(base, style_of(), backend).stylize(pixels)).max()
+        > 0.1
     )
 
 
@@ -108,7 +109,7 @@ def test_fast_detail_works_smaller(backend: Backend, monkeypatch: pytest.MonkeyP
     asked = dataclasses.replace(style_of().info, working_size=32)
     small = Stylizer(base, dataclasses.replace(style_of(), info=asked), backend)
     fast = Stylizer(base, style_of(), backend, detail="fast")
-    np.testing.assert_array_equal(fast.paint(pixels), small.paint(pixels))
+    np.testing.assert_array_equal(fast.stylize(pixels), small.stylize(pixels))
 
 
 @pytest.mark.parametrize(("style", "min_db"), [("creatorA", 40), ("toon", 30)])
@@ -116,14 +117,14 @@ def test_a_look_means_the_same_at_4k_and_at_1024(style: str, min_db: float) -> N
     large = picture_of((2160, 3840))
     small = from_unit(bring_down(large, (1024, 1820)), np.uint8)
     stylizer = open_stylizer(style, model=shipped_model(), precision="f32")
-    brought_down = bring_down(stylizer.paint(large), (1024, 1820))
-    assert psnr(brought_down, to_unit(stylizer.paint(small))) >= min_db
+    brought_down = bring_down(stylizer.stylize(large), (1024, 1820))
+    assert psnr(brought_down, to_unit(stylizer.stylize(small))) >= min_db
 
 
 def test_strength_leads_from_the_photo_to_the_look(backend: Backend) -> None:
     pixels = change_depth(scene(), np.float32)
     full, half = (
-        Stylizer(small_model().base, style_of(), backend, strength).paint(pixels)
+        Stylizer(small_model().base, style_of(), backend, strength).stylize(pixels)
         for strength in (1.0, 0.5)
     )
     np.testing.assert_allclose(half, (full + pixels) / 2, atol=1e-6)
@@ -145,20 +146,22 @@ def test_one_seed_is_one_variation() -> None:
     assert np.linalg.matrix_rank(moved, tol=1e-4) == len(style.code_factors)
 
 
-def test_variations_of_a_seed_are_painted_alike(model: Path) -> None:
-    painted = [open_stylizer("toon", model=model, seed=s).paint(scene()) for s in (1, 1, 2, None)]
-    np.testing.assert_array_equal(painted[0], painted[1])
-    assert not np.array_equal(painted[0], painted[2])
-    assert not np.array_equal(painted[0], painted[3])
+def test_variations_of_a_seed_are_stylized_alike(model: Path) -> None:
+    stylized = [
+        open_stylizer("toon", model=model, seed=s).stylize(scene()) for s in (1, 1, 2, None)
+    ]
+    np.testing.assert_array_equal(stylized[0], stylized[1])
+    assert not np.array_equal(stylized[0], stylized[2])
+    assert not np.array_equal(stylized[0], stylized[3])
 
 
 def test_one_stylizer_serves_many_threads(backend: Backend) -> None:
     pictures = [np.roll(scene(60 + 8 * (k % 5), 80), 11 * k, axis=1) for k in range(12)]
     alone = Stylizer(small_model().base, style_of(), backend)
-    wanted = [alone.paint(picture) for picture in pictures]
+    wanted = [alone.stylize(picture) for picture in pictures]
     shared = Stylizer(small_model().base, style_of(), backend)
     with ThreadPoolExecutor(4) as pool:
-        for found, expected in zip(pool.map(shared.paint, pictures), wanted, strict=True):
+        for found, expected in zip(pool.map(shared.stylize, pictures), wanted, strict=True):
             np.testing.assert_array_equal(found, expected)
 
 
@@ -171,16 +174,16 @@ def test_deltas_reach_the_picture(backend: Backend) -> None:
     }
     refined = dataclasses.replace(style_of(), deltas=deltas)
     plain, changed = (
-        Stylizer(small_model().base, style, backend).paint(scene())
+        Stylizer(small_model().base, style, backend).stylize(scene())
         for style in (style_of(), refined)
     )
     assert np.abs(plain.astype(int) - changed).mean() > 2
 
 
-def test_repainting_keeps_alpha_and_metadata(backend: Backend) -> None:
+def test_stylizing_keeps_alpha_and_metadata(backend: Backend) -> None:
     alpha = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) % 256
     picture = Picture(pixels=scene(), alpha=alpha.astype(np.uint8), metadata=Metadata(exif=b"Exif"))
-    result = Stylizer(small_model().base, style_of(), backend).repaint(picture)
+    result = Stylizer(small_model().base, style_of(), backend).stylize_picture(picture)
     np.testing.assert_array_equal(result.alpha, picture.alpha)
     assert result.metadata == picture.metadata
     assert not np.array_equal(result.pixels, picture.pixels)
@@ -192,20 +195,20 @@ def test_every_backend_gives_the_same_picture(model: Path, name: str, detail: De
     if name == "openvino" and find_spec("openvino") is None:
         pytest.skip("openvino is an extra")
 
-    def paint(backend: str) -> np.ndarray:
+    def stylize(backend: str) -> np.ndarray:
         stylizer = open_stylizer(
             "toon", model=model, backend=backend, device="cpu", detail=detail, precision="f32"
         )
-        return stylizer.paint(scene(190, 230))
+        return stylizer.stylize(scene(190, 230))
 
-    difference = np.abs(paint("onnx").astype(int) - paint(name))
+    difference = np.abs(stylize("onnx").astype(int) - stylize(name))
     assert np.mean(difference.max(axis=2) <= 1) >= 0.999
 
 
 def test_references_make_a_style_on_the_spot(model: Path, photo: Path) -> None:
     stylizer = open_stylizer(model=model, references=[photo])
     assert stylizer.style.info.pictures == 1
-    assert stylizer.paint(scene()).shape == scene().shape
+    assert stylizer.stylize(scene()).shape == scene().shape
 
 
 def test_a_reference_that_can_not_be_read_stops_everything(
@@ -226,7 +229,7 @@ def test_preserved_colours_are_the_photos_under_the_light_of_the_look(
     base, style = small_model().base, style_of(mode)
     look, kept = (
         change_depth(
-            Stylizer(base, style, backend, preserve_colour=preserve).paint(pixels), np.float32
+            Stylizer(base, style, backend, preserve_colour=preserve).stylize(pixels), np.float32
         )
         for preserve in (False, True)
     )
@@ -244,7 +247,7 @@ def test_strength_0_is_the_input_whatever_else_is_asked(model: Path) -> None:
     stylizer = open_stylizer(
         "toon:1,creatorA:1", model=model, strength=0, seed=3, preserve_colour=True
     )
-    np.testing.assert_array_equal(stylizer.paint(scene()), scene())
+    np.testing.assert_array_equal(stylizer.stylize(scene()), scene())
 
 
 def test_an_unknown_style_names_those_there_are(model: Path) -> None:

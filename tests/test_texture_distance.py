@@ -50,13 +50,13 @@ def test_its_gradient_draws_lines_that_are_faint_in_full(features: FrozenFeature
     dark = image[:, :, : SIZE // 2]
     dark += 0.7 * (-0.4 - dark)
     faint = dark.std()
-    painted = image.clone().requires_grad_()
-    optimizer = torch.optim.Adam([painted], lr=0.01)
+    stylized = image.clone().requires_grad_()
+    optimizer = torch.optim.Adam([stylized], lr=0.01)
     for step in range(60):
         optimizer.zero_grad()
-        texture.distance([painted], step).backward()
+        texture.distance([stylized], step).backward()
         optimizer.step()
-    assert painted[:, :, : SIZE // 2].std() > 1.2 * faint
+    assert stylized[:, :, : SIZE // 2].std() > 1.2 * faint
 
 
 def test_its_draws_depend_on_seed_and_step_alone(features: FrozenFeatures) -> None:

@@ -262,7 +262,7 @@ def test_refining_is_held_to_an_instant_style_without_the_lines_that_it_leaves_o
     shown = to_pixels(run.trainer.stylize_instant(0, photo))[0]
     start = run.selection.start
     stylizer = Stylizer(start.base, start.styles[0], open_backend(start.base))
-    np.testing.assert_allclose(shown.astype(int), stylizer.paint(pixels), atol=2)
+    np.testing.assert_allclose(shown.astype(int), stylizer.stylize(pixels), atol=2)
     drawn = to_pixels(run.trainer.stylize(0, photo))[0]
     assert np.abs(drawn.astype(int) - shown).max() > 10
 
@@ -318,7 +318,7 @@ def test_a_creator_without_a_gain_gives_its_turns_away_and_then_the_run_ends(
     assert not loop.is_over(endless)
 
 
-def test_the_style_file_paints_what_training_painted(
+def test_the_style_file_stylizes_what_training_stylized(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
     run = open_run(folder, data, _config(base, lr_g=0.02))
@@ -367,7 +367,7 @@ def test_refining_one_creator_leaves_the_base_and_the_others_alone(
     assert [style.info.refined for style in model.styles] == [True, False]
     photo = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
     stylised = [
-        Stylizer(known.base, known.styles[1], open_backend(known.base)).paint(photo)
+        Stylizer(known.base, known.styles[1], open_backend(known.base)).stylize(photo)
         for known in (run.selection.start, model)
     ]
     np.testing.assert_array_equal(*stylised)

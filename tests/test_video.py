@@ -49,7 +49,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_every_frame_is_painted_and_shown_at_its_time(tmp_path: Path) -> None:
+def test_every_frame_is_stylized_and_shown_at_its_time(tmp_path: Path) -> None:
     times = [33, 66, 100, 250, 251, 400, 1000, 1033, 2000]
     source = make_clip(tmp_path / "a.mkv", times=times, time_base=Fraction(1, 1000))
     for name in ("b.mkv", "b.mp4", "b.mov", "b.webm"):
@@ -146,16 +146,16 @@ def test_chapters_move_along_with_the_start(tmp_path: Path) -> None:
         assert found == wanted
 
 
-def test_the_painter_sees_frames_upright_and_the_file_stays_turned(tmp_path: Path) -> None:
+def test_the_generator_sees_frames_upright_and_the_file_stays_turned(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", matrix=QUARTER_TURN)
     seen = set()
 
-    def paint(pixels: Pixels) -> Pixels:
+    def stylize(pixels: Pixels) -> Pixels:
         seen.add(pixels.shape)
         return warm(pixels)
 
     for name in ("b.mp4", "b.mov", "b.mkv", "b.webm"):
-        stylize_clip(source, tmp_path / name, paint)
+        stylize_clip(source, tmp_path / name, stylize)
         info = read_info(tmp_path / name)
         assert (info.width, info.height) == (96, 64)
         assert info.orientation == read_info(source).orientation
@@ -394,15 +394,15 @@ def test_a_clip_is_never_written_over_unless_told(tmp_path: Path) -> None:
 def test_a_result_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"
 
-    def paint(pixels: Pixels) -> Pixels:
+    def stylize(pixels: Pixels) -> Pixels:
         target.write_bytes(b"mine")
         return pixels
 
     with pytest.raises(OutputExistsError, match="20 frames are done, and --resume"):
-        stylize_clip(source, target, paint)
+        stylize_clip(source, target, stylize)
     assert target.read_bytes() == b"mine"
     target.unlink()
-    stylize_clip(source, target, paint, VideoConfig(resume=True))
+    stylize_clip(source, target, stylize, VideoConfig(resume=True))
     assert len(shown(target)) == 20
     assert leftovers(tmp_path) == ["a.mp4", "b.mp4"]
 
@@ -414,7 +414,7 @@ def test_a_failure_before_the_first_segment_leaves_nothing_behind(
     source = make_clip(tmp_path / "a.mp4", times=range(0, 20_000, 100), sound="aac")
     done = 0
 
-    def paint(pixels: Pixels) -> Pixels:
+    def stylize(pixels: Pixels) -> Pixels:
         nonlocal done
         done += 1
         if done == 90:
@@ -423,7 +423,7 @@ def test_a_failure_before_the_first_segment_leaves_nothing_behind(
 
     before = threading.active_count()
     with pytest.raises(type(error)):
-        stylize_clip(source, tmp_path / "b.mp4", paint)
+        stylize_clip(source, tmp_path / "b.mp4", stylize)
     assert leftovers(tmp_path) == ["a.mp4"]
     assert threading.active_count() == before
 
@@ -561,17 +561,17 @@ def warping_error(frames: list[Pixels], step: int) -> float:
 @pytest.mark.parametrize("step", [0, 3])
 def test_steadying_halves_flicker_and_keeps_detail(step: int) -> None:
     sources = [textured(step * number) for number in range(12)]
-    painted = [flickering(number, source) for number, source in enumerate(sources)]
+    stylized = [flickering(number, source) for number, source in enumerate(sources)]
     steadier = TemporalSmoother(0.55)
-    steadied = [steadier(*pair) for pair in zip(sources, painted, strict=True)]
-    assert warping_error(steadied, step) < 0.5 * warping_error(painted, step)
+    steadied = [steadier(*pair) for pair in zip(sources, stylized, strict=True)]
+    assert warping_error(steadied, step) < 0.5 * warping_error(stylized, step)
     clean = sources[-1] * 0.8 + 25
     detail = [
         np.square(np.diff(picture.astype(float), axis=1)).mean()
         for picture in (clean, steadied[-1])
     ]
     assert detail[1] > 0.95 * detail[0]
-    assert np.abs(steadied[-1] - clean).mean() < np.abs(painted[-1] - clean).mean()
+    assert np.abs(steadied[-1] - clean).mean() < np.abs(stylized[-1] - clean).mean()
 
 
 def test_steadying_lets_go_at_a_cut_and_where_something_new_appears() -> None:
@@ -588,8 +588,8 @@ def test_steadying_lets_go_at_a_cut_and_where_something_new_appears() -> None:
 def test_no_steadying_is_every_frame_for_itself() -> None:
     steadier = TemporalSmoother(0.0)
     for number in range(3):
-        painted = flickering(number, textured(0))
-        assert steadier(textured(0), painted) is painted
+        stylized = flickering(number, textured(0))
+        assert steadier(textured(0), stylized) is stylized
 
 
 def test_steady_works_on_turned_clips_and_can_be_switched_off(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def frames(path: Path) -> list[ClipFrame]:
 
 def test_a_phone_clip_comes_back_in_the_creators_look(influ, tmp_path, model) -> None:
     clip = make_clip(tmp_path / "clip.mp4", matrix=QUARTER_TURN, sound="aac")
-    # A network of random weights paints noise, which halved colour resolution would change.
+    # A network of random weights stylizes noise, which halved colour resolution would change.
     picture = ("--steady", "0", "--pix-fmt", "yuv444p", "--crf", "5")
     asked = ("--out", "styled.mp4", "--style", "toon", "--model", model, "--json", *picture)
     done = influ("video", clip, *asked)
@@ -43,9 +43,9 @@ def test_a_phone_clip_comes_back_in_the_creators_look(influ, tmp_path, model) ->
     assert frame_times(styled) == pytest.approx(frame_times(clip))
     assert sound_of(styled) == sound_of(clip)
     assert read_info(styled).orientation == read_info(clip).orientation
-    paint = open_stylizer("toon", model=model).paint
+    stylize = open_stylizer("toon", model=model).stylize
     before, after = frames(clip)[7], frames(styled)[7]
-    assert np.abs(after.pixels.astype(int) - paint(before.pixels)).mean() < 4
+    assert np.abs(after.pixels.astype(int) - stylize(before.pixels)).mean() < 4
 
 
 def test_the_default_creator_is_used_and_named(influ, tmp_path, model) -> None:

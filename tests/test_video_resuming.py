@@ -38,17 +38,17 @@ def flickering(pixels: Pixels) -> Pixels:
 
 
 def interrupted_at(call: int) -> Callable[[Pixels], Pixels]:
-    """The same look, but Ctrl-C arrives while it paints for the `call`-th time."""
+    """The same look, but Ctrl-C arrives while it stylizes for the `call`-th time."""
     calls = 0
 
-    def paint(pixels: Pixels) -> Pixels:
+    def stylize(pixels: Pixels) -> Pixels:
         nonlocal calls
         calls += 1
         if calls == call:
             raise KeyboardInterrupt
         return flickering(pixels)
 
-    return paint
+    return stylize
 
 
 def frames_of(path: Path) -> list[tuple[int, int, str]]:

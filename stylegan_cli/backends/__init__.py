@@ -38,7 +38,7 @@ class Backend(Protocol):
     def generator(
         self, folded: Mapping[str, np.ndarray], precision: Precision = "f32"
     ) -> StyleGenerator:
-        """A painter for weights from networks.folding.fold_style.
+        """A generator for weights from networks.folding.fold_style.
 
         precision: `auto` is int8 where that is quicker and stays within 50 dB of f32.
         """

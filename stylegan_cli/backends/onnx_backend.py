@@ -25,7 +25,7 @@ class OnnxGenerator:
     reach: int
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Painter."""
+        """See Generator."""
         try:
             base_colour, residual = self.session.run(None, {"image": image})
         # ONNX Runtime's own exceptions derive from nothing narrower.

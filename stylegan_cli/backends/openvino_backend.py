@@ -43,7 +43,7 @@ class OpenvinoGenerator:
     reach: int
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Painter."""
+        """See Generator."""
         try:
             found = self.compiled.create_infer_request().infer({"image": image})
         except RuntimeError as error:

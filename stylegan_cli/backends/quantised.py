@@ -23,7 +23,7 @@ from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
 
-MIN_PSNR = 50.0  # dB of a painted picture in 8 bits against the same in float32
+MIN_PSNR = 50.0  # dB of a stylized picture in 8 bits against the same in float32
 RECIPE = 3  # part of a graph's name in the cache: raise it when anything below changes
 EXACT = (
     "map.",
@@ -59,7 +59,7 @@ def generator_in_8_bits(
 ) -> StyleGenerator:
     """The 8-bit generator of a folded style, from the cache or made now.
 
-    backend: who measures; each has rounding of its own. exact: paints in float32, and is returned
+    backend: who measures; each has rounding of its own. exact: stylizes in float32, and is returned
     where the 8-bit one stays below `min_psnr` or can't be made. open_generator: makes a generator
     of a graph.
     """

@@ -19,7 +19,7 @@ from stylegan_cli.errors import (
 )
 from stylegan_cli.pictures import find_files
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.video import Paint, VideoConfig, VideoResult, stylize_clip
+from stylegan_cli.video import StylizeFunction, VideoConfig, VideoResult, stylize_clip
 
 OnProgress = Callable[[int, int], None]
 
@@ -52,7 +52,7 @@ class ClipOutcome(Outcome):
         result = self.result
         if result is None:
             return Outcome.record(self)
-        painted = result.frames - result.resumed_frames
+        stylized = result.frames - result.resumed_frames
         return Outcome.record(self) | {
             "codec": result.codec,
             "frames": result.frames,
@@ -62,21 +62,21 @@ class ClipOutcome(Outcome):
             "duration_s": round(result.duration_s, 3),
             "complete": result.shortfall is None,
             "shortfall": result.shortfall,
-            "frames_per_second": round(painted / max(self.seconds, 1e-3), 2),
+            "frames_per_second": round(stylized / max(self.seconds, 1e-3), 2),
             "notes": list(result.notes),
         }
 
 
 def run_clips(
     jobs: Sequence[Job],
-    look: Paint | Stylizer,
+    look: StylizeFunction | Stylizer,
     config: VideoConfig,
     *,
     skip_existing: bool = False,
     on_outcome: Callable[[ClipOutcome], None],
     progress_of: Callable[[Job], AbstractContextManager[OnProgress]],
 ) -> list[ClipOutcome]:
-    """Paint every clip in turn; one that fails is told of and the rest goes on.
+    """Stylize every clip in turn; one that fails is told of and the rest goes on.
 
     progress_of: a context for the time that one clip takes, with its `on_progress`.
     """
@@ -93,7 +93,7 @@ def run_clips(
 
 
 def _run(
-    job: Job, look: Paint | Stylizer, config: VideoConfig, on_progress: OnProgress
+    job: Job, look: StylizeFunction | Stylizer, config: VideoConfig, on_progress: OnProgress
 ) -> ClipOutcome:
     started_s = time.monotonic()
     try:

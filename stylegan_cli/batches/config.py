@@ -41,7 +41,7 @@ class PictureBatchConfig:
             shown="cores and one more",
         ),
     ] = None
-    watch: Annotated[bool, Option("Keep running, and paint new pictures in the folders.")] = False
+    watch: Annotated[bool, Option("Keep running, and stylize new pictures in the folders.")] = False
     log: Annotated[Path | None, Option("Append a line of JSON per picture.", metavar="FILE")] = None
     suffix: Annotated[
         str | None,

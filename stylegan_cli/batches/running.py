@@ -36,7 +36,7 @@ from stylegan_cli.runtime.interruption import StopRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS_IN_HAND: Final = 64_000_000  # a pixel costs some 30 bytes while it is painted
+MAX_PIXELS_IN_HAND: Final = 64_000_000  # a pixel costs some 30 bytes while it is stylized
 
 # What libraries say when they run out of memory without a MemoryError.
 _OUT_OF_MEMORY: Final = ("bad_alloc", "failed to allocate", "out of memory", "not enough memory")
@@ -82,7 +82,7 @@ def default_workers() -> int:
 
 def run_batch(
     jobs: Sequence[Job],
-    paint: Callable[[Picture], Picture],
+    stylize: Callable[[Picture], Picture],
     options: FileOptions,
     *,
     workers: int = 1,
@@ -91,10 +91,10 @@ def run_batch(
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
-    """Read, paint and write every job; one that fails is told of and the rest goes on.
+    """Read, stylize and write every job; one that fails is told of and the rest goes on.
 
     workers: how many pictures are in hand at a time, each in a thread of its own, so that one is
-        decoded or encoded while another is painted. `paint` must allow that.
+        decoded or encoded while another is stylized. `stylize` must allow that.
     max_pixels_in_hand: of all of them together; a larger picture is in hand alone.
     stop: once requested, what is in hand is dropped at its next step and nothing begins.
     on_outcome, on_progress: called in the thread of the job, one at a time, once it is through; an
@@ -115,7 +115,7 @@ def run_batch(
             if on_progress is not None:
                 on_progress(len(outcomes), len(jobs))
 
-    batch = _Batch(jobs, paint, options, count, max_pixels_in_hand, stop or StopRequest(), report)
+    batch = _Batch(jobs, stylize, options, count, max_pixels_in_hand, stop or StopRequest(), report)
     threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     if on_progress is not None:
         on_progress(0, len(jobs))
@@ -179,7 +179,7 @@ class _Batch:
     def __init__(
         self,
         jobs: Sequence[Job],
-        paint: Callable[[Picture], Picture],
+        stylize: Callable[[Picture], Picture],
         options: FileOptions,
         workers: int,
         max_pixels_in_hand: int,
@@ -187,7 +187,7 @@ class _Batch:
         report: Callable[[Outcome], None],
     ) -> None:
         self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._paint, self._options, self._stop, self._report = paint, options, stop, report
+        self._stylize, self._options, self._stop, self._report = stylize, options, stop, report
         self._left_early = False
         self._are_many = workers > 1
         self._waiting = deque(jobs)
@@ -303,7 +303,7 @@ class _Batch:
             allow_truncated=options.allow_truncated,
         )
         self._check_stop()
-        picture = self._paint(picture)
+        picture = self._stylize(picture)
         self._check_stop()
         write_picture(
             picture,

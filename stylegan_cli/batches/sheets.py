@@ -22,7 +22,7 @@ from stylegan_cli.pictures import (
 )
 from stylegan_cli.runtime.files import check_target
 
-_PAINTED: Final = 384  # px, short side of a photo at most: above what a network paints at
+_PHOTO_SIDE: Final = 384  # px, short side of a photo at most: above the size of the network's copy
 _TILE: Final = 320
 
 
@@ -51,10 +51,10 @@ def write_style_sheet(
         outcome = Outcome(Job(photo, target), Status.DONE)
         try:
             row = [_read(photo)]
-            for done, paint in enumerate(looks.values()):
+            for done, stylize in enumerate(looks.values()):
                 if on_progress is not None:
                     on_progress(number * len(looks) + done, len(photos) * len(looks))
-                row.append(paint(row[0]))
+                row.append(stylize(row[0]))
             rows.append(row)
             names.append([photo.name, *looks])
         except InfluError as error:
@@ -75,7 +75,7 @@ def write_style_sheet(
 def _read(photo: Path) -> npt.NDArray[np.uint8]:
     """A photo as the looks get it, small: a tile shows no more of it."""
     pixels = read_rgb(photo)
-    return resize_short_side(pixels, min(_PAINTED, *pixels.shape[:2]))
+    return resize_short_side(pixels, min(_PHOTO_SIDE, *pixels.shape[:2]))
 
 
 def _wrapped(rows: Sequence[Sequence[Any]], across: int) -> list[Sequence[Any]]:

@@ -34,7 +34,7 @@ from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_configured_styl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureBatch:
-    """Pictures to paint, checked and planned.
+    """Pictures to stylize, checked and planned.
 
     jobs: what is there now; with `watching`, of folders that are looked at again and again, what
     they hold is found while it runs.
@@ -53,7 +53,7 @@ class PictureBatch:
         on_outcome: Callable[[Outcome], None],
         on_progress: Callable[[int, int], None],
     ) -> "PictureBatchResult":
-        """Paint them all, or until Ctrl-C; a picture that fails is told of and the rest goes on."""
+        """Stylize them all, or until Ctrl-C; a picture that fails is reported, the rest goes on."""
         with contextlib.ExitStack() as opened:
             tell = on_outcome
             if self.config.log is not None:
@@ -69,7 +69,7 @@ class PictureBatch:
             def run(jobs: Sequence[Job]) -> list[Outcome]:
                 return run_batch(
                     jobs,
-                    self.stylizer.repaint,
+                    self.stylizer.stylize_picture,
                     self.files,
                     workers=self.workers,
                     stop=stop,
@@ -119,7 +119,7 @@ def open_picture_batch(
     """Check everything, open the look, and give each picture its result's name.
 
     inputs: pictures, folders of them, and `STREAM`. Raises UsageError for a call that makes no
-    sense, DataError where there is nothing to paint, and what `open_configured_stylizer` raises.
+    sense, DataError where there is nothing to stylize, and what `open_configured_stylizer` raises.
     """
     if config.watch and not all(path.is_dir() for path in inputs):
         raise UsageError("--watch keeps an eye on folders: name folders only")
@@ -185,7 +185,7 @@ def open_clip_batch(
 ) -> tuple[Stylizer, list[Job]]:
     """Open the look, and give each clip its result's name; for `run_clips`.
 
-    Raises UsageError for a call that makes no sense, DataError where there is nothing to paint, and
+    Raises UsageError for a call that makes no sense, DataError where nothing can be stylized, and
     what `open_configured_stylizer` raises.
     """
     stylizer = open_configured_stylizer(style_config)

@@ -27,7 +27,7 @@ _GRID_TILE: Final = 384
 
 def write_variations(
     photo: Path,
-    paint: Callable[[Picture, int], Picture],
+    stylize: Callable[[Picture, int], Picture],
     seeds: Sequence[int],
     *,
     ending: str,
@@ -36,9 +36,9 @@ def write_variations(
     ai_label: AiLabel | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Path], Path]:
-    """Paint one photo once per seed; the paths of the results, in order, and of their grid.
+    """Stylize one photo once per seed; the paths of the results, in order, and of their grid.
 
-    paint: (picture, seed) -> picture. folder: made if needed; by default one beside the photo.
+    stylize: (picture, seed) -> picture. folder: made if needed; by default one beside the photo.
     Raises PictureError, WriteError, and OutputExistsError before any work when a result is there
     already.
     """
@@ -55,9 +55,9 @@ def write_variations(
     for done, (seed, target) in enumerate(zip(seeds, targets, strict=True)):
         if on_progress is not None:
             on_progress(done, len(targets))
-        painted = paint(picture, seed)
-        write_picture(painted, target, overwrite=overwrite, ai_label=ai_label)
-        shown = over_white(painted.pixels, painted.alpha)
+        stylized = stylize(picture, seed)
+        write_picture(stylized, target, overwrite=overwrite, ai_label=ai_label)
+        shown = over_white(stylized.pixels, stylized.alpha)
         tiles.append(change_depth(resize_within(shown, _GRID_TILE), np.uint8))
     across = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]

@@ -1,4 +1,4 @@
-"""Folders kept an eye on: what comes in is painted, once it is all there."""
+"""Folders kept an eye on: what comes in is stylized, once it is all there."""
 
 import time
 from collections.abc import Callable, Sequence

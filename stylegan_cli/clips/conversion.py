@@ -1,4 +1,4 @@
-"""Decoded frames as painters want them: upright, in RGB of 8 or 16 bits, or as they are stored."""
+"""Decoded frames as stylizers take them: upright, in RGB of 8 or 16 bits, or as they are stored."""
 
 from typing import Any
 

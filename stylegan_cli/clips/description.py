@@ -129,13 +129,13 @@ class ClipInfo:
 
     @property
     def is_deep(self) -> bool:
-        """Whether frames hold more than the 8 ordinary bits of a number that painters work in."""
+        """Whether frames hold more than the 8 ordinary bits of a number that stylizers work in."""
         bits = PixelShape.of(self.pix_fmt).bits
         return (bits > 8 or self.colours.is_hdr) and not self.has_alpha
 
     @property
     def can_keep_fields(self) -> bool:
-        """Whether both fields of a frame can be painted by themselves and joined again."""
+        """Whether both fields of a frame can be stylized by themselves and joined again."""
         is_whole = self.height % 4 == 0 and not any(self.crop) and not self.orientation.transposed
         return self.fields is not None and is_whole and self.pix_fmt.startswith("yuv")
 

@@ -23,7 +23,7 @@ from stylegan_cli.errors import UsageError, messages
 
 _log = logging.getLogger(__name__)
 
-# Visually near the source, and fast enough that painting stays the slower part.
+# Visually near the source, and fast enough that stylizing stays the slower part.
 _DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "libx264": {"crf": "18", "preset": "veryfast"},
     "libx265": {"crf": "18", "preset": "superfast", "x265-params": "log-level=error"},
@@ -210,7 +210,7 @@ def _pixel_format(
         like.pix_fmt,
         whole_colour=whole_colour,
         least_bits=least_bits,
-        most_bits=8 if like.has_alpha else 10,  # With transparency, frames are painted in 8.
+        most_bits=8 if like.has_alpha else 10,  # With transparency, frames are stylized in 8.
     )
     if whole_colour and PixelShape.of(chosen).columns < PixelShape.of(like.pix_fmt).columns:
         notes.append(

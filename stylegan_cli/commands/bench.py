@@ -1,4 +1,4 @@
-"""`influ bench`: how fast this machine paints photos."""
+"""`influ bench`: how fast this machine stylizes photos."""
 
 import sys
 from typing import Annotated
@@ -16,7 +16,7 @@ def bench(
     ],
     as_json: Json = False,
 ) -> None:
-    """Measure how fast this machine paints photos, in less than a minute.
+    """Measure how fast this machine stylizes photos, in less than a minute.
 
     Pixels to pixels, warm, at three sizes; and one photo, JPEG to JPEG, by a process that starts
     from nothing. Without --style, a look that draws is measured beside the default one; without
@@ -38,7 +38,7 @@ def bench(
             "least_seconds": round(cold.least_s, 3),
         }
         rows = [_record(throughput) for throughput in throughputs]
-        emit({"threads": stylizers[0].threads, "cold_start": start, "painting": rows}, as_json)
+        emit({"threads": stylizers[0].threads, "cold_start": start, "stylizing": rows}, as_json)
         return
     emit_table(
         ("style", "kind", "backend", "size", "ms", "at best", "megapixels a second"),

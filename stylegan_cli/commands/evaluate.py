@@ -20,7 +20,7 @@ def evaluate(config: EvaluationConfig, as_json: Json = False) -> None:
     lightness beside the mean. Each figure stands beside that of the untouched photos. Exit codes:
     0 done, 3 some pictures could not be used, 1 nothing to judge by.
     """
-    with progress("painting and measuring") as on_progress:
+    with progress("stylizing and measuring") as on_progress:
         reports = evaluate_styles(config, on_progress)
     if as_json:
         emit({"styles": [_as_mapping(report) for report in reports]}, as_json)

@@ -22,7 +22,7 @@ def generate(
     config: VariationsConfig,
     as_json: Json = False,
 ) -> None:
-    """Paint variations of a photo, as different as the creator's own pictures.
+    """Stylize variations of a photo, as different as the creator's own pictures.
 
     Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and STEM_STYLE_grid.jpg with
     all of them. One seed gives the same picture every time.
@@ -30,13 +30,13 @@ def generate(
     stylizer = open_configured_stylizer(style_config)
     say_default_style(style_config, stylizer.name)
 
-    def paint(picture: Picture, seed: int) -> Picture:
-        return stylizer.varied(seed).repaint(picture)
+    def stylize(picture: Picture, seed: int) -> Picture:
+        return stylizer.varied(seed).stylize_picture(picture)
 
     with progress(f"varying {photo.name}") as on_progress:
         pictures, grid = write_variations(
             photo,
-            paint,
+            stylize,
             config.seeds,
             ending=ending_of(
                 stylizer.name,

@@ -17,7 +17,7 @@ def pretrain(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Train a base: one network that reads a style from pictures and paints it."""
+    """Train a base: one network that reads a style from pictures and applies it."""
     plan = plan_run(run, typed, load_settings(config_file) if config_file else {})
     if dry_run:
         emit(plan.as_mapping(), as_json)

@@ -47,10 +47,10 @@ def sheet(
         if outcome.error is not None and len(photos) > 1:
             say_error(str(outcome.error))
 
-    with progress("painting") as on_progress:
+    with progress("stylizing") as on_progress:
         outcomes = write_style_sheet(
             photos,
-            {name: stylizer.paint for name, stylizer in zip(names, stylizers, strict=True)},
+            {name: stylizer.stylize for name, stylizer in zip(names, stylizers, strict=True)},
             target,
             overwrite=config.overwrite,
             ai_label=label if style_config.strength > 0 and config.ai_label else None,

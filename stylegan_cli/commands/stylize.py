@@ -40,7 +40,7 @@ def stylize(
     config: PictureBatchConfig,
     as_json: Json = False,
 ) -> None:
-    """Paint pictures in a creator's style, at full size, with their metadata.
+    """Stylize pictures in a creator's style, at full size, with their metadata.
 
     Existing files are replaced only with --overwrite. A file that can't be used is named, and the
     rest is done. Exit codes: 0 all done, 3 some failed, 1 nothing could be done, 2 wrong call, 130
@@ -64,7 +64,7 @@ def stylize(
             write_line(str(outcome.job.target))
             sys.stdout.flush()
 
-    with progress(f"painting in the look of {batch.stylizer.name}") as on_progress:
+    with progress(f"applying {batch.stylizer.name}") as on_progress:
         result = batch.run(on_outcome=tell, on_progress=on_progress)
     if as_json:
         emit({"style": batch.stylizer.name} | summary(result.outcomes), as_json)

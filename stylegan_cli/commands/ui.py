@@ -27,7 +27,7 @@ def ui(
         typer.Option(metavar="DIR", help="Folder for runs and reports."),
     ] = Path("runs"),
 ) -> None:
-    """Open the page that learns and paints in your browser; Ctrl-C stops it.
+    """Open a page in your browser that learns styles and applies them; Ctrl-C stops it.
 
     It listens on 127.0.0.1 alone, and only the address that is printed opens it.
     """

@@ -31,7 +31,7 @@ def video(
     config: ClipBatchConfig,
     as_json: Json = False,
 ) -> None:
-    """Paint clips in a creator's style. Size, times, orientation and sound stay the same.
+    """Stylize clips in a creator's style. Size, times, orientation and sound stay the same.
 
     A clip that can't be used is named, and the rest is done. Exit codes: 0 all done, 3 some failed
     or are damaged, 1 nothing could be done, 2 wrong call, 130 interrupted; --resume continues.
@@ -55,7 +55,7 @@ def video(
 
     def progress_of(job: Job) -> AbstractContextManager[Callable[[int, int], None]]:
         name = "" if is_single else f"{job.source.name} "
-        return progress(f"painting {name}in the look of {stylizer.name}")
+        return progress(f"stylizing {name}with {stylizer.name}")
 
     outcomes = run_clips(
         jobs,

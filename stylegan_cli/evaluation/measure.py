@@ -77,7 +77,7 @@ def evaluate_styles(
     for index, case in enumerate(cases):
         styling = StylizerConfig(style=case.style, model=config.model, device=device)
         comparison = measure_style(
-            open_configured_stylizer(styling).paint,
+            open_configured_stylizer(styling).stylize,
             case,
             size=config.size,
             device=device,

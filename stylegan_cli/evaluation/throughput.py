@@ -126,7 +126,7 @@ def _measure_throughput(stylizer: Stylizer, pixels: np.ndarray) -> Throughput:
         mode=mode,
         backend=None if mode == "colour" else stylizer.backend.name,
         size=(height, width),
-        timing=time_runs(lambda: stylizer.paint(pixels)),
+        timing=time_runs(lambda: stylizer.stylize(pixels)),
     )
 
 

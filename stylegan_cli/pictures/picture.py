@@ -68,27 +68,27 @@ class Picture:
 
     def map_pixels(
         self,
-        paint: Callable[[Pixels], Pixels],
+        stylize: Callable[[Pixels], Pixels],
         recolour: Recolour | None = None,
         *,
         share: float = 1.0,
     ) -> "Picture":
-        """The same picture with `paint` applied to the pixels, or to those of every frame.
+        """The same picture with `stylize` applied to the pixels, or to those of every frame.
 
-        paint: sRGB pixels of any of the three types -> the same type; alpha and metadata stay.
-        recolour: what `paint` does to a single colour, for colours beyond sRGB.
+        stylize: sRGB pixels of any of the three types -> the same type; alpha and metadata stay.
+        recolour: what `stylize` does to a single colour, for colours beyond sRGB.
         share: how much of the change is made, in the picture's own colours.
         """
 
-        def painted(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+        def stylized(pixels: Pixels, alpha: Pixels | None) -> Pixels:
             own = without_hidden(pixels, alpha)
-            result = paint(to_srgb(own, self.colours))
+            result = stylize(to_srgb(own, self.colours))
             result = restore(own, result, self.colours, recolour or (lambda colours: colours))
             return result if share == 1 else blend(own, result, share)
 
         if not self.frames:
-            return replace(self, pixels=painted(self.pixels, self.alpha))
+            return replace(self, pixels=stylized(self.pixels, self.alpha))
         frames = tuple(
-            replace(frame, pixels=painted(frame.pixels, frame.alpha)) for frame in self.frames
+            replace(frame, pixels=stylized(frame.pixels, frame.alpha)) for frame in self.frames
         )
         return replace(self, pixels=frames[0].pixels, frames=frames)

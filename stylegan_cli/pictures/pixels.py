@@ -60,7 +60,7 @@ def blend(before: Pixels, after: Pixels, share: float) -> Pixels:
 def without_hidden(pixels: Pixels, alpha: Pixels | None) -> Pixels:
     """The picture with the colours that alpha hides replaced by those around them.
 
-    What nobody sees can so have no part in how the rest is painted.
+    What nobody sees can so have no part in how the rest is stylized.
     """
     if alpha is None or alpha.min() > 0:
         return pixels

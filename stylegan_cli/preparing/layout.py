@@ -88,7 +88,7 @@ def find_training_data(
     if not sides:
         raise DataError(f"{folder} has no pictures of a creator; put some there and try again")
     if not own_content:
-        raise DataError(f"{folder} has no photos to repaint; name a folder of some with --content")
+        raise DataError(f"{folder} has no photos to stylize; name a folder of some with --content")
     photos, judges = hold_out(own_content, own_held_out)
     creators = tuple(
         CreatorPictures(
@@ -101,7 +101,7 @@ def find_training_data(
 
 
 def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
-    """One creator's pictures and the photos to repaint, whatever folders they lie in."""
+    """One creator's pictures and the photos to stylize, whatever folders they lie in."""
     content, judges = hold_out(photos)
     return TrainingData(content, judges, (CreatorPictures(name, *hold_out(pictures)),))
 

@@ -54,7 +54,7 @@ def write_cube(
 ) -> int:
     """Write the style's LUT as Resolve, Premiere, OBS and ffmpeg read it (Cube LUT 1.0).
 
-    points: on each axis; None takes the number that the style is painted with, 33 or 65. Returns
+    points: on each axis; None takes the number that the style is stylized with, 33 or 65. Returns
     how many were written. Raises WriteError, and OutputExistsError for a file that exists.
     """
     lut = stylizer.lut_of(points)
@@ -89,7 +89,7 @@ def measure_left_out(
         if on_progress is not None:
             on_progress(done, len(paths))
         photo = read_rgb(path, SHORT_SIDE)
-        before, whole = to_unit(photo), to_unit(stylizer.paint(photo))
+        before, whole = to_unit(photo), to_unit(stylizer.stylize(photo))
         colours = look_up(photo, stylizer.colours)
         lost += float(np.square(whole - colours).mean())
         changed += float(np.square(whole - before).mean())

@@ -69,7 +69,7 @@ class ExportedCube:
 
 
 def model_for_page(source: str, config: ExportConfig) -> Model:
-    """The model that a page paints with. Raises UsageError for options that do not go with it."""
+    """The model that a page stylizes with. Raises UsageError for options that do not go with it."""
     if config.content or config.style:
         raise UsageError("the page holds all looks of a model: leave out --style and --content")
     return export_model(source, None, config.add)

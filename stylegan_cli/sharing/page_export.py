@@ -1,6 +1,6 @@
 """A model as the page in the browser reads it: two safetensors files beside the built page.
 
-`paint.safetensors` is all that painting takes: generator, creators, their pictures.
+`stylize.safetensors` is all that stylizing takes: generator, creators, their pictures.
 `learn.safetensors` is what making a style takes beside it: encoder, content colours, photos.
 The page repeats the arithmetic of this package; every number that it shares with it is written
 here, under the page's own names, so that a change of a Python name or value ends in this module.
@@ -41,7 +41,7 @@ from stylegan_cli.sharing import entropy_coding, style_code
 from stylegan_cli.styles import METADATA_KEY, Base, Model, write_style
 from stylegan_cli.stylizer import Stylizer
 
-PAINT, LEARN = "paint.safetensors", "learn.safetensors"
+STYLIZE, LEARN = "stylize.safetensors", "learn.safetensors"
 MODEL_FOLDER = "model"
 PAGE_METADATA_KEY = "influ-page"
 PREVIEW_SIDE = 320  # px
@@ -81,10 +81,10 @@ def built_page() -> Path:
 
 def page_model(model: Model) -> dict[str, bytes]:
     """The two files of a model for the page, by name."""
-    return {PAINT: _paint_file(model), LEARN: _learn_file(model.base)}
+    return {STYLIZE: _stylize_file(model), LEARN: _learn_file(model.base)}
 
 
-def _paint_file(model: Model) -> bytes:
+def _stylize_file(model: Model) -> bytes:
     base = model.base
     graph, weights = _graph_with_places(build_graph(base, "generator"))
     tensors: Arrays = {"graph/generator": graph}
@@ -114,21 +114,21 @@ def _paint_file(model: Model) -> bytes:
         },
         "creators": len(model.styles),
         "lut_colours": _seeded_state(0),
-        "constants": _painting_constants(),
+        "constants": _stylizing_constants(),
     }
     return _file(tensors, told)
 
 
 def _preview(stylizer: Stylizer, photo: np.ndarray) -> bytes:
-    """The photo in a look, as a small JPEG; kept, as painting twelve looks takes seconds."""
+    """The photo in a look, as a small JPEG; kept, as stylizing twelve looks takes seconds."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("influ", appauthor=False) / "previews"
     path = folder / f"{stylizer.fingerprint}-{PREVIEW_SIDE}.jpg"
     with contextlib.suppress(OSError):
         return path.read_bytes()
-    data = jpeg_within(stylizer.paint(photo), PREVIEW_SIDE)
-    with contextlib.suppress(OSError, WriteError):  # whatever is not kept is painted again
+    data = jpeg_within(stylizer.stylize(photo), PREVIEW_SIDE)
+    with contextlib.suppress(OSError, WriteError):  # whatever is not kept is stylized again
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data, overwrite=True)
     return data
@@ -142,7 +142,7 @@ def _learn_file(base: Base) -> bytes:
         "content_order": _order("calibration", len(base.content_colours)),
         "line_order": _order("colours of a line", len(base.content_colours)),
         "tile_choices": _tile_choices(),
-        "painted_choices": _painted_choices(),
+        "stylized_choices": _stylized_choices(),
     }
     encoder: dict[str, Any] = {}
     for name in ("features", "head"):
@@ -170,7 +170,7 @@ def _learn_file(base: Base) -> bytes:
     return _file(tensors, told)
 
 
-def _painting_constants() -> dict[str, float]:
+def _stylizing_constants() -> dict[str, float]:
     return {
         "leak": architecture.LEAK,
         "gain": architecture.GAIN,
@@ -292,7 +292,7 @@ def _tile_choices() -> np.ndarray:
     return np.array(chosen, np.int32)
 
 
-def _painted_choices() -> np.ndarray:
+def _stylized_choices() -> np.ndarray:
     """(N, 2): photo and pixel of each colour that tells what a residual adds."""
     photos = encoding.read_all(starter_photos())
     count = min(instant_style.CALIBRATION_PICTURES, len(photos))

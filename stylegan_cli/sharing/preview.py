@@ -21,7 +21,7 @@ def draw_preview(base: Base, style: Style, backend: Backend) -> Picture:
     """The sheet of `style`. Raises StyleFileError where the style makes no picture."""
     stylizer = Stylizer(base, style, backend)
     photos = [read_rgb(path, 256) for path in starter_photos()[:PREVIEW_PHOTOS]]
-    rows = [photos, [stylizer.paint(photo) for photo in photos]]
+    rows = [photos, [stylizer.stylize(photo) for photo in photos]]
     return Picture(pixels=contact_sheet(rows, row_labels=("before", "after")))
 
 
@@ -30,7 +30,7 @@ def write_with_preview(
 ) -> Path:
     """Write a style and its preview, both or neither; returns the path of the preview.
 
-    The preview is painted first, so that a style which makes no picture is never kept, and the
+    The preview is stylized first, so that a style which makes no picture is never kept, and the
     style is written last, so that what is found by name is whole.
     Raises StyleFileError, OutputExistsError, BusyError where another process writes it, WriteError.
     """

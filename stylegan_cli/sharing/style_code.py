@@ -102,11 +102,11 @@ def write_line(style: Style, base: Base, backend: Backend) -> Line:
             f"use `influ styles pack {style.name}`"
         )
     photos = [read_rgb(path, MEASURED_SIZE) for path in measured_photos()]
-    wanted = _painted(base, style, backend, photos)
+    wanted = _stylized(base, style, backend, photos)
     for rung in range(len(RUNGS)):
         data = _packed(style, base, rung)
         rounded = _unpacked(data, style.name, base)
-        error = np.mean((_painted(base, rounded, backend, photos) - wanted) ** 2)
+        error = np.mean((_stylized(base, rounded, backend, photos) - wanted) ** 2)
         psnr_db = -10 * np.log10(max(float(error), 1e-10))
         if psnr_db >= FAITHFUL_DB:
             text = base64.b64encode(data).decode().rstrip("=")
@@ -301,10 +301,10 @@ def _base_colour(style: Style, base: Base, colours: np.ndarray) -> np.ndarray:
     return base_colour
 
 
-def _painted(base: Base, style: Style, backend: Backend, photos: Sequence[Pixels]) -> np.ndarray:
-    """Every value of the painted photos, unit, in one row."""
+def _stylized(base: Base, style: Style, backend: Backend, photos: Sequence[Pixels]) -> np.ndarray:
+    """Every value of the stylized photos, unit, in one row."""
     stylizer = Stylizer(base, style, backend)
-    return np.concatenate([to_unit(stylizer.paint(photo)).ravel() for photo in photos])
+    return np.concatenate([to_unit(stylizer.stylize(photo)).ravel() for photo in photos])
 
 
 def _rounded(values: np.ndarray, step: float) -> list[int]:

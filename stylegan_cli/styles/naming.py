@@ -13,7 +13,7 @@ def ending_of(
 ) -> str:
     """What marks a result of the style called `name`: "_toon", fit for a file name.
 
-    What is painted otherwise is called otherwise: "_toon_strength-60_seed-7_own-colours".
+    Results that differ get names that differ: "_toon_strength-60_seed-7_own-colours".
     """
     ending = "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
     ending += f"_strength-{100 * strength:g}" if strength != 1 else ""

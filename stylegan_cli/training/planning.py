@@ -32,7 +32,7 @@ class RunConfig:
     content: Annotated[
         Path | None,
         Option(
-            "Photos to paint during training.",
+            "Photos to stylize during training.",
             must_exist="folder",
             shown="the folder's own, or the starter photos",
         ),

@@ -1,7 +1,7 @@
-"""Painting the frames of a clip in order: what a picture would get, at a fraction of the cost.
+"""Stylizing the frames of a clip in order: what a picture would get, at a fraction of the cost.
 
 What a look does to each pixel by itself cannot flicker and is looked up in a table of all colours.
-What follows the picture is carried along with it, and lines of a look's own are painted in every
+What follows the picture is carried along with it, and lines of a look's own are stylized in every
 frame and blended with those of the frame before.
 """
 
@@ -18,7 +18,7 @@ from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
 from stylegan_cli.video.optical_flow import Memory, Movement, Pixels, Step, TemporalSmoother, halved
 
-Paint = Callable[[Pixels], Pixels]
+StylizeFunction = Callable[[Pixels], Pixels]
 Plane = npt.NDArray[np.float32]
 
 # The network runs at least so often on a photographic look at full --steady: its local affine maps
@@ -46,10 +46,10 @@ _ENOUGH_TRUST = 0.5
 
 
 class ClipStyle(Protocol):
-    """Paints the frames of one clip, one after the other."""
+    """Stylizes the frames of one clip, one after the other."""
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """The next frame, (H, W, 3) uint8, upright → painted and steadied, the same shape."""
+        """The next frame, (H, W, 3) uint8, upright → stylized and steadied, the same shape."""
         ...
 
     @property
@@ -62,31 +62,31 @@ class ClipStyle(Protocol):
         ...
 
 
-def clip_style(look: Paint | Stylizer, steady: float, frame_rate: float) -> ClipStyle:
-    """What paints a clip of so many frames a second in that look, steadied from 0 to 1."""
+def clip_style(look: StylizeFunction | Stylizer, steady: float, frame_rate: float) -> ClipStyle:
+    """What stylizes a clip of so many frames a second in that look, steadied from 0 to 1."""
     if not isinstance(look, Stylizer):
         return AnyClipStyle(look, steady)
     if look.strength == 0:
-        return AnyClipStyle(look.paint, 0.0)
+        return AnyClipStyle(look.stylize, 0.0)
     mode = look.style.info.mode
     if mode == "colour" and not look.preserve_colour:
         return ColourClipStyle(look)
-    # The colours that are preserved are known only once a frame is painted.
+    # The colours that are preserved are known only once a frame is stylized.
     if mode == "photographic" and steady and not look.preserve_colour:
         return PhotographicClipStyle(look, steady, frame_rate)
-    return AnyClipStyle(look.paint, steady)
+    return AnyClipStyle(look.stylize, steady)
 
 
 class AnyClipStyle:
     """Any function of a frame, its results steadied: a look with lines of its own, above all."""
 
-    def __init__(self, paint: Paint, steady: float) -> None:
-        self._paint = paint
+    def __init__(self, stylize: StylizeFunction, steady: float) -> None:
+        self._stylize = stylize
         self._steadier = TemporalSmoother(steady)
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipStyle."""
-        return self._steadier(pixels, self._paint(pixels))
+        return self._steadier(pixels, self._stylize(pixels))
 
     @property
     def memory(self) -> Memory:
@@ -224,8 +224,8 @@ def _colour_lut(stylizer: Stylizer) -> ColourLut:
     return lut
 
 
-def _sum(painted: Pixels, added: Plane) -> Pixels:
-    return cv2.add(painted, added, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+def _sum(stylized: Pixels, added: Plane) -> Pixels:
+    return cv2.add(stylized, added, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 
 def _residual(stylizer: Stylizer, working: Plane) -> Plane:

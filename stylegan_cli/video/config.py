@@ -47,7 +47,7 @@ def parse_rate(text: str) -> Fraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoConfig:
-    """What to do with a clip beside painting it.
+    """What to do with a clip beside stylizing it.
 
     start_s, end_s: the part to keep, seconds; preview_s tells the end by the length of the part.
     fps: frames a second, None for those of the clip. hdr: what to do with PQ and HLG.
@@ -75,7 +75,7 @@ class VideoConfig:
     preview_s: Annotated[
         float | None,
         Option(
-            "Paint only this long from --start, like 5s.",
+            "Stylize only this long from --start, like 5s.",
             names=("--preview",),
             metavar="TIME",
             above=0,
@@ -99,7 +99,7 @@ class VideoConfig:
     ] = STEADY
     sound: Annotated[bool, Option("Remove the sound.", names=("--no-audio",), off=True)] = True
     side_by_side: Annotated[bool, Option("Before on the left, after on the right.")] = False
-    faces_only: Annotated[bool, Option("Paint faces and leave the rest unchanged.")] = False
+    faces_only: Annotated[bool, Option("Stylize faces and leave the rest unchanged.")] = False
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     hdr: Annotated[
         Literal["keep", "tonemap", "error"],
@@ -107,7 +107,7 @@ class VideoConfig:
     ] = "keep"
     interlaced: Annotated[
         Literal["deinterlace", "keep"],
-        Option("Interlaced clips: make whole frames, or paint each field."),
+        Option("Interlaced clips: make whole frames, or stylize each field."),
     ] = "deinterlace"
     resume: Annotated[bool, Option("Continue an interrupted run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False

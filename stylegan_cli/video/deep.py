@@ -17,10 +17,10 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 
 
 class DeepClipStyle:
-    """A style that paints 8 bits, on frames of 16.
+    """A style that stylizes 8 bits, on frames of 16.
 
-    It paints an ordinary copy of each frame, HDR tone mapped. What the frame has beyond that copy
-    is added to the result, and the tone mapping undone; what is not painted stays as it is.
+    It stylizes an ordinary copy of each frame, HDR tone mapped. What the frame has beyond that copy
+    is added to the result, and the tone mapping undone; what is not stylized stays as it is.
     """
 
     def __init__(self, look: ClipStyle, tone_mapper: ToneMapper | None) -> None:
@@ -28,14 +28,14 @@ class DeepClipStyle:
         self._tone_mapper = tone_mapper
 
     def __call__(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The next frame, (H, W, 3) uint16, upright → painted, the same shape."""
+        """The next frame, (H, W, 3) uint16, upright → stylized, the same shape."""
         mapper = self._tone_mapper
         levels = pixels * np.float32(1 / _CODES) if mapper is None else mapper.levels(pixels)
         copy = shown(levels + _threshold(levels.shape))
-        painted = self._look(copy)
-        if painted is copy:
+        stylized = self._look(copy)
+        if stylized is copy:
             return pixels
-        result = _with_remainder(painted, copy, levels)
+        result = _with_remainder(stylized, copy, levels)
         if mapper is not None:
             return mapper.codes(result)
         return np.asarray(np.clip(result * _CODES + np.float32(0.5), 0, _CODES), np.uint16)
@@ -58,25 +58,25 @@ def _threshold(shape: tuple[int, ...]) -> Plane:
     return np.asarray(tiled[:height, :width, None], np.float32)
 
 
-def _with_remainder(painted: Pixels, copy: Pixels, levels: Plane) -> Plane:
-    """The levels of `painted`, with what `levels` have beyond their 8-bit `copy`.
+def _with_remainder(stylized: Pixels, copy: Pixels, levels: Plane) -> Plane:
+    """The levels of `stylized`, with what `levels` have beyond their 8-bit `copy`.
 
-    Light beyond white grows or shrinks with the paint: a black line over it is black. Colours that
+    Light beyond white grows or shrinks with the result: a black line over it is black. Colours that
     an ordinary display can't show lie below 0; they stay as far as the look leaves colour at all.
-    Between two 8-bit levels lies what `copy` was rounded by, unless all of it was painted black or
+    Between two 8-bit levels lies what `copy` was rounded by, unless all of it was stylized black or
     white.
     """
     unit = np.float32(1 / 255)
     beyond = np.maximum(levels - 1, 0)
     below = np.minimum(levels, 0)
     fine = levels - copy * unit - beyond - below
-    is_flat = ((painted == 0) | (painted == 255)) & (painted != copy)
+    is_flat = ((stylized == 0) | (stylized == 255)) & (stylized != copy)
     fine[is_flat] = 0
-    result = painted * unit
+    result = stylized * unit
     result += beyond * result
     result += fine
     if below.min() < -unit:
-        before, after = (np.ptp(part, axis=2).astype(np.float32) for part in (copy, painted))
+        before, after = (np.ptp(part, axis=2).astype(np.float32) for part in (copy, stylized))
         below *= np.minimum(after / np.maximum(before, 1), 1)[..., None]
     result += below
     return np.asarray(result, np.float32)

@@ -27,14 +27,14 @@ _SAME_FACE = 0.3  # intersection over union of two boxes
 # Below this mean trust in the flow a face stays where it is: what moved there is not the face.
 _LITTLE_TRUST = 0.3
 
-# Half axes of the ellipse that is painted in full, as shares of the box, and where its edge ends.
+# Half axes of the ellipse that is stylized in full, as shares of the box, and where its edge ends.
 _HALF_WIDTH, _HALF_HEIGHT = 0.6, 0.66
 _EDGE_ENDS = 1.35
 
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """One face on its way through the clip. weight: how much of it is painted by now, 0 to 1."""
+    """One face on its way through the clip. weight: how much of it is stylized by now, 0 to 1."""
 
     box: Box
     weight: float = 0.0
@@ -42,7 +42,7 @@ class _Track:
 
 
 class FacesOnly:
-    """Paints the faces in a clip with `look` and leaves every other pixel as it is.
+    """Stylizes the faces in a clip with `look` and leaves every other pixel as it is.
 
     A face is searched for every few frames and moves with the optical flow in between. found: how
     many frames had one so far.
@@ -63,13 +63,13 @@ class FacesOnly:
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipStyle."""
         self._follow(pixels, self._movement.follow(pixels))
-        # Painted in any case: what the look remembers must not have holes.
-        painted = self._look(pixels)
+        # Stylized in any case: what the look remembers must not have holes.
+        stylized = self._look(pixels)
         visible = [track for track in self._tracks if track.weight > 0]
         if not visible:
             return pixels.copy()
         self.found += 1
-        return _blended(pixels, painted, face_mask(pixels.shape[:2], visible))
+        return _blended(pixels, stylized, face_mask(pixels.shape[:2], visible))
 
     def _follow(self, pixels: Pixels, step: Step | None) -> None:
         is_cut = step is None
@@ -91,7 +91,7 @@ class FacesOnly:
 
     @property
     def notes(self) -> Iterator[str]:
-        """A sentence where there was nothing to paint."""
+        """A sentence where there was nothing to stylize."""
         if not self.found:
             yield "No face was found, so the clip looks as it did."
 
@@ -163,7 +163,7 @@ def _overlap(first: Box, second: Box) -> float:
 
 
 def face_mask(shape: tuple[int, ...], tracks: list[_Track]) -> Plane:
-    """How much of each pixel of a frame (H, W) is painted: 1 on a face, 0 away from all."""
+    """How much of each pixel of a frame (H, W) is stylized: 1 on a face, 0 away from all."""
     height, width = shape
     mask = np.zeros((height, width), np.float32)
     for track in tracks:
@@ -188,12 +188,12 @@ def _within(centre: float, reach: float, size: int) -> tuple[int, int]:
     return first, int(np.clip(np.ceil(centre + reach) + 1, first, size))
 
 
-def _blended(pixels: Pixels, painted: Pixels, mask: Plane) -> Pixels:
-    """`painted` where `mask` is 1, and the very `pixels` where it is 0."""
+def _blended(pixels: Pixels, stylized: Pixels, mask: Plane) -> Pixels:
+    """`stylized` where `mask` is 1, and the very `pixels` where it is 0."""
     result = pixels.copy()
     x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
     part = slice(y, y + height), slice(x, x + width)
     share = mask[part]
-    mixed = cv2.blendLinear(pixels[part], painted[part], 1 - share, share)
+    mixed = cv2.blendLinear(pixels[part], stylized[part], 1 - share, share)
     result[part] = np.where((share > 0)[..., None], mixed, pixels[part])
     return result

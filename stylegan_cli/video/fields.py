@@ -1,4 +1,4 @@
-"""Interlaced frames painted field by field."""
+"""Interlaced frames stylized field by field."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ class FieldClipStyle:
         self._first = slice(None) if order == "top first" else slice(None, None, -1)
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The next frame, (H, W, 3) → painted, the same shape."""
+        """The next frame, (H, W, 3) → stylized, the same shape."""
         fields = np.split(pixels, 2)[self._first]
-        painted = [self._look(np.ascontiguousarray(field)) for field in fields][self._first]
-        return np.concatenate(painted)
+        stylized = [self._look(np.ascontiguousarray(field)) for field in fields][self._first]
+        return np.concatenate(stylized)
 
     @property
     def memory(self) -> Memory:

@@ -17,9 +17,9 @@ _LAST = "last frame"  # in a memory: the result that stands in where the next fr
 
 @dataclass(frozen=True, slots=True)
 class StyledFrame:
-    """A finished frame, and what its painter remembers for those that follow.
+    """A finished frame, and what its stylizer remembers for those that follow.
 
-    A painter that is given `memory` paints them exactly as the one who made this frame.
+    A stylizer that is given `memory` makes them exactly as the one that made this frame.
     """
 
     frame: ClipFrame
@@ -27,9 +27,9 @@ class StyledFrame:
 
 
 class FrameStylizer:
-    """Paints the frames of a clip in their order, and counts them.
+    """Stylizes the frames of a clip in their order, and counts them.
 
-    done: how many frames came before, painted in an earlier run, and memory: what was remembered
+    done: how many frames came before, stylized in an earlier run, and memory: what was remembered
     then. expected: frames in all, if known. side_by_side: leave what was there to the left.
     """
 
@@ -56,22 +56,22 @@ class FrameStylizer:
     def __call__(self, frame: ClipFrame) -> StyledFrame:
         """The next frame."""
         result = self._result_of(frame)
-        painted = replace(frame, pixels=result)
+        stylized = replace(frame, pixels=result)
         if self._side_by_side:
             alpha = None if frame.alpha is None else np.hstack([frame.alpha, frame.alpha])
             both = np.hstack([frame.pixels, result])
-            painted = replace(frame, pixels=both, alpha=alpha)
+            stylized = replace(frame, pixels=both, alpha=alpha)
         self._done += 1
         if self._on_progress is not None:
             self._on_progress(self._done, max(self._expected, self._done))
-        return StyledFrame(painted, {**self._look.memory, _LAST: result})
+        return StyledFrame(stylized, {**self._look.memory, _LAST: result})
 
     def _result_of(self, frame: ClipFrame) -> Pixels:
         if not frame.is_repeat or self._last is None:
             result = self._look(frame.pixels)
             if result.shape != frame.pixels.shape or result.dtype != frame.pixels.dtype:
                 raise ValueError(
-                    f"paint made {result.dtype} {result.shape} of {frame.pixels.shape}"
+                    f"stylize made {result.dtype} {result.shape} of {frame.pixels.shape}"
                 )
             self._last = result
         return self._last

@@ -110,16 +110,16 @@ class TemporalSmoother:
         self._movement = Movement(is_fine=True, tolerance=_TOLERANCE_OF_SMOOTHING)
         self._last: Pixels | None = None
 
-    def __call__(self, source: Pixels, painted: Pixels) -> Pixels:
-        """`painted`, steadied; call it for every frame in order. Both (H, W, 3) uint8."""
+    def __call__(self, source: Pixels, stylized: Pixels) -> Pixels:
+        """`stylized`, steadied; call it for every frame in order. Both (H, W, 3) uint8."""
         if not self._weight:
-            return painted
+            return stylized
         step = self._movement.follow(source)
-        result = painted
-        if step is not None and self._last is not None and self._last.shape == painted.shape:
-            weight = self._weight * step.trust_at(painted.shape[1], painted.shape[0])
+        result = stylized
+        if step is not None and self._last is not None and self._last.shape == stylized.shape:
+            weight = self._weight * step.trust_at(stylized.shape[1], stylized.shape[0])
             moved = step.carry(self._last)
-            blended = cv2.blendLinear(painted, moved, 1 - weight, weight)
+            blended = cv2.blendLinear(stylized, moved, 1 - weight, weight)
             result = blended.astype(np.uint8, copy=False)
         self._last = result
         return result

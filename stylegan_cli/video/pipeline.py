@@ -1,4 +1,4 @@
-"""Reading, painting and writing at the same time, with little in between."""
+"""Reading, stylizing and writing at the same time, with little in between."""
 
 from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, Full, Queue

@@ -1,6 +1,6 @@
-"""Clips painted as they are stored: everything at the size of their colour, luma brought up to it.
+"""Clips stylized as they are stored: everything at the size of their colour, luma brought up to it.
 
-Nearly all clips store colour at half of their size. A look that follows the picture is painted at
+Nearly all clips store colour at half of their size. A look that follows the picture is stylized at
 that size; what a frame has beyond it is luma alone, and goes through the look's own grey curve.
 """
 
@@ -42,9 +42,9 @@ class PlanarClipStyle:
         self._greys = codes.of_rgb(look.lut(codes.to_rgb(greys)))[0, :, 0].copy()
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """The next frame, (3/2 H, W) uint8, upright → painted, the same shape.
+        """The next frame, (3/2 H, W) uint8, upright → stylized, the same shape.
 
-        With y the luma, c a curve and a bar for half the size, painted luma is c(y) and, enlarged,
+        With y the luma, c a curve and a bar for half the size, stylized luma is c(y) and, enlarged,
         what the look makes of the half frame less c(ȳ). The curve is that of greys, and as much
         steeper as detail of the half frame comes out of the look stronger than through that.
         """
@@ -52,16 +52,16 @@ class PlanarClipStyle:
         height, width = luma.shape
         small = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         half = self._codes.to_rgb(np.asarray(cv2.merge([small, *differences]), np.uint8))
-        painted, *painted_differences = cv2.split(self._codes.of_rgb(self._look(half)))
-        beside = cv2.subtract(painted, cv2.LUT(small, self._greys), dtype=cv2.CV_16S)
+        stylized, *stylized_differences = cv2.split(self._codes.of_rgb(self._look(half)))
+        beside = cv2.subtract(stylized, cv2.LUT(small, self._greys), dtype=cv2.CV_16S)
         steeper = np.float32(_slope(small, beside)) * _LEVELS
         curve = np.rint(self._greys + steeper).astype(np.int16)
-        beside = cv2.subtract(painted, cv2.LUT(small, curve), dtype=cv2.CV_16S)
+        beside = cv2.subtract(stylized, cv2.LUT(small, curve), dtype=cv2.CV_16S)
         result = np.empty_like(pixels)
         out, *out_differences = planes_of(result)
         enlarged = cv2.resize(beside, (width, height))
         cv2.add(cv2.LUT(luma, curve), enlarged, out, dtype=cv2.CV_8U)
-        for plane, difference in zip(out_differences, painted_differences, strict=True):
+        for plane, difference in zip(out_differences, stylized_differences, strict=True):
             plane[:] = difference
         return result
 

@@ -1,6 +1,6 @@
 """A clip made in pieces, so that whatever ends the work costs seconds of it.
 
-    source ── decode, skip what is done ─► paint ─► encode ─► 00000.packets 00001.packets …
+    source ── decode, skip what is done ─► stylize ─► encode ─► 00000.packets 00001.packets …
                                              └─ memory ──────► 00001.npz          (a folder beside
                                                                manifest.json       the target)
     packets of all segments + other tracks of the source ─ join, nothing encoded again ─► target
@@ -9,9 +9,9 @@ Every clip is made like this, interrupted or not, so both ways end in the same f
 
 - A segment is a fixed number of frames. Its encoder starts anew, so it begins with a keyframe and
   depends on nothing before it.
-- What a painter remembers of the frames before (the steadied result, the small source, the maps
-  carried along) is kept with the last segment and given to the painter that goes on.
-- To go on, the source is decoded again from its beginning, without painting: decoders are not
+- What a stylizer remembers of the frames before (the steadied result, the small source, the maps
+  carried along) is kept with the last segment and given to the stylizer that goes on.
+- To go on, the source is decoded again from its beginning, without stylizing: decoders are not
   exact after a search, least of all in damaged clips, and decoding is the cheap part.
 - A segment counts once the manifest lists it. The manifest is replaced in one step, after its
   files have reached the disk; what it does not list is removed.
@@ -61,7 +61,7 @@ Ingredients = Mapping[str, Any]
 def ingredients(source: Path, style: str, config: VideoConfig) -> Ingredients:
     """All that decides what a clip becomes, by the name a user knows it by.
 
-    style: what paints it, as in `Stylizer.fingerprint`.
+    style: what stylizes it, as in `Stylizer.fingerprint`.
     """
     options = asdict(config)
     encoder = options.pop("encoder")
@@ -92,7 +92,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Manifest:
-    """What a work folder holds. made_of: as from `ingredients`; memory: the painter's, a file."""
+    """What a work folder holds. made_of: as from `ingredients`; memory: the stylizer's, a file."""
 
     made_of: Mapping[str, Any]
     memory: str
@@ -158,7 +158,7 @@ class WorkFolder:
         return self.path / f"{len(self.segments):05d}.packets"
 
     def add(self, frames: int, end: int, memory: Memory) -> None:
-        """Keep what was written to `next_file`, and what the painter remembers after it."""
+        """Keep what was written to `next_file`, and what the stylizer remembers after it."""
         file = self.next_file
         with explained(file):
             state = file.with_suffix(".npz")
@@ -253,7 +253,7 @@ class WorkFolder:
 
 
 class SegmentWriter:
-    """Encodes painted frames as `plan` says into segments of `work`."""
+    """Encodes stylized frames as `plan` says into segments of `work`."""
 
     def __init__(self, work: WorkFolder, plan: ClipPlan) -> None:
         self._work = work
@@ -268,11 +268,11 @@ class SegmentWriter:
             with suppress(OSError):  # What is still to be written is not wanted any more.
                 self._open.file.close()
 
-    def put(self, painted: StyledFrame) -> None:
+    def put(self, stylized: StyledFrame) -> None:
         """Encode the next frame."""
         if self._open is None:
             self._open = _OpenSegment(self._work.next_file, self._plan)
-        self._open.put(painted)
+        self._open.put(stylized)
         if len(self._open.times) == SEGMENT_FRAMES:
             self.finish()
 
@@ -297,10 +297,10 @@ class _OpenSegment:
         with explained(path):
             self.file = path.open("xb")
 
-    def put(self, painted: StyledFrame) -> None:
-        self.times.append(painted.frame.pts)
-        self._last = painted
-        self._write(self._encoder.encode(painted.frame))
+    def put(self, stylized: StyledFrame) -> None:
+        self.times.append(stylized.frame.pts)
+        self._last = stylized
+        self._write(self._encoder.encode(stylized.frame))
 
     def finish(self) -> tuple[int, Memory]:
         """When the last frame ends, ticks, and what is remembered of it."""

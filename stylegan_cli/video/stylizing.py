@@ -26,7 +26,7 @@ from stylegan_cli.errors import (
 )
 from stylegan_cli.runtime.files import check_target, claimed, make_folder, place
 from stylegan_cli.stylizer import Stylizer
-from stylegan_cli.video.clip_styles import ClipStyle, Paint, clip_style
+from stylegan_cli.video.clip_styles import ClipStyle, StylizeFunction, clip_style
 from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.deep import DeepClipStyle
 from stylegan_cli.video.face_tracking import FacesOnly
@@ -66,13 +66,13 @@ class VideoResult:
 def stylize_clip(
     source: Path,
     target: Path,
-    paint: Paint | Stylizer,
+    stylize: StylizeFunction | Stylizer,
     config: VideoConfig = _AS_IT_IS,
     on_progress: OnProgress | None = None,
 ) -> VideoResult:
-    """Paint every frame of `source` and write the clip to `target`, everything else kept.
+    """Stylize every frame of `source` and write the clip to `target`, everything else kept.
 
-    paint: a look, or a function of (H, W, 3) uint8 RGB, upright → the same shape. on_progress:
+    stylize: a look, or a function of (H, W, 3) uint8 RGB, upright → the same shape. on_progress:
     (frames done, frames in all as far as known). Frames stream, so memory does not grow with the
     clip; `target` appears when the clip is whole and checked, and until then a hidden folder beside
     it keeps what is done (see `segments`).
@@ -96,10 +96,10 @@ def stylize_clip(
             tone_map=config.hdr == "tonemap",
             keep_fields=config.interlaced == "keep",
         )
-        look, words_on_faces = _look(paint, plan, reader, config)
+        look, words_on_faces = _look(stylize, plan, reader, config)
         make_folder(target.parent)
         # A function has no name that would tell it from another.
-        style = paint.fingerprint if isinstance(paint, Stylizer) else ""
+        style = stylize.fingerprint if isinstance(stylize, Stylizer) else ""
         made_of = ingredients(source, style, config)
         with (
             claimed(target),
@@ -110,7 +110,7 @@ def stylize_clip(
             with _promising_to_go_on(work):
                 _refuse_early(joined, plan, reader, config)
                 frames = _frames_to_do(reader, rate, work.frames)
-                _paint_segments(frames, look, plan, work, config, on_progress)
+                _stylize_segments(frames, look, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
                 place(joined, target, overwrite=config.overwrite)
@@ -142,7 +142,7 @@ def _open_source(source: Path, config: VideoConfig) -> ClipReader:
 def _refuse_colours(info: ClipInfo, config: VideoConfig) -> None:
     if info.colours.is_hdr and config.hdr == "error":
         raise UsageError(
-            f"{info.path} is HDR: --hdr keep paints it as it is, and --hdr tonemap brings it to "
+            f"{info.path} is HDR: --hdr keep stylizes it as it is, and --hdr tonemap brings it to "
             "ordinary range"
         )
     if (name := info.unreadable_colours) is not None:
@@ -153,11 +153,11 @@ def _refuse_colours(info: ClipInfo, config: VideoConfig) -> None:
 
 
 def _look(
-    paint: Paint | Stylizer, plan: ClipPlan, reader: ClipReader, config: VideoConfig
+    stylize: StylizeFunction | Stylizer, plan: ClipPlan, reader: ClipReader, config: VideoConfig
 ) -> tuple[ClipStyle, Callable[[], Iterable[str]]]:
-    """What paints the frames as `reader` is told here to give them, and its words at the end."""
+    """What stylizes the frames as `reader` is told here to give them, and its words at the end."""
     rate = float(plan.like.frame_rate)
-    look = clip_style(paint, config.steady, rate)
+    look = clip_style(stylize, config.steady, rate)
     frames = reader.converter
     frames.tone_map, frames.is_deep = plan.tone_maps, plan.is_deep
     words: Callable[[], Iterable[str]] = tuple
@@ -178,14 +178,14 @@ def _look(
 
 
 def _refuse_early(path: Path, plan: ClipPlan, reader: ClipReader, config: VideoConfig) -> None:
-    """Raise now, not after hours of painting, what the container or the encoder will not take."""
+    """Raise now, not after hours of stylizing, what the container or the encoder will not take."""
     with ClipWriter(path, plan) as writer:
         writer.begin(reader, sound=config.sound)
         writer.abort()
 
 
 def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iterable[ClipFrame]:
-    """The frames to paint, without the first `done`."""
+    """The frames to stylize, without the first `done`."""
     # Frames are counted as they are written: whatever changes their number has to skip behind it.
     frames = (item for item in reader if isinstance(item, ClipFrame))
     if rate is not None:
@@ -194,7 +194,7 @@ def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iter
     return frames
 
 
-def _paint_segments(
+def _stylize_segments(
     frames: Iterable[ClipFrame],
     look: ClipStyle,
     plan: ClipPlan,
@@ -202,7 +202,7 @@ def _paint_segments(
     config: VideoConfig,
     on_progress: OnProgress | None,
 ) -> None:
-    """Paint the frames that are not done yet into segments of `work`."""
+    """Stylize the frames that are not done yet into segments of `work`."""
     expected = _expected_frames(plan.like, config)
     if on_progress is not None and work.frames:
         on_progress(work.frames, max(expected, work.frames))
@@ -275,7 +275,7 @@ def _shown_size(info: ClipInfo, config: VideoConfig) -> tuple[int, int]:
 def _words_on_colours(info: ClipInfo, plan: ClipPlan) -> Iterator[str]:
     """A sentence for what becomes of colours that are coded in a way of their own."""
     if info.dolby_vision is not None:
-        yield "Dolby Vision's own data is left out; the picture without it is what is painted."
+        yield "Dolby Vision's own data is left out; the picture without it is what is stylized."
     if info.has_scene_light and not plan.tone_maps:
         yield "HDR10+ data on the light of each scene is left out; that of the whole clip is kept."
     if info.colours.matrix == YCGCO:

@@ -1,1 +1,1 @@
-"""The page that learns and paints in a browser, served to this machine alone."""
+"""The page that learns styles and applies them in a browser, served to this machine alone."""

@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from stylegan_cli.clips import CLIP_SUFFIXES
 from stylegan_cli.errors import InfluError, UsageError
 from stylegan_cli.pictures import PICTURE_SUFFIXES, find_files
-from stylegan_cli.sharing.page_export import LEARN, PAINT, built_page, page_model
+from stylegan_cli.sharing.page_export import LEARN, STYLIZE, built_page, page_model
 from stylegan_cli.styles import Model, check_name, read_style, register, user_style_path
 from stylegan_cli.web.jobs import Jobs
 
@@ -70,11 +70,11 @@ class PageServer:
         page = StaticFiles(directory=self._page, html=True)
         return Starlette(
             routes=[
-                Route(f"/model/{PAINT}", self._send_model),
+                Route(f"/model/{STYLIZE}", self._send_model),
                 Route(f"/model/{LEARN}", self._send_model),
                 Route("/api/styles", self._private(self._add_style), methods=["POST"]),
                 Route("/api/jobs", self._private(self._list_jobs)),
-                Route("/api/jobs/paint", self._private(self._paint), methods=["POST"]),
+                Route("/api/jobs/stylize", self._private(self._stylize), methods=["POST"]),
                 Route("/api/jobs/train", self._private(self._train), methods=["POST"]),
                 Route("/api/jobs/{id}/stop", self._private(self._stop), methods=["POST"]),
                 Route("/api/jobs/{id}/report", self._private(self._report)),
@@ -130,7 +130,7 @@ class PageServer:
     async def _list_jobs(self, request: Request) -> Response:
         return JSONResponse({"jobs": self.jobs.described()})
 
-    async def _paint(self, request: Request) -> Response:
+    async def _stylize(self, request: Request) -> Response:
         told = await _document(request)
         source, out = _path(told, "source"), _path(told, "out")
         style, strength = str(told.get("style", "")), _number(told, "strength", 0, 1)

@@ -15,7 +15,7 @@ import type { Stylizer } from "./core/stylizer";
 
 export const MOST_SECONDS = 60;
 
-/** Why a clip can't be painted: a key of the page's messages. */
+/** Why a clip can't be stylized: a key of the page's messages. */
 export class ClipError extends Error {
   constructor(readonly reason: "clipUnreadable" | "clipTooLong" | "clipNoCodec") {
     super(reason);
@@ -23,7 +23,7 @@ export class ClipError extends Error {
 }
 
 /** The clip as an mp4. Throws ClipError. */
-export async function paintClip(
+export async function stylizeClip(
   blob: Blob,
   stylizer: Stylizer,
   strength: number,

@@ -7,7 +7,7 @@ const LOCKED =
 export interface Parts {
   worker: Promise<string>;
   wasm: Promise<ArrayBuffer>;
-  paint: Promise<ArrayBuffer>;
+  stylize: Promise<ArrayBuffer>;
   learn: Promise<ArrayBuffer>;
 }
 
@@ -23,10 +23,10 @@ export async function loadAndLock(stayOpen: boolean): Promise<Parts> {
     if (!response.ok) throw new Error(`${name}: ${response.status}`);
     return response;
   };
-  const [worker, wasm, paint, learn] = await Promise.all([
+  const [worker, wasm, stylize, learn] = await Promise.all([
     get("worker.js"),
     get("ort.wasm.gz"),
-    get("model/paint.safetensors"),
+    get("model/stylize.safetensors"),
     get("model/learn.safetensors", "low"),
   ]);
   if (!stayOpen) {
@@ -36,7 +36,7 @@ export async function loadAndLock(stayOpen: boolean): Promise<Parts> {
     policy.content = LOCKED;
     document.head.append(policy);
   }
-  return { worker: worker.text(), wasm: unpacked(wasm), paint: paint.arrayBuffer(), learn: learn.arrayBuffer() };
+  return { worker: worker.text(), wasm: unpacked(wasm), stylize: stylize.arrayBuffer(), learn: learn.arrayBuffer() };
 }
 
 /** Ask the service worker to keep the page; that it can't is no harm. */

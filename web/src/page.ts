@@ -97,8 +97,8 @@ async function begin(): Promise<void> {
     const parts = await loadAndLock(serverToken() !== null);
     const source = new Blob([await parts.worker], { type: "text/javascript" });
     const engine = new Engine(new Worker(URL.createObjectURL(source)));
-    const [paint, wasm] = await Promise.all([parts.paint, parts.wasm]);
-    const started = await engine.ask("start", { paint, wasm }, { transfer: [paint, wasm] });
+    const [stylize, wasm] = await Promise.all([parts.stylize, parts.wasm]);
+    const started = await engine.ask("start", { stylize, wasm }, { transfer: [stylize, wasm] });
     const state = new State(engine, language);
     current = state;
     state.version = started.version;

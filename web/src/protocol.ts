@@ -24,11 +24,11 @@ export interface LoadedStyle {
 
 /** Each kind of request: what goes in, what comes out. */
 export interface Requests {
-  start: { in: { paint: ArrayBuffer; wasm: ArrayBuffer }; out: { version: string; styles: LoadedStyle[]; previews: Uint8Array[]; before: Uint8Array; photo: Uint8Array } };
+  start: { in: { stylize: ArrayBuffer; wasm: ArrayBuffer }; out: { version: string; styles: LoadedStyle[]; previews: Uint8Array[]; before: Uint8Array; photo: Uint8Array } };
   learn: { in: { bytes: ArrayBuffer }; out: Record<string, never> };
   open: { in: { photo: string; blob: Blob }; out: { height: number; width: number } };
   close: { in: { photo: string }; out: Record<string, never> };
-  paint: { in: { photo: string; style: string; strength: number; side: number }; out: { before: Seen; after: Seen } };
+  stylize: { in: { photo: string; style: string; strength: number; side: number }; out: { before: Seen; after: Seen } };
   download: { in: { photo: string; style: string; strength: number; type: PictureType }; out: { blob: Blob } };
   feed: { in: { photos: string[]; style: string; strength: number; side: number }; out: { photos: FeedPhoto[] } };
   makeStyle: { in: { key: string; name: string; pictures: Blob[] }; out: { style: LoadedStyle; file: Uint8Array; unreadable: number } };

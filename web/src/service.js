@@ -2,7 +2,7 @@
 
 const CACHE = "influ-BUILD";
 const FILES = [];
-const MODEL = ["model/paint.safetensors", "model/learn.safetensors"];
+const MODEL = ["model/stylize.safetensors", "model/learn.safetensors"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(

@@ -1,14 +1,14 @@
-/** All that takes time happens here: decoding, the networks, painting, encoding. */
+/** All that takes time happens here: decoding, the networks, stylizing, encoding. */
 
 import * as ort from "onnxruntime-web/wasm";
-import { paintClip } from "./clip";
+import { stylizeClip } from "./clip";
 import { Backend } from "./core/backend";
 import { cubeText } from "./core/cubeFile";
 import { feedColours } from "./core/feed";
 import { type Content, makeStyle, readContent } from "./core/instant/instantStyle";
 import { readRgb, type Rgb } from "./core/instant/encoding";
-import type { LearnModel, PaintModel } from "./core/model";
-import { readLearnModel, readPaintModel } from "./core/modelFile";
+import type { LearnModel, StylizeModel } from "./core/model";
+import { readLearnModel, readStylizeModel } from "./core/modelFile";
 import { type Pixels, rowsOf, type RowSource } from "./core/rendering";
 import { readLine, writeLine } from "./core/styleCode";
 import { readStyleFile, type Style, StyleFileError, writeStyleFile } from "./core/styleFile";
@@ -20,14 +20,14 @@ import { uprightExif } from "./pictures/exif";
 import type { Kind, LoadedStyle, OnProgress, PictureType, Reply, Request, Requests, Seen } from "./protocol";
 
 const MOST_THREADS = 4;
-const STRIP = 256; // rows painted at a time
+const STRIP = 256; // rows stylized at a time
 const JPEG_QUALITY = 0.95;
 const DECODED_IN_HAND = 1;
 const PREPARED_IN_HAND = 24;
 
 type Handler<K extends Kind> = (body: Requests[K]["in"], onProgress: OnProgress) => Promise<Requests[K]["out"]>;
 
-let model: PaintModel;
+let model: StylizeModel;
 let learn: LearnModel | undefined;
 let backend: Backend;
 let content: Promise<Content> | undefined;
@@ -38,11 +38,11 @@ const decoded = new Map<string, DecodedPicture>();
 const prepared = new Map<string, Prepared>();
 
 const handlers: { [K in Kind]: Handler<K> } = {
-  async start({ paint, wasm }) {
+  async start({ stylize, wasm }) {
     // Threads share memory, which takes a page that is isolated from all others: `influ ui` serves it so.
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
     ort.env.wasm.wasmBinary = wasm;
-    model = readPaintModel(new Uint8Array(paint));
+    model = readStylizeModel(new Uint8Array(stylize));
     backend = new Backend(ort, model);
     const loaded = model.creators.map(({ style }) => keep(style.info.name, style));
     const previews = model.creators.map(({ preview }) => preview.slice());
@@ -64,16 +64,16 @@ const handlers: { [K in Kind]: Handler<K> } = {
     for (const key of prepared.keys()) if (key.startsWith(`${photo}\n`)) prepared.delete(key);
     return {};
   },
-  async paint({ photo, style, strength, side }) {
-    return paintSmall(photo, style, strength, side);
+  async stylize({ photo, style, strength, side }) {
+    return stylizeSmall(photo, style, strength, side);
   },
   async download({ photo, style, strength, type }) {
-    return { blob: await paintWhole(photo, style, strength, type) };
+    return { blob: await stylizeWhole(photo, style, strength, type) };
   },
   async feed({ photos: chosen, style, strength, side }, onProgress) {
     const results = [];
     for (const photo of chosen) {
-      const { before, after } = await paintSmall(photo, style, strength, side);
+      const { before, after } = await stylizeSmall(photo, style, strength, side);
       results.push({ picture: after, ...feedColours(before, after) });
       onProgress(results.length / chosen.length);
     }
@@ -128,7 +128,7 @@ const handlers: { [K in Kind]: Handler<K> } = {
   },
   async clip({ blob, style, strength }, onProgress) {
     const { info } = styles.get(style)!;
-    return paintClip(blob, stylizerOf(style), strength, `influ, style ${info.name}`, onProgress);
+    return stylizeClip(blob, stylizerOf(style), strength, `influ, style ${info.name}`, onProgress);
   },
 };
 
@@ -179,10 +179,10 @@ async function preparedOf(photo: string, style: string, source: RowSource): Prom
 }
 
 /** A photo and its result for the screen, `side` px long at most. */
-async function paintSmall(photo: string, style: string, strength: number, side: number): Promise<{ before: Seen; after: Seen }> {
+async function stylizeSmall(photo: string, style: string, strength: number, side: number): Promise<{ before: Seen; after: Seen }> {
   const picture = await pictureOf(photo);
   const ready = await preparedOf(photo, style, picture);
-  // What was painted whole is small, and is shown whole.
+  // What was stylized whole is small, and is shown whole.
   const before = ready.added ? whole(picture) : shrunk(picture, side);
   const stylizer = stylizerOf(style);
   const data = before.data.slice();
@@ -191,7 +191,7 @@ async function paintSmall(photo: string, style: string, strength: number, side: 
 }
 
 /** The whole photo in the look as a file, with the metadata of its source. */
-async function paintWhole(photo: string, style: string, strength: number, type: PictureType): Promise<Blob> {
+async function stylizeWhole(photo: string, style: string, strength: number, type: PictureType): Promise<Blob> {
   const picture = await pictureOf(photo);
   const { height, width } = picture;
   const ready = await preparedOf(photo, style, picture);

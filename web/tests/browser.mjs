@@ -65,7 +65,7 @@ export async function openPage(browser, folder, options = {}) {
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   await page.goto(host.url);
-  await painted(page);
+  await stylized(page);
   return {
     page,
     context,
@@ -79,11 +79,11 @@ export async function openPage(browser, folder, options = {}) {
   };
 }
 
-/** Wait until nothing is left to paint, and the photo in hand is shown in `look`, at `strength`. */
-export async function painted(page, look = "", strength = "") {
+/** Wait until nothing is left to stylize, and the photo in hand is shown in `look`, at `strength`. */
+export async function stylized(page, look = "", strength = "") {
   await page.waitForFunction(
     ([wantedLook, wantedStrength]) => {
-      const [, shownLook, shownStrength] = document.querySelector("canvas.after")?.dataset.painted?.split(" ") ?? [];
+      const [, shownLook, shownStrength] = document.querySelector("canvas.after")?.dataset.stylized?.split(" ") ?? [];
       const idle = document.querySelector("#stage")?.getAttribute("aria-busy") === "false";
       return idle && shownLook && (!wantedLook || shownLook === wantedLook) && (!wantedStrength || shownStrength === wantedStrength);
     },
@@ -94,14 +94,14 @@ export async function painted(page, look = "", strength = "") {
 
 export const choose = async (page, look) => {
   await page.check(`.look input[value="${look}"]`);
-  await painted(page, look);
+  await stylized(page, look);
 };
 
 export const addPhotos = async (page, files) => {
-  const before = await page.getAttribute("canvas.after", "data-painted");
+  const before = await page.getAttribute("canvas.after", "data-stylized");
   await page.setInputFiles("#stage input[type=file]", files);
-  await page.waitForFunction((old) => document.querySelector("canvas.after").dataset.painted !== old, before, { timeout: 120_000 });
-  await painted(page);
+  await page.waitForFunction((old) => document.querySelector("canvas.after").dataset.stylized !== old, before, { timeout: 120_000 });
+  await stylized(page);
 };
 
 /** Click, and give the bytes of what is downloaded. */

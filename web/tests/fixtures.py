@@ -37,9 +37,9 @@ def main(folder: Path, everything: bool) -> None:
         save(photo, folder / f"{name}.png")
         for style in model.styles:
             if everything or style.name in SHORT:
-                painted = Stylizer(model.base, style, backend).paint(photo)
-                save(painted, folder / f"{name}-{style.name}.png")
-    half = Stylizer(model.base, model.style(SHORT[0]), backend, 0.5).paint(portrait)
+                stylized = Stylizer(model.base, style, backend).stylize(photo)
+                save(stylized, folder / f"{name}-{style.name}.png")
+    half = Stylizer(model.base, model.style(SHORT[0]), backend, 0.5).stylize(portrait)
     save(half, folder / f"half-{SHORT[0]}.png")
     if not everything:
         return
@@ -47,7 +47,7 @@ def main(folder: Path, everything: bool) -> None:
     pictures.mkdir(exist_ok=True)
     look = Stylizer(model.base, model.style(SHOWN), backend)
     for index, path in enumerate(starter_photos()[10 : 10 + PICTURES]):
-        save(look.paint(read_rgb(path, 256)), pictures / f"{index:02}.png")
+        save(look.stylize(read_rgb(path, 256)), pictures / f"{index:02}.png")
     style = make_style("learnt", sorted(pictures.glob("*.png")), model.base, backend)
     write_style(style, folder / "learnt.safetensors", overwrite=True)
 

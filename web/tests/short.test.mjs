@@ -1,4 +1,4 @@
-// The short path of `make test`: the page paints what the command paints, and sends nothing.
+// The short path of `make test`: the page stylizes what the command stylizes, and sends nothing.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -19,7 +19,7 @@ after(async () => {
   await browser?.close();
 });
 
-test("the page paints what the command paints", { timeout: 200_000 }, async () => {
+test("the page stylizes what the command stylizes", { timeout: 200_000 }, async () => {
   const { page, context } = open;
   await page.selectOption("#format", "image/png");
   for (const photo of ["photo", "small"]) {

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { addPhotos, choose, compare, cpuSeconds, download, launch, makeFixtures, mostMemory, openPage, painted, RESULTS } from "./browser.mjs";
+import { addPhotos, choose, compare, cpuSeconds, download, launch, makeFixtures, mostMemory, openPage, stylized, RESULTS } from "./browser.mjs";
 
 const PATIENT = { timeout: 900_000 };
 const PYTHON = process.env.PYTHON ?? "python3";
@@ -32,7 +32,7 @@ after(async () => {
   await browser?.close();
 });
 
-test("from an empty page to a painted photo in a look of one's own", PATIENT, async () => {
+test("from an empty page to a stylized photo in a look of one's own", PATIENT, async () => {
   const host = await openPage(browser, folder);
   const { page, context } = host;
   await context.tracing.start({ screenshots: true, snapshots: false });
@@ -44,7 +44,7 @@ test("from an empty page to a painted photo in a look of one's own", PATIENT, as
   };
   await clock("first paint after load", async () => {
     await page.reload();
-    await painted(page);
+    await stylized(page);
   });
   await host.ready();
   await page.evaluate(() => navigator.serviceWorker.ready); // which keeps the files for later
@@ -57,7 +57,7 @@ test("from an empty page to a painted photo in a look of one's own", PATIENT, as
     await page.click("#make-look");
     await page.waitForFunction(() => document.querySelector("#made").textContent.includes("is made"), null, { timeout: 600_000 });
   });
-  await painted(page, "own/learnt");
+  await stylized(page, "own/learnt");
   await clock("the photo of 768 x 601 in it", () => addPhotos(page, [fixture("photo.png")]));
   const result = await download(page, "#download");
   assert.equal(result.name, "photo-learnt.jpg");
@@ -86,7 +86,7 @@ test("from an empty page to a painted photo in a look of one's own", PATIENT, as
   influ("styles", "add", "from-code", "--code", line, "-o", "from-code.safetensors", "--overwrite");
   await page.fill("#paste-code", line);
   await page.click("#use-code");
-  await painted(page, "own/from-code");
+  await stylized(page, "own/from-code");
   assert.deepEqual(host.host.requests.slice(asked), []);
   await context.setOffline(false);
   await page.reload();
@@ -132,7 +132,7 @@ test("every shipped look is the command's", PATIENT, async () => {
   await addPhotos(page, [fixture("photo.png")]);
   await choose(page, "creatorA");
   await page.locator("#strength").fill("50");
-  await painted(page, "creatorA", "0.5");
+  await stylized(page, "creatorA", "0.5");
   const { bytes } = await download(page, "#download");
   const told = await compare(context, bytes, readFileSync(fixture("half-creatorA.png")));
   assert.ok(told.near >= 0.999, `half strength: ${JSON.stringify(told)}`);
@@ -245,12 +245,12 @@ for index in range(9):
     print(path)
 `.trim();
 
-test("a clip is painted where the browser can", PATIENT, async () => {
+test("a clip is stylized where the browser can", PATIENT, async () => {
   const { page } = open;
   execFileSync(PYTHON, ["-c", MAKE_CLIP, fixture("clip.webm")]);
   await choose(page, "noir");
   await page.setInputFiles("#clip input[type=file]", [fixture("clip.webm")]);
-  const { name, bytes } = await download(page, "#paint-clip");
+  const { name, bytes } = await download(page, "#stylize-clip");
   assert.equal(name, "clip-noir.mp4");
   writeFileSync(fixture("clip.mp4"), bytes);
   const told = JSON.parse(execFileSync(PYTHON, ["-c", READ_CLIP, fixture("clip.mp4")], { encoding: "utf8" }));
@@ -278,7 +278,7 @@ with av.open(sys.argv[1]) as clip:
 print(json.dumps({"frames": len(frames), "colourfulness": float((frames[0].max(2) - frames[0].min(2)).mean())}))
 `.trim();
 
-test("a photo of 48 MP is painted, and the tab lives", PATIENT, async () => {
+test("a photo of 48 MP is stylized, and the tab lives", PATIENT, async () => {
   execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; Image.open(sys.argv[1]).convert('RGB').resize((8000, 6000)).save(sys.argv[2], quality=90)", fixture("photo.png"), fixture("large.jpg")]);
   const fresh = await openPage(browser, folder);
   await choose(fresh.page, "creatorA");
@@ -287,8 +287,8 @@ test("a photo of 48 MP is painted, and the tab lives", PATIENT, async () => {
   const shown = performance.now();
   const { bytes } = await download(fresh.page, "#download");
   figures.large = { megapixels: 48, shownSeconds: (shown - begin) / 1000, downloadedSeconds: (performance.now() - shown) / 1000, mostMemoryBytes: mostMemory() };
-  writeFileSync(fixture("large-painted.jpg"), bytes);
-  const size = execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; print(*Image.open(sys.argv[1]).size)", fixture("large-painted.jpg")], { encoding: "utf8" });
+  writeFileSync(fixture("large-stylized.jpg"), bytes);
+  const size = execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; print(*Image.open(sys.argv[1]).size)", fixture("large-stylized.jpg")], { encoding: "utf8" });
   assert.equal(size.trim(), "8000 6000");
   assert.deepEqual(fresh.errors, []);
   await fresh.close();
@@ -305,7 +305,7 @@ test("two megapixels: a drawn look and a look of colour", PATIENT, async () => {
   // Strength alone changes: the colour table over all pixels of the screen, and no network.
   const [again, start] = [performance.now(), cpuSeconds()];
   await page.locator("#strength").fill("70");
-  await painted(page, "toon", "0.7");
+  await stylized(page, "toon", "0.7");
   figures.twoMegapixels.strengthSeconds = (performance.now() - again) / 1000;
   figures.twoMegapixels.strengthCpuSeconds = cpuSeconds() - start;
   await page.locator("#strength").fill("100");
@@ -348,7 +348,7 @@ test("the keyboard reaches everything", PATIENT, async () => {
   }
   await fresh.page.focus(".look input:checked");
   await fresh.page.keyboard.press("ArrowRight");
-  await painted(fresh.page, "noir");
+  await stylized(fresh.page, "noir");
   await fresh.close();
 });
 
@@ -359,17 +359,17 @@ test("the page opens without a network once it was open, and is small", PATIENT,
   await fresh.page.waitForFunction(async () => (await caches.keys()).length > 0);
   await fresh.host.close();
   await fresh.page.reload();
-  await painted(fresh.page);
+  await stylized(fresh.page);
   await fresh.ready();
   await fresh.context.close();
   const size = (name) => gzipSync(readFileSync(join(folder, "page", name))).length;
-  const first = ["index.html", "style.css", "page.js", "worker.js", "ort.wasm.gz", "model/paint.safetensors"];
+  const first = ["index.html", "style.css", "page.js", "worker.js", "ort.wasm.gz", "model/stylize.safetensors"];
   figures.bytes = { firstLookGzipped: first.reduce((sum, name) => sum + size(name), 0), learn: size("model/learn.safetensors") };
   assert.ok(figures.bytes.firstLookGzipped <= 8e6, JSON.stringify(figures.bytes));
   assert.ok(existsSync(join(folder, "page", "licences.txt")));
 });
 
-test("under influ ui it paints on several threads, and a folder by the command", PATIENT, async () => {
+test("under influ ui it stylizes on several threads, and a folder by the command", PATIENT, async () => {
   const home = fixture("home");
   mkdirSync(home, { recursive: true });
   const served = spawn(PYTHON, ["-m", "stylegan_cli", "ui", "--no-browser", "--runs", join(home, "runs")], {
@@ -385,7 +385,7 @@ test("under influ ui it paints on several threads, and a folder by the command",
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
   await page.goto(address);
-  await painted(page);
+  await stylized(page);
   assert.equal(await page.evaluate(() => crossOriginIsolated), true);
   await page.waitForSelector("html[data-ready]", { timeout: 240_000 });
   await page.selectOption("#format", "image/png");
@@ -397,7 +397,7 @@ test("under influ ui it paints on several threads, and a folder by the command",
   const out = join(home, `results-${Date.now()}`);
   await page.fill("#folder-in", fixture("small.png"));
   await page.fill("#folder-out", out);
-  await page.click("#paint-folder");
+  await page.click("#stylize-folder");
   await page.waitForFunction(() => /^Done/.test(document.querySelector("#jobs h3")?.textContent ?? ""), null, { timeout: 240_000 });
   assert.deepEqual(readdirSync(out), ["small.png"]);
   await shot(page, "4-ui");

@@ -1,7 +1,7 @@
-"""From a file's colours to sRGB for the painter, and back with what sRGB can't show.
+"""From a file's colours to sRGB for the network, and back with what sRGB can't show.
 
-A painter works on sRGB. Colours beyond it (Display P3, BT.2020) and light beyond white (PQ, HLG)
-are not clipped away: they are painted as the look goes on beyond the edge of sRGB.
+The network works on sRGB. Colours beyond it (Display P3, BT.2020) and light beyond white (PQ, HLG)
+are not clipped away: they are stylized as the style goes on beyond the edge of sRGB.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ SRGB: Final = Colours()
 
 
 def to_srgb(pixels: Pixels, colours: Colours) -> Pixels:
-    """Pixels (H, W, 3) of any type as sRGB of the same type: what a painter gets.
+    """Pixels (H, W, 3) of any type as sRGB of the same type: what the network gets.
 
     Raises one of PROFILE_ERRORS.
     """
@@ -71,25 +71,25 @@ def to_srgb(pixels: Pixels, colours: Colours) -> Pixels:
     return _clipped(profiles.transform(pixels, profile, profiles.srgb_profile()))
 
 
-def restore(own: Pixels, painted: Pixels, colours: Colours, recolour: Recolour) -> Pixels:
-    """Painted sRGB pixels in the colours that `own`, the pixels before, are in.
+def restore(own: Pixels, stylized: Pixels, colours: Colours, recolour: Recolour) -> Pixels:
+    """Stylized sRGB pixels in the colours that `own`, the pixels before, are in.
 
-    own, painted: (H, W, 3) of one type. recolour: where a colour lies beyond sRGB, the look is
+    own, stylized: (H, W, 3) of one type. recolour: where a colour lies beyond sRGB, the look is
     continued as it changes just inside: recolour(inside) - recolour(mirrored inside) is added.
     """
     if colours.is_srgb:
-        return painted
-    result = np.empty_like(painted)
+        return stylized
+    result = np.empty_like(stylized)
     if colours.is_hdr:
         peak = _peak(own, colours)
         for rows in _strips(own):
-            result[rows] = _hdr_again(own[rows], painted[rows], colours, peak, recolour)
+            result[rows] = _hdr_again(own[rows], stylized[rows], colours, peak, recolour)
         return result
     profile = colours.profile()
     assert profile is not None
     cells = profiles.cells_beyond_srgb(profile)
     for rows in _strips(own):
-        strip = painted[rows]
+        strip = stylized[rows]
         result[rows] = _clipped(profiles.transform(strip, profiles.srgb_profile(), profile))
         beyond = cells[_cell_of(own[rows])] if cells.any() else np.zeros(strip.shape[:2], bool)
         if beyond.any():
@@ -102,12 +102,12 @@ def restore(own: Pixels, painted: Pixels, colours: Colours, recolour: Recolour) 
     return result
 
 
-def _carried(extended: Plane, painted: Plane, recolour: Recolour) -> Plane:
-    """Painted sRGB (N, 3) with what `extended`, the sRGB before, had beyond 0 and 1."""
+def _carried(extended: Plane, stylized: Plane, recolour: Recolour) -> Plane:
+    """Stylized sRGB (N, 3) with what `extended`, the sRGB before, had beyond 0 and 1."""
     inside = np.clip(extended, 0, 1)
     beyond = extended - inside
     where = (np.abs(beyond) > _CLEARLY_BEYOND).any(axis=1)
-    result = painted.copy()
+    result = stylized.copy()
     if where.any():
         edge = inside[where].astype(np.float32)
         mirrored = np.clip(edge - beyond[where], 0, 1).astype(np.float32)
@@ -126,13 +126,13 @@ def _sdr_of(pixels: Pixels, colours: Colours) -> Pixels:
 
 
 def _hdr_again(
-    own: Pixels, painted: Pixels, colours: Colours, peak: float, recolour: Recolour
+    own: Pixels, stylized: Pixels, colours: Colours, peak: float, recolour: Recolour
 ) -> Pixels:
-    """Painted sRGB with the light that each pixel of `own` has beyond its SDR picture."""
+    """Stylized sRGB with the light that each pixel of `own` has beyond its SDR picture."""
     assert colours.cicp is not None
     light, ratio = _sdr_light(own, colours, peak)
     extended = profiles.srgb_of_linear(_turned(light * ratio[..., None], colours)).reshape(-1, 3)
-    carried = _carried(np.asarray(extended, np.float32), to_unit(painted).reshape(-1, 3), recolour)
+    carried = _carried(np.asarray(extended, np.float32), to_unit(stylized).reshape(-1, 3), recolour)
     linear = np.asarray(profiles.linear_of_srgb(carried), np.float32)
     back = linear @ np.linalg.inv(colours.cicp.to_linear_srgb()).T.astype(np.float32)
     back = back.reshape(own.shape) / ratio[..., None]

@@ -49,7 +49,7 @@ class Curves(Layer):
             distributions.rgb(high),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         channels = [
             tabulated(image[..., c], partial(self._curve, channel=c))
             for c in range(image.shape[-1])
@@ -87,7 +87,7 @@ class Tone(Layer):
             contrast=distributions.uniform(rng, -0.4, 1.2),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         def tone(x: Pixels) -> Floats:
             lifted: Floats = np.clip(self.lift + self.gain * x**self.gamma, 0, 1)
             return lifted + self.contrast * (smooth_step(lifted) - lifted)
@@ -116,7 +116,7 @@ class Contrast(Layer):
             pivot + distributions.normal(rng, 0, 0.06),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return (image - self.pivot) * self.slope + self.level
 
 
@@ -140,7 +140,7 @@ class Mix(Layer):
         first, second, third = (distributions.rgb(row) for row in matrix)
         return cls((first, second, third), distributions.shift(rng, 0.04))
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return mixed(image, self.matrix) + distributions.array(self.offset)
 
 
@@ -161,7 +161,7 @@ class Saturation(Layer):
         turn = distributions.normal(rng, 0, 0.22) if distributions.chance(rng, 0.35) else 0.0
         return cls(distributions.log_uniform(rng, 0.3, 2.1), turn, distributions.weights(rng, 0.15))
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = np.tile(np.array(self.grey), (3, 1))
         return mixed(image, grey + self.amount * _turn(self.turn) @ (np.eye(3) - grey))
 
@@ -180,7 +180,7 @@ class Vividness(Layer):
         """From muted to poster."""
         return cls(distributions.log_uniform(rng, 0.65, 1.9))
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return more_vivid(image, self.amount)
 
 
@@ -208,7 +208,7 @@ class HueSaturation(Layer):
             turn=distributions.normal(rng, 0, 0.2) if distributions.chance(rng, 0.4) else 0.0,
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image)[..., None]
         # Two axes of the colour plane: red against cyan, and green against blue.
         plane = [[1, -0.5, -0.5], [0, math.sqrt(0.75), -math.sqrt(0.75)]]
@@ -245,7 +245,7 @@ class SplitTone(Layer):
         powers = distributions.log_uniform(rng, 0.7, 3), distributions.log_uniform(rng, 0.7, 3)
         return cls(shadows, highlights, *powers)
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image, (1 / 3, 1 / 3, 1 / 3))
         low = tabulated(grey, lambda x: np.power(1 - x, self.shadow_power))[..., None]
         high = tabulated(grey, lambda x: np.power(x, self.highlight_power))[..., None]
@@ -273,7 +273,7 @@ class Monochrome(Layer):
         amount = 1.0 if distributions.chance(rng, 0.8) else distributions.uniform(rng, 0.4, 1)
         return cls(distributions.weights(rng, 0.5), amount)
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return image + self.amount * (luma(image, self.weights)[..., None] - image)
 
 
@@ -302,7 +302,7 @@ class Tint(Layer):
             distributions.rgb(dark), distributions.rgb(light), distributions.rgb(gammas), amount
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = np.clip(luma(image), 0, 1)
         channels = [tabulated(grey, partial(self._channel, channel=c)) for c in range(3)]
         return image + self.amount * (np.stack(channels, -1) - image)
@@ -342,7 +342,7 @@ class Steps(Layer):
             else 1.0,
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         image = more_vivid(image, self.vividness)
         if self.of == "channels":
             return tabulated(image, self._stair)
@@ -383,7 +383,7 @@ class Paper(Layer):
             distributions.rgb(np.clip(white, 0.6, 1)), distributions.rgb(np.clip(black, 0, 0.35))
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         white, black = distributions.array(self.white), distributions.array(self.black)
         return black + (white - black) * image
 

@@ -31,7 +31,7 @@ class Look:
         return tuple(layer.family for layer in self.layers)
 
     def __call__(self, image: Pixels, short_side: float) -> Pixels:
-        """Repaint `image`: float32 (H, W, 3) in [0, 1], encoded sRGB; the result is alike.
+        """Apply the look to `image`: float32 (H, W, 3) in [0, 1], encoded sRGB, as is the result.
 
         short_side: of the whole picture in px, where `image` is a crop of it.
         A pointwise look takes pixels in any arrangement, (N, 1, 3) for one.

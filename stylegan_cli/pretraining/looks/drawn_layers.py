@@ -50,7 +50,7 @@ class FlatAreas(Layer):
             passes=int(rng.integers(1, 4)),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         radius_px = self.radius * short_side
         if self.by == "bilateral":
             return bilateral(image, radius_px, self.tolerance, self.passes)
@@ -83,7 +83,7 @@ class Oil(Layer):
             distributions.log_uniform(rng, 1, 6),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         radius_px = max(1.0, self.radius * short_side)
         if self.by == "kuwahara":
             return kuwahara(image, radius_px, self.sharpness)
@@ -121,7 +121,7 @@ class Strokes(Layer):
             roughness=distributions.log_uniform(rng, 1 / 100, 1 / 25),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey, length_px = luma(image), self.length * short_side
         direction = form_direction(grey, sigma_px(self.roughness, short_side))
         smooth = smeared(image, direction, length_px)
@@ -166,7 +166,7 @@ class Contours(Layer):
             of_photo=distributions.chance(rng, 0.7),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(photo if self.of_photo else image)
         clear = self._clear(grey, sigma_px(self.sigma, short_side))
         line = np.float32(self.strength) * (1 - clear)[..., None]
@@ -215,7 +215,7 @@ class Pencil(Layer):
             weights=distributions.weights(rng, 0.1),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image, self.weights)
         dodged = grey / (blurred(grey, sigma_px(self.radius, short_side)) + 1e-3)
         lines = np.clip(dodged, 0, 1) ** np.float32(self.gamma)
@@ -252,7 +252,7 @@ class Ink(Layer):
             colour=0.0 if distributions.chance(rng, 0.65) else distributions.uniform(rng, 0.2, 1),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey, sigma = luma(image), sigma_px(self.sigma, short_side)
         fine, wide = blurred(grey, sigma), blurred(grey, 1.6 * sigma)
         sharpened = fine + np.float32(self.sharpening) * (fine - wide)
@@ -293,7 +293,7 @@ class Hatching(Layer):
             colour=0.0 if distributions.chance(rng, 0.6) else distributions.uniform(rng, 0.2, 1),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey, spacing = luma(image), sigma_px(self.spacing, short_side)
         if self.by == "form":
             wave = _form_lines(grey, spacing, self.length * short_side)

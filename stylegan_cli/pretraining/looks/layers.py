@@ -20,12 +20,12 @@ class Layer(ABC):
         """Draw the parameters."""
 
     def __call__(self, image: Pixels, photo: Pixels, short_side: float) -> Pixels:
-        """Repaint `image` (H, W, 3), unit, which the layers below have made of `photo`.
+        """Apply the layer to `image` (H, W, 3), unit, which the layers below have made of `photo`.
 
         short_side: of the whole picture, in px; every width is a fraction of it.
         """
-        return np.clip(self._paint(image, photo, short_side), 0, 1).astype(np.float32, copy=False)
+        return np.clip(self._render(image, photo, short_side), 0, 1).astype(np.float32, copy=False)
 
     @abstractmethod
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         """Like the call; the result may leave [0, 1]."""

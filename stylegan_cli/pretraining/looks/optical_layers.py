@@ -32,7 +32,7 @@ class Glow(Layer):
         radius = distributions.log_uniform(rng, 1 / 120, 1 / 12)
         return cls(threshold, radius, amount, distributions.rgb(tint))
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         bright = np.maximum(image - np.float32(self.threshold), 0)
         glow = blurred(bright, sigma_px(self.radius, short_side))
         return _screened(image, self.amount * glow * distributions.array(self.tint))
@@ -60,7 +60,7 @@ class Halation(Layer):
             tint=(1.0, distributions.uniform(rng, 0.1, 0.55), distributions.uniform(rng, 0, 0.3)),
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         bright = np.maximum(luma(image) - np.float32(self.threshold), 0)
         spread = blurred(bright, sigma_px(self.radius, short_side))
         ring = np.maximum(spread - 0.4 * bright, 0)[..., None]
@@ -85,7 +85,7 @@ class Diffusion(Layer):
         amount = distributions.uniform(rng, 0.1, 0.4 if screen else 0.65)
         return cls(distributions.log_uniform(rng, 1 / 100, 1 / 15), amount, screen)
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         soft = blurred(image, sigma_px(self.radius, short_side))
         if self.screen:
             return _screened(image, self.amount * soft)
@@ -106,7 +106,7 @@ class Blur(Layer):
         """From a soft lens to one out of focus."""
         return cls(distributions.log_uniform(rng, 1 / 400, 1 / 100))
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         return blurred(image, sigma_px(self.radius, short_side))
 
 
@@ -130,7 +130,7 @@ class Sharpen(Layer):
             distributions.log_uniform(rng, 1 / 60, 1 / 10), distributions.uniform(rng, -0.4, 1.1)
         )
 
-    def _paint(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
+    def _render(self, image: Pixels, photo: Pixels, short_side: float) -> Floats:
         grey = luma(image)
         detail = grey - blurred(grey, sigma_px(self.radius, short_side))
         return image + np.float32(self.amount) * detail[..., None]

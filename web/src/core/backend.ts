@@ -1,7 +1,7 @@
 /** The networks on ONNX Runtime: graphs of the base, weights handed over beside them. */
 
 import type * as Ort from "onnxruntime-web/wasm";
-import { type Graph, type LearnModel, type PaintModel, weightsFile, type Weights } from "./model";
+import { type Graph, type LearnModel, type StylizeModel, weightsFile, type Weights } from "./model";
 
 /** A picture as the networks get it: (3, height, width) in [-1, 1]. */
 export interface Planar {
@@ -11,9 +11,9 @@ export interface Planar {
 }
 
 /** A generator with one style folded in. */
-export interface Painter {
+export interface Generator {
   /** Colours by themselves and the residual, (3, height, width) each in about [-1, 1]. */
-  paint(image: Planar): Promise<{ toned: Float32Array; residual: Float32Array }>;
+  run(image: Planar): Promise<{ toned: Float32Array; residual: Float32Array }>;
   release(): Promise<void>;
 }
 
@@ -23,15 +23,15 @@ export class Backend {
 
   constructor(
     private readonly ort: typeof Ort,
-    readonly model: PaintModel,
+    readonly model: StylizeModel,
     private readonly learn?: LearnModel,
   ) {}
 
-  async painter(folded: Weights): Promise<Painter> {
+  async generator(folded: Weights): Promise<Generator> {
     const session = await this.open(this.model.graph, folded);
     const ort = this.ort;
     return {
-      async paint({ height, width, data }) {
+      async run({ height, width, data }) {
         const output = await session.run({ image: new ort.Tensor("float32", data, [1, 3, height, width]) });
         return { toned: output.base_colour.data as Float32Array, residual: output.residual.data as Float32Array };
       },

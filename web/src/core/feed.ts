@@ -20,11 +20,11 @@ export function labOf(r: number, g: number, b: number): Lab {
 }
 
 /**
- * Mean colour, in the painted photo, of what is skin or neutral in the photo.
+ * Mean colour, in the stylized photo, of what is skin or neutral in the photo.
  *
  * Skin by its chroma (Chai & Ngan 1999: Cb 77 to 127, Cr 133 to 173), neutral by a chroma below 8 in CIELAB.
  */
-export function feedColours(photo: Pixels, painted: Pixels): { skin: Lab | null; neutral: Lab | null } {
+export function feedColours(photo: Pixels, stylized: Pixels): { skin: Lab | null; neutral: Lab | null } {
   const sums = { skin: [0, 0, 0, 0], neutral: [0, 0, 0, 0] };
   for (let k = 0; k < photo.data.length; k += 4) {
     const [r, g, b] = [photo.data[k], photo.data[k + 1], photo.data[k + 2]];
@@ -34,7 +34,7 @@ export function feedColours(photo: Pixels, painted: Pixels): { skin: Lab | null;
     const skin = cb >= 77 && cb <= 127 && cr >= 133 && cr <= 173;
     const neutral = Math.hypot(a, bb) < 8 && light > 15 && light < 95;
     if (!skin && !neutral) continue;
-    const lab = labOf(painted.data[k], painted.data[k + 1], painted.data[k + 2]);
+    const lab = labOf(stylized.data[k], stylized.data[k + 1], stylized.data[k + 2]);
     const sum = skin ? sums.skin : sums.neutral;
     lab.forEach((value, c) => (sum[c] += value));
     sum[3]++;

@@ -1,4 +1,4 @@
-/** What the page runs on: a model to paint with, and one to learn with. */
+/** What the page runs on: a model to stylize with, and one to learn with. */
 
 import type { Lut } from "./colour";
 import { BrokenFileError } from "./safetensors";
@@ -45,8 +45,8 @@ export interface Style {
   deltas: Weights;
 }
 
-/** Generator and creators: all that painting takes. */
-export interface PaintModel {
+/** Generator and creators: all that stylizing takes. */
+export interface StylizeModel {
   version: string;
   baseHash: string;
   metadataKey: string;
@@ -57,7 +57,7 @@ export interface PaintModel {
   constants: Constants;
   lutColours: { state: string; inc: string };
   creators: { style: Style; preview: Uint8Array }[];
-  before: Uint8Array; // JPEG of the photo that previews are painted from
+  before: Uint8Array; // JPEG of the photo that previews are stylized from
   photo: Uint8Array; // the same at its own size
 }
 
@@ -72,7 +72,7 @@ export interface LearnModel {
   contentOrder: Int32Array;
   lineOrder: Int32Array;
   tileChoices: Int32Array; // (N, 2): photo, tile
-  paintedChoices: Int32Array; // (N, 2): photo, pixel
+  stylizedChoices: Int32Array; // (N, 2): photo, pixel
   creatorColours: { state: string; inc: string };
   starter: Uint8Array[];
   renderMode: Uint8Array[];

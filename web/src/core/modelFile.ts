@@ -1,16 +1,16 @@
-/** Reads `paint.safetensors` and `learn.safetensors` as `influ export` writes them. */
+/** Reads `stylize.safetensors` and `learn.safetensors` as `influ export` writes them. */
 
-import type { LearnModel, PaintModel, Weights } from "./model";
+import type { LearnModel, StylizeModel, Weights } from "./model";
 import { BrokenFileError, doubles, floats, integers, readTensors, type Tensor, type TensorFile } from "./safetensors";
 import { readStyleFile } from "./styleFile";
 
 const KEY = "influ-page";
 
-export function readPaintModel(bytes: Uint8Array): PaintModel {
+export function readStylizeModel(bytes: Uint8Array): StylizeModel {
   const file = readTensors(bytes);
   const told = description(file);
   const { code_dim: codeDim, reach, weights } = told.generator;
-  const model: PaintModel = {
+  const model: StylizeModel = {
     version: told.version,
     baseHash: told.base_hash,
     metadataKey: told.style_metadata_key,
@@ -47,7 +47,7 @@ export function readLearnModel(bytes: Uint8Array): LearnModel {
     contentOrder: integers(tensor("content_order")),
     lineOrder: integers(tensor("line_order")),
     tileChoices: integers(tensor("tile_choices")),
-    paintedChoices: integers(tensor("painted_choices")),
+    stylizedChoices: integers(tensor("stylized_choices")),
     creatorColours: told.creator_colours,
     starter: jpegs("starter", told.starter),
     renderMode: jpegs("render_mode", told.render_mode),

@@ -1,9 +1,9 @@
 /** A style on a picture of any size: a colour table at full size, and a residual brought up to it. Mirrors `rendering.rendering` and `rendering.lut`. */
 
-import type { Painter, Planar } from "./backend";
+import type { Generator, Planar } from "./backend";
 import { applyLut, lattice, type Lut } from "./colour";
 import { applyColour } from "./folding";
-import type { Constants, PaintModel, Weights } from "./model";
+import type { Constants, StylizeModel, Weights } from "./model";
 import { Generator } from "./random";
 import {
   areaTaps,
@@ -28,7 +28,7 @@ export interface Pixels {
 export type Planes = [Plane, Plane, Plane];
 
 /** The per-pixel part of a folded style as a table; see rendering.bake_lut. */
-export function bakeLut(folded: Weights, calibration: Lut | null, model: PaintModel): Lut {
+export function bakeLut(folded: Weights, calibration: Lut | null, model: StylizeModel): Lut {
   const { constants } = model;
   const toned = (colours: Float32Array): Float32Array => {
     const result = clip(applyColour(folded, colours, constants));
@@ -194,7 +194,7 @@ function halfByArea(source: RowSource): Planes {
 }
 
 /** Colours by themselves and whole residual of unit planes, tile by tile; see rendering.run_generator. */
-export async function runPainter(painter: Painter, unit: Planes, model: PaintModel): Promise<{ toned: Planes; residual: Planes }> {
+export async function runGenerator(generator: Generator, unit: Planes, model: StylizeModel): Promise<{ toned: Planes; residual: Planes }> {
   const [{ height, width }] = unit;
   const toned = unit.map(() => newPlane(height, width)) as Planes;
   const residual = unit.map(() => newPlane(height, width)) as Planes;
@@ -204,7 +204,7 @@ export async function runPainter(painter: Painter, unit: Planes, model: PaintMod
     for (let left = 0; left < width; left += tile) {
       const rows = reached(mirroredRows, top, Math.min(height, top + tile), model);
       const columns = reached(mirroredColumns, left, Math.min(width, left + tile), model);
-      const output = await painter.paint(gather(unit, rows.at, columns.at));
+      const output = await generator.run(gather(unit, rows.at, columns.at));
       const area = rows.at.length * columns.at.length;
       for (let c = 0; c < 3; c++) {
         for (let y = 0; y < rows.length; y++) {
@@ -245,7 +245,7 @@ function mirrored(side: number, border: number, stride: number): Int32Array {
 }
 
 /** A tile's place with all that its pixels depend on. */
-function reached(twin: Int32Array, from: number, to: number, model: PaintModel) {
+function reached(twin: Int32Array, from: number, to: number, model: StylizeModel) {
   const { border, stride } = model.constants;
   const begin = Math.max(0, from + border - model.reach);
   let end = to + border + model.reach;

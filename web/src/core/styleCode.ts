@@ -6,7 +6,7 @@ import { applyColour, foldStyle } from "./folding";
 import { opaque, readRgb } from "./instant/encoding";
 import { decodeIntegers, encodeIntegers } from "./entropyCoding";
 import { solve } from "./linear";
-import type { LearnModel, PaintModel } from "./model";
+import type { LearnModel, StylizeModel } from "./model";
 import { type Pixels, rowsOf } from "./rendering";
 import { roundHalfToEven } from "./safetensors";
 import { EMPTY, type Mode, type Style, StyleFileError } from "./styleFile";
@@ -31,10 +31,10 @@ export async function writeLine(
   for (const index of learn.measured) {
     photos.push(opaque(readRgb(await decode(learn.starter[index]), learn.constants.line_photo_size)));
   }
-  const wanted = await painted(style, backend, photos);
+  const wanted = await stylized(style, backend, photos);
   for (let rung = 0; `line_rung_${rung}_step` in learn.constants; rung++) {
     const data = packed(style, backend.model, learn, rung);
-    const found = await painted(unpacked(data, style.info.name, backend.model, learn), backend, photos);
+    const found = await stylized(unpacked(data, style.info.name, backend.model, learn), backend, photos);
     let error = 0;
     for (let k = 0; k < wanted.length; k++) error += ((found[k] - wanted[k]) / 255) ** 2;
     const psnr = -10 * Math.log10(Math.max(error / wanted.length, 1e-10));
@@ -46,7 +46,7 @@ export async function writeLine(
 }
 
 /** The style that a line describes; white space in it does not count. Throws StyleFileError. */
-export function readLine(text: string, name: string, model: PaintModel, learn: LearnModel): Style {
+export function readLine(text: string, name: string, model: StylizeModel, learn: LearnModel): Style {
   const bare = text.replace(/\s+/g, "").replace(/^['"`]+|['"`]+$/g, "");
   const [, version, body] = /^influ(\d+):(.*)$/.exec(bare) ?? [];
   if (version === undefined || bare.length > MOST_TEXT) throw new StyleFileError("noCode");
@@ -63,7 +63,7 @@ export function readLine(text: string, name: string, model: PaintModel, learn: L
   return unpacked(data, name, model, learn);
 }
 
-function packed(style: Style, model: PaintModel, learn: LearnModel, rung: number): Uint8Array {
+function packed(style: Style, model: StylizeModel, learn: LearnModel, rung: number): Uint8Array {
   const told = learn.constants;
   const step = told[`line_rung_${rung}_step`];
   const codeNumbers = rounded(style.code, step, told.line_largest);
@@ -88,7 +88,7 @@ function packed(style: Style, model: PaintModel, learn: LearnModel, rung: number
   return data;
 }
 
-function unpacked(data: Uint8Array, name: string, model: PaintModel, learn: LearnModel): Style {
+function unpacked(data: Uint8Array, name: string, model: StylizeModel, learn: LearnModel): Style {
   const told = learn.constants;
   const view = new DataView(data.buffer, data.byteOffset);
   const madeOn = Array.from(data.subarray(4, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -145,7 +145,7 @@ function tableOfMoves(coarse: number[], fine: number[], points: number, learn: L
   return { points, data: nodes.map((value, k) => value + moves[k] + Math.fround(fine[k] * fineStep)) };
 }
 
-function fittedMoves(style: Style, shown: Style, model: PaintModel, learn: LearnModel, points: number) {
+function fittedMoves(style: Style, shown: Style, model: StylizeModel, learn: LearnModel, points: number) {
   const told = learn.constants;
   const count = Math.min(told.line_fitted_colours, learn.lineOrder.length);
   const even = lattice(told.line_even_points);
@@ -194,13 +194,13 @@ function leastSquares(colours: Float32Array, gaps: Float32Array, points: number,
   return solve(normal, size, right, 3);
 }
 
-function tonedBy(style: Style, model: PaintModel, learn: LearnModel, colours: Float32Array): Float32Array {
+function tonedBy(style: Style, model: StylizeModel, learn: LearnModel, colours: Float32Array): Float32Array {
   const folded = foldStyle(model.generator, style, style.code, learn.constants.line_photo_size, model.constants);
   return applyColour(folded, colours, model.constants).map((value) => Math.min(1, Math.max(0, value)));
 }
 
-/** Every value of the painted photos, 8 bits. */
-async function painted(style: Style, backend: Backend, photos: Pixels[]): Promise<Uint8Array> {
+/** Every value of the stylized photos, 8 bits. */
+async function stylized(style: Style, backend: Backend, photos: Pixels[]): Promise<Uint8Array> {
   const stylizer = new Stylizer(style, backend);
   const parts: number[] = [];
   for (const photo of photos) {

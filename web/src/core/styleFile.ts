@@ -13,7 +13,7 @@ import {
   writeTensors,
 } from "./safetensors";
 import type { Lut } from "./colour";
-import type { Mode, PaintModel, Style, StyleInfo, Weights } from "./model";
+import type { Mode, StylizeModel, Style, StyleInfo, Weights } from "./model";
 
 export type { Mode, Style, StyleInfo } from "./model";
 
@@ -39,7 +39,7 @@ export function isName(name: string): boolean {
 }
 
 /** The style in a file's bytes. Throws StyleFileError. */
-export function readStyleFile(bytes: Uint8Array, model: PaintModel): Style {
+export function readStyleFile(bytes: Uint8Array, model: StylizeModel): Style {
   try {
     const file = readTensors(bytes);
     const text = file.metadata[model.metadataKey];
@@ -62,7 +62,7 @@ export function readStyleFile(bytes: Uint8Array, model: PaintModel): Style {
 }
 
 /** A style as the bytes of a file that the command accepts. */
-export function writeStyleFile(style: Style, model: PaintModel): Uint8Array {
+export function writeStyleFile(style: Style, model: StylizeModel): Uint8Array {
   const rank = style.codeFactors.length / model.codeDim;
   const tensors: [string, Tensor][] = [
     ["creator/matrix", floatTensor(style.matrix, [3, 3])],

@@ -1,6 +1,6 @@
-/** One style, ready to repaint pictures; mirrors `stylizer.Stylizer`. */
+/** One style, ready to stylize pictures; mirrors `stylizer.Stylizer`. */
 
-import type { Backend, Painter } from "./backend";
+import type { Backend, Generator } from "./backend";
 import { foldStyle, mergeDeltas } from "./folding";
 import type { Weights } from "./model";
 import {
@@ -14,7 +14,7 @@ import {
   type ResidualMaps,
   ResidualRows,
   type RowSource,
-  runPainter,
+  runGenerator,
   wholeResidual,
   workingSize,
 } from "./rendering";
@@ -30,7 +30,7 @@ export interface Prepared {
 
 export class Stylizer {
   private readonly weights: Weights;
-  private readonly painters = new Map<number, Promise<Painter>>();
+  private readonly generators = new Map<number, Promise<Generator>>();
   private ownTable?: ColourTable;
 
   constructor(
@@ -53,8 +53,8 @@ export class Stylizer {
     if (mode === "colour") return { height, width, maps: null, added: null };
     const size = workingSize(height, width, shortSide, this.constants);
     const working = bringDown(source, size);
-    const painter = await this.painterAt(Math.min(...size));
-    const { toned, residual } = await runPainter(painter, working, this.backend.model);
+    const generator = await this.generatorAt(Math.min(...size));
+    const { toned, residual } = await runGenerator(generator, working, this.backend.model);
     const whole = wholeResidual(toned, residual);
     if (size[0] === height && size[1] === width) return { height, width, maps: null, added: addedFromPlanes(whole) };
     return { height, width, maps: fitResidual(working, whole, this.constants), added: null };
@@ -67,7 +67,7 @@ export class Stylizer {
       return (y, picture, out) => rows.row(y, picture, out);
     }
     if (prepared.added && (height !== prepared.height || width !== prepared.width)) {
-      throw new Error("a picture that was painted whole has one size");
+      throw new Error("a picture that was stylized whole has one size");
     }
     return prepared.added;
   }
@@ -78,27 +78,27 @@ export class Stylizer {
   }
 
   async release(): Promise<void> {
-    for (const painter of this.painters.values()) await (await painter).release();
-    this.painters.clear();
+    for (const generator of this.generators.values()) await (await generator).release();
+    this.generators.clear();
   }
 
   private get constants() {
     return this.backend.model.constants;
   }
 
-  private painterAt(shortSide: number): Promise<Painter> {
-    let painter = this.painters.get(shortSide);
-    if (!painter) {
-      painter = this.backend.painter(this.fold(shortSide));
-      this.painters.set(shortSide, painter);
-      const [oldest] = this.painters.keys();
-      if (this.painters.size > 2) {
-        const old = this.painters.get(oldest)!;
-        this.painters.delete(oldest);
+  private generatorAt(shortSide: number): Promise<Generator> {
+    let generator = this.generators.get(shortSide);
+    if (!generator) {
+      generator = this.backend.generator(this.fold(shortSide));
+      this.generators.set(shortSide, generator);
+      const [oldest] = this.generators.keys();
+      if (this.generators.size > 2) {
+        const old = this.generators.get(oldest)!;
+        this.generators.delete(oldest);
         void old.then((one) => one.release());
       }
     }
-    return painter;
+    return generator;
   }
 
   private fold(shortSide: number): Weights {

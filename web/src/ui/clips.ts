@@ -10,7 +10,7 @@ export function clips(state: State): HTMLElement {
   const said = h("p", { class: "said", role: "status", id: "clip-said" });
   const failed = h("p", { class: "error", role: "alert" });
   const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.clipNow });
-  const start = h("button", { type: "button", class: "main", id: "paint-clip", hidden: true }, say.clipNow);
+  const start = h("button", { type: "button", class: "main", id: "stylize-clip", hidden: true }, say.clipNow);
   const video = h("video", { controls: true, hidden: true, playsinline: true });
   start.addEventListener("click", async () => {
     const look = state.chosen;
@@ -19,7 +19,7 @@ export function clips(state: State): HTMLElement {
     bar.hidden = false;
     bar.value = 0;
     failed.textContent = "";
-    said.textContent = say.painting;
+    said.textContent = say.stylizing;
     try {
       const body = { blob: clip, style: look.key, strength: state.strength };
       const { blob, frames } = await state.engine.ask("clip", body, { onProgress: (share) => (bar.value = share) });

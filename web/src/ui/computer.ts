@@ -68,7 +68,7 @@ export function computer(state: State, token: string): HTMLElement {
     const { file } = await state.engine.ask("styleFile", { style: look.key });
     return (await ask("styles", file as Uint8Array<ArrayBuffer>, "application/octet-stream")).name;
   };
-  const paintFolder = start("paint", async () => ({
+  const stylizeFolder = start("stylize", async () => ({
     source: source.input.value,
     out: target.input.value,
     style: await nameOfLook(),
@@ -125,7 +125,7 @@ export function computer(state: State, token: string): HTMLElement {
     h("div", { class: "row" }, installButton),
     source.row,
     target.row,
-    h("div", { class: "row" }, h("button", { type: "button", id: "paint-folder", onclick: paintFolder }, say.paintFolder)),
+    h("div", { class: "row" }, h("button", { type: "button", id: "stylize-folder", onclick: stylizeFolder }, say.stylizeFolder)),
     train.row,
     name.row,
     minutes.row,

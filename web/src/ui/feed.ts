@@ -22,7 +22,7 @@ export function feed(state: State): HTMLElement {
     failed.textContent = chosen.length < 2 || state.ours ? say.feedEmpty : "";
     if (failed.textContent || !look) return;
     button.disabled = true;
-    said.textContent = say.painting;
+    said.textContent = say.stylizing;
     try {
       for (const photo of chosen) await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
       const body = { photos: chosen.map(({ key }) => key), style: look.key, strength: state.strength, side: SIDE };

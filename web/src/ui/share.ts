@@ -45,7 +45,7 @@ export function share(state: State): HTMLElement {
       failed.textContent = say.stillLoading;
       return;
     }
-    said.textContent = say.painting;
+    said.textContent = say.stylizing;
     const { text } = await state.engine.ask("code", { style });
     said.textContent = text === null ? say.codeRefined : say.codeBelow;
     if (text === null) return;

@@ -47,8 +47,8 @@ export function stage(state: State): HTMLElement {
   let wanted = 0;
   let busy = false;
   let failedPhoto = "";
-  /** Paint what is chosen now; of several changes in the meantime only the last counts. */
-  async function paint(): Promise<void> {
+  /** Stylize what is chosen now; of several changes in the meantime only the last counts. */
+  async function stylize(): Promise<void> {
     wanted++;
     if (busy) return;
     busy = true;
@@ -57,17 +57,17 @@ export function stage(state: State): HTMLElement {
       wanted = 0;
       const [photo, look] = [state.shown, state.chosen];
       if (!photo || !look) break;
-      said.textContent = say.painting;
+      said.textContent = say.stylizing;
       try {
         const body = { photo: photo.key, style: look.key, strength: state.strength, side: SHOWN_SIDE };
         await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
-        const seen = await state.engine.ask("paint", body);
+        const seen = await state.engine.ask("stylize", body);
         show(before, seen.before);
         show(after, seen.after);
         if (failedPhoto === photo.key) failed.textContent = "";
-        said.textContent = filled(say.painted, { name: photo.name, look: look.info.name });
+        said.textContent = filled(say.stylized, { name: photo.name, look: look.info.name });
         after.setAttribute("aria-label", said.textContent);
-        after.dataset.painted = `${photo.key} ${look.key} ${state.strength}`;
+        after.dataset.stylized = `${photo.key} ${look.key} ${state.strength}`;
         place();
       } catch (error) {
         if (!state.photos.includes(photo)) continue;
@@ -86,14 +86,14 @@ export function stage(state: State): HTMLElement {
     if (!look) return;
     one.disabled = all.disabled = true;
     for (const photo of photos) {
-      said.textContent = say.painting;
+      said.textContent = say.stylizing;
       try {
         await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
         const body = { photo: photo.key, style: look.key, strength: state.strength, type: state.type };
         const { blob } = await state.engine.ask("download", body);
         const stem = photo.name.replace(/\.[^.]*$/, "");
         save(blob, `${stem}-${look.info.name}.${ENDINGS[state.type]}`);
-        said.textContent = filled(say.painted, { name: photo.name, look: look.info.name });
+        said.textContent = filled(say.stylized, { name: photo.name, look: look.info.name });
       } catch (error) {
         failed.textContent = `${photo.name}: ${state.explain(error)}`;
         said.textContent = "";
@@ -108,7 +108,7 @@ export function stage(state: State): HTMLElement {
   strength.addEventListener("input", () => {
     state.strength = Number(strength.value) / 100;
     percent.textContent = `${strength.value} %`;
-    void paint();
+    void stylize();
   });
   state.onChange(() => {
     ours.hidden = !state.ours;
@@ -130,7 +130,7 @@ export function stage(state: State): HTMLElement {
         ),
       ),
     );
-    void paint();
+    void stylize();
   });
   new ResizeObserver(place).observe(compare);
 

@@ -6,14 +6,14 @@ import type { Planes } from "../rendering";
 import { everySecond, type PictureSet, type Rgb } from "./encoding";
 
 /** Content colours and what the network makes of each, all (N, 3). */
-export interface PaintedColours {
+export interface StylizedColours {
   photo: Colours;
   toned: Colours;
   residual: Colours;
 }
 
 /** A table for the per-pixel part that moves the results' colours to the creator's. */
-export function calibrate(colours: PaintedColours, creator: PictureSet, learn: LearnModel, wholly: boolean): Lut {
+export function calibrate(colours: StylizedColours, creator: PictureSet, learn: LearnModel, wholly: boolean): Lut {
   const told = learn.constants;
   const results = colours.toned.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
   const movedBy = colourTransfer(results, creator, learn);
@@ -86,7 +86,7 @@ function wholeTable(source: Colours, target: Colours, learn: LearnModel): Lut {
   return transferLut(source, target, learn.constants.calibration_points, learn.rotations);
 }
 
-/** What the residual adds to content colours: as to the most similar pixel of painted photos. */
+/** What the residual adds to content colours: as to the most similar pixel of stylized photos. */
 export function residualOf(
   colours: Colours,
   photos: Map<number, { photo: Rgb; residual: Planes }>,

@@ -1,6 +1,6 @@
 /** A code moved by what is read of its own results; mirrors instant.code_refinement. */
 
-import type { Backend, Painter } from "../backend";
+import type { Backend, Generator } from "../backend";
 import type { Colours } from "../colour";
 import type { LearnModel } from "../model";
 import { codeOf, meanOf, type PictureSet } from "./encoding";
@@ -16,7 +16,7 @@ export interface Refiner {
 /** The code of the creator's set, moved by half of what its results lack. */
 export async function refineCode(
   refiner: Refiner,
-  painterOf: (code: Float32Array) => Promise<Painter>,
+  generatorOf: (code: Float32Array) => Promise<Generator>,
   onProgress: (share: number) => void,
 ): Promise<Float32Array> {
   const { creator, learn } = refiner;
@@ -29,13 +29,13 @@ export async function refineCode(
   };
   const rounds = creator.moments.length >= twiceFrom ? 2 : 1;
   for (let round = 0; round < rounds; round++) {
-    const results = await paintTiles(refiner, await painterOf(code), 1);
+    const results = await stylizeTiles(refiner, await generatorOf(code), 1);
     onProgress((round + 0.6) / rounds);
     const lacking = await lack(results);
     const nearer = code.map((value, k) => value + share * lacking[k]);
     // Few tiles have people of their own, which say nothing of how a step changes the results.
     const before = await lack(everyTile(results, tileLength(refiner), every));
-    const after = await lack(await paintTiles(refiner, await painterOf(nearer), every));
+    const after = await lack(await stylizeTiles(refiner, await generatorOf(nearer), every));
     const rest = lacking.map((value, k) => value - (before[k] - after[k]));
     onProgress((round + 1) / rounds);
     if (Math.hypot(...rest) >= Math.hypot(...lacking)) break;
@@ -59,20 +59,20 @@ function everyTile(tiles: Float32Array, length: number, every: number): Float32A
   return result;
 }
 
-async function paintTiles(refiner: Refiner, painter: Painter, every: number): Promise<Float32Array> {
+async function stylizeTiles(refiner: Refiner, generator: Generator, every: number): Promise<Float32Array> {
   const length = tileLength(refiner);
   const results = everyTile(refiner.tiles, length, every);
   const side = refiner.learn.constants.read_tile;
   for (let begin = 0; begin < results.length; begin += length) {
     const data = results.slice(begin, begin + length);
-    const { toned, residual } = await painter.paint({ height: side, width: side, data });
+    const { toned, residual } = await generator.run({ height: side, width: side, data });
     for (let k = 0; k < length; k++) results[begin + k] = Math.min(1, Math.max(-1, toned[k] + residual[k]));
   }
-  await painter.release();
+  await generator.release();
   return results;
 }
 
-/** The code of painted tiles. */
+/** The code of stylized tiles. */
 async function hear(refiner: Refiner, results: Float32Array): Promise<Float32Array> {
   const side = refiner.learn.constants.read_tile;
   const moments = await refiner.backend.moments(results, side);

@@ -1,10 +1,10 @@
 /** Pictures → style: code, colour map, calibration, variation, rendering; mirrors instant.instant_style. */
 
-import { Backend, type Painter } from "../backend";
+import { Backend, type Generator } from "../backend";
 import { linearMap } from "../colour";
 import { applyColour, foldStyle } from "../folding";
 import type { LearnModel } from "../model";
-import { bringDown, type Pixels, type Planes, rowsOf, runPainter } from "../rendering";
+import { bringDown, type Pixels, type Planes, rowsOf, runGenerator } from "../rendering";
 import { EMPTY, type Style } from "../styleFile";
 import { calibrate, residualOf } from "./calibration";
 import { closedFormIsNearer } from "./novelty";
@@ -40,21 +40,21 @@ export async function makeStyle(
     foldStyle(model.generator, map, code, side, model.constants);
   const tiles = someTiles(content.starter, learn);
   const refiner = { creator, before, backend, learn, tiles };
-  const code = await refineCode(refiner, (some) => backend.painter(fold(some)), (share) => onProgress(0.25 + 0.35 * share));
-  const chosen = await chooseRendering((side) => backend.painter(fold(code, side)), content.renderMode, model, learn);
+  const code = await refineCode(refiner, (some) => backend.generator(fold(some)), (share) => onProgress(0.25 + 0.35 * share));
+  const chosen = await chooseRendering((side) => backend.generator(fold(code, side)), content.renderMode, model, learn);
   let mode = chosen.mode;
   onProgress(0.72);
   let calibration = null;
   if (creator.moments.length >= told.fewest_for_calibration) {
     const folded = fold(code);
-    const painter = await backend.painter(folded);
-    const wholly = await closedFormIsNearer(creator, before, backend, learn, painter, tiles);
+    const generator = await backend.generator(folded);
+    const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles);
     if (wholly) mode = "colour"; // what the network would draw is of another kind
     const residual =
       mode === "colour"
         ? new Float32Array(before.length)
-        : residualOf(before, await paintedPhotos(painter, content.starter, backend, learn), learn.paintedChoices);
-    await painter.release();
+        : residualOf(before, await stylizedPhotos(generator, content.starter, backend, learn), learn.stylizedChoices);
+    await generator.release();
     onProgress(0.88);
     const colours = { photo: before, toned: applyColour(folded, before, model.constants), residual };
     calibration = calibrate(colours, creator, learn, wholly);
@@ -68,16 +68,16 @@ export async function makeStyle(
 }
 
 /** What a look makes of some starter photos, by their number. */
-async function paintedPhotos(painter: Painter, starter: Rgb[], backend: Backend, learn: LearnModel) {
-  const painted = new Map<number, { photo: Rgb; residual: Planes }>();
+async function stylizedPhotos(generator: Generator, starter: Rgb[], backend: Backend, learn: LearnModel) {
+  const stylized = new Map<number, { photo: Rgb; residual: Planes }>();
   const numbers = evenlyFrom(Array.from(starter.keys()), learn.constants.calibration_pictures);
   for (const number of numbers) {
     const photo = starter[number];
     const unit = bringDown(rowsOf(opaque(photo)), [photo.height, photo.width]);
-    const { residual } = await runPainter(painter, unit, backend.model);
-    painted.set(number, { photo, residual });
+    const { residual } = await runGenerator(generator, unit, backend.model);
+    stylized.set(number, { photo, residual });
   }
-  return painted;
+  return stylized;
 }
 
 /** The content photos as the page has them. decode: a JPEG file's pixels. */

