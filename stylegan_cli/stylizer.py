@@ -214,13 +214,13 @@ class Stylizer:
     @cached_property
     def lut(self) -> np.ndarray:
         """The look's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
-        return bake_lut(self._fold(256), self.style.calibration)
+        return bake_lut(self.folded(256), self.style.calibration)
 
     def lut_of(self, points: int | None = None) -> np.ndarray:
         """As `lut`, with as many points on each axis."""
         if points is None:
             return self.lut
-        return bake_lut(self._fold(256), self.style.calibration, points)
+        return bake_lut(self.folded(256), self.style.calibration, points)
 
     @cached_property
     def colours(self) -> ColourLut:
@@ -250,13 +250,14 @@ class Stylizer:
         precision = self.precision
         if precision == "auto" and short_side != self.style.info.working_size:
             precision = "f32"  # not worth the second that it takes to prepare
-        return self.backend.generator(self._fold(short_side), precision)
+        return self.backend.generator(self.folded(short_side), precision)
 
-    def _fold(self, short_side: float) -> dict[str, np.ndarray]:
+    def folded(self, short_side: float) -> dict[str, np.ndarray]:
+        """The generator's weights with the style in them, for a working copy of `short_side` px."""
         style = self.style
         with np.errstate(over="ignore", invalid="ignore"):
             return fold_style(
-                self._tensors,
+                self.tensors,
                 self.base.generator,
                 style.matrix,
                 style.offset,
@@ -265,7 +266,8 @@ class Stylizer:
             )
 
     @cached_property
-    def _tensors(self) -> dict[str, np.ndarray]:
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The generator's tensors with the style's own changes."""
         return merge_deltas(self.base.generator_tensors, self.style.deltas)
 
 

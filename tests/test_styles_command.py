@@ -191,8 +191,8 @@ def test_a_run_is_exported_at_its_best(model: Path, tmp_path: Path, capsys: Prin
 
 
 def test_what_can_not_be_exported_is_said(shipped: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"\.onnx"):
-        export("toon", tmp_path / "out.onnx")
+    with pytest.raises(UsageError, match=r"\.pt"):
+        export("toon", tmp_path / "out.pt")
     with pytest.raises(StyleNotFoundError, match="nobody"):
         export("nobody", tmp_path / "out.safetensors")
     (tmp_path / "empty").mkdir()

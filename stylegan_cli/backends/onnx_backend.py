@@ -83,6 +83,17 @@ class OnnxBackend:
         return _open_session(build_graph(self._base, graph), self._threads, weights)
 
 
+class GivenGraphBackend(OnnxBackend):
+    """Runs the generator of a base on a graph that came with a file, instead of its own."""
+
+    def __init__(self, base: Base, graph: bytes, threads: int | None = None) -> None:
+        super().__init__(base, threads)
+        self._graph = graph
+
+    def _session(self, graph: str, weights: Tensors) -> ort.InferenceSession:
+        return _open_session(self._graph, self._threads, weights)
+
+
 def _open_session(
     graph: bytes, threads: int, weights: Tensors | None = None
 ) -> ort.InferenceSession:

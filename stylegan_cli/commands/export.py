@@ -1,4 +1,4 @@
-"""`influ export`: a run or a style as one model file, or its colours for other programs."""
+"""`influ export`: a run or a style as one model file, or one look for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 
 from stylegan_cli.commands.common import Json, console, emit, progress
-from stylegan_cli.sharing.export import ExportConfig, export_file, model_for_page
-from stylegan_cli.sharing.page_export import export_page
-from stylegan_cli.styles import Model
+from stylegan_cli.sharing.export import ExportConfig, export_file
 
 
 def export(
@@ -22,7 +20,7 @@ def export(
             "-o",
             "--out",
             metavar="FILE",
-            help="Model to write, .safetensors, or .cube; with --format web a folder.",
+            help="File to write: .safetensors, .onnx or .cube; with --format web a folder.",
         ),
     ],
     config: ExportConfig,
@@ -30,40 +28,13 @@ def export(
 ) -> None:
     """Write one self-describing model: the base and its creators.
 
-    As .cube: the colour part of one look, for Resolve, Premiere, OBS and ffmpeg. With --format
-    web: a folder with the page of `influ ui` and the model, ready for any static host.
+    As .onnx: one look as a graph, pixels in and pixels out at any size, for any ONNX runtime. As
+    .cube: the colour part of one look, for Resolve, Premiere, OBS and ffmpeg. With --format web: a
+    folder with the page of `influ ui` and the model, ready for any static host. With --verify,
+    a file that differs by more than its format allows is not written (exit code 1).
     """
-    if config.format == "web":
-        model = model_for_page(source, config)
-        written = export_page(model, out, overwrite=config.overwrite)
-        emit({"folder": str(out), **_record(model), "bytes": written}, as_json)
-        console.print(f"Try it: python3 -m http.server --directory {out} --bind 127.0.0.1")
-        return
     with progress("exporting") as on_progress:
         exported = export_file(source, out, config, on_progress)
-    if isinstance(exported, Model):
-        emit({"model": str(out), **_record(exported), "bytes": out.stat().st_size}, as_json)
-        return
-    left_out = exported.left_out
-    emit(
-        {
-            "cube": str(out),
-            "style": exported.style,
-            "points": exported.points,
-            "left_out_share": left_out.share,
-            "left_out_psnr_db": left_out.psnr_db,
-            "photos": left_out.photos,
-        },
-        as_json,
-    )
-    if left_out.psnr_db is None:
-        console.print("This look is colour alone: the .cube holds all of it.")
-    else:
-        console.print(
-            f"The .cube leaves out {left_out.share:.0%} of the change that the look makes: "
-            f"what it does in space, like glow, grain and lines ({left_out.psnr_db:.1f} dB)."
-        )
-
-
-def _record(model: Model) -> dict[str, object]:
-    return {"base": model.base.hash, "styles": [style.name for style in model.styles]}
+    emit(exported.record, as_json)
+    for note in exported.notes:
+        console.print(note)

@@ -1,6 +1,6 @@
-"""A run or a style, written as one model file or as a .cube."""
+"""A run or a style, written as one model file, as an ONNX graph, as a .cube or as a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,10 +9,15 @@ from stylegan_cli.config import OVERWRITE, Option, check
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.instant import pictures_in
 from stylegan_cli.learning.checkpoints import BEST_NAME
+from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.resources import starter_photos
-from stylegan_cli.sharing.cube_file import LeftOut, measure_left_out, open_style, write_cube
+from stylegan_cli.sharing import verification
+from stylegan_cli.sharing.cube_file import cube_text, measure_left_out, open_style
+from stylegan_cli.sharing.look_graph import OPSET, look_graph
 from stylegan_cli.sharing.model_export import export_model
+from stylegan_cli.sharing.page_export import check_folder, page_model, write_page
 from stylegan_cli.styles import SUFFIX, Model, write_model
+from stylegan_cli.stylizer import Stylizer
 
 PHOTOS_MEASURED = 12
 
@@ -23,7 +28,7 @@ class ExportConfig:
 
     style: Annotated[
         str | None,
-        Option("For .cube: style of a run or model.", names=("--style", "-s")),
+        Option("For .onnx and .cube: style of a run or model.", names=("--style", "-s")),
     ] = None
     content: Annotated[
         Path | None,
@@ -52,6 +57,10 @@ class ExportConfig:
             shown="by the suffix of --out",
         ),
     ] = None
+    verify: Annotated[
+        bool,
+        Option("Stylize photos by the file, too, and print the largest difference."),
+    ] = False
     overwrite: Annotated[bool, OVERWRITE] = False
 
     def __post_init__(self) -> None:
@@ -60,49 +69,110 @@ class ExportConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportedCube:
-    """A .cube that was written. points: on each axis. left_out: what colours alone can't do."""
+class Exported:
+    """What was written: a record of it, and sentences for people."""
 
-    style: str
-    points: int
-    left_out: LeftOut
+    record: Mapping[str, object]
+    notes: tuple[str, ...] = ()
 
 
-def model_for_page(source: str, config: ExportConfig) -> Model:
-    """The model that a page stylizes with. Raises UsageError for options that do not go with it."""
-    if config.content or config.style:
-        raise UsageError("the page holds all looks of a model: leave out --style and --content")
-    return export_model(source, None, config.add)
+Progress = Callable[[int, int], None]
 
 
 def export_file(
-    source: str,
-    out: Path,
-    config: ExportConfig,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Model | ExportedCube:
-    """Write a run, style or model to `out`, as a model file or as a .cube.
+    source: str, out: Path, config: ExportConfig, on_progress: Progress | None = None
+) -> Exported:
+    """Write a run, style or model to `out`: as its suffix says, or as the page of a browser.
 
-    Raises UsageError for a suffix that says neither and for options that do not go with it,
-    OutputExistsError before any work.
+    Raises UsageError for a suffix that says nothing and for options that do not go with it,
+    OutputExistsError before any work, and StyleFileError for a file that holds another look.
     """
-    is_cube = out.suffix.lower() == ".cube"
-    if not is_cube and out.suffix.lower() != SUFFIX:
-        why = f"{out.suffix or 'no suffix'} is not a format for models or colours"
-        raise UsageError(messages.cannot_write(out, why, f"use {SUFFIX} or .cube"))
-    if is_cube and (config.content or config.add):
-        raise UsageError("a .cube holds one look's colours: leave out --content and --add")
-    if not is_cube and (config.style is not None or config.points is not None):
-        raise UsageError("--style and --points are for a .cube: leave them out here")
+    if config.format == "web":
+        return _export_page(source, out, config)
+    suffix = out.suffix.lower()
+    of_one_look = suffix in (".cube", ".onnx")
+    if not of_one_look and suffix != SUFFIX:
+        why = f"{out.suffix or 'no suffix'} is not a format for models, looks or colours"
+        raise UsageError(messages.cannot_write(out, why, f"use {SUFFIX}, .onnx or .cube"))
+    if of_one_look and (config.content or config.add):
+        raise UsageError(f"{suffix} holds one look: leave out --content and --add")
+    if not of_one_look and config.style is not None:
+        raise UsageError("--style is for .cube and .onnx: leave it out here")
+    if suffix != ".cube" and config.points is not None:
+        raise UsageError("--points is for .cube: leave it out here")
     if out.exists() and not config.overwrite:
         raise OutputExistsError(messages.exists_already(out))
-    if not is_cube:
-        photos = pictures_in(config.content) if config.content else None
-        model = export_model(source, photos, config.add)
-        write_model(model, out, overwrite=config.overwrite)
-        return model
+    if not of_one_look:
+        return _export_model(source, out, config)
     best = Path(source) / BEST_NAME
     stylizer = open_style(str(best) if best.is_file() else source, config.style)
+    if suffix == ".onnx":
+        return _export_graph(stylizer, out, config)
+    return _export_cube(stylizer, out, config, on_progress)
+
+
+def _export_page(source: str, folder: Path, config: ExportConfig) -> Exported:
+    if config.content or config.style:
+        raise UsageError("the page holds all looks of a model: leave out --style and --content")
+    check_folder(folder, overwrite=config.overwrite)
+    model = export_model(source, None, config.add)
+    files = page_model(model)
+    verified = verification.verify_page(files, model) if config.verify else None
+    written = write_page(files, folder, overwrite=config.overwrite)
+    record = {"folder": str(folder), **_of_model(model), "bytes": written}
+    tried = f"Try it: python3 -m http.server --directory {folder} --bind 127.0.0.1"
+    return _with(verified, record, tried)
+
+
+def _export_model(source: str, out: Path, config: ExportConfig) -> Exported:
+    photos = pictures_in(config.content) if config.content else None
+    model = export_model(source, photos, config.add)
+    verified = verification.verify_model(model) if config.verify else None
+    write_model(model, out, overwrite=config.overwrite)
+    return _with(verified, {"model": str(out), **_of_model(model), "bytes": out.stat().st_size})
+
+
+def _export_graph(stylizer: Stylizer, out: Path, config: ExportConfig) -> Exported:
+    graph = look_graph(stylizer)
+    verified = verification.verify_graph(graph, stylizer) if config.verify else None
+    write_atomically(out, graph, overwrite=config.overwrite)
+    record = {"onnx": str(out), "style": stylizer.name, "opset": OPSET, "bytes": len(graph)}
+    return _with(verified, record, "The graph applies the look at full strength.")
+
+
+def _export_cube(
+    stylizer: Stylizer, out: Path, config: ExportConfig, on_progress: Progress | None
+) -> Exported:
     left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)
-    points = write_cube(stylizer, out, points=config.points, overwrite=config.overwrite)
-    return ExportedCube(stylizer.name, points, left_out)
+    lut = stylizer.lut_of(config.points)
+    text = cube_text(stylizer.name, lut)
+    verified = verification.verify_cube(text, stylizer) if config.verify else None
+    write_atomically(out, text.encode(), overwrite=config.overwrite)
+    record = {
+        "cube": str(out),
+        "style": stylizer.name,
+        "points": len(lut),
+        "left_out_share": left_out.share,
+        "left_out_psnr_db": left_out.psnr_db,
+        "photos": left_out.photos,
+    }
+    if left_out.psnr_db is None:
+        note = "This look is colour alone: the .cube holds all of it."
+    else:
+        note = (
+            f"The .cube leaves out {left_out.share:.0%} of the change that the look makes: "
+            f"what it does in space, like glow, grain and lines ({left_out.psnr_db:.1f} dB)."
+        )
+    return _with(verified, record, note)
+
+
+def _with(
+    verified: verification.Verified | None, record: Mapping[str, object], *notes: str
+) -> Exported:
+    if verified is None:
+        return Exported(record, notes)
+    return Exported({**record, **verified.record()}, (*notes, verified.sentence()))
+
+
+def _of_model(model: Model) -> dict[str, object]:
+    return {"base": model.base.hash, "styles": [style.name for style in model.styles]}

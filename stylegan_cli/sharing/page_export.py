@@ -51,19 +51,23 @@ MOST_ROTATIONS = 30
 Arrays = dict[str, np.ndarray]
 
 
-def export_page(model: Model, folder: Path, *, overwrite: bool = False) -> int:
-    """Write the page and `model` for it into `folder`, ready for any static host.
-
-    Returns the bytes written. Raises StyleFileError where the page was not built,
-    OutputExistsError where the folder has something in it.
-    """
-    page = built_page()
+def check_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Raises StyleFileError where the page was not built, OutputExistsError for a full folder."""
+    built_page()
     if folder.exists() and any(folder.iterdir()) and not overwrite:
         raise OutputExistsError(f"{folder} is not empty; name a new folder or add --overwrite")
-    shutil.copytree(page, folder, dirs_exist_ok=True)
+
+
+def write_page(files: Mapping[str, bytes], folder: Path, *, overwrite: bool = False) -> int:
+    """Write the page and the files of `page_model` into `folder`, ready for any static host.
+
+    Returns the bytes written. Raises as check_folder.
+    """
+    check_folder(folder, overwrite=overwrite)
+    shutil.copytree(built_page(), folder, dirs_exist_ok=True)
     place = folder / MODEL_FOLDER
     place.mkdir(exist_ok=True)
-    for name, data in page_model(model).items():
+    for name, data in files.items():
         write_atomically(place / name, data, overwrite=overwrite)
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

@@ -1,0 +1,163 @@
+"""Promises of a look as one ONNX graph, and of `influ export --verify`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from in_process import in_process
+from model_files import full_style, small_model, write_small_model
+from picture_files import scene
+from PIL import Image
+
+from stylegan_cli.backends import open_backend
+from stylegan_cli.commands.export import export as export_command
+from stylegan_cli.errors import StyleFileError, UsageError
+from stylegan_cli.sharing import page_export, verification
+from stylegan_cli.sharing.look_graph import OPSET, look_graph
+from stylegan_cli.sharing.page_export import page_model
+from stylegan_cli.sharing.verification import (
+    verify_cube,
+    verify_graph,
+    verify_model,
+    verify_page,
+)
+from stylegan_cli.styles import Model
+from stylegan_cli.stylizer import Stylizer
+
+export = in_process(export_command)
+
+SIZES = ((1, 1), (1, 9), (7, 5), (64, 64), (90, 131), (300, 211), (40, 700))
+ALONE = """
+import pathlib, sys
+import numpy, onnxruntime
+from PIL import Image
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+for path in sorted(pathlib.Path(sys.argv[2]).iterdir()):
+    pixels = numpy.asarray(Image.open(path))
+    styled = session.run(None, {"pixels": pixels})[0]
+    Image.fromarray(styled).save(pathlib.Path(sys.argv[3]) / path.name)
+loaded = {name.partition(".")[0] for name in sys.modules}
+assert not loaded & {"stylegan_cli", "torch", "cv2", "onnx"}, loaded
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Still larger than the working copy of the small model."""
+    monkeypatch.setattr(verification, "LARGE", (141, 105))
+
+
+def stylizer(mode: str = "drawn") -> Stylizer:
+    """A look with a calibration and changes of its own."""
+    base, style = small_model().base, full_style().with_info(mode=mode)
+    return Stylizer(base, style, open_backend(base))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(scene()).resize((width, height)))
+
+
+@pytest.mark.parametrize("mode", ["drawn", "colour"])
+def test_the_graph_applies_the_look_in_onnx_runtime_alone(tmp_path: Path, mode: str) -> None:
+    look = stylizer(mode)
+    (tmp_path / "look.onnx").write_bytes(look_graph(look))
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder in (before, after):
+        folder.mkdir()
+    for height, width in SIZES:
+        Image.fromarray(photo(height, width)).save(before / f"{height}x{width}.png")
+    call = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "look.onnx"), str(before), str(after)]
+    subprocess.run(call, check=True)
+    changed = 0.0
+    for height, width in SIZES:
+        original = photo(height, width)
+        wanted = look.stylize(original).astype(int)
+        found = np.asarray(Image.open(after / f"{height}x{width}.png"))
+        assert np.abs(found - wanted).max() <= verification.MOST_OF_GRAPH, (height, width)
+        changed = max(changed, float(np.abs(wanted - original).mean()))
+    assert changed > 10  # or a graph that does nothing would do
+
+
+def test_any_runtime_of_the_standard_reads_the_graph() -> None:
+    look = stylizer()
+    graph = onnx.load_from_string(look_graph(look))
+    onnx.checker.check_model(graph, full_check=True)
+    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", OPSET)]
+    assert {node.domain for node in graph.graph.node} == {""}
+    (taken,), (made,) = graph.graph.input, graph.graph.output
+    for value in (taken, made):
+        shape = value.type.tensor_type.shape.dim
+        assert [side.dim_param or side.dim_value for side in shape] == ["height", "width", 3]
+        assert value.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert {entry.key: entry.value for entry in graph.metadata_props} == {
+        "style": "full",
+        "licence": "CC0",
+        "base": look.base.hash,
+    }
+
+
+def test_every_format_is_verified(
+    tmp_path: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = tmp_path / "dist"
+    page.mkdir()
+    (page / "index.html").write_text("<!doctype html>")
+    monkeypatch.setattr(page_export, "page_dir", lambda: page)
+    one_look = [("look.onnx", {"style": "toon"}), ("look.cube", {"style": "toon"})]
+    for name, options in (*one_look, ("all.safetensors", {}), ("page", {"format": "web"})):
+        export(str(model), tmp_path / name, verify=True, as_json=True, **options)
+        printed = capsys.readouterr()
+        record = json.loads(printed.out)
+        assert record["verified_photos"] == len(verification.verification_photos())
+        assert 0 <= record["largest_difference"] <= record["largest_allowed"] <= 2
+        assert "Verified on" in printed.err
+        assert (tmp_path / name).exists()
+
+
+def test_a_file_of_another_look_is_found_out() -> None:
+    look, other = stylizer(), stylizer("colour")
+    with pytest.raises(StyleFileError, match="levels away"):
+        verify_graph(look_graph(other), look)
+    with pytest.raises(StyleFileError, match="levels away"):
+        verify_cube("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8, look)
+    base = look.base
+    files = page_model(Model(base=base, styles=(look.style,)))
+    with pytest.raises(StyleFileError, match="levels away"):
+        verify_page(files, Model(base=base, styles=(other.style,)))
+    with pytest.raises(UsageError, match="no look"):
+        verify_model(Model(base=base))
+
+
+def test_what_fails_the_check_is_not_written(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "look.cube"
+    with pytest.raises(StyleFileError, match="not written"):
+        export(str(model), out, style="toon", points=2, verify=True)
+    monkeypatch.setattr(verification, "MOST_OF_MODEL", -1)
+    with pytest.raises(StyleFileError, match="not written"):
+        export(str(model), out.with_suffix(".safetensors"), verify=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_a_graph_does_not_know_are_refused(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "look.onnx"
+    with pytest.raises(UsageError, match="--points"):
+        export(str(model), out, style="toon", points=17)
+    with pytest.raises(UsageError, match="--content"):
+        export(str(model), out, style="toon", content=tmp_path)
+    with pytest.raises(UsageError, match=r"--style creatorA\|toon"):
+        export(str(model), out)
+    assert not out.exists()
