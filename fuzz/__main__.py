@@ -110,6 +110,7 @@ def work(name: str, seed: int, first: int, count: int, pipe: Any) -> None:
 
 def fuzz(name: str, tries: int, seed: int) -> dict[str, Any]:
     """Read `tries` inputs of a target; a process that ends is counted and the next goes on."""
+    targets()[name].seeds()  # what this loads, each process has
     found: Counter[str] = Counter()
     faults: dict[str, list[int]] = {}
     context, number, began_s = multiprocessing.get_context("fork"), 0, time.monotonic()

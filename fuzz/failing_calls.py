@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import errno
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -36,14 +37,13 @@ Words = Callable[[Path, bool], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """words: the command line for a place; again: what the second run of it adds.
+    """words: the command line for a place, the first or a second time.
 
-    results: a pattern of the files that are whole or absent, in `out`, each read by `is_whole`.
+    results: patterns of the files that are whole or absent, in `out`, with what reads each.
     """
 
     words: Words
-    results: str
-    is_whole: Callable[[Path], object]
+    results: dict[str, Callable[[Path], object]]
 
 
 def _picture(path: Path) -> object:
@@ -76,6 +76,20 @@ def _model(path: Path) -> object:
     from stylegan_cli.styles import read_model
 
     return read_model(path)
+
+
+def _checkpoint(path: Path) -> object:
+    from stylegan_cli.learning.checkpoints import load_latest_checkpoint
+
+    state = load_latest_checkpoint(path.parent)
+    assert state is not None
+    return state
+
+
+def _config(path: Path) -> object:
+    from stylegan_cli.learning.checkpoints import load_config
+
+    return load_config(path.parent)
 
 
 def _text(path: Path) -> object:
@@ -122,18 +136,22 @@ def commands() -> dict[str, Command]:
     def train(place: Path, again: bool) -> Sequence[str]:
         words = ["train", "--data", str(place / "in"), "--content", str(place / "in")]
         words += ["--steps", "1", "--size", "64", "--batch", "1", "--name", "learnt"]
-        words += ["--config", str(place / "small.toml"), "--out", str(place / "out" / "run")]
-        return [*words, *(["--overwrite"] if again else [])]
+        run = place / "out" / "run"
+        words += ["--config", str(place / "small.toml"), "--out", str(run)]
+        goes_on = any(run.glob("checkpoint-*.pt"))
+        return [*words, *(["--resume" if goes_on else "--overwrite"] if again else [])]
 
+    registered = {"styles/*.safetensors": _style, "styles/*.jpg": _picture}
+    trained = {"run/*.safetensors": _model, "run/*.pt": _checkpoint, "run/config.json": _config}
     return {
-        "stylize": Command(stylize, "*.jpg", _picture),
-        "styles add": Command(add, "styles/*.safetensors", _style),
-        "styles pack": Command(pack, "*.safetensors", _style),
-        "styles install": Command(install, "styles/*.safetensors", _style),
-        "export": Command(export, "*.cube", _text),
-        "prep": Command(prep, "manifest.jsonl", _manifest),
-        "video": Command(video, "*.mp4", _clip),
-        "train": Command(train, "run/*.safetensors", _model),
+        "stylize": Command(stylize, {"*.jpg": _picture}),
+        "styles add": Command(add, registered),
+        "styles pack": Command(pack, {"*.safetensors": _style}),
+        "styles install": Command(install, registered),
+        "export": Command(export, {"*.cube": _text}),
+        "prep": Command(prep, {"manifest.jsonl": _manifest, "*/*/*.jpg": _picture}),
+        "video": Command(video, {"*.mp4": _clip}),
+        "train": Command(train, registered | trained),
     }
 
 
@@ -169,7 +187,7 @@ def _make_inputs(place: Path) -> None:
     (place / "out").mkdir()
 
 
-MINE = ("taxes.txt", ".influ-notes.part", ".hidden")
+MINE = ("taxes.txt", ".influ-notes.part", ".hidden", "styles/notes.txt", "train/mine/taxes.txt")
 
 
 def _put_mine(out: Path) -> dict[str, str]:
@@ -177,6 +195,7 @@ def _put_mine(out: Path) -> dict[str, str]:
     shutil.rmtree(out)
     out.mkdir()
     for name in MINE:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("mine")
     return _sums(out.parent)
 
@@ -192,8 +211,18 @@ def _sum_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "gone"
 
 
-def run(words: Sequence[str], out: Path, number: int, error: int) -> tuple[int, str, int]:
-    """Exit code, stderr and number of calls of a command in a process of its own."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: its exit code, stderr, number of calls, and the modules it had."""
+
+    code: int
+    said: str
+    calls: int
+    modules: Sequence[str]
+
+
+def run(words: Sequence[str], out: Path, number: int, error: int) -> Ended:
+    """A command in a process of its own."""
     reader, writer = os.pipe()
     said = tempfile.TemporaryFile()  # noqa: SIM115
     child = os.fork()
@@ -206,17 +235,18 @@ def run(words: Sequence[str], out: Path, number: int, error: int) -> tuple[int, 
             library = ctypes.CDLL(os.environ[LIBRARY])
             library.influ_arm(os.fsencode(out), ctypes.c_long(number), ctypes.c_int(error))
             code = _influ(words)
-            os.write(writer, str(library.influ_count()).encode())
+            with os.fdopen(writer, "w") as file:
+                json.dump([library.influ_count(), sorted(sys.modules)], file)
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
     os.close(writer)
     with os.fdopen(reader) as file:
-        count = int(file.read() or 0)
+        calls, modules = json.loads(file.read() or "[0, []]")
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     said.seek(0)
-    return code, said.read().decode(errors="replace"), count
+    return Ended(code, said.read().decode(errors="replace"), calls, modules)
 
 
 def _influ(words: Sequence[str]) -> int:
@@ -235,8 +265,12 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
     command, out = commands()[name], place / "out"
     os.environ["INFLU_STYLES"] = str(out / "styles")
     before = _put_mine(out)
-    code, said, last = run(command.words(place, False), out, LAST, 0)
-    assert code == 0, said
+    whole = run(command.words(place, False), out, LAST, 0)
+    assert whole.code == 0, whole.said
+    for module in whole.modules:  # once, as processes are copies of this one
+        with suppress(Exception):
+            importlib.import_module(module)
+    last = whole.calls
     numbers = range(1, last + 1, max(1, -(-last // most)))
     found: dict[str, Any] = {"command": name, "calls": last, "tried": 0}
     found |= dict.fromkeys(("lost", "torn", "foreign", "traceback", "leftovers"), 0)
@@ -245,7 +279,7 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
         for number in numbers:
             found["tried"] += 1
             assert _put_mine(out) == before
-            code, said, _ = run(command.words(place, False), out, number, error)
+            said = run(command.words(place, False), out, number, error).said
             if error and ("Traceback" in said or "unexpected error" in said):
                 found["traceback"] += 1
                 problems.append(f"{end} at {number}: {said[-300:]}")
@@ -253,32 +287,30 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
                 found["torn"] += 1
                 problems.append(f"{end} at {number}: torn {torn}")
             again = run(command.words(place, True), out, LAST, 0)
-            is_there = again[0] == 0 and any(_results(command, out))
+            is_there = again.code == 0 and all(any(out.glob(name)) for name in command.results)
             if not is_there or _torn(command, out):
                 found["lost"] += 1
-                problems.append(f"{end} at {number}, then again: {again[0]} {again[1][-300:]}")
+                problems.append(f"{end} at {number}, then again: {again.code} {again.said[-300:]}")
             if _sums(place) != before:
                 found["foreign"] += 1
                 problems.append(f"{end} at {number}: a file of the user changed")
-            hidden = [p.name for p in out.rglob(".influ-*") if p.name not in MINE]
-            if left := [n for n in hidden if n.endswith((".part", ".claim"))]:
+            hidden = [path.name for path in out.rglob(".influ-*") if path.name not in MINE]
+            if left := [name for name in hidden if name != ".influ-folder.json"]:
                 found["leftovers"] += 1
                 problems.append(f"{end} at {number}: left {left}")
     return found | {"problems": problems[:10]}
 
 
-def _results(command: Command, out: Path) -> list[Path]:
-    """What a person sees; hidden names are helpers of a run that may go on."""
-    return [path for path in out.glob(command.results) if not path.name.startswith(".")]
-
-
 def _torn(command: Command, out: Path) -> list[str]:
+    """What a person sees and can't use; hidden names are helpers of a run that may go on."""
     torn = []
-    for path in _results(command, out):
-        try:
-            command.is_whole(path)
-        except BaseException as error:
-            torn.append(f"{path.name}: {error}")
+    for pattern, read in command.results.items():
+        for path in out.glob(pattern):
+            try:
+                if not path.name.startswith("."):
+                    read(path)
+            except BaseException as error:
+                torn.append(f"{path.name}: {error}")
     return torn
 
 
@@ -321,17 +353,23 @@ def main(arguments: Sequence[str]) -> int:
 def _use_small_base(folder: Path) -> None:
     """A base of few numbers in the place of the shipped one: what is tried is the writing."""
     from fuzz.targets import small_base, small_style
+    from stylegan_cli.pictures import Picture
+    from stylegan_cli.sharing import preview
     from stylegan_cli.styles import SHIPPED_MODEL, Model, library, write_model
+    from stylegan_cli.training import initialisation, texture_distance, validation
 
     styles = [replace(small_style(), deltas={}).renamed(name) for name in ("creatorA", "noir")]
     write_model(Model(base=small_base(), styles=tuple(styles)), folder / SHIPPED_MODEL)
     library.weights_dir = lambda: folder
+    initialisation.TEXTURE_CROPS, texture_distance.KEPT, validation.PATCHES = 8, 64, 64
+    # What takes long and writes nothing.
+    initialisation.make_style = lambda name, *_, **__: styles[0].renamed(name)
+    sheet = Picture(np.zeros((8, 8, 3), np.uint8))
+    preview.draw_preview = lambda *_: sheet
 
 
 def _import_all() -> None:
     """What every process needs, loaded once: processes are copies of this one."""
-    import importlib
-
     from stylegan_cli.cli import COMMANDS, STYLES_COMMANDS
 
     for place in (*COMMANDS.values(), *STYLES_COMMANDS.values()):

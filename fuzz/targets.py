@@ -4,6 +4,7 @@ A target gets any bytes and returns, or raises an InfluError with one sentence. 
 raises, and whatever ends the process or takes too long, is a fault.
 """
 
+import hashlib
 import io
 import json
 import tempfile
@@ -28,7 +29,14 @@ from stylegan_cli.networks.architecture import (
     generator_shapes,
 )
 from stylegan_cli.pictures import encode_picture, read_picture
-from stylegan_cli.preparing.manifest import MANIFEST_NAME, Entry, read_manifest, write_manifest
+from stylegan_cli.preparing.manifest import (
+    MANIFEST_NAME,
+    Entry,
+    last_line,
+    read_manifest,
+    write_manifest,
+)
+from stylegan_cli.runtime.files import SEAL, sealed
 from stylegan_cli.styles import (
     METADATA_KEY,
     Base,
@@ -38,7 +46,7 @@ from stylegan_cli.styles import (
     read_style,
     write_style,
 )
-from stylegan_cli.styles.file import sealed, sum_of_tensors
+from stylegan_cli.styles.file import sum_of_tensors
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.video.segments import WorkFolder
 
@@ -58,9 +66,9 @@ def targets() -> dict[str, Target]:
     return {
         "style_file": Target(_style_seeds, _read_style),
         "sealed_style_file": Target(_style_seeds, _read_sealed_style),
-        "style_code": Target(_code_seeds, _read_code),
-        "data_set_manifest": Target(_manifest_seeds, _read_manifest),
-        "work_folder": Target(_work_seeds, _read_work_folder),
+        "style_code": Target(code_seeds, _read_code),
+        "data_set_manifest": Target(manifest_seeds, _read_closed_manifest),
+        "work_folder": Target(work_seeds, _read_sealed_work_folder),
         "packets": Target(_packet_seeds, _read_packets),
         "config": Target(_config_seeds, _read_config),
         "checkpoint": Target(_checkpoint_seeds, _read_checkpoint),
@@ -77,7 +85,8 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="influ-fuzz-"))
 
 
-def _put(name: str, data: bytes) -> Path:
+def put(name: str, data: bytes) -> Path:
+    """A file with these bytes in the folder of this process."""
     path = _folder() / name
     path.write_bytes(data)
     return path
@@ -125,7 +134,7 @@ def _style_seeds() -> Seeds:
 
 
 def _read_style(data: bytes) -> object:
-    path = _put("style.safetensors", data)
+    path = put("style.safetensors", data)
     return read_info(path), read_style(path, small_base())
 
 
@@ -136,7 +145,7 @@ def _read_sealed_style(data: bytes) -> object:
         document = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][METADATA_KEY])
         tensors = safetensors.numpy.load(data)
         document = {**document, "tensors_sha256": sum_of_tensors(tensors)}
-        document.pop("sha256", None)
+        document.pop(SEAL, None)
         data = safetensors.numpy.save(tensors, {METADATA_KEY: sealed(document)})
     except Exception:  # no file that could be sealed: read as it is
         return _read_style(data)
@@ -144,7 +153,8 @@ def _read_sealed_style(data: bytes) -> object:
 
 
 @cache
-def _code_seeds() -> Seeds:
+def code_seeds() -> Seeds:
+    """The bytes of a style's code, before they are text."""
     from stylegan_cli.sharing import style_code
 
     data = style_code._packed(small_style(), small_base(), 0)
@@ -163,7 +173,8 @@ def _read_code(data: bytes) -> object:
     return read_line(f"influ1:{text}", "x", small_base())
 
 
-def _manifest_seeds() -> Seeds:
+def manifest_seeds() -> Seeds:
+    """The manifest of a data set."""
     folder = _folder() / "set"
     folder.mkdir(exist_ok=True)
     hashes = {"sha256": "0" * 64, "phash": "f" * 64}
@@ -173,35 +184,65 @@ def _manifest_seeds() -> Seeds:
     return {"two": (folder / MANIFEST_NAME).read_bytes()}
 
 
-def _read_manifest(data: bytes) -> object:
+def read_manifest_bytes(data: bytes) -> object:
+    """The entries of a data set whose manifest has these bytes."""
     folder = _folder() / "set"
     folder.mkdir(exist_ok=True)
     (folder / MANIFEST_NAME).write_bytes(data)
     return read_manifest(folder)
 
 
-def _work_seeds() -> Seeds:
-    segment = {"name": "00000.packets", "frames": 3, "end": 900, "sha256": "0" * 64}
+def _read_closed_manifest(data: bytes) -> object:
+    """With a last line that a stranger made right."""
+    lines = data.decode(errors="replace").splitlines(keepends=True)[:-1]
+    return read_manifest_bytes("".join([*lines, last_line(lines)]).encode())
+
+
+def work_seeds() -> Seeds:
+    """The manifest of a work folder that can go on."""
+    folder = _fill_work_folder()
+    sums = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _WORK_FILES]
     manifest = {
-        "made_of": {"clip": "0", "style": "x", "version of influ": "0"},
-        "memory": "00000.npz",
-        "memory_sha256": "0" * 64,
-        "segments": [segment],
+        "made_of": _MADE_OF,
+        "memory": _WORK_FILES[0],
+        "memory_sha256": sums[0],
+        "segments": [{"name": _WORK_FILES[1], "frames": 3, "end": 900, "sha256": sums[1]}],
     }
-    return {"one": json.dumps(manifest).encode()}
+    return {"one": sealed(manifest).encode()}
 
 
-def _read_work_folder(data: bytes) -> object:
-    target = _folder() / "clip.mp4"
-    made_of = {"clip": "0", "style": "x", "version of influ": "0"}
-    folder = _folder() / ".influ-clip.mp4"
-    if not folder.exists():
-        with WorkFolder(target, made_of, resume=True, overwrite=True):
-            (folder / "00000.packets").write_bytes(b"")
-            (folder / "kept").write_bytes(b"")
-    (folder / "manifest.json").write_bytes(data)
-    with WorkFolder(target, made_of, resume=True, overwrite=True) as work:
-        return work.frames
+_MADE_OF = {"clip": "0", "style": "x", "version of influ": "0"}
+_WORK_FILES = ("00000.npz", "00000.packets")
+
+
+def _fill_work_folder() -> Path:
+    """The work folder of a clip, with the files of one segment; those are removed if not listed."""
+    folder, target = _folder() / ".influ-clip.mp4", _folder() / "clip.mp4"
+    WorkFolder(target, _MADE_OF, resume=True, overwrite=True)
+    with (folder / _WORK_FILES[0]).open("wb") as file:
+        np.savez(file, result=np.zeros(2, np.uint8))
+    (folder / _WORK_FILES[1]).write_bytes(b"packets")
+    (folder / "kept").write_bytes(b"")
+    return folder
+
+
+def read_work_folder(data: bytes) -> object:
+    """The frames that are done, and what is remembered of them."""
+    (_fill_work_folder() / "manifest.json").write_bytes(data)
+    with WorkFolder(_folder() / "clip.mp4", _MADE_OF, resume=True, overwrite=True) as work:
+        assert (work.path / "kept").exists()
+        return work.frames, work.segments, work.memory
+
+
+def _read_sealed_work_folder(data: bytes) -> object:
+    """With a seal that a stranger made right."""
+    try:
+        document = json.loads(data)
+        document.pop(SEAL, None)
+        data = sealed(document).encode()
+    except Exception:  # no manifest that could be sealed: read as it is
+        return read_work_folder(data)
+    return read_work_folder(data)
 
 
 @cache
@@ -215,7 +256,7 @@ def _packet_seeds() -> Seeds:
 
 
 def _read_packets(data: bytes) -> object:
-    path = _put("a.packets", data)
+    path = put("a.packets", data)
     return read_times(path), [packet.pts for packet in read_packets(path, Fraction(1, 1000))]
 
 
@@ -228,7 +269,7 @@ def _config_seeds() -> Seeds:
 
 def _read_config(data: bytes) -> object:
     suffix = "json" if data[:1] in (b"{", b"[") else "toml"
-    return from_mapping(TrainingConfig, load_settings(_put(f"config.{suffix}", data)))
+    return from_mapping(TrainingConfig, load_settings(put(f"config.{suffix}", data)))
 
 
 @cache
@@ -257,7 +298,7 @@ def _read_checkpoint(data: bytes) -> object:
 def _read_metrics(data: bytes) -> object:
     from stylegan_cli.learning.logging import read_metrics
 
-    return read_metrics(_put("metrics.csv", data))
+    return read_metrics(put("metrics.csv", data))
 
 
 def _graph_seeds() -> Seeds:
@@ -273,7 +314,7 @@ def _read_graph(data: bytes) -> object:
     from stylegan_cli.backends import quantised
 
     try:
-        return quantised._read(_put("kept.onnx", data))
+        return quantised._read(put("kept.onnx", data))
     except ValueError:  # what makes it anew
         return None
 
@@ -352,7 +393,7 @@ def _clip(suffix: str) -> bytes:
 
 
 def _read_clip(data: bytes) -> object:
-    with ClipReader(_put("clip.bin", data)) as reader:
+    with ClipReader(put("clip.bin", data)) as reader:
         count = 0
         for count, _ in zip(range(50), reader, strict=False):  # noqa: B007
             pass

@@ -26,7 +26,7 @@ from typing import (
 )
 
 from stylegan_cli.errors import ConfigError, messages
-from stylegan_cli.runtime.files import read_json, read_text
+from stylegan_cli.runtime.files import SEAL, parse_json, read_text, unsealed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -209,16 +209,18 @@ def load_toml(path: Path) -> dict[str, Any]:
 def load_settings(path: Path) -> dict[str, Any]:
     """The settings in a TOML file, or in the config.json that a run wrote.
 
-    Raises ConfigError when it can't be read or is neither.
+    Raises ConfigError when it can't be read or is neither, or is changed but still sealed.
     """
     if path.suffix.lower() != ".json":
         return load_toml(path)
     try:
-        return read_json(path, ConfigError, most=MAX_CONFIG)
+        text = read_text(path, ConfigError, most=MAX_CONFIG)
     except FileNotFoundError as error:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")
         ) from error
+    # Who changes what a run wrote takes the seal off.
+    return (unsealed if f'"{SEAL}"' in text else parse_json)(text, ConfigError, str(path))
 
 
 def from_mapping(cls: type[Config], values: Mapping[str, Any]) -> Config:

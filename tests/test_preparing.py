@@ -38,6 +38,7 @@ from stylegan_cli.preparing import (
     read_manifest,
 )
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
+from stylegan_cli.preparing.manifest import last_line
 from stylegan_cli.preparing.quality import (
     RELATED_PICTURES,
     SAME_PICTURE,
@@ -314,6 +315,7 @@ def test_the_manifest_says_where_every_picture_came_from(
 ) -> None:
     raw, data, _ = people
     lines = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
+    assert lines.pop()["entries"] == len(lines)
     assert {Path(line["source"]) for line in lines} == set(raw.resolve().rglob("*.jpg"))
     for line in lines:
         assert line["sha256"] == hashlib.sha256(Path(line["source"]).read_bytes()).hexdigest()
@@ -580,13 +582,18 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_damaged_manifest_is_named_by_its_line(tmp_path: Path) -> None:
+def test_a_manifest_that_lacks_a_line_is_refused_and_can_be_made_again(tmp_path: Path) -> None:
     raw = save_scenes(tmp_path / "raw", 2)
     prepare([raw], tmp_path / "data", FRAMES_ONLY)
     manifest = tmp_path / "data" / "manifest.jsonl"
-    manifest.write_text(manifest.read_text() + '{"name": "conte')
-    with pytest.raises(DataError, match=r"manifest\.jsonl is damaged in line 3"):
-        prepare([raw], tmp_path / "data", FRAMES_ONLY)
+    whole = manifest.read_text()
+    for damaged in (whole + '{"name": "conte', "".join(whole.splitlines(keepends=True)[1:]), ""):
+        manifest.write_text(damaged)
+        with pytest.raises(DataError, match=r"manifest\.jsonl is damaged.* remove it and prepare"):
+            prepare([raw], tmp_path / "data", FRAMES_ONLY)
+    manifest.unlink()
+    prepare([raw], tmp_path / "data", FRAMES_ONLY)
+    assert manifest.read_text() == whole
 
 
 def test_a_data_set_that_cannot_be_written_is_no_unreadable_picture(tmp_path: Path) -> None:
@@ -650,9 +657,10 @@ def test_a_manifest_that_names_what_no_data_set_holds_is_refused(
     prepare([save_scenes(tmp_path / "raw", 3)], tmp_path / "data", FRAMES_ONLY)
     manifest = tmp_path / "data" / "manifest.jsonl"
     first, *rest = manifest.read_text().splitlines()
-    manifest.write_text("\n".join([json.dumps(json.loads(first) | change), *rest]))
+    lines = [f"{line}\n" for line in (json.dumps(json.loads(first) | change), *rest[:-1])]
+    manifest.write_text("".join([*lines, last_line(lines)]))
     before = sorted((tmp_path / "data").rglob("*"))
-    with pytest.raises(DataError, match="damaged in line 1"):
+    with pytest.raises(DataError, match="no picture of a data set in line 1"):
         prepare([save_scenes(tmp_path / "more", 1, start=9)], tmp_path / "data", FRAMES_ONLY)
     assert sorted((tmp_path / "data").rglob("*")) == before
 

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
+from stylegan_cli.runtime.files import sealed
 from stylegan_cli.styles import (
     METADATA_KEY,
     SHIPPED_MODEL,
@@ -28,7 +29,7 @@ from stylegan_cli.styles import (
     write_model,
     write_style,
 )
-from stylegan_cli.styles.file import sealed, sum_of_tensors
+from stylegan_cli.styles.file import sum_of_tensors
 from stylegan_cli.stylizer import open_stylizer
 
 Tensors = dict[str, np.ndarray]

@@ -211,6 +211,18 @@ def test_damaged_pictures_among_those_held_out_do_not_end_a_run(place: Path, sid
     result = _train()
     assert result.exit_code == 0, result.output
     assert "held-out pictures can be read, so others validate" in result.stderr
+    said = " ".join(result.stderr.split())
+    assert [said.count(f"left out: can't read {side}/{path.name}") for path in held] == [1]
+
+
+def test_a_folder_that_is_no_run_is_refused_before_anything_is_said(place: Path) -> None:
+    (place / "mine" / "samples").mkdir(parents=True)
+    (place / "mine" / "samples" / "holiday.txt").write_text("mine")
+    result = _train("--out", "mine", "--overwrite")
+    assert result.exit_code == 2
+    said = "mine exists already; it is not a training run of influ; move it away, or choose"
+    assert " ".join(result.stderr.split()) == f"influ: {said} another name"
+    assert [path.name for path in (place / "mine").rglob("*.*")] == ["holiday.txt"]
 
 
 @pytest.mark.parametrize(

@@ -90,12 +90,20 @@ console = SafeConsole(stderr=True, highlight=False, markup=False, soft_wrap=True
 
 
 class LogLines(logging.Handler):
-    """The package's log as lines on the console, whatever is quiet."""
+    """The package's log as lines on the console, each warning once, whatever is quiet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warned: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
         line = f"{record.levelname.lower()}: {self.format(record)}"
-        say(line, "yellow" if record.levelno >= logging.WARNING else "dim")
+        if record.levelno < logging.WARNING:
+            say(line, "dim")
+        elif line not in self._warned:  # several parts of a command read the same file
+            self._warned.add(line)
+            say(line, "yellow")
 
 
 def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:

@@ -36,6 +36,10 @@ def add(
 
     With --minutes it is then refined on the same pictures.
     """
+    if config.run is not None:
+        from stylegan_cli.training.planning import check_free
+
+        check_free(config.run, "choose another folder with --run", overwrite=config.overwrite)
     with progress("reading") as on_progress:
         made = make_from(name, folder, config, on_progress)
     if folder is not None:

@@ -111,7 +111,7 @@ def read_all(
         except PictureError as error:
             if need_all:
                 raise
-            log.warning("%s", error)
+            log.warning("left out: %s", error)
             return None
 
     arrays = []

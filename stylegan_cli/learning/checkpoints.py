@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.runtime.files import OwnFolder, claimed, make_folder, read_json, write_atomically
+from stylegan_cli.runtime.files import (
+    OwnFolder,
+    claimed,
+    make_folder,
+    read_sealed,
+    sealed,
+    write_atomically,
+)
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +84,7 @@ def opened_run(folder: Path, *, resume: bool = False, overwrite: bool = False) -
     OutputExistsError for a folder with files that is no run's, BusyError where a process is at
     work in it, WriteError.
     """
-    run = OwnFolder(folder, "training run", _RUN_NAMES)
+    run = _own(folder)
     if not resume:
         run.make()
     try:
@@ -87,6 +94,15 @@ def opened_run(folder: Path, *, resume: bool = False, overwrite: bool = False) -
             yield
     finally:
         run.remove_if_empty()
+
+
+def check_run_folder(folder: Path) -> None:
+    """Raise OutputExistsError for a folder with files that is no run's."""
+    _own(folder).check()
+
+
+def _own(folder: Path) -> OwnFolder:
+    return OwnFolder(folder, "training run", _RUN_NAMES)
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -100,8 +116,7 @@ def _step_of(path: Path) -> int:
 
 def _is_whole(state: dict[str, Any]) -> bool:
     """Whether a state is what was saved, by its sum, which is taken out."""
-    stored = state.pop("sum", None)
-    return stored is None or bool(stored == _sum_of(state))
+    return bool(state.pop("sum", None) == _sum_of(state))
 
 
 def _sum_of(state: Mapping[str, Any]) -> str:
@@ -138,15 +153,15 @@ def _first_line(error: Exception) -> str:
 
 def save_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Write the resolved config as JSON, for people and for `--resume`."""
-    text = json.dumps(config, indent=2, default=str) + "\n"
+    plain = json.loads(json.dumps(config, default=str))
     make_folder(folder)
-    write_atomically(folder / CONFIG_NAME, text.encode())
+    write_atomically(folder / CONFIG_NAME, f"{sealed(plain, indent=2)}\n".encode())
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """The config that `save_config` wrote. Raises TrainingError where it is missing or broken."""
+    """The config that `save_config` wrote. Raises TrainingError where it is missing or changed."""
     try:
-        return read_json(folder / CONFIG_NAME, TrainingError)
+        return read_sealed(folder / CONFIG_NAME, TrainingError)
     except FileNotFoundError as error:
         raise TrainingError(f"{folder} has no {CONFIG_NAME}; name the folder of a run") from error
 

@@ -4,16 +4,20 @@ import csv
 import io
 import logging
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
-from stylegan_cli.errors import TrainingError
-from stylegan_cli.runtime.files import read_text, write_atomically
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from stylegan_cli.errors import TrainingError, WriteError
+from stylegan_cli.runtime.files import (
+    explained,
+    make_folder,
+    path_inside,
+    read_text,
+    write_atomically,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +26,7 @@ EVENTS_NAME = "tensorboard"
 
 
 class Metrics:
-    """Writes metrics by step into `metrics.csv` and as TensorBoard events.
+    """Writes metrics by step into `metrics.csv` and as TensorBoard events. Raises WriteError.
 
     columns: the names that a row may have; what a row does not measure stays blank.
     resumed_step: rows of later steps, written before the run was stopped, are dropped.
@@ -35,11 +39,10 @@ class Metrics:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row for `step`. Raises ValueError for a name that is no column."""
-        self._rows.writerow({"step": step, **{k: f"{v:.6g}" for k, v in values.items()}})
-        self._file.flush()
-        for name, value in values.items():
-            if math.isfinite(value):
-                self._events.add_scalar(name, value, step)
+        with explained(self._path):
+            self._rows.writerow({"step": step, **{k: f"{v:.6g}" for k, v in values.items()}})
+            self._file.flush()
+        self._events.write(step, {k: v for k, v in values.items() if math.isfinite(v)})
 
     def rewind(self, step: int) -> None:
         """Drop the rows of steps after `step`: they are about to run again."""
@@ -48,7 +51,8 @@ class Metrics:
 
     def close(self) -> None:
         """Write out what is buffered."""
-        self._file.close()
+        with explained(self._path):
+            self._file.close()
         self._events.close()
 
     def __enter__(self) -> Self:
@@ -64,9 +68,10 @@ class Metrics:
 
     def _open(self, last_step: int) -> None:
         self._rewrite_until(last_step)
-        self._file = self._path.open("a", newline="", encoding="utf-8")
+        with explained(self._path):
+            self._file = self._path.open("a", newline="", encoding="utf-8")
         self._rows = csv.DictWriter(self._file, self._columns)
-        self._events = _event_writer(self._folder, last_step)
+        self._events = Events(path_inside(self._folder, EVENTS_NAME, WriteError), last_step)
 
     def _rewrite_until(self, last_step: int) -> None:
         text = io.StringIO(newline="")
@@ -97,7 +102,39 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     return [row for row in reader if None not in row.values() and None not in row]
 
 
-def _event_writer(folder: Path, resumed_step: int) -> "SummaryWriter":
-    from torch.utils.tensorboard import SummaryWriter
+class Events:
+    """Scalars in a new file of TensorBoard's, written at once: its own writer fails in a thread."""
 
-    return SummaryWriter(str(folder / EVENTS_NAME), purge_step=resumed_step + 1)
+    def __init__(self, folder: Path, resumed_step: int) -> None:
+        """resumed_step: TensorBoard drops what earlier files have of later steps."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        make_folder(folder)
+        self._path = folder / f"events.out.tfevents.{time.time_ns() // 1000}"
+        with explained(self._path):
+            self._records = RecordWriter(self._path.open("xb"))
+        start = SessionLog(status=SessionLog.START)
+        self._put(
+            Event(file_version="brain.Event:2"), Event(step=resumed_step + 1, session_log=start)
+        )
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """The values of one step by name. Raises WriteError."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        scalars = [Summary.Value(tag=name, simple_value=v) for name, v in values.items()]
+        self._put(Event(step=step, summary=Summary(value=scalars)))
+
+    def close(self) -> None:
+        """Close the file."""
+        with explained(self._path):
+            self._records.close()
+
+    def _put(self, *events: Any) -> None:
+        with explained(self._path):
+            for event in events:
+                event.wall_time = time.time()
+                self._records.write(event.SerializeToString())
+            self._records.flush()

@@ -1,9 +1,14 @@
-"""The record of a data set: one line per picture or frame that was looked at."""
+"""The record of a data set: one line per picture or frame that was looked at, and a last one.
 
+The last line holds the number of the others and their SHA-256, so that no damage and no cut passes
+for right.
+"""
+
+import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -87,9 +92,15 @@ def read_manifest(folder: Path) -> list[Entry]:
     """
     path = folder / MANIFEST_NAME
     try:
-        lines = read_text(path, DataError, most=MAX_MANIFEST).splitlines()
+        text = read_text(path, DataError, most=MAX_MANIFEST)
     except FileNotFoundError:
         return []
+    lines = text.splitlines(keepends=True)
+    if not lines or lines.pop() != last_line(lines):
+        raise DataError(
+            f"{path} is damaged or was changed; remove it and prepare all sources again, or choose "
+            "another --out"
+        )
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -99,7 +110,7 @@ def read_manifest(folder: Path) -> list[Entry]:
             entries.append(entry)
         except (DataError, ConfigError) as error:
             raise DataError(
-                f"{path} is damaged in line {number}; delete that line, or choose another --out"
+                f"{path} holds no picture of a data set in line {number}; choose another --out"
             ) from error
     return entries
 
@@ -111,8 +122,14 @@ def write_manifest(folder: Path, entries: Iterable[Entry]) -> None:
     """
     ordered = sorted(entries, key=lambda entry: entry.key)
     # A file name may be no text at all, which ASCII can tell.
-    lines = (json.dumps(_without_blanks(entry)) + "\n" for entry in ordered)
-    write_atomically(folder / MANIFEST_NAME, "".join(lines).encode())
+    lines = [json.dumps(_without_blanks(entry)) + "\n" for entry in ordered]
+    write_atomically(folder / MANIFEST_NAME, "".join([*lines, last_line(lines)]).encode())
+
+
+def last_line(lines: Sequence[str]) -> str:
+    """What stands below these lines."""
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    return json.dumps({"entries": len(lines), "sha256": digest}) + "\n"
 
 
 def _without_blanks(entry: Entry) -> dict[str, object]:

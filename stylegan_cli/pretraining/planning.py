@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
-from stylegan_cli.learning.checkpoints import has_checkpoint, load_config
+from stylegan_cli.learning.checkpoints import check_run_folder, has_checkpoint, load_config
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import pictures_by_domain
 
@@ -63,4 +63,6 @@ def plan_run(
     if has_checkpoint(run.out) and not (run.resume or run.overwrite):
         remedy = "add --resume to continue it, or --overwrite to start again"
         raise OutputExistsError(messages.exists_already(f"a run in {run.out}", remedy))
+    if not run.resume:
+        check_run_folder(run.out)
     return PretrainPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)

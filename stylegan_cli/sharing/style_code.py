@@ -109,8 +109,7 @@ def write_line(style: Style, base: Base, backend: Backend) -> Line:
         error = np.mean((_stylized(base, rounded, backend, photos) - wanted) ** 2)
         psnr_db = -10 * np.log10(max(float(error), 1e-10))
         if psnr_db >= FAITHFUL_DB:
-            text = base64.b64encode(data).decode().rstrip("=")
-            return Line(f"{PREFIX}{VERSION}:{text}", psnr_db)
+            return Line(_text_of(data), psnr_db)
     raise UsageError(
         f"'{style.name}' is too intricate for a line; use `influ styles pack {style.name}`"
     )
@@ -141,6 +140,10 @@ def read_line(text: str, name: str, base: Base) -> Style:
     if checksum != zlib.crc32(data[4:]) or len(data) < _HEAD.size:
         raise _mistyped()
     return _unpacked(data, name, base)
+
+
+def _text_of(data: bytes) -> str:
+    return f"{PREFIX}{VERSION}:{base64.b64encode(data).decode().rstrip('=')}"
 
 
 def measured_photos() -> list[Path]:

@@ -8,7 +8,6 @@ all tensors and its own, so that no damage passes for right.
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from stylegan_cli.networks.architecture import (
     encoder_shapes,
     generator_shapes,
 )
-from stylegan_cli.runtime.files import make_folder, parse_json, write_atomically
+from stylegan_cli.runtime.files import make_folder, sealed, unsealed, write_atomically
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles.model import Base, Model, Style, StyleInfo, Tensors
 
@@ -178,10 +177,7 @@ def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
     if not text or len(text) > MAX_METADATA:
         remedy = "name a file that influ wrote"
         raise StyleFileError(messages.cannot_read(path, "influ did not write it", remedy))
-    document = parse_json(text, StyleFileError, f"the description inside {path}")
-    document.pop("sha256", None)
-    if text != sealed(document):
-        raise StyleFileError(f"the description inside {path} is damaged; get the file again")
+    document = unsealed(text, StyleFileError, f"the description inside {path}")
     version = document.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise StyleFileError(f"the description inside {path} is damaged: no format_version")
@@ -193,13 +189,6 @@ def _document(file: Any, path: Path, kind: str | None = None) -> dict[str, Any]:
     if kind is not None and document.get("kind") != kind:
         raise StyleFileError(f"{path} is not a {kind} file, which is needed here")
     return document
-
-
-def sealed(document: Mapping[str, Any]) -> str:
-    """A document as JSON, its own SHA-256 the last entry."""
-    text = json.dumps(document, ensure_ascii=False)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return json.dumps({**document, "sha256": digest}, ensure_ascii=False)
 
 
 def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
@@ -354,6 +343,6 @@ def _write(path: Path, tensors: Tensors, document: Mapping[str, Any], overwrite:
         **document,
         "tensors_sha256": sum_of_tensors(contiguous),
     }
-    data = save(contiguous, metadata={METADATA_KEY: sealed(versioned)})
+    data = save(contiguous, metadata={METADATA_KEY: sealed(versioned, ensure_ascii=False)})
     make_folder(path.parent)
     write_atomically(path, data, overwrite=overwrite)

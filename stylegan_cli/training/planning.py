@@ -7,7 +7,12 @@ from typing import Annotated, Any
 
 from stylegan_cli.config import DEVICE, OVERWRITE, Option, from_mapping, read_settings, to_mapping
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, messages
-from stylegan_cli.learning.checkpoints import CONFIG_NAME, has_checkpoint, load_config
+from stylegan_cli.learning.checkpoints import (
+    CONFIG_NAME,
+    check_run_folder,
+    has_checkpoint,
+    load_config,
+)
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.resources import starter_dir
@@ -103,6 +108,13 @@ def plan_run(
     return RunPlan(run=run, folder=folder, pictures=pictures, config=config)
 
 
+def check_free(folder: Path, remedy: str, *, overwrite: bool) -> None:
+    """Raise OutputExistsError for a run folder that is in use, or is no run's at all."""
+    if is_used(folder) and not overwrite:
+        raise OutputExistsError(messages.exists_already(folder, remedy))
+    check_run_folder(folder)
+
+
 def is_used(folder: Path) -> bool:
     """Whether there is anything in the way of a run."""
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
@@ -135,9 +147,8 @@ def _run_folder(run: RunConfig, pictures: TrainingData) -> Path:
     if run.out is None and not run.overwrite:
         return next(folder for folder in siblings if not is_used(folder))
     chosen = run.out or named
-    if is_used(chosen) and not run.overwrite:
-        remedy = "add --resume or --overwrite, or choose another folder with --out"
-        raise OutputExistsError(messages.exists_already(chosen, remedy))
+    remedy = "add --resume or --overwrite, or choose another folder with --out"
+    check_free(chosen, remedy, overwrite=run.overwrite)
     return chosen
 
 

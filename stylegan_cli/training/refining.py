@@ -1,7 +1,6 @@
 """A whole run: from an open folder to styles registered by name, or one style made better."""
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -12,21 +11,19 @@ from tempfile import TemporaryDirectory
 from stylegan_cli.backends import open_backend
 from stylegan_cli.errors import (
     InterruptedByUserError,
-    OutputExistsError,
     TrainingError,
     UsageError,
-    messages,
 )
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
 from stylegan_cli.preparing.layout import TrainingData, data_of_one
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.runtime.files import read_json, write_atomically
+from stylegan_cli.runtime.files import read_sealed, sealed, write_atomically
 from stylegan_cli.sharing.preview import write_with_preview
 from stylegan_cli.styles import Style, free_name, read_model, shipped_model, user_style_path
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import TrainingResult, is_over, refine
-from stylegan_cli.training.planning import RunPlan, is_used
+from stylegan_cli.training.planning import RunPlan
 
 REGISTERED_NAME = "registered.json"
 
@@ -127,7 +124,7 @@ def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -
         write_with_preview(base, kept, backend, path, overwrite=overwrite or own is not None)
         names.append(name)
         hashes[style.name] = {"name": name, "sha256": _sum_of(path)}
-    write_atomically(folder / REGISTERED_NAME, json.dumps(hashes, indent=1).encode())
+    write_atomically(folder / REGISTERED_NAME, sealed(hashes, indent=1).encode())
     return Registered(names, renamed)
 
 
@@ -135,7 +132,7 @@ def _registered_before(folder: Path) -> dict[str, str]:
     """By a style's name in the run: the name it was registered by, where its file is as it was."""
     names = {}
     with suppress(TrainingError, FileNotFoundError):
-        for style, entry in read_json(folder / REGISTERED_NAME, TrainingError).items():
+        for style, entry in read_sealed(folder / REGISTERED_NAME, TrainingError).items():
             with suppress(UsageError, OSError, TypeError, KeyError):
                 if _sum_of(user_style_path(entry["name"])) == entry["sha256"]:
                     names[style] = str(entry["name"])
@@ -188,12 +185,9 @@ def refine_style(
 
     run_dir: where the run stays, with its report; a temporary folder where None. progress_of,
     on_open: as in `refine_in`. on_note: gets a sentence where the instant style is kept.
-    Raises OutputExistsError for a folder that is in use, InterruptedByUserError after Ctrl-C.
+    Raises OutputExistsError for a folder of something else, InterruptedByUserError after Ctrl-C.
     """
     place = resolve_device(device, needs_torch=True)
-    if run_dir and is_used(run_dir) and not overwrite:
-        remedy = "choose another folder with --run"
-        raise OutputExistsError(messages.exists_already(run_dir, remedy))
     config = TrainingConfig(init=str(model) if model else "base", time_limit_s=60 * minutes)
     data = data_of_one(instant.name, pictures, photos)
     with TemporaryDirectory(prefix="influ-") as temporary:

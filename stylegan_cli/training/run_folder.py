@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylegan_cli.config import to_mapping
+from stylegan_cli.errors import WriteError
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
     load_latest_checkpoint,
@@ -16,7 +17,7 @@ from stylegan_cli.learning.checkpoints import (
 )
 from stylegan_cli.learning.logging import METRICS_NAME, Metrics, read_metrics
 from stylegan_cli.pictures import contact_sheet
-from stylegan_cli.runtime.files import make_folder, write_atomically
+from stylegan_cli.runtime.files import make_folder, path_inside, write_atomically
 from stylegan_cli.styles import Model, read_model, write_model
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import to_pixels
@@ -68,7 +69,7 @@ class RunFolder:
 
     def write_samples(self, name: str, step: int, rows: Mapping[str, Sequence[Tensor]]) -> None:
         """One creator's sample sheet. rows: pictures (1, 3, H, W) in [-1, 1] by label."""
-        folder = self.path / SAMPLES_NAME
+        folder = path_inside(self.path, SAMPLES_NAME, WriteError)
         make_folder(folder)
         pixels = [[to_pixels(picture)[0] for picture in row] for row in rows.values()]
         sheet = contact_sheet(pixels, row_labels=tuple(rows))

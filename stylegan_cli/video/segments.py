@@ -39,7 +39,13 @@ from stylegan_cli.clips import ClipPlan, FrameEncoder, append_packet, explained
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
-from stylegan_cli.runtime.files import OwnFolder, path_inside, read_json, write_atomically
+from stylegan_cli.runtime.files import (
+    OwnFolder,
+    path_inside,
+    read_sealed,
+    sealed,
+    write_atomically,
+)
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.frame_stylizer import StyledFrame
@@ -223,7 +229,7 @@ class WorkFolder:
 
     def _read_manifest(self) -> "_Manifest | None":
         try:
-            stored = read_json(self.path / _MANIFEST, ClipError, most=_MAX_MANIFEST)
+            stored = read_sealed(self.path / _MANIFEST, ClipError, most=_MAX_MANIFEST)
             manifest = from_mapping(_Manifest, stored)
             for name in (manifest.memory, *(segment.name for segment in manifest.segments)):
                 path_inside(self.path, name, ClipError)
@@ -241,7 +247,7 @@ class WorkFolder:
             memory_sha256=_sum_of(self.path / self._memory_name),
             segments=tuple(self.segments),
         )
-        text = json.dumps(to_mapping(manifest), indent=1)
+        text = sealed(to_mapping(manifest), indent=1)
         write_atomically(self.path / _MANIFEST, text.encode())
 
     def _tidy(self) -> None:

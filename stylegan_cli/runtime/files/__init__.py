@@ -3,7 +3,8 @@
 from stylegan_cli.runtime.files.folders import OwnFolder
 from stylegan_cli.runtime.files.leftovers import tidy
 from stylegan_cli.runtime.files.locks import claimed
-from stylegan_cli.runtime.files.reading import parse_json, path_inside, read_json, read_text
+from stylegan_cli.runtime.files.reading import parse_json, path_inside, read_text
+from stylegan_cli.runtime.files.sealing import SEAL, read_sealed, sealed, unsealed
 from stylegan_cli.runtime.files.writing import (
     check_target,
     draft_beside,
@@ -14,6 +15,7 @@ from stylegan_cli.runtime.files.writing import (
 )
 
 __all__ = [
+    "SEAL",
     "OwnFolder",
     "check_target",
     "claimed",
@@ -23,8 +25,10 @@ __all__ = [
     "parse_json",
     "path_inside",
     "place",
-    "read_json",
+    "read_sealed",
     "read_text",
+    "sealed",
     "tidy",
+    "unsealed",
     "write_atomically",
 ]

@@ -41,15 +41,17 @@ class OwnFolder:
                 self.path.mkdir()
         if self.is_ours():
             return
-        if self._is_foreign():
-            raise OutputExistsError(
-                messages.exists_already(
-                    self.path,
-                    f"it is not a {self._kind} of influ; move it away, or choose another name",
-                )
-            )
+        self.check()
         mark = json.dumps({"influ": self._kind}) + "\n"
         write_atomically(self.path / MARK_NAME, mark.encode())
+
+    def check(self) -> None:
+        """Raise OutputExistsError where `make` would, for a folder that is there."""
+        with explained(self.path):
+            is_free = not os.path.lexists(self.path) or self.is_ours() or not self._is_foreign()
+        if not is_free:
+            remedy = f"it is not a {self._kind} of influ; move it away, or choose another name"
+            raise OutputExistsError(messages.exists_already(self.path, remedy))
 
     def is_ours(self) -> bool:
         """Whether the folder is there, is no link, and is marked as one of this kind."""

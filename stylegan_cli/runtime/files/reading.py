@@ -37,11 +37,6 @@ def read_text(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> s
         raise wrong(messages.cannot_read(path, reason, "name another file")) from error
 
 
-def read_json(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> dict[str, Any]:
-    """The JSON object in a file, as `read_text` reads it. Raises `wrong`, FileNotFoundError."""
-    return parse_json(read_text(path, wrong, most=most), wrong, str(path))
-
-
 def parse_json(text: str | bytes, wrong: type[InfluError], source: str) -> dict[str, Any]:
     """The JSON object that `text` is. Raises `wrong`, which names `source`, for anything else."""
     try:
