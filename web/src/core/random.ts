@@ -4,7 +4,7 @@ const MASK_64 = (1n << 64n) - 1n;
 const MASK_128 = (1n << 128n) - 1n;
 const MULTIPLIER = 47026247687942121848144207491837523525n; // O'Neill 2014, PCG_DEFAULT_MULTIPLIER_128
 
-export class Generator {
+export class RandomGenerator {
   private state: bigint;
   private readonly increment: bigint;
   private waiting: number | undefined; // the upper half of a draw, for the next 32 bits

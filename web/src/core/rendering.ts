@@ -4,7 +4,7 @@ import type { Generator, Planar } from "./backend";
 import { applyLut, lattice, type Lut } from "./colour";
 import { applyColour } from "./folding";
 import type { Constants, StylizeModel, Weights } from "./model";
-import { Generator } from "./random";
+import { RandomGenerator } from "./random";
 import {
   areaTaps,
   blur,
@@ -36,7 +36,7 @@ export function bakeLut(folded: Weights, calibration: Lut | null, model: Stylize
   };
   const bake = (points: number): Lut => ({ points, data: toned(lattice(points)) });
   const lut = bake(constants.lut_points);
-  const generator = new Generator(model.lutColours);
+  const generator = new RandomGenerator(model.lutColours);
   const colours = Float32Array.from({ length: 3 * 4096 }, () => generator.float());
   const [found, wanted] = [applyLut(colours, lut), toned(colours)];
   let close = 0;

@@ -3,7 +3,7 @@
 import type { Backend } from "../backend";
 import { arraySplit, type Colours, styleStatistics } from "../colour";
 import type { Constants, LearnModel } from "../model";
-import { Generator } from "../random";
+import { RandomGenerator } from "../random";
 import type { Pixels } from "../rendering";
 import { cubicTaps, type Plane, resizePlane, sizeForShortSide } from "../resizing";
 import { roundHalfToEven } from "../safetensors";
@@ -56,7 +56,7 @@ export async function pictureSet(
     moments.push(await backend.moments(asRead(tilesOf(picture, learn.constants)), learn.constants.read_tile));
     onProgress(moments.length);
   }
-  const generator = new Generator(learn.creatorColours);
+  const generator = new RandomGenerator(learn.creatorColours);
   const share = Math.ceil(learn.constants.set_colours / pictures.length);
   const colours = new Float32Array(3 * share * pictures.length);
   pictures.forEach((picture, index) => colours.set(sampleColours(picture, share, generator), 3 * share * index));
@@ -64,7 +64,7 @@ export async function pictureSet(
 }
 
 /** `count` unit colours of a picture (colour.sample_colours). */
-function sampleColours(picture: Rgb, count: number, generator: Generator): Colours {
+function sampleColours(picture: Rgb, count: number, generator: RandomGenerator): Colours {
   const chosen = generator.integers(picture.height * picture.width, count);
   const order = generator.permutation(count);
   const colours = new Float32Array(3 * count);
