@@ -29,6 +29,8 @@ from stylegan_cli.rendering import (
     whole_residual,
     working_size,
 )
+from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
+from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
@@ -37,7 +39,6 @@ from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
 SCALES_IN_HAND = 4  # generators kept: one per short side of the working copy
-FAST_SIZE = 256  # px, short side of the working copy at most
 
 Detail = Literal["auto", "fast", "fine"]
 
@@ -72,7 +73,7 @@ class StylizerConfig:
         int | None,
         Option(
             "Use the variation that `influ generate` makes for this seed.",
-            shown="the look itself",
+            shown="the style itself",
         ),
     ] = None
     preserve_colour: Annotated[
@@ -101,7 +102,7 @@ class StylizerConfig:
 
     @property
     def is_default(self) -> bool:
-        """Whether nobody said which look."""
+        """Whether nobody said which style."""
         return self.style is None and not self.references
 
 
@@ -119,12 +120,13 @@ class Stylizer:
         detail: Detail = "auto",
         precision: Precision = "f32",
         threads: int | None = None,
+        rendering: RenderingConfig = DEFAULTS,
     ) -> None:
         if not 0 <= strength <= 1:
             raise UsageError(f"--strength must be from 0 to 1, got {strength}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
-        self.threads = resolve_threads(threads)
+        self.threads, self._rendering = resolve_threads(threads), rendering
         self._generator_at = lru_cache(SCALES_IN_HAND)(self._fold_generator)
 
     @property
@@ -163,9 +165,10 @@ class Stylizer:
             self.strength,
             preserve_colour=self.preserve_colour,
             detail=self.detail,
-            # A look that may never be asked for again is not prepared.
+            # A style that may never be asked for again is not prepared.
             precision="f32" if self.precision == "auto" else self.precision,
             threads=self.threads,
+            rendering=self._rendering,
         )
 
     def stylize_picture(self, picture: Picture) -> Picture:
@@ -179,7 +182,7 @@ class Stylizer:
 
     @cached_property
     def _whole(self) -> "Stylizer":
-        """The same with all of the look, and with what is ready of it."""
+        """The same at full strength, with what is ready of it."""
         whole = copy.copy(self)
         whole.strength = 1.0
         return whole
@@ -194,26 +197,38 @@ class Stylizer:
         if self.strength == 0:
             return pixels.copy()
         if self.style.info.mode == "colour":
-            return render(pixels, self.colours, finish=self._finish, threads=self.threads)
+            return self._render(pixels, None)
         size = self._working_size(pixels.shape[:2])
         if size == pixels.shape[:2]:
             generator = self._generator_at(min(size))
-            return render_at_full_size(pixels, self.colours, generator, finish=self._finish)
+            return render_at_full_size(
+                pixels, self.colours, generator, finish=self._finish, config=self._rendering
+            )
         working = self.working_copy(pixels)
-        maps = fit_residual(working, self.residual_of(working))
-        return render(pixels, self.colours, maps, finish=self._finish, threads=self.threads)
+        return self._render(pixels, fit_residual(working, self.residual_of(working)))
+
+    def _render(self, pixels: np.ndarray, maps: ResidualMaps | None) -> np.ndarray:
+        return render(
+            pixels,
+            self.colours,
+            maps,
+            finish=self._finish,
+            threads=self.threads,
+            config=self._rendering,
+        )
 
     def working_copy(self, pixels: np.ndarray) -> np.ndarray:
         """The picture as the network gets it, unit (h, w, 3)."""
         return bring_down(pixels, self._working_size(pixels.shape[:2]))
 
     def residual_of(self, working: np.ndarray) -> np.ndarray:
-        """What the look adds in space to the table's colours of a working copy, (h, w, 3) unit."""
-        return whole_residual(*run_generator(self._generator_at(min(working.shape[:2])), working))
+        """What the style adds in space to the LUT's colours of a working copy, (h, w, 3) unit."""
+        generator = self._generator_at(min(working.shape[:2]))
+        return whole_residual(*run_generator(generator, working, self._rendering))
 
     @cached_property
     def lut(self) -> np.ndarray:
-        """The look's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
+        """The style's per-pixel part, (K, K, K, 3) unit, of 33 or 65 points."""
         return bake_lut(self.folded(256), self.style.calibration)
 
     def lut_of(self, points: int | None = None) -> np.ndarray:
@@ -224,7 +239,7 @@ class Stylizer:
 
     @cached_property
     def colours(self) -> ColourLut:
-        """The table as a function of pixels."""
+        """The LUT as a function of pixels."""
         return ColourLut(self.lut)
 
     def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -232,7 +247,9 @@ class Stylizer:
         if self.detail == "fine":
             return size
         chosen = self.style.info.working_size
-        return working_size(size, min(FAST_SIZE, chosen) if self.detail == "fast" else chosen)
+        if self.detail == "fast":
+            chosen = min(self._rendering.fast_size, chosen)
+        return working_size(size, chosen, self._rendering)
 
     @property
     def _finish(self) -> Finish | None:
@@ -288,12 +305,12 @@ def open_configured_stylizer(
 
     style: a style's name, or a mix as in `mixing.parse_mix`.
     model: a model or style file instead of the user's and the shipped styles.
-    seed: draw a personal variation from the noise vector; None is the creator's own look.
-    preserve_colour: keep the picture's own colours, and take luma and texture from the look.
+    seed: draw a personal variation from the noise vector; None is the creator's own style.
+    preserve_colour: keep the picture's own colours, and take luma and texture from the style.
     detail: `auto` stylizes at the style's working size, `fast` at 256 px at most, `fine` at the
     picture's own size. precision: as in `backends.Backend.generator`.
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
-    of the references can't be read: without it the look would be another one.
+    of the references can't be read: without it the style would be another one.
     """
     place = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
     if style_config.references:
@@ -310,7 +327,7 @@ def open_configured_stylizer(
         style_config.strength,
         preserve_colour=style_config.preserve_colour,
         detail=style_config.detail,
-        # A look of one call is not prepared for 8 bits.
+        # A style of one call is not prepared for 8 bits.
         precision="f32"
         if style_config.precision == "auto" and style_config.references
         else style_config.precision,
@@ -320,11 +337,11 @@ def open_configured_stylizer(
 
 
 def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig) -> list[Stylizer]:
-    """A stylizer for each of several styles or mixes, otherwise as `look` says, on one backend."""
+    """A stylizer for each of several styles or mixes, otherwise by the config, on one backend."""
     place = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
     base, styles = find_styles_or_mixes(names, style_config.model)
     runner = open_backend(base, style_config.backend, place)
-    # 32 bits: preparing 8 for each of the looks would take longer than the pictures do.
+    # 32 bits: preparing 8 for each of the styles would take longer than the pictures do.
     return [
         Stylizer(
             base, style, runner, style_config.strength, preserve_colour=style_config.preserve_colour
@@ -334,6 +351,6 @@ def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig
 
 
 def vary(style: Style, seed: int) -> Style:
-    """A personal variation: the code moved along the creator's own variety, z ~ N(0, I)."""
+    """A personal variation: the code moved along the creator's own variation, z ~ N(0, I)."""
     z = numpy_generator(seed, 0, "z").standard_normal(len(style.code_factors)).astype(np.float32)
     return dataclasses.replace(style, code=style.code + z @ style.code_factors)

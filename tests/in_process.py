@@ -1,4 +1,4 @@
-"""A command called in this process, with the fields of its configs as keywords."""
+"""A command called in this process, with its configs, or the fields of these, as keywords."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,9 @@ def in_process(command: Callable[..., None]) -> Callable[..., None]:
         plain = [name for name, group in groups.items() if group is None]
         told = dict(zip(plain, arguments, strict=False))
         for name, group in groups.items():
-            if group is not None:
+            if name in options:
+                told[name] = options.pop(name)
+            elif group is not None:
                 fields = {setting.name for setting in group.settings()} & set(options)
                 told[name] = group.value({field: options.pop(field) for field in fields})
         command(**told, **options)

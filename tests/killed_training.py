@@ -12,11 +12,10 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
-from small_training import measure_less
 from sudden_end import die_after_change
 
+from stylegan_cli.config import from_mapping
 from stylegan_cli.preparing.layout import find_training_data
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
@@ -30,8 +29,7 @@ LONGEST_PAUSE_S = 0.06  # what a checkpoint takes to be written
 
 def main() -> None:
     folder, data, base, settings, threads, kills, seed = sys.argv[1:]
-    config = TrainingConfig(**json.loads(settings), init=base)
-    measure_less(pytest.MonkeyPatch())  # as in the run that it is compared with
+    config = from_mapping(TrainingConfig, json.loads(settings) | {"init": base})
 
     def train() -> None:
         torch.set_num_threads(int(threads))

@@ -1,16 +1,14 @@
 """Training for tests: small pictures, measured on fewer patches than a real run has time for."""
 
+from typing import Any
+
 import numpy as np
-import pytest
 
-from stylegan_cli.training import initialisation, texture_distance, validation
-
-
-def measure_less(patch: pytest.MonkeyPatch) -> None:
-    """Until `patch` is undone."""
-    patch.setattr(texture_distance, "KEPT", 2048)
-    patch.setattr(validation, "PATCHES", 1024)
-    patch.setattr(initialisation, "TEXTURE_CROPS", 16)
+FEW_PATCHES: dict[str, Any] = {
+    "texture": {"crops": 16, "kept": 2048},
+    "validation": {"patches": 1024},
+}
+"""Settings of a TrainingConfig, as a config file has them."""
 
 
 def picture(rng: np.random.Generator, hatched: bool) -> np.ndarray:

@@ -14,13 +14,12 @@ from stylegan_cli.backends import (
     Backend,
     Precision,
     build_graph,
-    onnx_backend,
     open_backend,
     quantised,
 )
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
-from stylegan_cli.backends.onnx_backend import OnnxGenerator, _open_session
-from stylegan_cli.backends.quantised import cache_dir, filled_graph
+from stylegan_cli.backends.onnx_backend import OnnxBackend, OnnxGenerator, _open_session
+from stylegan_cli.backends.quantised import QuantisationConfig, cache_dir, filled_graph
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import read_set
 from stylegan_cli.networks.folding import fold_style
@@ -122,13 +121,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache_dir()
 
 
-def stylized(precision: Precision, name: str = "onnx") -> np.ndarray:
+def stylized(
+    precision: Precision, name: str = "onnx", backend: Backend | None = None
+) -> np.ndarray:
     """A photo's part in a style; noise would be unlike all that 8 bits are prepared for."""
+    backend = backend or open_backend(small_model().base, name)
     photo = to_unit(read_rgb(starter_photos()[1], 128)[32:96, 24:96])
     image = np.ascontiguousarray(photo.transpose(2, 0, 1)[None] * 2 - 1)
-    base_colour, residual = open_backend(small_model().base, name).generator(folded(), precision)(
-        image
-    )
+    base_colour, residual = backend.generator(folded(), precision)(image)
     return np.clip(base_colour + residual, -1, 1) / 2
 
 
@@ -157,14 +157,11 @@ def test_8_bits_are_prepared_once_and_close_to_exact(own_cache: Path, name: str)
     assert kept.stat().st_mtime_ns == written
 
 
-def test_8_bits_are_taken_only_where_they_stay_close(
-    own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_8_bits_are_taken_only_where_they_stay_close(own_cache: Path) -> None:
     exact, rough = stylized("f32"), stylized("int8")
-    monkeypatch.setattr(onnx_backend, "MIN_PSNR", 0)
-    np.testing.assert_array_equal(stylized("auto"), rough)
-    monkeypatch.setattr(onnx_backend, "MIN_PSNR", 100)
-    np.testing.assert_array_equal(stylized("auto"), exact)
+    for min_db, expected in ((0, rough), (100, exact)):
+        backend = OnnxBackend(small_model().base, quantisation=QuantisationConfig(min_db=min_db))
+        np.testing.assert_array_equal(stylized("auto", backend=backend), expected)
 
 
 def test_the_measured_distance_is_the_true_one(own_cache: Path) -> None:
@@ -220,11 +217,8 @@ def test_a_cache_that_takes_nothing_stops_nobody(
     assert "can't be kept" in caplog.text
 
 
-def test_the_cache_does_not_grow_without_end(
-    own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quantised, "MAX_KEPT", 1)
-    backend = open_backend(small_model().base)
+def test_the_cache_does_not_grow_without_end(own_cache: Path) -> None:
+    backend = OnnxBackend(small_model().base, quantisation=QuantisationConfig(max_kept=1))
     for index in (0, 1):
         backend.generator(folded(index), "int8")
     assert len(list(own_cache.iterdir())) == 1

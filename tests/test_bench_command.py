@@ -24,12 +24,10 @@ bench = in_process(bench_command)
 SIZES = ((8, 8), (24, 40))
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes that take no time, and one start of a process instead of four."""
-    monkeypatch.setattr(speed, "SIZES", SIZES)
-    monkeypatch.setattr(speed, "COLD_SIZE", (16, 16))
-    monkeypatch.setattr(speed, "time_runs", lambda work, **_: time_runs(work, least=1, most=1))
+# Sizes that take no time, and one start of a process instead of four.
+SMALL = speed.ThroughputConfig(
+    sizes=SIZES, cold_size=(16, 16), cold_starts=1, min_runs=1, max_runs=1
+)
 
 
 def model_of(path: Path, **modes: Mode) -> Path:
@@ -44,10 +42,10 @@ def model_of(path: Path, **modes: Mode) -> Path:
 
 
 def test_the_default_and_a_drawn_creator_are_measured_at_each_size_on_each_backend(
-    tmp_path: Path, small: None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = model_of(tmp_path / "m.safetensors", creatorA="photographic", toon="drawn")
-    bench(model=model, as_json=True)
+    bench(model=model, config=SMALL, as_json=True)
     record = json.loads(capsys.readouterr().out)
     measured = [
         (row["height"], row["width"], row["style"], row["mode"], row["backend"])
@@ -65,15 +63,11 @@ def test_the_default_and_a_drawn_creator_are_measured_at_each_size_on_each_backe
     assert record["cold_start"]["seconds"] > 0
 
 
-def test_a_look_of_colour_alone_is_measured_once_and_names_no_backend(
-    tmp_path: Path, small: None
-) -> None:
+def test_a_style_of_colour_alone_is_measured_once_and_names_no_backend(tmp_path: Path) -> None:
     model = model_of(tmp_path / "m.safetensors", creatorA="colour", toon="colour")
     stylizers = speed.open_stylizers(StylizerConfig(model=model))
     assert [stylizer.name for stylizer in stylizers] == ["creatorA"]
-    assert {
-        throughput.backend for throughput in speed.measure_throughput(stylizers[:1], limit_s=60)
-    } == {None}
+    assert {one.backend for one in speed.measure_throughput(stylizers[:1], SMALL)} == {None}
 
 
 def test_a_style_that_is_named_is_measured_alone(tmp_path: Path) -> None:
@@ -90,17 +84,20 @@ def test_a_style_that_is_named_is_measured_alone(tmp_path: Path) -> None:
 def test_torch_is_loaded_only_where_it_is_asked_for(tmp_path: Path) -> None:
     model = write_small_model(tmp_path / "model.safetensors")
     script = (
-        "import sys\nfrom stylegan_cli import cli\n"
-        "from stylegan_cli.evaluation import throughput as speed\n"
-        "from stylegan_cli.runtime.timing import time_runs\n"
-        f"speed.SIZES, speed.COLD_SIZE = {SIZES}, (16, 16)\n"
-        "speed.time_runs = lambda work, **_: time_runs(work, least=1, most=1)\n"
-        f"sys.argv[1:] = ['bench', '--model', {str(model)!r}, *sys.argv[1:]]\n"
-        "try:\n    cli.main()\nfinally:\n    print('torch' in sys.modules, file=sys.stderr)\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from stylegan_cli.commands.bench import bench\n"
+        "from stylegan_cli.evaluation.throughput import ThroughputConfig\n"
+        "from stylegan_cli.stylizer import StylizerConfig\n"
+        f"small = ThroughputConfig(sizes={SIZES}, cold_size=(16, 16), cold_starts=1)\n"
+        "bench(StylizerConfig(model=Path(sys.argv[1]), backend=sys.argv[2], device='cpu'), small)\n"
+        "print('torch' in sys.modules, file=sys.stderr)\n"
     )
-    for options, is_loaded in (([], "False"), (["--backend", "torch", "--device", "cpu"], "True")):
+    for backend, is_loaded in (("auto", "False"), ("torch", "True")):
         done = subprocess.run(
-            [sys.executable, "-c", script, *options], capture_output=True, text=True, check=False
+            [sys.executable, "-c", script, str(model), backend],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert done.stderr.split()[-1] == is_loaded
@@ -109,17 +106,11 @@ def test_torch_is_loaded_only_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_what_a_slow_machine_has_no_time_for_is_left_out_and_said(
-    tmp_path: Path,
-    small: None,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = model_of(tmp_path / "m.safetensors", creatorA="photographic", toon="photographic")
-    measure = speed.measure_throughput
-    monkeypatch.setattr(
-        speed, "measure_throughput", lambda s, **told: measure(s, limit_s=0, **told)
-    )
-    bench(model=model, backend="onnx", as_json=True)
+    no_time = dataclasses.replace(SMALL, limit_s=0)
+    bench(model=model, backend="onnx", config=no_time, as_json=True)
     printed = capsys.readouterr()
     assert json.loads(printed.out)["stylizing"] == []
     assert "2 left out" in printed.err

@@ -16,14 +16,15 @@ from stylegan_cli.colour import apply_lut, linear_map, sample_colours, style_sta
 from stylegan_cli.errors import DataError, StyleFileError, WriteError
 from stylegan_cli.instant import (
     calibration,
+    code_refinement,
+    encoding,
     make_style,
     measure_prior_code_factors,
     pictures_in,
     read_set,
     with_mode_of_residual,
 )
-from stylegan_cli.instant import code_refinement as hearing
-from stylegan_cli.instant import encoding as reading
+from stylegan_cli.instant.config import DEFAULTS, InstantConfig
 from stylegan_cli.instant.encoding import SetStatistics
 from stylegan_cli.instant.render_mode import choose_rendering
 from stylegan_cli.networks.architecture import READ_TILE
@@ -43,6 +44,13 @@ def quiet_base() -> Base:
         if name.startswith("generator.residual.conv_out"):
             tensors[name] = np.zeros_like(tensors[name])
     return dataclasses.replace(small_model().base, tensors=tensors)
+
+
+def trusting(pictures: int, **changes: Any) -> InstantConfig:
+    """A config that trusts the colours of so many pictures by half."""
+    changes["half_trust_pictures"] = pictures
+    calibrated = dataclasses.replace(DEFAULTS.calibration, **changes)
+    return dataclasses.replace(DEFAULTS, calibration=calibrated)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +104,8 @@ def test_the_same_pictures_make_the_same_style(
 
 
 def test_calibration_moves_results_toward_the_creator_s_colours(
-    creator: list[Path], content: list[Path], monkeypatch: pytest.MonkeyPatch
+    creator: list[Path], content: list[Path]
 ) -> None:
-    monkeypatch.setattr(calibration, "TRUSTED_PICTURES", 10)  # as if there were many
     base = quiet_base()
     # The map alone meets the creator's colours; the error to make up for is the network's.
     tensors = dict(base.tensors)
@@ -108,7 +115,8 @@ def test_calibration_moves_results_toward_the_creator_s_colours(
     tensors["generator.colour.conv_out.conv.bias"] = np.array([0.06, -0.06, 0.08], np.float32)
     base = dataclasses.replace(base, tensors=tensors)
     backend = open_backend(base)
-    style = make_style("warm", creator, base, backend, content=content)
+    config = trusting(10)  # as if there were many pictures
+    style = make_style("warm", creator, base, backend, content=content, config=config)
     bare = dataclasses.replace(style, calibration=None)
     wanted = np.mean([read_rgb(path).reshape(-1, 3).mean(0) for path in creator], axis=0) / 255
     before, after = (
@@ -118,27 +126,23 @@ def test_calibration_moves_results_toward_the_creator_s_colours(
 
 
 def test_a_look_of_colour_is_nearer_the_truth_for_the_closed_form_s_share(
-    creator: list[Path], monkeypatch: pytest.MonkeyPatch
+    creator: list[Path],
 ) -> None:
-    monkeypatch.setattr(calibration, "TRUSTED_PICTURES", 10)  # as if there were many
     base, content = quiet_base(), starter_photos()[:40]
     backend = open_backend(base)
     photos = [read_rgb(path, 96) for path in starter_photos()[100:106]]
 
-    def error() -> float:
-        stylizer = Stylizer(
-            base, make_style("warm", creator, base, backend, content=content), backend
-        )
+    def error(config: InstantConfig) -> float:
+        style = make_style("warm", creator, base, backend, content=content, config=config)
+        stylizer = Stylizer(base, style, backend)
         truths = [photo * np.array([0.9, 0.6, 0.35]) + [20, 5, 10] for photo in photos]
         pairs = zip(photos, truths, strict=True)
         return float(np.mean([np.square(stylizer.stylize(p) - t).mean() for p, t in pairs]))
 
-    shared = error()
-    monkeypatch.setattr(calibration, "TWICINGS", 0)
-    assert shared < 0.8 * error()
+    assert error(trusting(10)) < 0.8 * error(trusting(10, boosting_steps=0))
 
 
-@pytest.mark.parametrize(("gamma", "points"), [(1.0, 2), (2.5, calibration.CALIBRATION_POINTS)])
+@pytest.mark.parametrize(("gamma", "points"), [(1.0, 2), (2.5, DEFAULTS.calibration.points)])
 def test_a_linear_look_is_taken_for_one_and_a_bent_one_is_not(gamma: float, points: int) -> None:
     rng = numpy_generator(2, 0, "test")
     photos = [read_rgb(path, 96) for path in starter_photos()]
@@ -147,7 +151,9 @@ def test_a_linear_look_is_taken_for_one_and_a_bent_one_is_not(gamma: float, poin
     plain = np.concatenate([sample_colours([photo], 200, rng) for photo in theirs])
     styled = plain**gamma * np.float32([0.9, 0.6, 0.35]) + np.float32([0.08, 0.02, 0.04])
     creator = SetStatistics(moments=np.zeros((len(theirs), 2)), colours=styled)
-    lut = calibration.colour_transfer(sample_colours(mine, 9000, rng), creator)
+    lut = calibration.colour_transfer(
+        sample_colours(mine, 9000, rng), creator, DEFAULTS.calibration.points
+    )
     assert len(lut) == points
 
 
@@ -162,7 +168,8 @@ def test_more_lines_are_not_taken_for_other_colours_of_what_lies_under_them() ->
 
     def moved(residual: np.ndarray, result: np.ndarray) -> float:
         creator = SetStatistics(np.zeros((200, 2)), np.clip(result, 0, 1))
-        lut = calibration.calibrate(calibration.ColourSamples(photo, photo, residual), creator)
+        colours = calibration.ColourSamples(photo, photo, residual)
+        lut = calibration.calibrate(colours, creator, DEFAULTS.calibration)
         return float(np.abs(apply_lut(photo, lut) - photo).mean())
 
     few, many = lines(0.1), lines(0.2)
@@ -188,9 +195,7 @@ def test_calibration_of_few_pictures_is_hardly_trusted(
     assert moved(few) < 0.6 * moved(style)
 
 
-def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_drawing_is_encoded_more_like_the_creator_s_for_a_refined_code(tmp_path: Path) -> None:
     base = read_model(shipped_model()).base
     backend = open_backend(base)
     looks = (draw_look(numpy_generator(5, k, "test")) for k in itertools.count())
@@ -209,15 +214,15 @@ def test_a_drawing_is_read_more_like_the_creator_s_for_a_hearing(
         statistics = style_statistics(found.colours, to_unit(base.content_colours), 20)
         return backend.code(found.moments.mean(0)[None], statistics[None])[0]
 
-    def missed() -> float:
-        stylizer = Stylizer(base, make_style("drawn", creator, base, backend), backend)
+    def error(config: InstantConfig) -> float:
+        style = make_style("drawn", creator, base, backend, config=config)
+        stylizer = Stylizer(base, style, backend)
         stylized = [to_unit(stylizer.stylize((255 * p).astype(np.uint8))) for p in photos[:12]]
         results = [kept(f"result{k}", pixels) for k, pixels in enumerate(stylized)]
         return float(np.linalg.norm(read(results) - read(creator)))
 
-    refined = missed()
-    monkeypatch.setattr(hearing, "REFINEMENT_SHARE", 0)
-    assert refined < 0.95 * missed()
+    refinement = dataclasses.replace(DEFAULTS.refinement, share=0)
+    assert error(DEFAULTS) < 0.95 * error(dataclasses.replace(DEFAULTS, refinement=refinement))
 
 
 class Echo:
@@ -244,14 +249,14 @@ class Echo:
 @pytest.mark.parametrize(("pictures", "steps"), [(1, 1), (19, 1), (20, 2), (25, 2)])
 def test_many_pictures_allow_a_second_step_of_refinement(pictures: int, steps: int) -> None:
     echo = Echo(pictures, slope=0.5)
-    code = hearing.refine_code(echo, lambda code: code)
+    code = code_refinement.refine_code(echo, lambda code: code, DEFAULTS.refinement)
     assert echo.stylized.count(1) == steps
     assert code == pytest.approx(1.25 if steps == 1 else 1.4375)
 
 
 def test_a_code_whose_results_move_the_wrong_way_stays_as_it_was_encoded() -> None:
     echo = Echo(25, slope=-2)
-    assert hearing.refine_code(echo, lambda code: code) == 1
+    assert code_refinement.refine_code(echo, lambda code: code, DEFAULTS.refinement) == 1
 
 
 def emboss(photo: np.ndarray) -> np.ndarray:
@@ -302,14 +307,14 @@ def test_what_the_base_has_never_met_is_not_stylized_worse_than_by_a_closed_form
 
 def test_tiles_are_of_as_many_photos_as_there_are() -> None:
     pictures = [np.full((256, 300, 3), level, np.uint8) for level in range(10)]
-    tiles = reading.some_tiles(pictures, 25)
+    tiles = encoding.some_tiles(pictures, 25)
     assert tiles.shape == (20, 3, READ_TILE, READ_TILE)
     levels = np.round((tiles[:, 0, 0, 0] + 1) * 127.5)
     np.testing.assert_array_equal(levels, np.repeat(np.arange(10), 2))
-    assert len(reading.some_tiles(pictures, 3)) == 3
-    chosen = [int(picture[0, 0, 0]) for picture in reading.evenly_from(pictures, 4)]
+    assert len(encoding.some_tiles(pictures, 3)) == 3
+    chosen = [int(picture[0, 0, 0]) for picture in encoding.evenly_from(pictures, 4)]
     assert chosen == [0, 2, 5, 7]
-    assert len(reading.evenly_from(pictures, 99)) == 10
+    assert len(encoding.evenly_from(pictures, 99)) == 10
 
 
 def test_unreadable_pictures_are_left_out(
@@ -377,7 +382,7 @@ def test_a_style_without_a_residual_differs_in_mode_from_one_with(style: Style) 
     assert loud == style.info.mode
 
 
-def test_what_was_learnt_small_is_drawn_small_where_it_is_another_picture_at_a_larger_size() -> (
+def test_what_was_learned_small_is_drawn_small_where_it_is_another_picture_at_a_larger_size() -> (
     None
 ):
     class Stripes:
@@ -392,8 +397,8 @@ def test_what_was_learnt_small_is_drawn_small_where_it_is_another_picture_at_a_l
     def generator_at(short_side: int) -> StyleGenerator:
         return Stripes()
 
-    assert choose_rendering(generator_at) == ("drawn", 512)
-    assert choose_rendering(generator_at, learnt=256) == ("drawn", 256)
+    assert choose_rendering(generator_at, DEFAULTS.render_mode) == ("drawn", 512)
+    assert choose_rendering(generator_at, DEFAULTS.render_mode, learned=256) == ("drawn", 256)
 
 
 def test_a_single_picture_borrows_its_variety_from_the_base(

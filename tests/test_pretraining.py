@@ -27,8 +27,6 @@ from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
 )
-from stylegan_cli.pretraining import data as pretraining_data
-from stylegan_cli.pretraining import loop, validation
 from stylegan_cli.pretraining.config import DrawConfig, PretrainConfig
 from stylegan_cli.pretraining.data import PairedLooks
 from stylegan_cli.pretraining.domains import pictures_by_domain
@@ -42,7 +40,6 @@ from stylegan_cli.pretraining.model import (
     BaseNetworks,
     Learner,
     PrivilegedTeacher,
-    default_base,
     signed,
 )
 from stylegan_cli.pretraining.validation import linearly_mapped
@@ -50,8 +47,20 @@ from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 
 DRAWS = DrawConfig(looks=3, pictures=3, max_pictures=5, targets=2, size=64)
-TINY = {"looks": 2, "pictures": 1, "targets": 1, "size": 64, "precision": "fp32", "save_every": 2}
-
+NETWORKS = {
+    "generator": GeneratorConfig(base_channels=4, blocks=1, colour_channels=4),
+    "encoder": StyleEncoderConfig(statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8),
+}
+TINY = {
+    "looks": 2,
+    "pictures": 1,
+    "targets": 1,
+    "size": 64,
+    "precision": "fp32",
+    "save_every": 2,
+    "validation_batches": 1,
+    **NETWORKS,
+}
 
 CONTENT = ("--content", starter_photos()[0].parent)
 
@@ -62,11 +71,7 @@ def influ_here(*arguments: str | Path) -> Result:
 
 
 def tiny_base() -> BaseNetworks:
-    generator = GeneratorConfig(base_channels=4, blocks=1, colour_channels=4)
-    return BaseNetworks(
-        generator,
-        StyleEncoderConfig(statistics_dim=STATISTICS_DIM, channels=(4, 4, 4, 4), hidden=8),
-    )
+    return BaseNetworks(*NETWORKS.values())
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +128,9 @@ def test_the_parameters_of_a_look_tell_it_from_any_other() -> None:
 
 
 def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
+    config = PretrainConfig()
     with torch.device("meta"):
-        learner = Learner(default_base(), PretrainConfig())
+        learner = Learner(BaseNetworks(config.generator, config.encoder), config)
         data = {
             "references": torch.empty(7, 64, 64, 3, dtype=torch.uint8),
             "shown": torch.empty(1, 2, dtype=torch.int64),
@@ -226,20 +232,20 @@ def test_a_folder_of_folders_is_a_domain_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_resumed_run_equals_an_unbroken_one(
-    processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_equals_an_unbroken_one(processes: int, tmp_path: Path) -> None:
     domains = {"content": starter_photos()[:12]}
     content = tmp_path / "content"
     content.mkdir()
     for path in domains["content"]:
         shutil.copy(path, content)
-    monkeypatch.setattr(loop, "default_base", tiny_base)
-    monkeypatch.setattr(validation, "VALIDATION_STEPS", 2)
-    monkeypatch.setattr(pretraining_data, "ECHO_WINDOW", 2)
     echo_factor = 2 if processes == 1 else 1  # step 3 is in the middle of the window's echo
     config = PretrainConfig(
-        **TINY, steps=6, echo_factor=echo_factor, sample_every=0, processes=processes
+        **(TINY | {"validation_batches": 2}),
+        steps=6,
+        echo_factor=echo_factor,
+        echo_window=2,
+        sample_every=0,
+        processes=processes,
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -280,13 +286,9 @@ def test_a_resumed_run_equals_an_unbroken_one(
         torch.set_num_threads(threads)
 
 
-def test_two_processes_learn_what_one_does(
-    domains: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_learn_what_one_does(domains: dict[str, list[Path]], tmp_path: Path) -> None:
     first = tiny_base()
     tensors = {name: value.numpy().copy() for name, value in first.state_dict().items()}
-    monkeypatch.setattr(loop, "default_base", tiny_base)
-    monkeypatch.setattr(validation, "VALIDATION_STEPS", 1)
     ends = []
     for processes in (1, 2):
         place = tmp_path / str(processes)
@@ -309,11 +311,8 @@ def test_two_processes_learn_what_one_does(
 def test_features_are_settled_when_their_share_of_the_steps_is_over(
     domains: dict[str, list[Path]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     processes: int,
 ) -> None:
-    monkeypatch.setattr(loop, "default_base", tiny_base)
-    monkeypatch.setattr(validation, "VALIDATION_STEPS", 1)
     config = PretrainConfig(
         **TINY, steps=4, warmup=0, sample_every=0, processes=processes, features_until=0.5
     )

@@ -16,7 +16,8 @@ from stylegan_cli.networks.architecture import (
 )
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining.config import DrawConfig
-from stylegan_cli.pretraining.data import PairedLooks, _echo
+from stylegan_cli.pretraining.data import PairedLooks
+from stylegan_cli.pretraining.loading import echo
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM, draw_look
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
@@ -119,5 +120,5 @@ def test_processes_share_the_looks_that_one_would_draw(
 
 def test_a_window_is_echoed_before_the_next() -> None:
     drawn = iter([{"step": torch.tensor(k)} for k in range(64)])
-    steps = [int(batch["step"]) for batch in itertools.islice(_echo(drawn, 2), 128)]
+    steps = [int(batch["step"]) for batch in itertools.islice(echo(drawn, 2, 32), 128)]
     assert steps == [*range(32), *range(32), *range(32, 64), *range(32, 64)]

@@ -20,16 +20,15 @@ from stylegan_cli.pictures import from_unit, read_rgb, to_unit
 from stylegan_cli.rendering import (
     bake_lut,
     bring_down,
-    compose,
     enlarge_residual,
     fit_residual,
     look_up,
     make_working_copy,
     render,
     run_generator,
-    tiles,
     working_size,
 )
+from stylegan_cli.rendering.config import RenderingConfig
 from stylegan_cli.rendering.lut import ColourLut
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -108,11 +107,9 @@ def test_a_working_copy_is_never_enlarged(
     assert copy.shape[:2] == (expected or (1440, 96))
 
 
-def test_a_very_long_picture_does_not_get_a_very_large_working_copy(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("stylegan_cli.rendering.working_copy.MAX_WORKING_PIXELS", 10_000)
-    height, width = working_size((100, 1000), 100)
+def test_a_very_long_picture_does_not_get_a_very_large_working_copy() -> None:
+    config = RenderingConfig(max_working_pixels=10_000)
+    height, width = working_size((100, 1000), 100, config)
     assert 9_000 < height * width < 11_000
 
 
@@ -133,17 +130,15 @@ def test_any_size_is_stylized_at_its_own_size(
 
 
 def test_a_mirrored_border_stylizes_the_edge_more_like_the_middle(
-    generator: StyleGenerator, monkeypatch: pytest.MonkeyPatch
+    generator: StyleGenerator,
 ) -> None:
     grey = np.full((96, 96, 3), 0.5, np.float32)
 
-    def edge_error() -> float:
-        _, residual = run_generator(generator, grey)
+    def edge_error(border: int) -> float:
+        _, residual = run_generator(generator, grey, RenderingConfig(border=border))
         return float(np.abs(residual[:8, 40:48] - residual[40:48, 40:48]).mean())
 
-    bordered = edge_error()
-    monkeypatch.setattr(tiles, "BORDER", 0)
-    assert bordered < 0.5 * edge_error()
+    assert edge_error(RenderingConfig().border) < 0.5 * edge_error(0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -158,10 +153,9 @@ def test_tiles_of_any_size_give_what_the_whole_gives(
 ) -> None:
     pixels = from_unit(grainy(height, width), depth)
     whole = run_generator(generator, to_unit(pixels))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "TILE", tile)
-        for found, expected in zip(run_generator(generator, to_unit(pixels)), whole, strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+    in_tiles = run_generator(generator, to_unit(pixels), RenderingConfig(tile=tile))
+    for found, expected in zip(in_tiles, whole, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_result_pixel_looks_no_further_than_the_reach(generator: StyleGenerator) -> None:
@@ -244,16 +238,15 @@ def test_at_the_working_size_the_maps_give_the_residual_itself() -> None:
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_strips_and_threads_give_what_the_whole_gives(
-    depth: type[np.generic], threads: int, monkeypatch: pytest.MonkeyPatch
+    depth: type[np.generic], threads: int
 ) -> None:
     pixels = from_unit(grainy(97, 60), depth)
     working = bring_down(pixels, (39, 24))
     maps = fit_residual(working, grainy(39, 24, seed=5) * 0.2 - 0.1)
     colours = ColourLut(bake_lut(folded(), None))
     whole = render(pixels, colours, maps)
-    monkeypatch.setattr(compose, "STRIP_PIXELS", 97 * 10)
-    monkeypatch.setattr(compose, "NARROWEST_STRIP", 1)
-    found = render(pixels, colours, maps, threads=threads)
+    config = RenderingConfig(strip_pixels=97 * 10, min_strip=1)
+    found = render(pixels, colours, maps, threads=threads, config=config)
     assert found.dtype == depth
     np.testing.assert_allclose(to_unit(found), to_unit(whole), atol=2e-5)
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from stylegan_cli.styles import Mode
-from stylegan_cli.training.steps import anchor_weights, constraints_for, scale_gradient
+from stylegan_cli.training.config import ConstraintConfig
+from stylegan_cli.training.constraints import anchor_weights, constraints_for
+from stylegan_cli.training.steps import scale_gradient
 
 
 @pytest.mark.parametrize(
@@ -14,11 +16,14 @@ from stylegan_cli.training.steps import anchor_weights, constraints_for, scale_g
 def test_the_anchor_holds_tones_as_far_as_the_instant_style_knows_them_and_dark_skin_most(
     mode: Mode, elsewhere: float, light_skin: float, dark_skin: float
 ) -> None:
-    constraints = constraints_for(strength=0.2, texture=0.2, mode=mode, is_fresh=False)
+    config = ConstraintConfig()
+    constraints = constraints_for(0.2, 0.2, mode, config, is_fresh=False)
     for face, light, weight in ((0, 1, elsewhere), (1, 1, light_skin), (1, -0.5, dark_skin)):
         faces = torch.full((1, 1, 4, 4), float(face))
         anchor = torch.full((1, 3, 4, 4), float(light))
-        weights = anchor_weights(anchor, faces, constraints.anchor_share, face_weight=2.0)
+        weights = anchor_weights(
+            anchor, faces, constraints.anchor_share, 2.0, config.dark_skin_luma
+        )
         torch.testing.assert_close(weights, torch.full_like(faces, weight))
 
 

@@ -18,6 +18,7 @@ from stylegan_cli.evaluation.metrics import psnr
 from stylegan_cli.evaluation.throughput import picture_of
 from stylegan_cli.pictures import Metadata, Picture, change_depth, from_unit, to_unit
 from stylegan_cli.rendering import bring_down
+from stylegan_cli.rendering.config import RenderingConfig
 from stylegan_cli.styles import Mode, Style, shipped_model
 from stylegan_cli.stylizer import Detail, Stylizer, open_stylizer, vary
 
@@ -76,14 +77,17 @@ def test_all_depths_are_stylized_alike(backend: Backend, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("detail", get_args(Detail))
-def test_the_number_of_threads_changes_no_pixel(
-    detail: Detail, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stylegan_cli.rendering.compose.STRIP_PIXELS", 300 * 70)
+def test_the_number_of_threads_changes_no_pixel(detail: Detail) -> None:
+    rendering = RenderingConfig(strip_pixels=300 * 70)
     base, pixels = small_model().base, scene(300, 410)
     stylized = [
         Stylizer(
-            base, style_of(), open_backend(base, threads=threads), detail=detail, threads=threads
+            base,
+            style_of(),
+            open_backend(base, threads=threads),
+            detail=detail,
+            threads=threads,
+            rendering=rendering,
         ).stylize(pixels)
         for threads in (1, 2, 3)
     ]
@@ -103,12 +107,12 @@ def test_fine_detail_is_the_network_at_every_pixel(backend: Backend) -> None:
     )
 
 
-def test_fast_detail_works_smaller(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stylegan_cli.stylizer.FAST_SIZE", 32)
+def test_fast_detail_works_smaller(backend: Backend) -> None:
+    rendering = RenderingConfig(fast_size=32)
     base, pixels = small_model().base, scene(96, 120)
     asked = dataclasses.replace(style_of().info, working_size=32)
     small = Stylizer(base, dataclasses.replace(style_of(), info=asked), backend)
-    fast = Stylizer(base, style_of(), backend, detail="fast")
+    fast = Stylizer(base, style_of(), backend, detail="fast", rendering=rendering)
     np.testing.assert_array_equal(fast.stylize(pixels), small.stylize(pixels))
 
 

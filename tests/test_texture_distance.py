@@ -5,6 +5,7 @@ import torch
 
 from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
 from stylegan_cli.runtime.randomness import torch_generator
+from stylegan_cli.training.config import TextureConfig
 from stylegan_cli.training.texture_distance import TextureDistance
 
 SIZE = 64
@@ -32,7 +33,7 @@ def mean_distance(texture: TextureDistance, images: torch.Tensor) -> float:
 def test_lines_are_asked_for_where_the_creator_draws_them_and_nowhere_else(
     features: FrozenFeatures,
 ) -> None:
-    texture = TextureDistance([hatched(12, seed=0)], features, seed=0)
+    texture = TextureDistance([hatched(12, seed=0)], features, TextureConfig(), seed=0)
     same = hatched(4, seed=1)
     smooth, elsewhere, grainy = same.clone(), same.clone(), same.clone()
     smooth[:, :, : SIZE // 2] = -0.4
@@ -45,7 +46,7 @@ def test_lines_are_asked_for_where_the_creator_draws_them_and_nowhere_else(
 
 
 def test_its_gradient_draws_lines_that_are_faint_in_full(features: FrozenFeatures) -> None:
-    texture = TextureDistance([hatched(12, seed=0)], features, seed=0)
+    texture = TextureDistance([hatched(12, seed=0)], features, TextureConfig(), seed=0)
     image = hatched(2, seed=1)
     dark = image[:, :, : SIZE // 2]
     dark += 0.7 * (-0.4 - dark)
@@ -61,7 +62,7 @@ def test_its_gradient_draws_lines_that_are_faint_in_full(features: FrozenFeature
 
 def test_its_draws_depend_on_seed_and_step_alone(features: FrozenFeatures) -> None:
     crops, image = hatched(3, seed=0), hatched(1, seed=1)
-    first, again = (TextureDistance([crops], features, seed=0) for _ in range(2))
+    first, again = (TextureDistance([crops], features, TextureConfig(), seed=0) for _ in range(2))
     assert first.distance([image], 5) == again.distance([image], 5)
     assert first.distance([image], 5) != first.distance([image], 6)
 
@@ -69,14 +70,14 @@ def test_its_draws_depend_on_seed_and_step_alone(features: FrozenFeatures) -> No
 def test_a_hue_that_the_creator_does_not_have_counts_though_it_is_faint(
     features: FrozenFeatures,
 ) -> None:
-    texture = TextureDistance([hatched(12, seed=0)], features, seed=0)
+    texture = TextureDistance([hatched(12, seed=0)], features, TextureConfig(), seed=0)
     grey = hatched(4, seed=1)
     purple = grey + 0.04 * torch.tensor([1.0, -1.0, 1.0])[:, None, None]
     assert mean_distance(texture, purple) > 1.5 * mean_distance(texture, grey)
 
 
 def test_its_slope_is_the_same_each_time_whatever_the_threads_do(features: FrozenFeatures) -> None:
-    texture = TextureDistance([hatched(12, seed=0)], features, seed=0)
+    texture = TextureDistance([hatched(12, seed=0)], features, TextureConfig(), seed=0)
     image = torch.rand(4, 3, 128, 128, generator=torch_generator(0, 0, "image"))
 
     def slope() -> torch.Tensor:

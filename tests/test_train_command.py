@@ -13,7 +13,6 @@ import pytest
 from click.testing import Result
 from model_files import small_model
 from PIL import Image
-from small_training import measure_less
 from typer.testing import CliRunner
 
 from stylegan_cli.cli import build_app
@@ -32,6 +31,8 @@ working_size = 80
 precision = "fp32"
 validate_every = 2
 save_every = 2
+texture = { crops = 16, kept = 2048 }
+validation = { patches = 1024 }
 """
 ONE = ("--steps", "2", "--size", "64", "--batch", "1", "--config", "small.toml")
 
@@ -53,7 +54,6 @@ def place(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
             pixels = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((96, 80)).save(tmp_path / name / f"{index}.png")
     (tmp_path / "small.toml").write_text(SMALL)
-    measure_less(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stylegan_cli.styles.library.weights_dir", lambda: shipped.parent)
     return tmp_path

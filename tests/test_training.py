@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ import pytest
 import torch
 from model_files import small_model
 from PIL import Image
-from small_training import measure_less, picture
+from small_training import FEW_PATCHES, picture
 from torch import Tensor
 
 from stylegan_cli.backends import open_backend
+from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import ConfigError, TrainingError
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
@@ -36,18 +37,15 @@ from stylegan_cli.styles import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import loop
 from stylegan_cli.training.adapters import StyleTensors
-from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.config import ConstraintConfig, TrainingConfig, ValidationConfig
+from stylegan_cli.training.constraints import Constraints, constraints_for
 from stylegan_cli.training.data import PictureSet, to_pixels
-from stylegan_cli.training.initialisation import load_generator, open_run, style_tensors
+from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import Run, refine
+from stylegan_cli.training.networks import build_networks
 from stylegan_cli.training.run_folder import START_NAME
-from stylegan_cli.training.steps import (
-    Batch,
-    Constraints,
-    Creator,
-    build_networks,
-    constraints_for,
-)
+from stylegan_cli.training.start import load_generator, style_tensors
+from stylegan_cli.training.steps import Batch, Creator
 from stylegan_cli.training.texture_distance import TextureDistance
 from stylegan_cli.training.trainer import Trainer, build_trainer
 from stylegan_cli.training.validation import Validation, ValidationMetrics
@@ -63,14 +61,8 @@ SETTINGS: dict[str, Any] = {
     "save_every": 2,
     "sample_every": 4,
     "pool": 3,
+    **FEW_PATCHES,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _measured_less() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        measure_less(patch)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +84,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _config(base: Path, **changes: Any) -> TrainingConfig:
-    return TrainingConfig(**(SETTINGS | {"init": str(base)} | changes))
+    return from_mapping(TrainingConfig, SETTINGS | {"init": str(base)} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -216,10 +208,10 @@ def test_a_style_that_draws_much_or_is_near_its_creator_learns_in_smaller_steps(
         return free.lr_share, deltas, trainer.generator_optimizer.param_groups[1]["lr"]
 
     share, deltas, rate = first_step(
-        constraints_for(0.01, texture=1.0, mode="photographic", is_fresh=False)
+        constraints_for(0.01, 1.0, "photographic", ConstraintConfig(), is_fresh=False)
     )
     small_share, small_deltas, small_rate = first_step(
-        constraints_for(strength, texture, mode="photographic", is_fresh=False)
+        constraints_for(strength, texture, "photographic", ConstraintConfig(), is_fresh=False)
     )
     calmer = small_share / share
     assert calmer < 0.5
@@ -233,7 +225,9 @@ def test_a_style_is_held_near_an_instant_style_that_is_near_its_creator(
     trainer = open_run(folder, data, _config(base)).trainer
 
     def price_of_a_move(texture: float, *, is_fresh: bool = False) -> float:
-        constraints = constraints_for(0.01, texture, "photographic", is_fresh=is_fresh)
+        constraints = constraints_for(
+            0.01, texture, "photographic", ConstraintConfig(), is_fresh=is_fresh
+        )
         trainer.creators = [
             dataclasses.replace(creator, constraints=constraints) for creator in trainer.creators
         ]
@@ -273,7 +267,9 @@ def _measures(run: Run, monkeypatch: pytest.MonkeyPatch, *scores: ValidationMetr
     def validate(trainer: Trainer, creator: int) -> Validation:
         held_out, now = run.validator.held_out[creator], scores[creator]
         statistics = run.validator.statistics(trainer, creator, held_out.instant)
-        return Validation(held_out.instant, now, now.score(held_out.start), statistics)
+        return Validation(
+            held_out.instant, now, now.score(held_out.start, ValidationConfig()), statistics
+        )
 
     monkeypatch.setattr(run.validator, "validate", validate)
 
@@ -531,7 +527,9 @@ def _meta_trainer(config: TrainingConfig, pictures: PictureSet) -> tuple[Trainer
     generator = Generator(small_model().base.generator).to(meta)
     features = load_features("lite0").to(meta)
     networks = build_networks(generator, [style], torch.empty(8, device=meta), features, config)
-    texture = TextureDistance([torch.empty(2, 3, 64, 64, device=meta)], features, config.seed)
+    texture = TextureDistance(
+        [torch.empty(2, 3, 64, 64, device=meta)], features, config.texture, seed=config.seed
+    )
     creator = Creator(pictures=pictures, working_size=80, augmented=True, texture=texture)
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
     trainer = build_trainer(networks, [creator], pictures, config)
@@ -539,7 +537,8 @@ def _meta_trainer(config: TrainingConfig, pictures: PictureSet) -> tuple[Trainer
 
 
 def test_one_step_runs_on_the_meta_device(data: TrainingData) -> None:
-    config = TrainingConfig(**SETTINGS, lambda_cycle=1.0, lambda_identity=1.0, penalty="r1")
+    extra = {"lambda_cycle": 1.0, "lambda_identity": 1.0, "penalty": "r1"}
+    config = from_mapping(TrainingConfig, SETTINGS | extra)
     trainer, batch = _meta_trainer(config, PictureSet(data.content, 80))
     fakes, terms = trainer.update_generator(batch)
     terms |= trainer.update_discriminator(batch, trainer.pools[0].swap(fakes, 0))

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from stylegan_cli.backends import Precision, StyleGenerator, build_graph
-from stylegan_cli.backends.quantised import MIN_PSNR, generator_in_8_bits
+from stylegan_cli.backends.quantised import DEFAULTS, QuantisationConfig, generator_in_8_bits
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.styles import Base
 
@@ -25,7 +25,7 @@ class OnnxGenerator:
     reach: int
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Generator."""
+        """See StyleGenerator."""
         try:
             base_colour, residual = self.session.run(None, {"image": image})
         # ONNX Runtime's own exceptions derive from nothing narrower.
@@ -41,8 +41,13 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, base: Base, threads: int | None = None) -> None:
-        self._base = base
+    def __init__(
+        self,
+        base: Base,
+        threads: int | None = None,
+        quantisation: QuantisationConfig = DEFAULTS,
+    ) -> None:
+        self._base, self._quantisation = base, quantisation
         self._threads = resolve_threads(threads)
 
     def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
@@ -55,9 +60,8 @@ class OnnxBackend:
         def open_generator(graph: bytes) -> StyleGenerator:
             return OnnxGenerator(_open_session(graph, self._threads), reach)
 
-        min_psnr = 0.0 if precision == "int8" else MIN_PSNR
         return generator_in_8_bits(
-            self._base, folded, self.name, exact, open_generator, min_psnr=min_psnr
+            self._base, folded, self.name, exact, open_generator, precision, self._quantisation
         )
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:

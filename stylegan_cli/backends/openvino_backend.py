@@ -14,7 +14,8 @@ import openvino  # noqa: E402
 
 from stylegan_cli.backends import Precision, StyleGenerator, build_graph  # noqa: E402
 from stylegan_cli.backends.quantised import (  # noqa: E402
-    MIN_PSNR,
+    DEFAULTS,
+    QuantisationConfig,
     filled_graph,
     generator_in_8_bits,
 )
@@ -43,7 +44,7 @@ class OpenvinoGenerator:
     reach: int
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Generator."""
+        """See StyleGenerator."""
         try:
             found = self.compiled.create_infer_request().infer({"image": image})
         except RuntimeError as error:
@@ -58,8 +59,13 @@ class OpenvinoBackend:
 
     name = "openvino"
 
-    def __init__(self, base: Base, threads: int | None = None) -> None:
-        self._base = base
+    def __init__(
+        self,
+        base: Base,
+        threads: int | None = None,
+        quantisation: QuantisationConfig = DEFAULTS,
+    ) -> None:
+        self._base, self._quantisation = base, quantisation
         self._threads = resolve_threads(threads)
 
     def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
@@ -72,9 +78,8 @@ class OpenvinoBackend:
         def open_generator(graph: bytes) -> StyleGenerator:
             return OpenvinoGenerator(self._compile(graph), reach)
 
-        min_psnr = 0.0 if precision == "int8" else MIN_PSNR
         return generator_in_8_bits(
-            self._base, folded, self.name, exact, open_generator, min_psnr=min_psnr
+            self._base, folded, self.name, exact, open_generator, precision, self._quantisation
         )
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import StyleGenerator, build_graph
+from stylegan_cli.backends import Precision, StyleGenerator, build_graph
 from stylegan_cli.backends.full_size_entry import enter_at_full_size
 from stylegan_cli.errors import WriteError
 from stylegan_cli.pictures import read_rgb, to_unit
@@ -23,7 +23,6 @@ from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
 
-MIN_PSNR = 50.0  # dB of a stylized picture in 8 bits against the same in float32
 RECIPE = 3  # part of a graph's name in the cache: raise it when anything below changes
 EXACT = (
     "map.",
@@ -33,11 +32,25 @@ EXACT = (
 )  # cheap, and their errors show
 CALIBRATION_PHOTOS = slice(0, 60, 8)
 MEASURED_PHOTOS = slice(60, 120, 15)
-MAX_KEPT = 100  # graphs in the cache, 2 MB each
 
 _KEPT_NAME = re.compile(r"[0-9a-f]{32}\.onnx")
 
 Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantisationConfig:
+    """When 8 bits are good enough, and how many prepared styles are kept.
+
+    min_db: PSNR of a stylized picture in 8 bits against the same in float32. max_kept: graphs in
+    the cache, 2 MB each.
+    """
+
+    min_db: float = 50.0
+    max_kept: int = 100
+
+
+DEFAULTS = QuantisationConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +67,16 @@ def generator_in_8_bits(
     backend: str,
     exact: StyleGenerator,
     open_generator: Callable[[bytes], StyleGenerator],
-    *,
-    min_psnr: float,
+    precision: Precision,
+    config: QuantisationConfig = DEFAULTS,
 ) -> StyleGenerator:
     """The 8-bit generator of a folded style, from the cache or made now.
 
     backend: who measures; each has rounding of its own. exact: stylizes in float32, and is returned
-    where the 8-bit one stays below `min_psnr` or can't be made. open_generator: makes a generator
-    of a graph.
+    where the 8-bit one can't be made, or is not close enough for `auto`. open_generator: makes a
+    generator of a graph.
     """
+    min_psnr = 0.0 if precision == "int8" else config.min_db
     path = cache_dir() / f"{_key(base, folded, backend)}.onnx"
     try:
         kept = _read(path)
@@ -77,7 +91,7 @@ def generator_in_8_bits(
         log.warning("8 bits can't be prepared (%s), float32 is used", error.strerror or error)
         return exact
     try:
-        _keep(made, path)
+        _keep(made, path, config.max_kept)
     except (WriteError, OSError) as error:
         log.warning("the style can't be kept: %s", error)
     return open_generator(made.graph) if made.psnr >= min_psnr else exact
@@ -186,12 +200,12 @@ def _read(path: Path) -> Quantised:
     return Quantised(graph, float(np.frombuffer(psnr, "<f8")[0]))
 
 
-def _keep(quantised: Quantised, path: Path) -> None:
+def _keep(quantised: Quantised, path: Path, most: int) -> None:
     make_folder(path.parent)
     psnr = np.array(quantised.psnr, "<f8").tobytes()
     head = psnr + hashlib.sha256(psnr + quantised.graph).digest()
     write_atomically(path, head + quantised.graph)
-    ours = (file for file in path.parent.iterdir() if _KEPT_NAME.fullmatch(file.name))
-    kept = sorted(ours, key=lambda file: file.lstat().st_mtime)
-    for old in kept[:-MAX_KEPT]:
+    prepared = (file for file in path.parent.iterdir() if _KEPT_NAME.fullmatch(file.name))
+    kept = sorted(prepared, key=lambda file: file.lstat().st_mtime)
+    for old in kept[:-most]:
         old.unlink(missing_ok=True)

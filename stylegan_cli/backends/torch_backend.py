@@ -22,7 +22,7 @@ class TorchGenerator:
     reach: int
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Generator."""
+        """See StyleGenerator."""
         try:
             with torch.inference_mode():
                 base_colour, residual = self.generator(_tensor(image, self.device))

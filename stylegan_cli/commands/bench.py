@@ -5,7 +5,7 @@ from typing import Annotated
 
 from stylegan_cli.commands.common import Json, console, emit, emit_table, progress
 from stylegan_cli.commands.options import Without
-from stylegan_cli.evaluation import throughput as speed
+from stylegan_cli.evaluation import throughput
 from stylegan_cli.stylizer import StylizerConfig
 
 
@@ -14,21 +14,22 @@ def bench(
         StylizerConfig,
         Without("references", "strength", "seed", "preserve_colour", "detail", "precision"),
     ],
+    config: throughput.ThroughputConfig,
     as_json: Json = False,
 ) -> None:
     """Measure how fast this machine stylizes photos, in less than a minute.
 
     Pixels to pixels, warm, at three sizes; and one photo, JPEG to JPEG, by a process that starts
-    from nothing. Without --style, a look that draws is measured beside the default one; without
-    --backend, each that is there but torch.
+    from nothing. Without --style, a style that draws is measured beside the default one; without
+    --backend, each one that is installed, except torch.
     """
     with progress("measuring") as on_progress:
-        stylizers = speed.open_stylizers(style_config)
-        cold = speed.measure_cold_start(style_config)
-        throughputs = speed.measure_throughput(stylizers, on_progress=on_progress)
-    if left_out := len(speed.SIZES) * len(stylizers) - len(throughputs):
+        stylizers = throughput.open_stylizers(style_config)
+        cold = throughput.measure_cold_start(style_config, config)
+        throughputs = throughput.measure_throughput(stylizers, config, on_progress=on_progress)
+    if left_out := len(config.sizes) * len(stylizers) - len(throughputs):
         console.print(f"{left_out} left out, because this machine takes too long for them.")
-    height, width = speed.COLD_SIZE
+    height, width = config.cold_size
     if as_json:
         start = {
             "style": stylizers[0].name,
@@ -37,22 +38,22 @@ def bench(
             "seconds": round(cold.median_s, 3),
             "least_seconds": round(cold.least_s, 3),
         }
-        rows = [_record(throughput) for throughput in throughputs]
+        rows = [_record(one) for one in throughputs]
         emit({"threads": stylizers[0].threads, "cold_start": start, "stylizing": rows}, as_json)
         return
     emit_table(
         ("style", "kind", "backend", "size", "ms", "at best", "megapixels a second"),
         [
             (
-                throughput.style,
-                throughput.mode,
-                throughput.backend or "none needed",
-                f"{throughput.size[1]}x{throughput.size[0]}",
-                f"{1000 * throughput.timing.median_s:.1f}",
-                f"{1000 * throughput.timing.least_s:.1f}",
-                f"{throughput.megapixels_per_second:.1f}",
+                one.style,
+                one.mode,
+                one.backend or "none needed",
+                f"{one.size[1]}x{one.size[0]}",
+                f"{1000 * one.timing.median_s:.1f}",
+                f"{1000 * one.timing.least_s:.1f}",
+                f"{one.megapixels_per_second:.1f}",
             )
-            for throughput in throughputs
+            for one in throughputs
         ],
     )
     sys.stdout.write(
@@ -61,15 +62,15 @@ def bench(
     )
 
 
-def _record(throughput: speed.Throughput) -> dict[str, object]:
+def _record(one: throughput.Throughput) -> dict[str, object]:
     return {
-        "style": throughput.style,
-        "mode": throughput.mode,
-        "backend": throughput.backend,
-        "width": throughput.size[1],
-        "height": throughput.size[0],
-        "ms": round(1000 * throughput.timing.median_s, 2),
-        "least_ms": round(1000 * throughput.timing.least_s, 2),
-        "runs": len(throughput.timing.seconds),
-        "megapixels_per_second": round(throughput.megapixels_per_second, 2),
+        "style": one.style,
+        "mode": one.mode,
+        "backend": one.backend,
+        "width": one.size[1],
+        "height": one.size[0],
+        "ms": round(1000 * one.timing.median_s, 2),
+        "least_ms": round(1000 * one.timing.least_s, 2),
+        "runs": len(one.timing.seconds),
+        "megapixels_per_second": round(one.megapixels_per_second, 2),
     }

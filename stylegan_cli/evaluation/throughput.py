@@ -1,4 +1,4 @@
-"""How fast this machine stylises photos: what `influ bench` measures, and on which pictures."""
+"""How fast this machine stylizes photos: what `influ bench` measures, and on which pictures."""
 
 import subprocess
 import sys
@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import cv2
 import numpy as np
 
 from stylegan_cli.backends import installed_backends
+from stylegan_cli.config import file_option
 from stylegan_cli.pictures import Picture, read_rgb, write_picture
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
@@ -21,12 +23,29 @@ from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_configured_styl
 
 Size = tuple[int, int]
 
-SIZES: tuple[Size, ...] = ((512, 512), (1024, 1024), (1080, 1920))  # (height, width)
-COLD_SIZE: Size = (1024, 1024)
-COLD_STARTS = 3
-LIMIT_S = 40.0  # no size is begun later than this, so that all ends within a minute
 # Standard deviation, of 255; without grain a photo would be easier to decode than real ones.
 GRAIN = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughputConfig:
+    """What `influ bench` measures; sizes are (height, width)."""
+
+    sizes: Annotated[tuple[Size, ...], file_option("Of the pictures, small ones first.")] = (
+        (512, 512),
+        (1024, 1024),
+        (1080, 1920),
+    )
+    min_runs: Annotated[int, file_option("Of each stylizer at each size.", at_least=1)] = 3
+    max_runs: Annotated[int, file_option("Where there is time.", at_least=1)] = 20
+    limit_s: Annotated[
+        float, file_option("No size is begun later, so that all ends within a minute.")
+    ] = 40.0
+    cold_size: Annotated[Size, file_option("Of the photo for a process that starts.")] = (
+        1024,
+        1024,
+    )
+    cold_starts: Annotated[int, file_option("How many processes start.", at_least=1)] = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,44 +100,46 @@ def open_stylizers(config: StylizerConfig) -> list[Stylizer]:
 
 def measure_throughput(
     stylizers: Sequence[Stylizer],
+    config: ThroughputConfig,
     *,
-    limit_s: float = LIMIT_S,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Throughput]:
-    """The throughput of each stylizer at each of SIZES, small ones first.
+    """The throughput of each stylizer at each size, small ones first.
 
-    Fewer where the machine is so slow that `limit_s` pass before.
+    Fewer where the machine is so slow that `config.limit_s` pass before.
     """
     started = time.perf_counter()
     throughputs: list[Throughput] = []
-    for size in SIZES:
+    for size in config.sizes:
         pixels = picture_of(size)
         for stylizer in stylizers:
-            if time.perf_counter() - started > limit_s:
+            if time.perf_counter() - started > config.limit_s:
                 return throughputs
-            throughputs.append(_measure_throughput(stylizer, pixels))
-            on_progress(len(throughputs), len(SIZES) * len(stylizers))
+            throughputs.append(_measure_throughput(stylizer, pixels, config))
+            on_progress(len(throughputs), len(config.sizes) * len(stylizers))
     return throughputs
 
 
-def measure_cold_start(config: StylizerConfig) -> Timing:
-    """Of `influ stylize` for one photo of COLD_SIZE, JPEG to JPEG: a whole process each time."""
+def measure_cold_start(style_config: StylizerConfig, config: ThroughputConfig) -> Timing:
+    """Of `influ stylize` for one photo, JPEG to JPEG: a whole process each time."""
     with TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
-        write_picture(Picture(picture_of(COLD_SIZE), source_format="JPEG"), photo)
+        write_picture(Picture(picture_of(config.cold_size), source_format="JPEG"), photo)
         command = [sys.executable, "-m", "stylegan_cli", "stylize", str(photo)]
         command += ["-o", str(photo.with_name("styled.jpg")), "--overwrite", "-q"]
-        command += ["--backend", config.backend, "--device", config.device]
-        command += ["--style", config.style] if config.style else []
-        command += ["--model", str(config.model)] if config.model else []
+        command += ["--backend", style_config.backend, "--device", style_config.device]
+        command += ["--style", style_config.style] if style_config.style else []
+        command += ["--model", str(style_config.model)] if style_config.model else []
 
         def start() -> None:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-        return time_runs(start, least=COLD_STARTS, most=COLD_STARTS)
+        return time_runs(start, least=config.cold_starts, most=config.cold_starts)
 
 
-def _measure_throughput(stylizer: Stylizer, pixels: np.ndarray) -> Throughput:
+def _measure_throughput(
+    stylizer: Stylizer, pixels: np.ndarray, config: ThroughputConfig
+) -> Throughput:
     mode = stylizer.style.info.mode
     height, width = pixels.shape[:2]
     return Throughput(
@@ -126,7 +147,9 @@ def _measure_throughput(stylizer: Stylizer, pixels: np.ndarray) -> Throughput:
         mode=mode,
         backend=None if mode == "colour" else stylizer.backend.name,
         size=(height, width),
-        timing=time_runs(lambda: stylizer.stylize(pixels)),
+        timing=time_runs(
+            lambda: stylizer.stylize(pixels), least=config.min_runs, most=config.max_runs
+        ),
     )
 
 

@@ -1,11 +1,13 @@
 """A folder of pictures becomes a style in seconds, without training."""
 
+from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.instant.encoding import pictures_in, read_set
-from stylegan_cli.instant.instant_style import make_style
+from stylegan_cli.instant.pipeline import make_style
 from stylegan_cli.instant.render_mode import with_mode_of_residual
 from stylegan_cli.instant.variation import measure_prior_code_factors
 
 __all__ = [
+    "InstantConfig",
     "make_style",
     "measure_prior_code_factors",
     "pictures_in",

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stylegan_cli.backends import Backend, StyleGenerator
+from stylegan_cli.instant.config import RefinementConfig
 from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics, code_of
-
-REFINEMENT_SHARE = 0.5  # of the difference between a code and the code of its results
-MIN_FOR_SECOND_STEP = 20  # pictures from which a second step gains more than it costs
-CHECKED_EVERY = 4  # one tile of so many checks a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +33,18 @@ class CodeRefiner:
         return np.concatenate([np.clip(sum(generator(tile[None])), -1, 1) for tile in tiles])
 
     def encode_results(self, results: np.ndarray) -> np.ndarray:
-        """The code (code_dim,) of stylised tiles."""
+        """The code (code_dim,) of stylized tiles."""
         colours = results.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5
         some = colours[:: max(1, len(colours) // SET_COLOURS)]
         return self.code(self.backend.moments(results).mean(0), some)
 
 
 def refine_code(
-    refiner: CodeRefiner, generator_of: Callable[[np.ndarray], StyleGenerator]
+    refiner: CodeRefiner,
+    generator_of: Callable[[np.ndarray], StyleGenerator],
+    config: RefinementConfig,
 ) -> np.ndarray:
-    """The code of the creator's set, moved by half of the error of its results' code.
+    """The code of the creator's set, moved by a share of the error of its results' code.
 
     Every estimate shrinks towards the average; without a correction, results would, too. A step
     that makes the error larger is not taken: more drawing in one place may invert the whole style.
@@ -57,15 +56,15 @@ def refine_code(
         error: np.ndarray = wanted - refiner.encode_results(results)
         return error
 
-    for _ in range(2 if creator.count >= MIN_FOR_SECOND_STEP else 1):
+    for _ in range(2 if creator.count >= config.min_for_second_step else 1):
         results = refiner.stylize_tiles(generator_of(code))
         error = error_of(results)
-        nearer = code + REFINEMENT_SHARE * error
+        corrected = code + config.share * error
         # Few tiles show particular people: only how the error changes on them is meaningful.
-        gain = error_of(results[::CHECKED_EVERY]) - error_of(
-            refiner.stylize_tiles(generator_of(nearer), CHECKED_EVERY)
+        gain = error_of(results[:: config.check_every]) - error_of(
+            refiner.stylize_tiles(generator_of(corrected), config.check_every)
         )
         if np.linalg.norm(error - gain) >= np.linalg.norm(error):
             break
-        code = nearer
+        code = corrected
     return code

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_cli.backends import StyleGenerator, open_backend
+from stylegan_cli.instant.config import DEFAULTS, RenderModeConfig
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import read_rgb, to_unit
 from stylegan_cli.rendering import (
@@ -23,35 +24,28 @@ from stylegan_cli.styles import Base, Mode, Style
 
 log = logging.getLogger(__name__)
 
-# Short sides of working copies in px, the cheapest first.
-PHOTOGRAPHIC_SIZES = (256, 384)
-LEARNT_SIZE = 512  # the largest that pre-training shows
-DRAWN_SIZES = (LEARNT_SIZE, 768)
-
-# Root mean square, unit. To leave out a residual this small costs 0.1 dB of a result that is 32 dB
-# from the truth, and instant styles are rarely closer.
-QUIET_RESIDUAL = 0.004
-PHOTOGRAPHIC_PSNR = 36.0  # dB of a residual rebuilt from a working copy against the residual itself
-DRAWN_PSNR = 30.0  # dB; what is rebuilt worse from one size is not good from the next either
-SAME_DRAWING_PSNR = 30.0  # dB of a result at a larger size, brought down to the learnt one
-
 
 def choose_rendering(
-    generator_at: Callable[[int], StyleGenerator], learnt: int = LEARNT_SIZE
+    generator_at: Callable[[int], StyleGenerator],
+    config: RenderModeConfig,
+    learned: int | None = None,
 ) -> tuple[Mode, int]:
     """Mode and working size (short side, px) of a style, chosen on photos that are kept for it.
 
-    generator_at: the style's generator for pictures of a short side in px. learnt: the short side
-    that the style was learnt at. `colour` where there is hardly a residual; `photographic` where it
-    follows the picture, at the smallest size that shows it; else `drawn`, at the largest size at
-    which the network still draws the same picture as at `learnt`.
+    generator_at: the style's generator for pictures of a short side in px. learned: the short
+    side that the style was learned at; the config's where None.
+
+    `colour` where there is hardly a residual; `photographic` where it follows the picture, at the
+    smallest size that shows it; else `drawn`, at the largest size at which the network still draws
+    the same picture as at `learned`.
     """
-    photos = _render_mode_photos_at(LEARNT_SIZE)
-    residuals = [residual for _, residual in _results(generator_at(LEARNT_SIZE), photos)]
+    largest = config.learned_size
+    photos = _render_mode_photos_at(largest)
+    residuals = [residual for _, residual in _results(generator_at(largest), photos)]
     energy = float(np.sqrt(np.mean([np.mean(residual**2) for residual in residuals])))
-    if energy < QUIET_RESIDUAL:
-        return "colour", PHOTOGRAPHIC_SIZES[-1]
-    for size in PHOTOGRAPHIC_SIZES:
+    if energy < config.max_unseen_residual:
+        return "colour", config.photographic_sizes[-1]
+    for size in config.photographic_sizes:
         working = [make_working_copy(photo, size) for photo in photos]
         small = _results(generator_at(size), working)
         rebuilt = [
@@ -60,13 +54,13 @@ def choose_rendering(
         ]
         found = _psnr(rebuilt, residuals)
         log.info("residual of %.3f, rebuilt from %d px at %.1f dB", energy, size, found)
-        if found >= PHOTOGRAPHIC_PSNR:
+        if found >= config.photographic_db:
             return "photographic", size
-        if found < DRAWN_PSNR:
+        if found < config.drawn_db:
             break
-    pictures = _middles_at(generator_at, learnt)
-    best = learnt
-    for size in (size for size in DRAWN_SIZES if size > learnt):
+    best = learned = learned or largest
+    pictures = _middles_at(generator_at, learned)
+    for size in (size for size in config.drawn_sizes if size > learned):
         larger = _middles_at(generator_at, size)
         drawn = [
             bring_down(picture, wanted.shape[:2])
@@ -74,7 +68,7 @@ def choose_rendering(
         ]
         found = _psnr(drawn, pictures)
         log.info("at %d px, the same picture to %.1f dB", size, found)
-        if found >= SAME_DRAWING_PSNR:
+        if found >= config.same_drawing_db:
             best = size
     return "drawn", best
 
@@ -84,7 +78,9 @@ def render_mode_photos() -> list[Path]:
     return sorted((starter_dir() / "render_mode").glob("*.jpg"))
 
 
-def with_mode_of_residual(style: Style, base: Base) -> Style:
+def with_mode_of_residual(
+    style: Style, base: Base, config: RenderModeConfig = DEFAULTS.render_mode
+) -> Style:
     """`style` with the mode and size that its residual asks for by now: refined styles may draw."""
     tensors, backend = merge_deltas(base.generator_tensors, style.deltas), open_backend(base)
 
@@ -92,7 +88,7 @@ def with_mode_of_residual(style: Style, base: Base) -> Style:
         parts = (style.matrix, style.offset, style.code)
         return backend.generator(fold_style(tensors, base.generator, *parts, short_side))
 
-    mode, size = choose_rendering(generator_at, style.info.working_size)
+    mode, size = choose_rendering(generator_at, config, style.info.working_size)
     return dataclasses.replace(
         style, info=dataclasses.replace(style.info, mode=mode, working_size=size)
     )

@@ -3,52 +3,56 @@
 import numpy as np
 
 from stylegan_cli.backends import Backend
+from stylegan_cli.instant.config import DEFAULTS, VariationConfig
 from stylegan_cli.instant.encoding import SetStatistics, code_of, read_set
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base
 
-VARIATION_RANK = 4
-VARIATION_SHRINKAGE = 0.7
-MIN_FOR_VARIATION = 5
-MAX_FOR_VARIATION = 32
-
 
 def code_factors_of(
-    base: Base, backend: Backend, creator: SetStatistics, before: np.ndarray, rank: int
+    base: Base,
+    backend: Backend,
+    creator: SetStatistics,
+    before: np.ndarray,
+    config: VariationConfig,
 ) -> np.ndarray:
     """Root of the covariance of the codes of single pictures, less the encoder's own noise.
 
-    Returns (rank, code_dim). A creator of few pictures gets a share of the base's prior.
+    Returns (config.rank, code_dim). A creator of few pictures gets a share of the base's prior.
     """
-    if creator.count < MIN_FOR_VARIATION:
-        return VARIATION_SHRINKAGE * base.prior_code_factors[:rank]
-    codes = _single_codes(backend, creator, before)
+    if creator.count < config.min_pictures:
+        return config.shrinkage * base.prior_code_factors[: config.rank]
+    codes = _single_codes(backend, creator, before, config.max_pictures)
     noise = base.prior_code_factors.T @ base.prior_code_factors
     covariance = np.cov(codes.T) - noise
     values, vectors = np.linalg.eigh(covariance)
-    kept = np.argsort(values)[::-1][:rank]
+    kept = np.argsort(values)[::-1][: config.rank]
     root = vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0))
-    return np.asarray(VARIATION_SHRINKAGE * root.T, np.float32)
+    return np.asarray(config.shrinkage * root.T, np.float32)
 
 
-def measure_prior_code_factors(base: Base, backend: Backend) -> np.ndarray:
+def measure_prior_code_factors(
+    base: Base, backend: Backend, config: VariationConfig = DEFAULTS.variation
+) -> np.ndarray:
     """The encoder's own noise: the root of the covariance of codes of single, unstyled photos.
 
     Returns (rank, code_dim): directions scaled by their standard deviation.
     """
-    photos = read_set(starter_photos()[:MAX_FOR_VARIATION], backend)
-    codes = _single_codes(backend, photos, to_unit(base.content_colours))
+    photos = read_set(starter_photos()[: config.max_pictures], backend)
+    codes = _single_codes(backend, photos, to_unit(base.content_colours), config.max_pictures)
     _, scale, directions = np.linalg.svd(codes - codes.mean(0), full_matrices=False)
     root = directions * (scale / np.sqrt(len(codes)))[:, None]
-    return np.asarray(root[: 2 * VARIATION_RANK], np.float32)
+    return np.asarray(root[: 2 * config.rank], np.float32)
 
 
-def _single_codes(backend: Backend, pictures: SetStatistics, before: np.ndarray) -> np.ndarray:
-    """The code of each picture by itself, (N, code_dim), for MAX_FOR_VARIATION at most."""
+def _single_codes(
+    backend: Backend, pictures: SetStatistics, before: np.ndarray, most: int
+) -> np.ndarray:
+    """The code of each of so many pictures, at most, by itself, (N, code_dim)."""
     return np.stack(
         [
             code_of(backend, pictures.moments[i], pictures.colours_of(i), before, pictures.count)
-            for i in range(min(pictures.count, MAX_FOR_VARIATION))
+            for i in range(min(pictures.count, most))
         ]
     )

@@ -1,10 +1,12 @@
 """Settings of a pre-training run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.config import SEED, Option, check, file_option, parse_duration
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class PretrainConfig:
             at_least=1,
         ),
     ] = 1
+    echo_window: Annotated[int, file_option("Batches that are repeated together.", at_least=1)] = 32
     size: Annotated[int, Option("Side of the training crops, px; a multiple of 8.")] = 96
     lr: Annotated[float, Option("Learning rate.", names=("--lr-g",), above=0)] = 1e-3
     warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 100
@@ -133,6 +136,11 @@ class PretrainConfig:
     seed: Annotated[int, SEED] = 0
     sample_every: Annotated[int, Option("Steps between sample sheets.", at_least=0)] = 500
     save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 100
+    validation_batches: Annotated[int, file_option("Held-out batches.", at_least=1)] = 4
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    encoder: StyleEncoderConfig = field(
+        default_factory=lambda: StyleEncoderConfig(statistics_dim=STATISTICS_DIM)
+    )
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""

@@ -3,79 +3,38 @@
 Numpy and OpenCV in worker processes; every item depends on (seed, step) alone.
 """
 
-import itertools
-import signal
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from scipy.spatial import KDTree
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from stylegan_cli.colour import LUMA, linear_map, style_statistics
+from stylegan_cli.colour import linear_map, style_statistics
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
-from stylegan_cli.pictures import read_rgb
-from stylegan_cli.pretraining.config import DrawConfig, PretrainConfig
+from stylegan_cli.pretraining.config import DrawConfig
 from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.looks import Look, describe, draw_look
+from stylegan_cli.pretraining.picture_pool import (
+    COLOURS_PER_PICTURE,
+    LARGEST_SHORT_SIDE,
+    PicturePool,
+    neighbourhoods_of,
+    some_of,
+    to_unit,
+)
 from stylegan_cli.runtime.randomness import numpy_generator
 
-LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
 MAX_PICTURES = 250  # in one set
 COLOURS_PER_SET = 4096
-COLOURS_PER_PICTURE = 256
-NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
 SHOWN_LOCATIONS = 6000  # of the crops that are read, to search for pixels like those of the set
 ALIKE = 8  # of them that stand for one pixel
 LOOK_MARGIN = 16  # px around a crop, so that glows and lines reach into it
 OTHER_SCALES = 0.4  # share of looks whose targets have another scale than their references
 LARGE_SETS = 0.25  # share of sets of as many pictures as there are; else few are likelier than many
 
-ECHO_WINDOW = 32  # batches that are repeated together (data echoing, Choi et al. 2019)
-
 Batch = dict[str, np.ndarray]
-
-
-class PicturePool:
-    """Pictures of several domains in memory, with a few pixels of each at hand.
-
-    domains: paths by kind of picture. Every picture is uint8 (H, W, 3) with a short side of at most
-    LARGEST_SHORT_SIDE. neighbourhoods (N, COLOURS_PER_PICTURE, 6) uint8: some of each picture, see
-    `_neighbourhoods`; bank: their colours alone.
-    """
-
-    def __init__(self, domains: Domains) -> None:
-        self.pictures: list[np.ndarray] = []
-        members: dict[str, list[int]] = {}
-        for name, paths in domains.items():
-            for path in paths:
-                members.setdefault(name, []).append(len(self.pictures))
-                self.pictures.append(_at_most(read_rgb(path), LARGEST_SHORT_SIDE))
-        self.domains = {name: np.array(indices) for name, indices in members.items()}
-        rng = numpy_generator(0, 0, "pixel bank")
-        self.neighbourhoods = np.stack(
-            [_some_neighbourhoods(picture, rng) for picture in self.pictures]
-        )
-        self.bank = self.neighbourhoods[..., :3]
-        self._luma = (self.bank / np.float32(255) @ LUMA).mean(axis=1)
-
-    def draw_set(self, rng: np.random.Generator) -> np.ndarray:
-        """Indices of pictures as in one person's folder: often of one domain, often biased."""
-        names = list(self.domains)
-        if rng.random() < 0.5:
-            chosen = np.concatenate(list(self.domains.values()))
-        else:
-            chosen = self.domains[names[rng.integers(len(names))]]
-        if rng.random() < 0.25 and len(chosen) >= 8:  # only the dark ones, or only the bright ones
-            order = chosen[np.argsort(self._luma[chosen])]
-            half = len(order) // 2
-            chosen = order[:half] if rng.random() < 0.5 else order[half:]
-        return rng.permutation(chosen)
 
 
 class PairedLooks(Dataset[Batch]):
@@ -123,7 +82,9 @@ class PairedLooks(Dataset[Batch]):
         sides = _two_sides(pool, rng)
         creators = [side[: _draw_count(rng)] for side in sides]
         contents = [side[: 4 * _log_uniform(rng, MAX_PICTURES)] for side in reversed(sides)]
-        before = [_some(_unit(pool.bank[c].reshape(-1, 3)), COLOURS_PER_SET, rng) for c in contents]
+        before = [
+            some_of(to_unit(pool.bank[c].reshape(-1, 3)), COLOURS_PER_SET, rng) for c in contents
+        ]
         shown = [self._draw_shown(creator) for creator in creators]
         read = [self._styled_crops(look, s, READ_SHORT_SIDE, READ_TILE, rng) for s in shown]
         after = self._set_colours(look, creators, read, rng)
@@ -176,23 +137,23 @@ class PairedLooks(Dataset[Batch]):
     ) -> list[np.ndarray]:
         """Unit colours of each creator's set after the look, COLOURS_PER_SET of each."""
         if look.pointwise:
-            banks = [_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
-            colours = [_some(bank, COLOURS_PER_SET, rng) for bank in banks]
+            banks = [to_unit(self._pool.bank[creator].reshape(-1, 3)) for creator in creators]
+            colours = [some_of(bank, COLOURS_PER_SET, rng) for bank in banks]
             return [look(some[:, None], READ_SHORT_SIDE)[:, 0] for some in colours]
         plain = np.concatenate([side.neighbourhoods() for side in read])
         styled = np.concatenate([side.truths.reshape(-1, 3) for side in read])
         colours = []
         for creator, side in zip(creators, read, strict=True):
             if len(creator) <= len(side.truths):
-                colours.append(_unit(_some(side.truths.reshape(-1, 3), COLOURS_PER_SET, rng)))
+                colours.append(to_unit(some_of(side.truths.reshape(-1, 3), COLOURS_PER_SET, rng)))
                 continue
             # Crops show what becomes of a pixel, but not how many pixels of a set are like it.
             position = rng.integers(0, len(creator) * COLOURS_PER_PICTURE, COLOURS_PER_SET // ALIKE)
             picture, pixel = np.divmod(position, COLOURS_PER_PICTURE)
-            wanted = _unit(self._pool.neighbourhoods[creator[picture], pixel])
+            wanted = to_unit(self._pool.neighbourhoods[creator[picture], pixel])
             among = rng.integers(0, len(plain), SHOWN_LOCATIONS)
-            _, alike = KDTree(_unit(plain[among])).query(wanted, ALIKE)
-            colours.append(_unit(styled[among[alike.ravel()]]))
+            _, alike = KDTree(to_unit(plain[among])).query(wanted, ALIKE)
+            colours.append(to_unit(styled[among[alike.ravel()]]))
         return colours
 
     def _styled_crops(
@@ -209,7 +170,7 @@ class PairedLooks(Dataset[Batch]):
         truths = np.empty_like(photos)
         for row, index in enumerate(indices):
             photo = _crop(self._pool.pictures[index], short_side, size + 2 * LOOK_MARGIN, rng)
-            styled = look(_unit(photo), short_side)[inner, inner]
+            styled = look(to_unit(photo), short_side)[inner, inner]
             mirrored = slice(None, None, -1 if rng.random() < 0.5 else 1)
             photos[row] = photo[inner, inner][:, mirrored]
             truths[row] = np.clip(styled * 255 + 0.5, 0, 255)[:, mirrored]
@@ -224,60 +185,8 @@ class _Crops:
     truths: np.ndarray
 
     def neighbourhoods(self) -> np.ndarray:
-        """Of every pixel before the look, (K * S * S, 6) uint8: see `_neighbourhoods`."""
-        return np.stack([_neighbourhoods(photo) for photo in self.photos]).reshape(-1, 6)
-
-
-def seed_worker(worker: int) -> None:
-    """One OpenCV thread per worker process: the cores belong to the training."""
-    cv2.setNumThreads(1)
-    # Ctrl-C and a stop of the whole process group reach every process: the trainer alone decides.
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-
-
-def load_batches(
-    domains: Domains,
-    config: PretrainConfig,
-    step: int,
-    share: tuple[int, int],
-    device: torch.device,
-) -> Iterator[dict[str, Tensor]]:
-    """The batches from `step` on, without end; share: as in PairedLooks."""
-    first, done = step, 0
-    if config.echo_factor > 1:  # a run that goes on within a window needs all of it
-        window, done = divmod(step, ECHO_WINDOW * config.echo_factor)
-        first = window * ECHO_WINDOW
-    loader: DataLoader[Batch] = DataLoader(
-        PairedLooks(domains, config.draws(), share=share),
-        batch_size=None,
-        sampler=range(first, 1 << 31),
-        num_workers=config.workers,
-        prefetch_factor=4 if config.workers else None,
-        worker_init_fn=seed_worker,
-        # A fork would inherit locks of thread pools that its threads do not.
-        multiprocessing_context="spawn" if config.workers else None,
-    )
-    drawn = (to_device(batch, device) for batch in loader)
-    return itertools.islice(_echo(drawn, config.echo_factor), done, None)
-
-
-def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
-    """The arrays of a batch as tensors on a device."""
-    return {name: torch.as_tensor(value).to(device) for name, value in batch.items()}
-
-
-def _echo(drawn: Iterator[dict[str, Tensor]], echo_factor: int) -> Iterator[dict[str, Tensor]]:
-    """Window after window, each `echo_factor` times."""
-    if echo_factor == 1:
-        yield from drawn
-    while True:
-        window = []
-        for batch in itertools.islice(drawn, ECHO_WINDOW):
-            yield batch
-            window.append(batch)
-        for _ in range(echo_factor - 1):
-            yield from window
+        """Of every pixel before the look, (K * S * S, 6) uint8: see `neighbourhoods_of`."""
+        return np.stack([neighbourhoods_of(photo) for photo in self.photos]).reshape(-1, 6)
 
 
 def _two_sides(pool: PicturePool, rng: np.random.Generator) -> list[np.ndarray]:
@@ -324,34 +233,3 @@ def _draw_count(rng: np.random.Generator) -> int:
 
 def _log_uniform(rng: np.random.Generator, most: int) -> int:
     return round(float(np.exp(rng.uniform(0, np.log(most)))))
-
-
-def _unit(pixels: np.ndarray) -> np.ndarray:
-    return pixels.astype(np.float32) / 255
-
-
-def _some(colours: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    some: np.ndarray = colours[rng.integers(0, len(colours), count)]
-    return some
-
-
-def _some_neighbourhoods(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """COLOURS_PER_PICTURE rows of `_neighbourhoods`, at READ_SHORT_SIDE."""
-    return _some(
-        _neighbourhoods(_at_most(picture, READ_SHORT_SIDE)).reshape(-1, 6), COLOURS_PER_PICTURE, rng
-    )
-
-
-def _neighbourhoods(picture: np.ndarray) -> np.ndarray:
-    """What looks depend on: each pixel and the mean of its neighbourhood, (H, W, 6) uint8."""
-    return np.dstack([picture, cv2.blur(picture, (NEIGHBOURHOOD, NEIGHBOURHOOD))])
-
-
-def _at_most(picture: np.ndarray, short_side: int) -> np.ndarray:
-    height, width = picture.shape[:2]
-    if min(height, width) <= short_side:
-        return picture
-    scale = short_side / min(height, width)
-    return cv2.resize(
-        picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA
-    )

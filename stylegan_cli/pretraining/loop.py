@@ -14,12 +14,11 @@ from stylegan_cli.errors import TrainingError
 from stylegan_cli.learning.checkpoints import load_latest_checkpoint, save_checkpoint, save_config
 from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import StepClock, is_due
-from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.pretraining.config import PretrainConfig
-from stylegan_cli.pretraining.data import load_batches, to_device
 from stylegan_cli.pretraining.domains import Domains, split_domains
+from stylegan_cli.pretraining.loading import load_batches, to_device
 from stylegan_cli.pretraining.losses import ERRORS
-from stylegan_cli.pretraining.model import BaseNetworks, default_base
+from stylegan_cli.pretraining.model import BaseNetworks
 from stylegan_cli.pretraining.processes import ProcessTeam, lone, process_team
 from stylegan_cli.pretraining.trainer import Trainer, build_trainer, load_base
 from stylegan_cli.pretraining.validation import (
@@ -61,15 +60,14 @@ def pretrain(
         return True
     train, held_out = split_domains(domains)
     torch.manual_seed(config.seed)
-    base = default_base()
+    base = BaseNetworks(config.generator, config.encoder)
     if init is not None:
         load_base(base, init)
     arguments = (train, held_out, run_dir, state, init is None, on_progress)
     size = _process_count(config, device)
     if size == 1:
         return _lead(build_trainer(base, config, device, lone()), *arguments)
-    networks = base.generator.config, base.encoder.config
-    shared = (networks, train, run_dir, config, device, state is not None)
+    shared = (train, run_dir, config, device, state is not None)
     with process_team(size, _follow, shared) as team:
         return _lead(build_trainer(base, config, device, team), *arguments)
 
@@ -136,7 +134,6 @@ def _follow_up(
 
 def _follow(
     team: ProcessTeam,
-    networks: tuple[GeneratorConfig, StyleEncoderConfig],
     train: Domains,
     run_dir: Path,
     config: PretrainConfig,
@@ -144,7 +141,8 @@ def _follow(
     resumed: bool,
 ) -> None:
     """Another process: trains its share of each step until the first one ends the run."""
-    trainer = build_trainer(BaseNetworks(*networks), config, device, team)
+    base = BaseNetworks(config.generator, config.encoder)
+    trainer = build_trainer(base, config, device, team)
     # Written before the first step, and not replaced while a process is still starting.
     state = load_latest_checkpoint(run_dir) if resumed else None
     if state is not None:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.pixel_range import to_signed
@@ -121,11 +120,6 @@ class Learner(nn.Module):
             "imitation": self.config.imitation_weight * guidance * imitation,
             "parameters": self.config.parameter_weight * parameters,
         }
-
-
-def default_base() -> BaseNetworks:
-    """The base at its default size, untrained."""
-    return BaseNetworks(GeneratorConfig(), StyleEncoderConfig(statistics_dim=STATISTICS_DIM))
 
 
 def signed(pixels: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.losses import Stylized
 from stylegan_cli.pretraining.model import signed
 
-VALIDATION_STEPS = 4  # batches
 VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_base_colour_psnr", "val_residual_gain")
 
 Stylize = Callable[[Mapping[str, Tensor]], Stylized]
@@ -24,7 +23,7 @@ Stylize = Callable[[Mapping[str, Tensor]], Stylized]
 def validation_looks(domains: Domains, config: PretrainConfig) -> Iterator[Batch]:
     """Batches of held-out pictures, in looks that no training step draws."""
     looks = PairedLooks(domains, config.draws(), purpose="validation looks")
-    return (looks[index] for index in range(VALIDATION_STEPS))
+    return (looks[index] for index in range(config.validation_batches))
 
 
 def validate(stylize: Stylize, batches: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from stylegan_cli.pictures import from_unit, to_unit
+from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
 from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.lut import ColourLut, look_up
 from stylegan_cli.rendering.tiles import pieces, run_in_tiles
@@ -21,9 +22,6 @@ from stylegan_cli.rendering.working_copy import Pixels, white_level
 
 if TYPE_CHECKING:
     from stylegan_cli.backends import StyleGenerator
-
-STRIP_PIXELS = 1 << 18  # full-size pixels that a thread has in hand: a strip stays in its cache
-NARROWEST_STRIP = 64  # px; shorter rows are slow to read
 
 Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """The last change to a styled picture: (styled, original) → styled, all (H, W, 3) unit."""
@@ -36,6 +34,7 @@ def render(
     *,
     finish: Finish | None = None,
     threads: int = 1,
+    config: RenderingConfig = DEFAULTS,
 ) -> Pixels:
     """The picture in the style, in its own size and depth.
 
@@ -62,7 +61,7 @@ def render(
             result[:, columns] = _compose(strip, colours, added, finish)
 
     # Columns, as parts of the maps can be stretched down their columns and be exact.
-    strips = pieces(width, max(NARROWEST_STRIP, STRIP_PIXELS // height))
+    strips = pieces(width, max(config.min_strip, config.strip_pixels // height))
     count = min(threads, len(strips))
     if count == 1:
         compose_strips(strips)
@@ -73,14 +72,19 @@ def render(
 
 
 def render_at_full_size(
-    pixels: Pixels, colours: ColourLut, generator: "StyleGenerator", *, finish: Finish | None = None
+    pixels: Pixels,
+    colours: ColourLut,
+    generator: "StyleGenerator",
+    *,
+    finish: Finish | None = None,
+    config: RenderingConfig = DEFAULTS,
 ) -> Pixels:
     """The picture in the style, its residual computed at every pixel, tile by tile.
 
     As `render`, which is quicker where the picture is larger than its working copy.
     """
     result = np.empty_like(pixels)
-    for window, base_colour, residual in run_in_tiles(generator, pixels):
+    for window, base_colour, residual in run_in_tiles(generator, pixels, config):
         added = whole_residual(base_colour, residual) * np.float32(white_level(pixels.dtype))
         result[window] = _compose(pixels[window], colours, iter(cv2.split(added)), finish)
     return result

@@ -4,18 +4,18 @@ import cv2
 import numpy as np
 
 from stylegan_cli.pictures import to_unit
+from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
 
-MAX_WORKING_PIXELS = 4_000_000
 HALVED_ROWS = 32
 
 Pixels = np.ndarray
 Size = tuple[int, int]
 
 
-def working_size(size: Size, short_side: int) -> Size:
+def working_size(size: Size, short_side: int, config: RenderingConfig = DEFAULTS) -> Size:
     """(height, width) of the working copy of a picture: never larger, and capped in pixels."""
     height, width = size
-    scale = min(1.0, short_side / min(size), (MAX_WORKING_PIXELS / (height * width)) ** 0.5)
+    scale = min(1.0, short_side / min(size), (config.max_working_pixels / (height * width)) ** 0.5)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -28,7 +28,7 @@ def make_working_copy(pixels: Pixels, short_side: int) -> np.ndarray:
 def bring_down(pixels: Pixels, size: Size) -> np.ndarray:
     """`pixels` brought down to `size` = (height, width), unit float32.
 
-    By area, as the crops were that the networks learnt from.
+    By area, as the crops were that the networks learned from.
     """
     if pixels.shape[:2] == size:
         return to_unit(pixels)

@@ -20,19 +20,14 @@ from safetensors.numpy import save
 from stylegan_cli import colour
 from stylegan_cli.backends import build_graph, open_backend
 from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
-from stylegan_cli.instant import (
-    calibration,
-    code_refinement,
-    encoding,
-    instant_style,
-    novelty,
-    render_mode,
-    variation,
-)
+from stylegan_cli.instant import encoding
+from stylegan_cli.instant.config import DEFAULTS as INSTANT
+from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.networks import architecture
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pictures.pages import jpeg_within
-from stylegan_cli.rendering import guided_maps, lut, tiles, working_copy
+from stylegan_cli.rendering import guided_maps, lut
+from stylegan_cli.rendering.config import DEFAULTS as RENDERING
 from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.runtime.resources import page_dir, starter_photos
@@ -46,7 +41,7 @@ MODEL_FOLDER = "model"
 PAGE_METADATA_KEY = "influ-page"
 PREVIEW_SIDE = 320  # px
 PREVIEW_PHOTO = 0  # of those that choose a render mode
-MOST_ROTATIONS = 30
+MAX_ROTATIONS = 30
 
 Arrays = dict[str, np.ndarray]
 
@@ -97,8 +92,8 @@ def _stylize_file(model: Model) -> bytes:
         for name, value in base.generator_tensors.items()
     }
     backend = open_backend(base)
-    photo = read_rgb(render_mode.render_mode_photos()[PREVIEW_PHOTO], render_mode.LEARNT_SIZE)
-    tensors["photo.jpg"] = _bytes(render_mode.render_mode_photos()[PREVIEW_PHOTO].read_bytes())
+    photo = read_rgb(render_mode_photos()[PREVIEW_PHOTO], INSTANT.render_mode.learned_size)
+    tensors["photo.jpg"] = _bytes(render_mode_photos()[PREVIEW_PHOTO].read_bytes())
     tensors["preview/before.jpg"] = _bytes(jpeg_within(photo, PREVIEW_SIDE))
     with tempfile.TemporaryDirectory() as folder:
         for index, style in enumerate(model.styles):
@@ -159,7 +154,7 @@ def _learn_file(base: Base) -> bytes:
     # As files, which are smaller; browsers decode them with the library that Python does.
     for index, path in enumerate(starter_photos()):
         tensors[f"starter/{index}.jpg"] = _bytes(path.read_bytes())
-    for index, path in enumerate(render_mode.render_mode_photos()):
+    for index, path in enumerate(render_mode_photos()):
         tensors[f"render_mode/{index}.jpg"] = _bytes(path.read_bytes())
     measured = [starter_photos().index(path) for path in style_code.measured_photos()]
     told = {
@@ -167,7 +162,7 @@ def _learn_file(base: Base) -> bytes:
         "encoder": encoder,
         "creator_colours": _generator_state("creator colours"),
         "starter": len(starter_photos()),
-        "render_mode": len(render_mode.render_mode_photos()),
+        "render_mode": len(render_mode_photos()),
         "measured": measured,
         "constants": _learning_constants(),
     }
@@ -181,9 +176,9 @@ def _stylizing_constants() -> dict[str, float]:
         "stride": architecture.STRIDE,
         "lut_points": lut.LUT_SIZE,
         "fine_lut_points": lut.FINE_LUT_SIZE,
-        "border": tiles.BORDER,
-        "tile": tiles.TILE,
-        "most_working_pixels": working_copy.MAX_WORKING_PIXELS,
+        "border": RENDERING.border,
+        "tile": RENDERING.tile,
+        "most_working_pixels": RENDERING.max_working_pixels,
         "guide_share": guided_maps.GUIDE_SHARE,
         "guide_noise": guided_maps.GUIDE_NOISE,
         "fewest_short_side": 16,
@@ -192,6 +187,9 @@ def _stylizing_constants() -> dict[str, float]:
 
 
 def _learning_constants() -> dict[str, float]:
+    refinement, render_mode = INSTANT.refinement, INSTANT.render_mode
+    calibration, variation = INSTANT.calibration, INSTANT.variation
+    distribution = INSTANT.out_of_distribution
     return {
         "read_short_side": architecture.READ_SHORT_SIDE,
         "read_tile": architecture.READ_TILE,
@@ -199,38 +197,38 @@ def _learning_constants() -> dict[str, float]:
         "set_colours": encoding.SET_COLOURS,
         "quantiles": colour.QUANTILES,
         "luma_bands": colour.LUMA_BANDS,
-        "refined_tiles": instant_style.REFINEMENT_TILES,
-        "refining_share": code_refinement.REFINEMENT_SHARE,
-        "refined_twice_from": code_refinement.MIN_FOR_SECOND_STEP,
-        "checked_every": code_refinement.CHECKED_EVERY,
-        "learnt_size": render_mode.LEARNT_SIZE,
-        "photographic_size": render_mode.PHOTOGRAPHIC_SIZES[0],
-        "large_photographic_size": render_mode.PHOTOGRAPHIC_SIZES[1],
-        "drawn_size": render_mode.DRAWN_SIZES[-1],
-        "quiet_residual": render_mode.QUIET_RESIDUAL,
-        "photographic_psnr": render_mode.PHOTOGRAPHIC_PSNR,
-        "drawn_psnr": render_mode.DRAWN_PSNR,
-        "same_drawing_psnr": render_mode.SAME_DRAWING_PSNR,
-        "calibration_pictures": instant_style.CALIBRATION_PICTURES,
-        "trusted_pictures": calibration.TRUSTED_PICTURES,
-        "trust_growth": calibration.TRUST_GROWTH,
-        "fewest_for_calibration": calibration.MIN_FOR_CALIBRATION,
-        "calibration_points": calibration.CALIBRATION_POINTS,
-        "trusted_shift": calibration.TRUSTED_SHIFT,
-        "trusted_residual": calibration.TRUSTED_RESIDUAL,
-        "drawn_growth": calibration.DRAWN_GROWTH,
-        "drawn_residual": calibration.DRAWN_RESIDUAL,
-        "twicings": calibration.TWICINGS,
-        "few_colours": calibration.FEW_COLOURS,
-        "novel": novelty.MAX_FAMILIAR_NOVELTY,
-        "least_drawn": novelty.MIN_DRAWN,
-        "most_drawn": novelty.MAX_DRAWN,
+        "refined_tiles": refinement.tiles,
+        "refining_share": refinement.share,
+        "refined_twice_from": refinement.min_for_second_step,
+        "checked_every": refinement.check_every,
+        "learnt_size": render_mode.learned_size,
+        "photographic_size": render_mode.photographic_sizes[0],
+        "large_photographic_size": render_mode.photographic_sizes[1],
+        "drawn_size": render_mode.drawn_sizes[-1],
+        "quiet_residual": render_mode.max_unseen_residual,
+        "photographic_psnr": render_mode.photographic_db,
+        "drawn_psnr": render_mode.drawn_db,
+        "same_drawing_psnr": render_mode.same_drawing_db,
+        "calibration_pictures": calibration.pictures,
+        "trusted_pictures": calibration.half_trust_pictures,
+        "trust_growth": calibration.trust_growth,
+        "fewest_for_calibration": calibration.min_pictures,
+        "calibration_points": calibration.points,
+        "trusted_shift": calibration.half_trust_shift,
+        "trusted_residual": calibration.half_trust_residual,
+        "drawn_growth": calibration.residual_growth,
+        "drawn_residual": calibration.half_closed_form_residual,
+        "twicings": calibration.boosting_steps,
+        "few_colours": calibration.min_colours,
+        "novel": distribution.max_deviation,
+        "least_drawn": distribution.min_drawn,
+        "most_drawn": distribution.max_drawn,
         "limit": architecture.LIMIT,
-        "compared_tiles": novelty.COMPARED_TILES,
-        "variation_rank": variation.VARIATION_RANK,
-        "variation_shrink": variation.VARIATION_SHRINKAGE,
-        "fewest_for_variation": variation.MIN_FOR_VARIATION,
-        "most_for_variation": variation.MAX_FOR_VARIATION,
+        "compared_tiles": distribution.tiles,
+        "variation_rank": variation.rank,
+        "variation_shrink": variation.shrinkage,
+        "fewest_for_variation": variation.min_pictures,
+        "most_for_variation": variation.max_pictures,
         "line_faithful_db": style_code.FAITHFUL_DB,
         "line_photo_size": style_code.MEASURED_SIZE,
         "line_map_step": style_code.MAP_STEP,
@@ -274,8 +272,8 @@ def _graph_with_places(graph: bytes) -> tuple[np.ndarray, list[dict[str, Any]]]:
 
 
 def _rotations() -> np.ndarray:
-    """(MOST_ROTATIONS, 3, 3) float64: the directions that colour transfer and distance go by."""
-    return np.stack([colour._random_rotation(seed) for seed in range(MOST_ROTATIONS)])
+    """(MAX_ROTATIONS, 3, 3) float64: the directions that colour transfer and distance go by."""
+    return np.stack([colour._random_rotation(seed) for seed in range(MAX_ROTATIONS)])
 
 
 def _order(purpose: str, count: int) -> np.ndarray:
@@ -286,8 +284,8 @@ def _tile_choices() -> np.ndarray:
     """(N, 2): photo and tile of each tile of starter photos that a style is refined on."""
     photos = encoding.read_all(starter_photos())
     rng = numpy_generator(0, 0, "some tiles")
-    count = min(instant_style.REFINEMENT_TILES, len(photos))
-    share = instant_style.REFINEMENT_TILES // count
+    count = min(INSTANT.refinement.tiles, len(photos))
+    share = INSTANT.refinement.tiles // count
     chosen = []
     for place in range(count):
         photo = place * len(photos) // count
@@ -299,7 +297,7 @@ def _tile_choices() -> np.ndarray:
 def _stylized_choices() -> np.ndarray:
     """(N, 2): photo and pixel of each colour that tells what a residual adds."""
     photos = encoding.read_all(starter_photos())
-    count = min(instant_style.CALIBRATION_PICTURES, len(photos))
+    count = min(INSTANT.calibration.pictures, len(photos))
     rng = numpy_generator(0, 0, "painted colours")
     share = -(-2 * encoding.SET_COLOURS // count)
     chosen = []

@@ -1,11 +1,109 @@
 """Settings of a run of `influ train`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from stylegan_cli.config import SEED, Option, check, file_option, parse_duration
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.learning import GanKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstraintConfig:
+    """How an instant style limits what training may change; see constraints.constraints_for.
+
+    Residuals are root mean squares in [-1, 1]; texture is a TextureDistance.
+    """
+
+    full_rate_residual: Annotated[
+        float, file_option("Up to this residual, a style learns at the full rate.", above=0)
+    ] = 0.07
+    full_rate_texture: Annotated[
+        float,
+        file_option("From this texture distance on, too.", above=0),
+    ] = 0.2
+    drift_margin: Annotated[
+        float,
+        file_option("Drift that costs nothing, as a share of the texture distance.", at_least=0),
+    ] = 0.5
+    drawn_anchor: Annotated[
+        float, file_option("Share of the anchor loss for a drawn style.", at_least=0, at_most=1)
+    ] = 0.4
+    dark_skin_luma: Annotated[
+        float,
+        file_option("Lighter skin of a drawn style has a weaker anchor, from 0 to 1.", above=0),
+    ] = 0.3
+    min_line_residual: Annotated[
+        float, file_option("A weaker residual draws no lines.", at_least=0)
+    ] = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextureConfig:
+    """How many patches the texture distance takes, in each of its maps."""
+
+    crops: Annotated[int, file_option("Of a creator's pictures.", at_least=1)] = 96
+    kept: Annotated[int, file_option("Patches of a creator to compare with.", at_least=1)] = 32_768
+    compared: Annotated[int, file_option("Patches of either side in a step.", at_least=1)] = 4096
+    directions: Annotated[int, file_option("Projections in a step.", at_least=1)] = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationConfig:
+    """What a state is validated on, and what counts as better."""
+
+    photos: Annotated[int, file_option("Held-out photos, at most.", at_least=1)] = 8
+    pictures: Annotated[int, file_option("Held-out pictures of a creator.", at_least=1)] = 24
+    patches: Annotated[int, file_option("Patches of either side, in each map.", at_least=1)] = 8192
+    directions: Annotated[int, file_option("Projections of patches.", at_least=1)] = 128
+    min_kid: Annotated[
+        float,
+        file_option("Gains are relative to at least this, which chance makes.", above=0),
+    ] = 0.1
+    content_margin: Annotated[
+        float,
+        file_option(
+            "Change of content that costs nothing: half of 120 random drawn looks.", at_least=0
+        ),
+    ] = 0.12
+    content_weight: Annotated[
+        float, file_option("Score per unit of change beyond that margin.", at_least=0)
+    ] = 4.0
+    min_improvement: Annotated[float, file_option("Of the score; less is noise.", at_least=0)] = (
+        0.005
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosticsConfig:
+    """From where on a state counts as a problem; shares are of the instant style's value."""
+
+    min_contrast: Annotated[
+        float, file_option("Share of contrast below which pictures are flat.", at_least=0)
+    ] = 0.25
+    min_diversity: Annotated[
+        float, file_option("Share of the difference between pictures: collapse.", at_least=0)
+    ] = 0.25
+    inverted_correlation: Annotated[
+        float, file_option("Correlation of light or hue below which colours are inverted.")
+    ] = -0.2
+    min_hue: Annotated[
+        float, file_option("Deviation of chroma below which a style has no hue.", at_least=0)
+    ] = 0.02
+    min_z_response: Annotated[
+        float, file_option("Share of the response to z below which z is ignored.", at_least=0)
+    ] = 0.2
+    min_response: Annotated[
+        float, file_option("Response of an instant style without variation.", at_least=0)
+    ] = 0.5 / 127.5  # half a level of 8 bits
+    loss_window: Annotated[
+        int, file_option("Steps of a creator over which losses are averaged.", at_least=1)
+    ] = 30
+    won_loss: Annotated[
+        float,
+        file_option("Share of the loss at chance below which a discriminator has won.", at_least=0),
+    ] = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +186,13 @@ class TrainingConfig:
         float,
         file_option("How much more a pixel in a face counts for content and anchor.", at_least=0),
     ] = 2.0
+    cycle_noise: Annotated[
+        float,
+        file_option(
+            "Deviation of the noise on a result before its cycle, so that it can hide nothing.",
+            at_least=0,
+        ),
+    ] = 0.02
     discriminator_channels: Annotated[
         int,
         file_option(
@@ -105,6 +210,12 @@ class TrainingConfig:
         Literal["auto", "on", "off"],
         Option("Augmentation of what the discriminators see; auto: for small folders."),
     ] = "auto"
+    augment_below: Annotated[
+        int, file_option("A folder of fewer pictures is small.", at_least=0)
+    ] = 100
+    max_pictures: Annotated[
+        int, file_option("Pictures of each side, kept in memory, at most.", at_least=1)
+    ] = 400
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], Option("bf16 where the processor has it.")
     ] = "auto"
@@ -115,6 +226,20 @@ class TrainingConfig:
     patience: Annotated[
         int, Option("Validations without a gain before training ends; 0: never.", at_least=0)
     ] = 6
+    min_lr_scale: Annotated[
+        float,
+        file_option("Share of the learning rates below which a run can't be rescued.", at_least=0),
+    ] = 1 / 8
+    constraints: ConstraintConfig = ConstraintConfig()
+    texture: TextureConfig = TextureConfig()
+    validation: ValidationConfig = ValidationConfig()
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    instant: InstantConfig = field(default_factory=InstantConfig)
+
+    @property
+    def trains_base(self) -> bool:
+        """Whether the generator itself is trained, from random weights."""
+        return self.init in ("linear", "none")
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""

@@ -84,7 +84,7 @@ class PictureSet:
             faces[index] = faces[index, :, ::-1].copy() if mirrored else faces[index]
         return to_tensor(images), torch.from_numpy(faces)[:, None]
 
-    def wholes(self, count: int, short_side: int) -> list[Tensor]:
+    def whole_pictures(self, count: int, short_side: int) -> list[Tensor]:
         """The first `count` pictures, whole, each (1, 3, H, W), sides brought to multiples of 8."""
         results = []
         for pixels in self.pictures[:count]:

@@ -15,18 +15,12 @@ from torch.nn import functional
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.learning import GanKind
 from stylegan_cli.networks.layers import luminance
+from stylegan_cli.training.config import DiagnosticsConfig
 
 log = logging.getLogger(__name__)
 
 THUMBNAIL = 16  # px: small enough that only light, colour and layout are left
-LOST = 0.25  # of the instant style's contrast, or of the difference between its pictures
-SWAPPED = -0.2  # correlation with the instant style's light or hue
-MIN_HUE = 0.02  # deviation of chroma; a grey style has no hue to swap
-IGNORED = 0.2  # of how much z changes the instant style
-MIN_CHANGE = 0.5 / 127.5  # half a level of 8 bits: an instant style without variation
-WATCHED_STEPS = 30  # of one creator
-WON = 0.05  # of a discriminator's loss by chance
-CHANCE: Mapping[GanKind, float] = {"hinge": 2.0, "lsgan": 0.25, "bce": 1.386}
+LOSS_AT_CHANCE: Mapping[GanKind, float] = {"hinge": 2.0, "lsgan": 0.25, "bce": 1.386}
 
 
 class Problem(StrEnum):
@@ -40,7 +34,7 @@ class Problem(StrEnum):
     DISCRIMINATOR_WON = "a discriminator has won"
 
 
-SPOILT = frozenset({Problem.INVERTED, Problem.COLLAPSED, Problem.FLAT})
+DISQUALIFYING = frozenset({Problem.INVERTED, Problem.COLLAPSED, Problem.FLAT})
 """Problems that no metric makes up for: a creator's best is never such a state."""
 
 _ADVICE = {
@@ -95,16 +89,19 @@ def output_statistics(stylised: Sequence[Tensor], varied: Sequence[Tensor]) -> O
     return OutputStatistics(torch.cat(thumbnails), float(contrast), float(response))
 
 
-def problems_of(now: OutputStatistics, instant: OutputStatistics) -> set[Problem]:
+def problems_of(
+    now: OutputStatistics, instant: OutputStatistics, config: DiagnosticsConfig
+) -> set[Problem]:
     """The problems of stylised photos, compared with the instant style on the same photos."""
-    if now.contrast < LOST * instant.contrast:
+    if now.contrast < config.min_contrast * instant.contrast:
         return {Problem.FLAT}
     found = set()
-    if _difference(now) < LOST * _difference(instant):
+    if _difference(now) < config.min_diversity * _difference(instant):
         found.add(Problem.COLLAPSED)
-    elif _is_swapped(now, instant):
+    elif _is_inverted(now, instant, config):
         found.add(Problem.INVERTED)
-    if instant.response > MIN_CHANGE and now.response < IGNORED * instant.response:
+    varies = instant.response > config.min_response
+    if varies and now.response < config.min_z_response * instant.response:
         found.add(Problem.IGNORED_Z)
     return found
 
@@ -116,12 +113,17 @@ class Diagnostics:
     """
 
     def __init__(
-        self, names: Sequence[str], instant: Sequence[OutputStatistics], gan: GanKind
+        self,
+        names: Sequence[str],
+        instant: Sequence[OutputStatistics],
+        gan: GanKind,
+        config: DiagnosticsConfig,
     ) -> None:
         self.notes: list[Note] = []
-        self._names, self._instant, self._chance = names, instant, CHANCE[gan]
+        self._names, self._instant, self._config = names, instant, config
+        self._won_loss = config.won_loss * LOSS_AT_CHANCE[gan]
         self._losses: dict[tuple[int, str], deque[float]] = defaultdict(
-            lambda: deque(maxlen=WATCHED_STEPS)
+            lambda: deque(maxlen=config.loss_window)
         )
         self._known: set[tuple[int, str]] = set()
 
@@ -134,7 +136,7 @@ class Diagnostics:
             self._losses[creator, name].append(value)
         recent = [self._losses[creator, name] for name in discriminators]
         won = any(
-            len(losses) == WATCHED_STEPS and sum(losses) / len(losses) < WON * self._chance
+            len(losses) == losses.maxlen and sum(losses) / len(losses) < self._won_loss
             for losses in recent
         )
         checked = frozenset({Problem.DISCRIMINATOR_WON})
@@ -142,8 +144,8 @@ class Diagnostics:
 
     def examine(self, step: int, creator: int, now: OutputStatistics) -> set[Problem]:
         """Check a creator's stylised photos; returns the problems found."""
-        found = problems_of(now, self._instant[creator])
-        self._remember(step, creator, found, SPOILT | {Problem.IGNORED_Z})
+        found = problems_of(now, self._instant[creator], self._config)
+        self._remember(step, creator, found, DISQUALIFYING | {Problem.IGNORED_Z})
         return found
 
     def note(self, step: int, problem: Problem, sentence: str, creator: str = "") -> None:
@@ -186,14 +188,16 @@ def _difference(statistics: OutputStatistics) -> float:
     return float(statistics.thumbnails.std(dim=0).mean())
 
 
-def _is_swapped(now: OutputStatistics, instant: OutputStatistics) -> bool:
+def _is_inverted(
+    now: OutputStatistics, instant: OutputStatistics, config: DiagnosticsConfig
+) -> bool:
     return any(
-        float(mine.std()) > minimum
-        and float(theirs.std()) > minimum
-        and _correlation(mine, theirs) < SWAPPED
-        for mine, theirs, minimum in (
+        float(present.std()) > minimum
+        and float(initial.std()) > minimum
+        and _correlation(present, initial) < config.inverted_correlation
+        for present, initial, minimum in (
             (_light(now), _light(instant), 0.0),
-            (_hue(now), _hue(instant), MIN_HUE),
+            (_hue(now), _hue(instant), config.min_hue),
         )
     )
 

@@ -16,7 +16,7 @@ from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.diagnostics import (
-    SPOILT,
+    DISQUALIFYING,
     Diagnostics,
     NotANumberError,
     Note,
@@ -25,6 +25,7 @@ from stylegan_cli.training.diagnostics import (
 from stylegan_cli.training.report import Album, CreatorReport, RunReport, State
 from stylegan_cli.training.run_folder import RunFolder
 from stylegan_cli.training.selection import Selection
+from stylegan_cli.training.steps import LOSSES
 from stylegan_cli.training.trainer import Trainer
 from stylegan_cli.training.validation import ValidationMetrics, Validator
 
@@ -34,12 +35,6 @@ Progress = Callable[[int, int], None]  # done, total
 
 LOG_EVERY = 10  # steps
 SHEET_PHOTOS = 4
-MIN_LR_SCALE = 1 / 8  # of the learning rates; a run that needs less can't be rescued
-LOSSES = (
-    *("gan_pixels", "gan_features", "content", "anchor", "grid", "drift", "texture"),
-    *("cycle", "identity"),
-    *("discriminator_pixels", "discriminator_features", "r1"),
-)
 VALIDATION_COLUMNS = (*(field.name for field in fields(ValidationMetrics)), "score")
 
 
@@ -154,22 +149,22 @@ def follow_up(run: Run, values: Mapping[str, float], metrics: Metrics) -> None:
 def validate(run: Run) -> dict[str, float]:
     """Validate each active creator and keep what is better than before; returns named metrics.
 
-    A state that the diagnostics call spoilt is never chosen.
+    A state with a problem that disqualifies it is never chosen.
     """
     step = run.trainer.step
     scores: dict[int, float] = {}
     values: dict[str, float] = {}
-    spoilt: set[int] = set()
+    disqualified: set[int] = set()
     for index in run.selection.active:
         validation = run.validator.validate(run.trainer, index)
         run.albums[index].add_moment(step, validation.stylised)
         scores[index] = validation.score
         named = dataclasses.asdict(validation.metrics) | {"score": validation.score}
         values |= {f"{run.names[index]}/{name}": value for name, value in named.items()}
-        if run.diagnostics.examine(step, index, validation.statistics) & SPOILT:
-            spoilt.add(index)
+        if run.diagnostics.examine(step, index, validation.statistics) & DISQUALIFYING:
+            disqualified.add(index)
     average = run.trainer.ema.state_dict()
-    for index in run.selection.update(step, scores, spoilt, average):
+    for index in run.selection.update(step, scores, disqualified, average):
         run.albums[index].choose_latest()
     return values
 
@@ -191,7 +186,7 @@ def roll_back(run: Run) -> None:
     failed_step, lr_scale, elapsed_s = trainer.step, trainer.lr_scale / 2, run.clock.elapsed_s
     diagnosed = run.diagnostics.state_dict()
     state = run.folder.load_checkpoint()
-    if lr_scale < MIN_LR_SCALE or state is None:
+    if lr_scale < trainer.config.min_lr_scale or state is None:
         raise TrainingError(
             f"a loss is no number after {failed_step} steps, again, at every learning rate; "
             "begin again with lower learning rates (--lr-g, --lr-d)"

@@ -19,7 +19,7 @@ from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import check_name
 from stylegan_cli.training.config import TrainingConfig
 
-# A resumed run keeps its settings; these do not change what is learnt. Its end may move.
+# A resumed run keeps its settings; these do not change what is learned. Its end may move.
 _FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
 
 

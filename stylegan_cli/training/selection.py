@@ -9,9 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from stylegan_cli.instant import with_mode_of_residual
+from stylegan_cli.instant.config import RenderModeConfig
 from stylegan_cli.styles import Base, Model, Style
-
-MIN_IMPROVEMENT = 0.005  # of the score; less is noise
 
 
 @dataclass(slots=True)
@@ -35,6 +34,7 @@ class Selection:
     working_sizes: px, one per creator. delta_names: see AdaptedGenerator. shares_generator: the
     creators share a generator that is trained, too, so that one state is chosen for all of them.
     patience: validations without an improvement after which a creator is done; 0: never.
+    min_improvement: of the score; less is noise. render_mode: how that of a style is chosen.
     """
 
     def __init__(
@@ -45,10 +45,13 @@ class Selection:
         *,
         shares_generator: bool,
         patience: int,
+        min_improvement: float,
+        render_mode: RenderModeConfig,
     ) -> None:
         self.start = start
         self._working_sizes, self._delta_names = working_sizes, delta_names
-        self._patience = patience
+        self._patience, self._min_improvement = patience, min_improvement
+        self._render_mode = render_mode
         indices = list(range(len(start.styles)))
         self.groups = [indices] if shares_generator else [[index] for index in indices]
         self.best = [BestState() for _ in self.groups]
@@ -74,12 +77,12 @@ class Selection:
         self,
         step: int,
         scores: Mapping[int, float],
-        spoilt: Set[int],
+        disqualified: Set[int],
         average: Mapping[str, Tensor],
     ) -> list[int]:
         """Choose the state of `step` where it is better; returns the creators it was chosen for.
 
-        scores: of each validated creator. spoilt: creators whose state must not be chosen.
+        scores: of each validated creator. disqualified: creators whose state must not be chosen.
         average: the averaged parameters by name.
         """
         chosen = []
@@ -88,7 +91,7 @@ class Selection:
                 continue
             score = float(np.mean([scores[index] for index in members]))
             best.stale += 1
-            if score < best.score - MIN_IMPROVEMENT and spoilt.isdisjoint(members):
+            if score < best.score - self._min_improvement and disqualified.isdisjoint(members):
                 prefixes = ("generator.", *(f"creators.{index}." for index in members))
                 best.score, best.step, best.stale = score, step, 0
                 best.tensors = {n: v.clone() for n, v in average.items() if n.startswith(prefixes)}
@@ -132,7 +135,7 @@ class Selection:
             deltas = self._deltas(index, best.tensors)
             style = dataclasses.replace(start, info=info, code=code, deltas=deltas)
             base = _with_weights(self.start.base, best.tensors)
-            self._refined[index, best.step] = with_mode_of_residual(style, base)
+            self._refined[index, best.step] = with_mode_of_residual(style, base, self._render_mode)
         return self._refined[index, best.step]
 
     def _deltas(self, index: int, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

@@ -1,11 +1,11 @@
 """The losses of one step: a batch and the networks in, named terms out."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.learning.losses import (
@@ -19,68 +19,15 @@ from stylegan_cli.learning.losses import (
     r1_penalty,
     self_similarity_loss,
 )
-from stylegan_cli.networks.discriminator import Discriminator
-from stylegan_cli.networks.frozen_features import FrozenFeatures
-from stylegan_cli.networks.generator import Generator
-from stylegan_cli.networks.layers import luminance
-from stylegan_cli.networks.lora import CreatorParameters
-from stylegan_cli.runtime.devices import uses_bf16
-from stylegan_cli.runtime.randomness import derive_seed, numpy_generator, torch_generator
-from stylegan_cli.styles import Mode
-from stylegan_cli.training.adapters import AdaptedGenerator, StyleTensors, is_invertible
+from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
+from stylegan_cli.training.adapters import is_invertible
 from stylegan_cli.training.config import TrainingConfig
+from stylegan_cli.training.constraints import Constraints, anchor_weights
 from stylegan_cli.training.data import PictureSet, augment, same_treatment
+from stylegan_cli.training.networks import CONTENT_STAGES, DISCRIMINATOR_STAGES, Networks
 from stylegan_cli.training.texture_distance import TextureDistance
 
-DISCRIMINATOR_STAGES = (1, 2, 3)  # of the frozen network: strides 4, 8 and 16
-CONTENT_STAGES = (2, 3)
-CYCLE_NOISE = 0.02  # deviation of the noise on a fake before its cycle, so that it can hide nothing
-CALM_RESIDUAL = 0.07  # root mean square; a style with a stronger residual learns in smaller steps
-FAR_TEXTURE = 0.2  # texture distance; an instant style that is nearer learns in smaller steps
-FREE_DRIFT = 0.5  # root mean square, as a share of the instant style's texture distance
-LOOSE_ANCHOR = 0.4  # share of the anchor loss for a drawn style
-DARK_SKIN = 0.3  # unit luma; the lighter skin is, the less the anchor holds it in a drawn style
-MIN_LINES = 0.02  # root mean square; a weaker residual has no lines
-FRESH_BASES = ("linear", "none")  # values of TrainingConfig.init that train the generator, too
-
-
-@dataclass(frozen=True, slots=True)
-class Constraints:
-    """How fast one creator learns, and what keeps it near its instant style.
-
-    lr_share: share of the generator's learning rates. max_drift: root mean square distance from the
-    instant style that costs nothing. anchor_share: share of the anchor loss, at its weakest.
-    """
-
-    lr_share: float = 1.0
-    max_drift: float = math.inf
-    anchor_share: float = 1.0
-
-
-def constraints_for(strength: float, texture: float, mode: Mode, *, is_fresh: bool) -> Constraints:
-    """Constraints that fit what an instant style draws, and how well.
-
-    A step changes every weight by a like share, and so changes the residual by a share of itself:
-    what suits a painting inverts a pencil drawing. An instant style whose texture is near the
-    creator's has its lines in place: large steps lose them, and so does a long way.
-
-    A drawn style gets a weak anchor, because lines are tones, too; dark skin keeps the full anchor,
-    or a creator of dark pictures would sink it into the dark. Where the instant style leaves out
-    the lines that the network would draw (mode `colour`), its tones were a guess: no anchor.
-
-    strength: root mean square of the residual. texture: distance of the instant style's texture,
-    see TextureDistance. is_fresh: the generator is untrained, and so has no lines to lose.
-    """
-    calm = min(1.0, CALM_RESIDUAL / max(strength, 1e-6))
-    if is_fresh:
-        return Constraints(lr_share=calm)
-    if mode == "colour" and strength >= MIN_LINES:
-        return Constraints(lr_share=calm, anchor_share=0.0)
-    return Constraints(
-        lr_share=calm * min(1.0, texture / FAR_TEXTURE),
-        max_drift=FREE_DRIFT * texture,
-        anchor_share=LOOSE_ANCHOR if mode == "drawn" else 1.0,
-    )
+Pass = TypeVar("Pass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,51 +57,6 @@ class Batch:
     short_side: Tensor  # (1,) px of the whole picture
 
 
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """The networks of a run: generator with adapters, discriminators, frozen features."""
-
-    generator: AdaptedGenerator
-    discriminator: Discriminator
-    features: FrozenFeatures
-
-    def seen(self, images: Tensor) -> list[Tensor]:
-        """Frozen features of images at the discriminator's stages."""
-        stages = self.features(images)
-        return [stages[index] for index in DISCRIMINATOR_STAGES]
-
-
-def build_networks(
-    generator: Generator,
-    styles: Sequence[StyleTensors],
-    content_code: Tensor,
-    features: FrozenFeatures,
-    config: TrainingConfig,
-) -> Networks:
-    """Adapters at zero and fresh discriminators, drawn by the run's seed.
-
-    styles: one per creator. content_code: (code_dim,).
-    """
-    device = styles[0].matrix.device
-    trains_base = config.init in FRESH_BASES  # a trained base stays frozen
-    generator.requires_grad_(trains_base)
-    weights = dict(generator.named_parameters())
-    start_weights = {name: value.detach().clone() for name, value in weights.items()}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, 0, "networks"))
-        adapted = {} if trains_base else weights
-        creators = nn.ModuleList(CreatorParameters(x.code, adapted) for x in styles)
-        creators.append(CreatorParameters(content_code, {}))
-        channels = [features.channels[stage] for stage in DISCRIMINATOR_STAGES]
-        discriminator = Discriminator(len(styles), channels, config.discriminator_channels)
-    adapters = nn.ModuleDict({"creators": creators, "generator": generator}).to(device)
-    discriminator.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bf16 = uses_bf16(config.precision, device.type)
-    return Networks(
-        AdaptedGenerator(adapters, styles, start_weights, bf16), discriminator, features
-    )
-
-
 def draw_batch(
     content: PictureSet,
     creator: Creator,
@@ -172,6 +74,43 @@ def draw_batch(
     return Batch(step, index, *(tensor.to(device) for tensor in tensors))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorPass:
+    """What the losses of the generator see of one step.
+
+    fake, anchor: results of the present and of the instant style, (B, 3, S, S). scaled: the fake
+    with a smaller gradient in faces. features, content_features: of the fake and of the photos, at
+    DISCRIMINATOR_STAGES. pixels, projected: scores of the two discriminators.
+    """
+
+    batch: Batch
+    networks: Networks
+    creator: Creator
+    config: TrainingConfig
+    fake: Tensor
+    scaled: Tensor
+    anchor: Tensor
+    features: Sequence[Tensor]
+    content_features: Sequence[Tensor]
+    pixels: Sequence[Tensor]
+    projected: Sequence[Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscriminatorPass:
+    """What the losses of the discriminators see of one step.
+
+    reals: (B, 3, S, S). real, fake: scores of the discriminator of pixels and of that of features.
+    """
+
+    batch: Batch
+    networks: Networks
+    config: TrainingConfig
+    reals: Tensor
+    real: tuple[Sequence[Tensor], Sequence[Tensor]]
+    fake: tuple[Sequence[Tensor], Sequence[Tensor]]
+
+
 def generator_terms(
     batch: Batch, networks: Networks, creator: Creator, config: TrainingConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -183,31 +122,25 @@ def generator_terms(
         scaled = scale_gradient(fake, batch.faces, config.face_weight)
         pictures = (fake, scaled, batch.content)
         treated, scaled_treated, content = same_treatment(pictures, config.seed, batch.step)
-        features = networks.seen(treated)
+        features = networks.stages(treated)
         with torch.no_grad():
-            content_features = networks.seen(content)
+            content_features = networks.stages(content)
         view = _augmented(scaled_treated, batch, creator, config, "fakes")
         pixels, projected = networks.discriminator(view, features, batch.creator)
-    constraints = creator.constraints
-    anchor_weight = 0.0 if config.init == "none" else config.lambda_anchor
-    terms = {
-        "gan_pixels": config.lambda_pixels * generator_gan_loss(config.gan, pixels),
-        "gan_features": config.lambda_features * generator_gan_loss(config.gan, projected),
-        "content": config.lambda_content
-        * content_loss(features, content_features, batch.faces, config.face_weight),
-        "anchor": anchor_weight
-        * anchor_loss(
-            fake,
-            anchor,
-            anchor_weights(anchor, batch.faces, constraints.anchor_share, config.face_weight),
-        ),
-        "grid": config.lambda_grid * grid_loss(fake, batch.content).mean(),
-        "drift": config.lambda_drift * drift_loss(fake, anchor, constraints.max_drift).mean(),
-        **_reconstruction_terms(batch, fake, generator, config),
-    }
-    if config.lambda_texture:
-        terms["texture"] = config.lambda_texture * creator.texture.distance([scaled], batch.step)
-    return fake, terms
+    step = GeneratorPass(
+        batch=batch,
+        networks=networks,
+        creator=creator,
+        config=config,
+        fake=fake,
+        scaled=scaled,
+        anchor=anchor,
+        features=features,
+        content_features=content_features,
+        pixels=pixels,
+        projected=projected,
+    )
+    return fake, _terms(GENERATOR_LOSSES, step)
 
 
 def discriminator_terms(
@@ -218,28 +151,24 @@ def discriminator_terms(
     reals, fakes = same_treatment((batch.reals, fakes), config.seed, batch.step)
     with networks.generator.autocast():
         with torch.no_grad():
-            features = networks.seen(torch.cat([reals, fakes]))
+            features = networks.stages(torch.cat([reals, fakes]))
         real_features, fake_features = zip(*(part.chunk(2) for part in features), strict=True)
         scores = [
-            discriminator(_augmented(images, batch, creator, config, name), seen, batch.creator)
-            for images, seen, name in (
+            discriminator(_augmented(images, batch, creator, config, name), stages, batch.creator)
+            for images, stages, name in (
                 (reals, real_features, "critic reals"),
                 (fakes, fake_features, "critic fakes"),
             )
         ]
-    (real_pixels, real_projected), (fake_pixels, fake_projected) = scores
-    terms = {
-        "discriminator_pixels": discriminator_gan_loss(config.gan, real_pixels, fake_pixels),
-        "discriminator_features": discriminator_gan_loss(
-            config.gan, real_projected, fake_projected
-        ),
-    }
-    if config.penalty == "r1" and batch.step % config.r1_every == 0:
-        # Every few steps, so much stronger: lazy regularisation (Karras et al. 2020, section 4).
-        watched = reals.detach().requires_grad_()
-        penalty = r1_penalty([discriminator.pixels(watched, batch.creator)], watched)
-        terms["r1"] = config.r1_weight * config.r1_every * penalty
-    return terms
+    step = DiscriminatorPass(
+        batch=batch,
+        networks=networks,
+        config=config,
+        reals=reals,
+        real=scores[0],
+        fake=scores[1],
+    )
+    return _terms(DISCRIMINATOR_LOSSES, step)
 
 
 def content_loss(
@@ -255,18 +184,6 @@ def content_loss(
         inside = functional.interpolate(faces, result[index].shape[2:], mode="area")[:, 0]
         losses.append(self_similarity_loss(result[index], content[index], 1 + face_weight * inside))
     return torch.stack(losses).mean()
-
-
-def anchor_weights(anchor: Tensor, faces: Tensor, share: float, face_weight: float) -> Tensor:
-    """How much the anchor loss counts at each pixel, (B, 1, S, S).
-
-    anchor: (B, 3, S, S), the instant style. faces: (B, 1, S, S). share: Constraints.anchor_share.
-    """
-    if not share:
-        return torch.zeros_like(faces)
-    luma = (luminance(anchor) / 2 + 0.5).clamp(min=1e-3)
-    skin = (1 + face_weight) * (DARK_SKIN / luma).clamp(share, 1)
-    return share + (skin - share) * faces
 
 
 def scale_gradient(image: Tensor, faces: Tensor, face_weight: float) -> Tensor:
@@ -285,22 +202,110 @@ def _augmented(
     return augment(images, config.seed, batch.step, purpose) if creator.augmented else images
 
 
-def _reconstruction_terms(
-    batch: Batch, fake: Tensor, generator: AdaptedGenerator, config: TrainingConfig
-) -> dict[str, Tensor]:
-    """Cycle and identity, where they have a weight."""
-    terms: dict[str, Tensor] = {}
-    if config.lambda_cycle:
-        draws = torch_generator(config.seed, batch.step, "cycle noise")
-        noise = torch.randn(fake.shape, generator=draws).to(fake.device)
-        with generator.autocast():
-            cycled = generator.reconstruct_cycle(
-                batch.creator, fake + CYCLE_NOISE * noise, batch.short_side
-            )
-        hue = is_invertible(generator.styles[batch.creator])
-        terms["cycle"] = config.lambda_cycle * cycle_loss(cycled, batch.content, hue)
-    if config.lambda_identity:
-        with generator.autocast():
-            same = generator.reconstruct_identity(batch.creator, batch.reals, batch.short_side)
-        terms["identity"] = config.lambda_identity * identity_loss(same, batch.reals)
-    return terms
+def _gan_pixels(step: GeneratorPass) -> Tensor:
+    return step.config.lambda_pixels * generator_gan_loss(step.config.gan, step.pixels)
+
+
+def _gan_features(step: GeneratorPass) -> Tensor:
+    return step.config.lambda_features * generator_gan_loss(step.config.gan, step.projected)
+
+
+def _content(step: GeneratorPass) -> Tensor:
+    faces, face_weight = step.batch.faces, step.config.face_weight
+    loss = content_loss(step.features, step.content_features, faces, face_weight)
+    return step.config.lambda_content * loss
+
+
+def _anchor(step: GeneratorPass) -> Tensor:
+    config, share = step.config, step.creator.constraints.anchor_share
+    skin = config.constraints.dark_skin_luma
+    weights = anchor_weights(step.anchor, step.batch.faces, share, config.face_weight, skin)
+    weight = 0.0 if config.init == "none" else config.lambda_anchor
+    return weight * anchor_loss(step.fake, step.anchor, weights)
+
+
+def _grid(step: GeneratorPass) -> Tensor:
+    return step.config.lambda_grid * grid_loss(step.fake, step.batch.content).mean()
+
+
+def _drift(step: GeneratorPass) -> Tensor:
+    max_drift = step.creator.constraints.max_drift
+    return step.config.lambda_drift * drift_loss(step.fake, step.anchor, max_drift).mean()
+
+
+def _cycle(step: GeneratorPass) -> Tensor | None:
+    batch, config, generator = step.batch, step.config, step.networks.generator
+    if not config.lambda_cycle:
+        return None
+    draws = torch_generator(config.seed, batch.step, "cycle noise")
+    noise = torch.randn(step.fake.shape, generator=draws).to(step.fake.device)
+    noisy = step.fake + config.cycle_noise * noise
+    with generator.autocast():
+        cycled = generator.reconstruct_cycle(batch.creator, noisy, batch.short_side)
+    hue = is_invertible(generator.styles[batch.creator])
+    return config.lambda_cycle * cycle_loss(cycled, batch.content, hue)
+
+
+def _identity(step: GeneratorPass) -> Tensor | None:
+    batch, generator = step.batch, step.networks.generator
+    if not step.config.lambda_identity:
+        return None
+    with generator.autocast():
+        same = generator.reconstruct_identity(batch.creator, batch.reals, batch.short_side)
+    return step.config.lambda_identity * identity_loss(same, batch.reals)
+
+
+def _texture(step: GeneratorPass) -> Tensor | None:
+    if not step.config.lambda_texture:
+        return None
+    distance = step.creator.texture.distance([step.scaled], step.batch.step)
+    return step.config.lambda_texture * distance
+
+
+def _discriminator_pixels(step: DiscriminatorPass) -> Tensor:
+    return discriminator_gan_loss(step.config.gan, step.real[0], step.fake[0])
+
+
+def _discriminator_features(step: DiscriminatorPass) -> Tensor:
+    return discriminator_gan_loss(step.config.gan, step.real[1], step.fake[1])
+
+
+def _r1(step: DiscriminatorPass) -> Tensor | None:
+    config, discriminator = step.config, step.networks.discriminator
+    if config.penalty != "r1" or step.batch.step % config.r1_every:
+        return None
+    # Every few steps, so much stronger: lazy regularisation (Karras et al. 2020, section 4).
+    watched = step.reals.detach().requires_grad_()
+    penalty = r1_penalty([discriminator.pixels(watched, step.batch.creator)], watched)
+    return config.r1_weight * config.r1_every * penalty
+
+
+GENERATOR_LOSSES: Mapping[str, Callable[[GeneratorPass], Tensor | None]] = {
+    "gan_pixels": _gan_pixels,
+    "gan_features": _gan_features,
+    "content": _content,
+    "anchor": _anchor,
+    "grid": _grid,
+    "drift": _drift,
+    "cycle": _cycle,
+    "identity": _identity,
+    "texture": _texture,
+}
+"""Each weighted term of the generator's loss, by its column in metrics.csv; None: without weight.
+
+A new loss is one entry here, with a weight in TrainingConfig.
+"""
+
+DISCRIMINATOR_LOSSES: Mapping[str, Callable[[DiscriminatorPass], Tensor | None]] = {
+    "discriminator_pixels": _discriminator_pixels,
+    "discriminator_features": _discriminator_features,
+    "r1": _r1,
+}
+"""The same of the discriminators' loss; None: not due in this step."""
+
+LOSSES = (*GENERATOR_LOSSES, *DISCRIMINATOR_LOSSES)
+
+
+def _terms(losses: Mapping[str, Callable[[Pass], Tensor | None]], step: Pass) -> dict[str, Tensor]:
+    terms = {name: loss(step) for name, loss in losses.items()}
+    return {name: term for name, term in terms.items() if term is not None}

@@ -9,14 +9,12 @@ from torch.nn import functional
 from stylegan_cli.learning.losses import sliced_wasserstein
 from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.runtime.randomness import torch_generator
+from stylegan_cli.training.config import TextureConfig
 
 # Patches are taken from the picture, from it at half size, and from the first two stages of the
 # frozen network, one position of which sees a patch of the picture.
 PATCHES = (9, 9, 1, 1)  # positions across, in each of the maps
 QUIET = (0.1, 0.1, 0.02, 0.02)  # of the mean variance: what varies less is grain, and stays quiet
-KEPT = 32_768  # patches of a creator, in each of the maps
-COMPARED = 4096  # patches of either side
-DIRECTIONS = 64  # to compare them along
 
 
 class TextureDistance:
@@ -27,12 +25,19 @@ class TextureDistance:
     what pixels can't: grain from lines, and coloured ink from black.
     """
 
-    def __init__(self, pictures: Sequence[Tensor], features: FrozenFeatures, seed: int) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[Tensor],
+        features: FrozenFeatures,
+        config: TextureConfig,
+        *,
+        seed: int,
+    ) -> None:
         """pictures: of the creator, each (B, 3, H, W) in [-1, 1]."""
-        self._seed, self._features = seed, features
+        self._seed, self._features, self._config = seed, features, config
         generator = torch_generator(seed, 0, "kept patches")
         with torch.no_grad():
-            self._kept = self._patches(pictures, KEPT, generator)
+            self._kept = self._patches(pictures, config.kept, generator)
         self._whitening = [
             _whitening(patches, quiet) for patches, quiet in zip(self._kept, QUIET, strict=True)
         ]
@@ -41,21 +46,24 @@ class TextureDistance:
         self,
         pictures: Sequence[Tensor],
         draw: int,
-        compared: int = COMPARED,
-        directions: int = DIRECTIONS,
+        compared: int | None = None,
+        directions: int | None = None,
     ) -> Tensor:
         """The mean over the maps, (); the patches to compare are drawn by (seed, draw).
 
-        pictures: each (B, 3, H, W) in [-1, 1].
+        pictures: each (B, 3, H, W) in [-1, 1]. compared, directions: as many as the config has
+        where None.
         """
+        compared = compared or self._config.compared
+        directions = directions or self._config.directions
         generator = torch_generator(self._seed, draw, "compared patches")
         patches = self._patches(pictures, compared, generator)
         distances = []
-        for mine, kept, whitening in zip(patches, self._kept, self._whitening, strict=True):
+        for found, kept, whitening in zip(patches, self._kept, self._whitening, strict=True):
             drawn = torch.randn(whitening.shape[1], directions, generator=generator)
             axes = whitening @ functional.normalize(drawn, dim=0).to(whitening.device)
-            theirs = kept[_positions(len(kept), len(mine), generator, kept.device)]
-            distances.append(sliced_wasserstein(mine, theirs, axes))
+            wanted = kept[_positions(len(kept), len(found), generator, kept.device)]
+            distances.append(sliced_wasserstein(found, wanted, axes))
         return torch.stack(distances).mean()
 
     def _patches(

@@ -13,10 +13,10 @@ from stylegan_cli.learning.schedules import learning_rate
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import HistoryPool, PictureSet
 from stylegan_cli.training.diagnostics import NotANumberError
+from stylegan_cli.training.networks import Networks
 from stylegan_cli.training.steps import (
     Batch,
     Creator,
-    Networks,
     discriminator_terms,
     draw_batch,
     generator_terms,

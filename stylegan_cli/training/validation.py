@@ -12,18 +12,14 @@ from torch.nn import functional
 from stylegan_cli.evaluation.metrics import kid
 from stylegan_cli.learning.losses import self_similarity_loss
 from stylegan_cli.networks.frozen_features import FrozenFeatures
+from stylegan_cli.training.config import TrainingConfig, ValidationConfig
 from stylegan_cli.training.diagnostics import OutputStatistics, output_statistics
+from stylegan_cli.training.networks import CONTENT_STAGES
 from stylegan_cli.training.texture_distance import TextureDistance
 from stylegan_cli.training.trainer import Trainer
 
-CONTENT_STAGES = (2, 3)  # of the frozen network: strides 8 and 16
 KID_STAGE = 3
 KID_GRID = 3  # each picture counts as this many squared: whole pictures are too few
-MIN_KID = 0.1  # what chance makes of like sets this small; smaller gains count as this
-PATCHES = 8192  # of each side, in each of the maps
-DIRECTIONS = 128
-FREE_CHANGE = 0.12  # self-similarity loss that costs nothing: half of 120 random drawn looks
-CHANGE_PRICE = 4.0  # of the score, per unit of self-similarity loss beyond that
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class ValidationMetrics:
     change: float
     kid_lite1: float
 
-    def score(self, start: "ValidationMetrics") -> float:
+    def score(self, start: "ValidationMetrics", config: ValidationConfig) -> float:
         """1 for `start`, the instant style; lower is better.
 
         Where one distance grows, the other can't make up for it: discriminators also reward texture
@@ -48,13 +44,14 @@ class ValidationMetrics:
         """
         growths = (
             (self.texture - start.texture) / start.texture,
-            (self.kid - start.kid) / max(MIN_KID, start.kid),
+            (self.kid - start.kid) / max(config.min_kid, start.kid),
         )
         growth = max(growths) if max(growths) > 0 else sum(growths) / 2
-        return 1 + growth + self._price() - start._price()
-
-    def _price(self) -> float:
-        return CHANGE_PRICE * max(0.0, self.change - FREE_CHANGE)
+        penalty, allowed = (
+            config.content_weight * max(0.0, metrics.change - config.content_margin)
+            for metrics in (self, start)
+        )
+        return 1 + growth + penalty - allowed
 
 
 class CreatorMetrics:
@@ -70,25 +67,28 @@ class CreatorMetrics:
         photos: Sequence[Tensor],
         features: FrozenFeatures,
         reporting: FrozenFeatures,
+        config: TrainingConfig,
     ) -> None:
+        self._config = config.validation
         self._networks = (features, reporting)
         self._photos = [_stages(features, photo) for photo in photos]
-        self._texture = TextureDistance(creator, features, seed=0)
+        self._texture = TextureDistance(creator, features, config.texture, seed=0)
         self._parts = [_parts([_stages(net, x) for x in creator]) for net in self._networks]
 
     @torch.no_grad()
     def measure(self, stylised: Sequence[Tensor]) -> ValidationMetrics:
         """stylised: the photos in their order, each (1, 3, H, W)."""
-        seen = [[_stages(net, picture) for picture in stylised] for net in self._networks]
+        stages = [[_stages(net, picture) for picture in stylised] for net in self._networks]
         shown = [picture.clamp(-1, 1) for picture in stylised]
-        texture = self._texture.distance(shown, 0, PATCHES, DIRECTIONS)
+        config = self._config
+        texture = self._texture.distance(shown, 0, config.patches, config.directions)
         kids = [
-            kid(_parts(stages), parts).value
-            for stages, parts in zip(seen, self._parts, strict=True)
+            kid(_parts(found), parts).value
+            for found, parts in zip(stages, self._parts, strict=True)
         ]
         changes = [
             self_similarity_loss(result[stage], photo[stage])
-            for result, photo in zip(seen[0], self._photos, strict=True)
+            for result, photo in zip(stages[0], self._photos, strict=True)
             for stage in CONTENT_STAGES
         ]
         change = torch.stack(changes).mean().item()
@@ -125,16 +125,17 @@ class Validation:
 class Validator:
     """Validates creators, each on its own held-out pictures."""
 
-    def __init__(self, held_out: Sequence[HeldOut]) -> None:
-        self.held_out = held_out
+    def __init__(self, held_out: Sequence[HeldOut], config: ValidationConfig) -> None:
+        self.held_out, self._config = held_out, config
 
     def validate(self, trainer: Trainer, creator: int) -> Validation:
         """The creator's averaged adapter on all held-out photos."""
         held_out = self.held_out[creator]
         stylised = [trainer.stylize(creator, photo) for photo in held_out.photos]
         metrics = held_out.metrics.measure(stylised)
+        score = metrics.score(held_out.start, self._config)
         statistics = self.statistics(trainer, creator, stylised)
-        return Validation(stylised, metrics, metrics.score(held_out.start), statistics)
+        return Validation(stylised, metrics, score, statistics)
 
     def statistics(
         self, trainer: Trainer, creator: int, stylised: Sequence[Tensor]
@@ -151,12 +152,12 @@ def _stages(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
     return [part.float() for part in features(image)]
 
 
-def _parts(seen: Sequence[Sequence[Tensor]]) -> np.ndarray:
+def _parts(pictures: Sequence[Sequence[Tensor]]) -> np.ndarray:
     """(N, C) features of parts of pictures, each of length sqrt(C) as in FrozenEmbedding.
 
-    seen: the stages of each picture.
+    pictures: the stages of each.
     """
-    means = [functional.adaptive_avg_pool2d(stages[KID_STAGE], KID_GRID) for stages in seen]
+    means = [functional.adaptive_avg_pool2d(stages[KID_STAGE], KID_GRID) for stages in pictures]
     parts = torch.cat([part[0].flatten(1).T for part in means])
     rows: np.ndarray = (functional.normalize(parts) * math.sqrt(parts.shape[1])).cpu().numpy()
     return rows

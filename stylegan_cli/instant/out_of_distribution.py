@@ -1,4 +1,4 @@
-"""Novel styles: whether a closed form is nearer to one than what the network draws."""
+"""Out-of-distribution styles: whether a closed form is nearer to one than the network."""
 
 import logging
 
@@ -7,20 +7,12 @@ import numpy as np
 from stylegan_cli.backends import Backend, StyleGenerator
 from stylegan_cli.colour import apply_lut, style_statistics
 from stylegan_cli.instant.calibration import mean_transfer
+from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.instant.encoding import SetStatistics
 from stylegan_cli.networks.architecture import LIMIT
 from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
-
-# Mean square of the inputs of the encoder's head, in deviations over pre-training: 0.2 to 1 for its
-# synthetic looks, 0.3 to 1.1 for painters, up to 6 for kinds that it never met
-# (docs/research/design.md).
-MAX_FAMILIAR_NOVELTY = 1.3
-# Root mean square of a residual, unit. A style that draws nothing gains nothing over a closed form;
-# one that draws much was encoded well enough.
-MIN_DRAWN, MAX_DRAWN = 0.01, 0.1
-COMPARED_TILES = 32
 
 
 def closed_form_is_nearer(
@@ -30,25 +22,27 @@ def closed_form_is_nearer(
     backend: Backend,
     generator: StyleGenerator,
     tiles: np.ndarray,
+    config: InstantConfig,
 ) -> bool:
-    """Whether a novel style is nearer to a transfer of colours than to the network's results.
+    """Whether a style is out of distribution, and nearer to a colour transfer than to the network.
 
-    A network takes a kind of style that it has not learnt for another kind. Its results may be
+    A network takes a kind of style that it has not learned for another kind. Its results may be
     further from the creator's pictures than the closed form, by the encoder's own moments. before:
     (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1].
     """
     statistics = style_statistics(creator.colours, before, creator.count)
     wanted = _head_inputs(base, creator.mean_moments, statistics)
-    novelty = float(np.mean(wanted**2))
-    if novelty < MAX_FAMILIAR_NOVELTY:
+    limits = config.out_of_distribution
+    deviation = float(np.mean(wanted**2))
+    if deviation < limits.max_deviation:
         return False
-    some = tiles[:: max(1, len(tiles) // COMPARED_TILES)]
+    some = tiles[:: max(1, len(tiles) // limits.tiles)]
     outputs = [generator(tile[None]) for tile in some]
     energy = float(np.sqrt(np.mean([np.mean((residual / 2) ** 2) for _, residual in outputs])))
     network = np.concatenate(
         [np.clip(base_colour + residual, -1, 1) for base_colour, residual in outputs]
     )
-    lut = mean_transfer(before, creator)
+    lut = mean_transfer(before, creator, config.calibration.points)
     colours = apply_lut(some.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5, lut)
     transferred = colours.reshape(len(some), *some.shape[2:], 3).transpose(0, 3, 1, 2) * 2 - 1
     gaps = [
@@ -56,10 +50,10 @@ def closed_form_is_nearer(
         for x in (network, np.ascontiguousarray(transferred, np.float32))
     ]
     log.info(
-        "a novel style (%.1f): network %.3f away, residual of %.3f; closed form %.3f away",
-        *(novelty, gaps[0], energy, gaps[1]),
+        "out of distribution by %.1f: network %.3f away, residual of %.3f; closed form %.3f away",
+        *(deviation, gaps[0], energy, gaps[1]),
     )
-    return energy < MIN_DRAWN or (energy < MAX_DRAWN and gaps[1] < gaps[0])
+    return energy < limits.min_drawn or (energy < limits.max_drawn and gaps[1] < gaps[0])
 
 
 def _head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:

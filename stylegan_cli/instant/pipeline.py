@@ -8,26 +8,23 @@ import numpy as np
 from stylegan_cli.backends import Backend
 from stylegan_cli.colour import linear_map, sample_colours
 from stylegan_cli.instant.calibration import (
-    MIN_FOR_CALIBRATION,
     ColourSamples,
     calibrate,
+    generate_photos,
     residual_of,
 )
 from stylegan_cli.instant.code_refinement import CodeRefiner, refine_code
+from stylegan_cli.instant.config import DEFAULTS, InstantConfig
 from stylegan_cli.instant.encoding import SET_COLOURS, evenly_from, read_all, read_set, some_tiles
-from stylegan_cli.instant.generation import generate_photos
-from stylegan_cli.instant.novelty import closed_form_is_nearer
+from stylegan_cli.instant.out_of_distribution import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
-from stylegan_cli.instant.variation import VARIATION_RANK, code_factors_of
+from stylegan_cli.instant.variation import code_factors_of
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.networks.folding import apply_colour, fold_style
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Style, StyleInfo
-
-CALIBRATION_PICTURES = 24
-REFINEMENT_TILES = 128
 
 
 def make_style(
@@ -38,14 +35,14 @@ def make_style(
     *,
     content: Sequence[Path] | None = None,
     licence: str = "",
-    variation_rank: int = VARIATION_RANK,
+    config: InstantConfig = DEFAULTS,
     need_all: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
     """The style of `pictures`, encoded in one forward pass.
 
     content: photos the creator might have started from; the base's own statistics and the starter
-    photos where None. variation_rank: directions of the creator's variation, at most.
+    photos where None.
     need_all: stop at a picture that can't be read instead of leaving it out.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
@@ -61,22 +58,26 @@ def make_style(
     def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
-    tiles = some_tiles(photos, REFINEMENT_TILES)
+    tiles = some_tiles(photos, config.refinement.tiles)
     refiner = CodeRefiner(creator, before, backend, tiles)
-    code = refine_code(refiner, lambda code: backend.generator(fold(code)))
-    mode, size = choose_rendering(lambda side: backend.generator(fold(code, side)))
+    code = refine_code(refiner, lambda code: backend.generator(fold(code)), config.refinement)
+    mode, size = choose_rendering(
+        lambda side: backend.generator(fold(code, side)), config.render_mode
+    )
     calibration = None
-    if creator.count >= MIN_FOR_CALIBRATION:
+    if creator.count >= config.calibration.min_pictures:
         folded = fold(code)
         generator = backend.generator(folded)
-        wholly = closed_form_is_nearer(base, creator, before, backend, generator, tiles)
-        if wholly:  # the network would draw another kind of style
+        closed_form = closed_form_is_nearer(
+            base, creator, before, backend, generator, tiles, config
+        )
+        if closed_form:  # the network would draw another kind of style
             mode = "colour"
-        outputs = generate_photos(generator, evenly_from(photos, CALIBRATION_PICTURES))
+        outputs = generate_photos(generator, evenly_from(photos, config.calibration.pictures))
         # Without a residual the base colour is the result, known for every content colour.
         residual = np.zeros_like(before) if mode == "colour" else residual_of(before, outputs)
         colours = ColourSamples(before, apply_colour(folded, before), residual)
-        calibration = calibrate(colours, creator, wholly=wholly)
+        calibration = calibrate(colours, creator, config.calibration, closed_form_only=closed_form)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -92,5 +93,5 @@ def make_style(
         offset=offset,
         code=code,
         calibration=calibration,
-        code_factors=code_factors_of(base, backend, creator, before, variation_rank),
+        code_factors=code_factors_of(base, backend, creator, before, config.variation),
     )

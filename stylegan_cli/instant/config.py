@@ -1,0 +1,148 @@
+"""Settings of an instant style: what was tuned once, for any creator."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from stylegan_cli.config import file_option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefinementConfig:
+    """A code corrected by the code of its own results; see code_refinement."""
+
+    tiles: Annotated[int, file_option("Tiles of content, at most.", at_least=1)] = 128
+    share: Annotated[
+        float,
+        file_option(
+            "Of the difference between a code and the code of its results.", at_least=0, at_most=1
+        ),
+    ] = 0.5
+    min_for_second_step: Annotated[
+        int, file_option("Pictures from which a second step gains more than it costs.", at_least=1)
+    ] = 20
+    check_every: Annotated[int, file_option("One tile of so many checks a step.", at_least=1)] = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderModeConfig:
+    """How the render mode and the working size are chosen; see render_mode.
+
+    Sizes are short sides of working copies in px, the cheapest first.
+    """
+
+    photographic_sizes: tuple[int, ...] = (256, 384)
+    learned_size: Annotated[
+        int, file_option("The largest that pre-training shows.", at_least=8)
+    ] = 512
+    drawn_sizes: tuple[int, ...] = (512, 768)
+    max_unseen_residual: Annotated[
+        float,
+        # To leave it out costs 0.1 dB of a result that is 32 dB from the truth, and instant styles
+        # are rarely closer.
+        file_option("Root mean square, unit; a weaker residual is left out.", at_least=0),
+    ] = 0.004
+    photographic_db: Annotated[
+        float, file_option("PSNR of a residual rebuilt from a working copy against itself.")
+    ] = 36.0
+    drawn_db: Annotated[
+        float, file_option("The same; what is worse from one size is not good from the next.")
+    ] = 30.0
+    same_drawing_db: Annotated[
+        float, file_option("PSNR of a larger result, brought down, against one as learned.")
+    ] = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfDistributionConfig:
+    """When a closed form may be nearer to a style than the network; see out_of_distribution."""
+
+    # 0.2 to 1 for the synthetic looks of pre-training, 0.3 to 1.1 for painters, up to 6 for kinds
+    # that it never met (docs/research/design.md).
+    max_deviation: Annotated[
+        float,
+        file_option(
+            "Mean square of the encoder head's inputs, in deviations over pre-training.", at_least=0
+        ),
+    ] = 1.3
+    min_drawn: Annotated[
+        float,
+        file_option("A style with a weaker residual gains nothing over a closed form.", at_least=0),
+    ] = 0.01
+    max_drawn: Annotated[
+        float, file_option("A style with a stronger one was encoded well enough.", at_least=0)
+    ] = 0.1
+    tiles: Annotated[int, file_option("Tiles to compare on, at most.", at_least=1)] = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationConfig:
+    """The LUT that corrects a style's colours, and how far it is trusted; see calibration.
+
+    It is trusted with many pictures, and less the further it would move colours: a base errs by a
+    few percent, two unlike sets of people differ by a tenth and more. With 30 pictures the network
+    is nearer the truth than their colours, with 200 it is not (docs/research/design.md). Shifts and
+    residuals are root mean squares of unit colours.
+    """
+
+    pictures: Annotated[
+        int, file_option("Content photos whose residuals are measured.", at_least=1)
+    ] = 24
+    min_pictures: Annotated[
+        int, file_option("The trust in fewer is below a hundredth.", at_least=1)
+    ] = 18
+    points: Annotated[
+        int, file_option("Per channel, of the LUT; 15 take 20 kB of a file.", at_least=2)
+    ] = 15
+    half_trust_pictures: Annotated[
+        int, file_option("Of so many pictures, half is trusted.", at_least=1)
+    ] = 80
+    trust_growth: Annotated[
+        int, file_option("Power of their number by which distrust falls.", at_least=0)
+    ] = 3
+    half_trust_shift: Annotated[
+        float, file_option("Of colours moved so far, half is trusted.", above=0)
+    ] = 0.12
+    half_trust_residual: Annotated[
+        float,
+        file_option("With such a residual, half: lines depend on the people, too.", above=0),
+    ] = 0.1
+    residual_growth: Annotated[
+        int, file_option("Power of it by which distrust grows.", at_least=0)
+    ] = 4
+    half_closed_form_residual: Annotated[
+        float, file_option("With such a residual, colours are half the closed form's.", above=0)
+    ] = 0.03
+    boosting_steps: Annotated[
+        int,
+        file_option("Kernel regressions of what is left (twicing, Tukey 1977).", at_least=0),
+    ] = 5
+    min_colours: Annotated[
+        float, file_option("Colours at a point of the LUT that are too few to go by.", above=0)
+    ] = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariationConfig:
+    """How the codes of single pictures make a creator's variation; see variation."""
+
+    rank: Annotated[int, file_option("Directions, at most.", at_least=1)] = 4
+    shrinkage: Annotated[float, file_option("Share of the measured deviation.", at_least=0)] = 0.7
+    min_pictures: Annotated[
+        int, file_option("Fewer take the base's own variation.", at_least=1)
+    ] = 5
+    max_pictures: Annotated[int, file_option("Pictures that are encoded.", at_least=1)] = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantConfig:
+    """All that decides how pictures become an instant style."""
+
+    refinement: RefinementConfig = RefinementConfig()
+    render_mode: RenderModeConfig = RenderModeConfig()
+    out_of_distribution: OutOfDistributionConfig = OutOfDistributionConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    variation: VariationConfig = VariationConfig()
+
+
+DEFAULTS = InstantConfig()
+"""The config of every style that is made without one."""

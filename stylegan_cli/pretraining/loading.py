@@ -1,0 +1,69 @@
+"""Batches drawn ahead of training, and repeated (data echoing, Choi et al. 2019)."""
+
+import itertools
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from stylegan_cli.pretraining.config import PretrainConfig
+from stylegan_cli.pretraining.data import Batch, PairedLooks
+from stylegan_cli.pretraining.domains import Domains
+
+
+def seed_worker(worker: int) -> None:
+    """One OpenCV thread per worker process: the cores belong to the training."""
+    cv2.setNumThreads(1)
+    # Ctrl-C and a stop of the whole process group reach every process: the trainer alone decides.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+
+
+def load_batches(
+    domains: Domains,
+    config: PretrainConfig,
+    step: int,
+    share: tuple[int, int],
+    device: torch.device,
+) -> Iterator[dict[str, Tensor]]:
+    """The batches from `step` on, without end; share: as in PairedLooks."""
+    first, done = step, 0
+    if config.echo_factor > 1:  # a run that goes on within a window needs all of it
+        window, done = divmod(step, config.echo_window * config.echo_factor)
+        first = window * config.echo_window
+    loader: DataLoader[Batch] = DataLoader(
+        PairedLooks(domains, config.draws(), share=share),
+        batch_size=None,
+        sampler=range(first, 1 << 31),
+        num_workers=config.workers,
+        prefetch_factor=4 if config.workers else None,
+        worker_init_fn=seed_worker,
+        # A fork would inherit locks of thread pools that its threads do not.
+        multiprocessing_context="spawn" if config.workers else None,
+    )
+    drawn = (to_device(batch, device) for batch in loader)
+    return itertools.islice(echo(drawn, config.echo_factor, config.echo_window), done, None)
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
+    """The arrays of a batch as tensors on a device."""
+    return {name: torch.as_tensor(value).to(device) for name, value in batch.items()}
+
+
+def echo(
+    drawn: Iterator[dict[str, Tensor]], echo_factor: int, echo_window: int
+) -> Iterator[dict[str, Tensor]]:
+    """Batches in windows of `echo_window`, each window `echo_factor` times."""
+    if echo_factor == 1:
+        yield from drawn
+    while True:
+        window = []
+        for batch in itertools.islice(drawn, echo_window):
+            yield batch
+            window.append(batch)
+        for _ in range(echo_factor - 1):
+            yield from window
