@@ -53,7 +53,7 @@ def time_pixels(arguments):
     pixels = np.load(arguments.picture)
     told = {"style": arguments.style, "model": arguments.model, "backend": arguments.backend}
     work = METHODS[arguments.method](**told)
-    timing = time_runs(lambda: work(pixels), most=MAX_RUNS, budget_s=arguments.budget)
+    timing = time_runs(lambda: work(pixels), max_runs=MAX_RUNS, budget_s=arguments.budget)
     print(json.dumps(timing.record()))
 
 

@@ -142,7 +142,7 @@ def _labels(records):
 
 
 def _milliseconds(record):
-    return f"{_short(1000 * record['median_s'])} ({_short(1000 * record['least_s'])})"
+    return f"{_short(1000 * record['median_s'])} ({_short(1000 * record['min_s'])})"
 
 
 def _megapixels_per_second(record):

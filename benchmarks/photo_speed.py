@@ -201,7 +201,9 @@ def measure_cell(cell, folder, models, arguments):
     else:
         command, peaks = whole_process(cell, folder, told), []
         timing = time_runs(
-            lambda: peaks.append(run(command)[1]), least=arguments.starts, most=arguments.starts
+            lambda: peaks.append(run(command)[1]),
+            min_runs=arguments.starts,
+            max_runs=arguments.starts,
         )
         figures, peak_mb = timing.record(), max(peaks)
     return figures | {"peak_mb": peak_mb, "load_before": load_before}
@@ -236,7 +238,7 @@ def run(command):
 def line(cell, figures):
     return (
         f"{cell.title:50} {1000 * figures['median_s']:9.1f} ms, least "
-        f"{1000 * figures['least_s']:9.1f}, of {figures['runs']:2}  {figures['peak_mb']:6} MB  "
+        f"{1000 * figures['min_s']:9.1f}, of {figures['runs']:2}  {figures['peak_mb']:6} MB  "
         f"load {figures['load_before']}"
     )
 

@@ -58,7 +58,7 @@ def test_the_default_and_a_drawn_creator_are_measured_at_each_size_on_each_backe
         for look in looks
         for backend in installed_backends()
     ]
-    assert all(0 < row["least_ms"] <= row["ms"] for row in record["stylizing"])
+    assert all(0 < row["min_ms"] <= row["ms"] for row in record["stylizing"])
     assert record["cold_start"]["style"] == "creatorA"
     assert record["cold_start"]["seconds"] > 0
 
@@ -125,8 +125,8 @@ def test_the_picture_has_any_size_and_is_the_same_each_time(size: tuple[int, int
 
 def test_the_first_run_warms_up_and_runs_go_on_until_the_time_is_over() -> None:
     calls: list[int] = []
-    timing = time_runs(lambda: calls.append(1), least=2, most=5, budget_s=60)
+    timing = time_runs(lambda: calls.append(1), min_runs=2, max_runs=5, budget_s=60)
     assert (len(calls), len(timing.seconds)) == (6, 5)
-    timing = time_runs(lambda: calls.append(1), least=2, most=5, budget_s=0)
+    timing = time_runs(lambda: calls.append(1), min_runs=2, max_runs=5, budget_s=0)
     assert (len(calls), len(timing.seconds)) == (9, 2)
-    assert 0 <= timing.least_s <= timing.median_s
+    assert 0 <= timing.min_s <= timing.median_s

@@ -148,7 +148,7 @@ def test_losses_are_numbers_of_any_device_and_zero_at_the_truth() -> None:
     assert {part.shape for part in stylized} == {(6, 3, 64, 64)}
     assert {name: tuple(term.shape) for name, term in terms.items()} == {
         **dict.fromkeys(ERRORS, (6,)),
-        "imitation": (),
+        "distillation": (),
         "parameters": (),
     }
     assert {term.device.type for term in (*terms.values(), total_loss(terms))} == {"meta"}
@@ -159,9 +159,9 @@ def test_the_teacher_leads_and_the_encoder_follows(batch: dict[str, np.ndarray])
     data = {name: torch.from_numpy(value) for name, value in batch.items()}
     alone, led = torch.zeros(3, 2), torch.ones(3, 2)
 
-    def moved_by(taught: torch.Tensor, term: str) -> set[str]:
+    def moved_by(guided: torch.Tensor, term: str) -> set[str]:
         learner.zero_grad()
-        learner(data, taught, 1.0)[term].sum().backward()
+        learner(data, guided, 1.0)[term].sum().backward()
         return {
             name.removeprefix("base.").partition(".")[0]
             for name, parameter in learner.named_parameters()
@@ -170,9 +170,9 @@ def test_the_teacher_leads_and_the_encoder_follows(batch: dict[str, np.ndarray])
 
     assert moved_by(led, "residual") == {"generator"}
     assert moved_by(alone, "residual") == {"encoder", "generator"}
-    assert moved_by(led, "imitation") == {"encoder"}
+    assert moved_by(led, "distillation") == {"encoder"}
     assert moved_by(led, "parameters") == {"encoder", "parameter_head"}
-    assert learner(data, led, 0.0)["imitation"] == 0
+    assert learner(data, led, 0.0)["distillation"] == 0
 
 
 def test_the_teacher_s_codes_differ_from_look_to_look_in_every_number() -> None:

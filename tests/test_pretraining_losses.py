@@ -31,8 +31,8 @@ def test_each_error_of_a_result_is_counted_for_what_it_is() -> None:
     assert errors(lines)["grid"].min() > 0.01
     assert errors(waves)["grid"].min() > 0.01
     # A residual is wrong where the look is of colour alone, and only there.
-    quiet = errors(truth, truth - 0.1)["quiet"]
-    torch.testing.assert_close(quiet, torch.tensor([0.1, 0.0]))
+    pointwise = errors(truth, truth - 0.1)["pointwise"]
+    torch.testing.assert_close(pointwise, torch.tensor([0.1, 0.0]))
 
 
 def test_detail_as_strong_as_the_truth_s_is_right_wherever_it_is() -> None:
@@ -48,10 +48,10 @@ def test_detail_as_strong_as_the_truth_s_is_right_wherever_it_is() -> None:
 
 
 def test_half_of_an_error_counts_alike_on_a_photo_and_on_a_drawing() -> None:
-    def loss(quiet: float, loud: float) -> float:
+    def loss(pointwise: float, loud: float) -> float:
         none, nothing = torch.zeros(2), torch.tensor(0.0)
-        errors = dict.fromkeys(ERRORS, none) | {"residual": torch.tensor([quiet, loud])}
-        return total_loss({**errors, "imitation": nothing, "parameters": nothing}).item()
+        errors = dict.fromkeys(ERRORS, none) | {"residual": torch.tensor([pointwise, loud])}
+        return total_loss({**errors, "distillation": nothing, "parameters": nothing}).item()
 
     # All but alike: below 0.03 an error counts less and less.
     assert loss(0.5, 8) - loss(0.25, 8) == pytest.approx(loss(0.5, 8) - loss(0.5, 4), rel=0.2)

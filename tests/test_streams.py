@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Influ
 
-from stylegan_cli.commands.streams import MOST_LETTERS, printable
+from stylegan_cli.commands.streams import MAX_LINE_LETTERS, printable
 
 EVIL = "\x1b]0;PWNED\x07\x1b[2J\x9b31m\u202eevil"
 
@@ -18,7 +18,7 @@ def test_what_a_terminal_would_obey_is_escaped() -> None:
     shown = printable(EVIL)
     assert shown == r"\x1b]0;PWNED\x07\x1b[2J\x9b31m\u202eevil"
     assert printable("Zoë 画家\n\tx") == "Zoë 画家\n\tx"
-    assert len(printable("x" * 500_000)) <= MOST_LETTERS + 1
+    assert len(printable("x" * 500_000)) <= MAX_LINE_LETTERS + 1
 
 
 def test_a_name_with_escapes_reaches_no_terminal(tmp_path: Path) -> None:

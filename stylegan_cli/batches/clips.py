@@ -69,14 +69,14 @@ class ClipOutcome(Outcome):
 
 def run_clips(
     jobs: Sequence[Job],
-    look: StylizeFunction | Stylizer,
+    stylizer: StylizeFunction | Stylizer,
     config: VideoConfig,
     *,
     skip_existing: bool = False,
     on_outcome: Callable[[ClipOutcome], None],
     progress_of: Callable[[Job], AbstractContextManager[OnProgress]],
 ) -> list[ClipOutcome]:
-    """Stylize every clip in turn; one that fails is told of and the rest goes on.
+    """Stylize every clip in turn; one that fails is reported and the rest goes on.
 
     progress_of: a context for the time that one clip takes, with its `on_progress`.
     """
@@ -86,18 +86,18 @@ def run_clips(
             outcome = ClipOutcome(job, Status.SKIPPED)
         else:
             with progress_of(job) as on_progress:
-                outcome = _run(job, look, config, on_progress)
+                outcome = _run(job, stylizer, config, on_progress)
         outcomes.append(outcome)
         on_outcome(outcome)
     return outcomes
 
 
 def _run(
-    job: Job, look: StylizeFunction | Stylizer, config: VideoConfig, on_progress: OnProgress
+    job: Job, stylizer: StylizeFunction | Stylizer, config: VideoConfig, on_progress: OnProgress
 ) -> ClipOutcome:
     started_s = time.monotonic()
     try:
-        result = stylize_clip(job.source, job.target, look, config, on_progress)
+        result = stylize_clip(job.source, job.target, stylizer, config, on_progress)
     except InterruptedByUserError:
         raise
     except InfluError as error:

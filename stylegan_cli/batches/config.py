@@ -155,7 +155,7 @@ class VariationsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetConfig:
-    """Which looks are on a sheet, and where it goes."""
+    """Which styles are on a sheet, and where it goes."""
 
     out: Annotated[
         Path | None,

@@ -91,7 +91,7 @@ def run_batch(
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
-    """Read, stylize and write every job; one that fails is told of and the rest goes on.
+    """Read, stylize and write every job; one that fails is reported and the rest goes on.
 
     workers: how many pictures are in hand at a time, each in a thread of its own, so that one is
         decoded or encoded while another is stylized. `stylize` must allow that.

@@ -1,4 +1,4 @@
-"""Photos in several looks, all on one sheet."""
+"""Photos in several styles, all on one sheet."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ _TILE: Final = 320
 
 def write_style_sheet(
     photos: Sequence[Path],
-    looks: Mapping[str, Callable[[Pixels], Pixels]],
+    styles: Mapping[str, Callable[[Pixels], Pixels]],
     target: Path,
     *,
     overwrite: bool = False,
@@ -36,11 +36,11 @@ def write_style_sheet(
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
-    """Write a sheet of each photo and what every look makes of it, named below.
+    """Write a sheet of each photo and what every style makes of it, named below.
 
-    One photo fills a grid; several have a row each. One that can't be used is told of and the rest
+    One photo fills a grid; several have a row each. One that can't be used is reported and the rest
     goes on; without any there is no sheet.
-    looks: by name, pixels (H, W, 3) uint8 -> the same size and type.
+    styles: by name, pixels (H, W, 3) uint8 -> the same size and type.
     Raises WriteError, and UsageError before any work for a target that may not be written.
     """
     check_target(target, overwrite=overwrite, inputs=photos)
@@ -51,19 +51,19 @@ def write_style_sheet(
         outcome = Outcome(Job(photo, target), Status.DONE)
         try:
             row = [_read(photo)]
-            for done, stylize in enumerate(looks.values()):
+            for done, stylize in enumerate(styles.values()):
                 if on_progress is not None:
-                    on_progress(number * len(looks) + done, len(photos) * len(looks))
+                    on_progress(number * len(styles) + done, len(photos) * len(styles))
                 row.append(stylize(row[0]))
             rows.append(row)
-            names.append([photo.name, *looks])
+            names.append([photo.name, *styles])
         except InfluError as error:
             outcome = Outcome(Job(photo, target), Status.FAILED, error=error)
         outcomes.append(outcome)
         if on_outcome is not None:
             on_outcome(outcome)
     if rows:
-        across = math.ceil(math.sqrt(len(looks) + 1)) if len(photos) == 1 else len(looks) + 1
+        across = math.ceil(math.sqrt(len(styles) + 1)) if len(photos) == 1 else len(styles) + 1
         sheet = contact_sheet(
             _wrapped(rows, across), tile_labels=_wrapped(names, across), tile=_TILE
         )
@@ -73,7 +73,7 @@ def write_style_sheet(
 
 
 def _read(photo: Path) -> npt.NDArray[np.uint8]:
-    """A photo as the looks get it, small: a tile shows no more of it."""
+    """A photo as the styles get it, small: a tile shows no more of it."""
     pixels = read_rgb(photo)
     return resize_short_side(pixels, min(_PHOTO_SIDE, *pixels.shape[:2]))
 

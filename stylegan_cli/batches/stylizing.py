@@ -1,4 +1,4 @@
-"""Pictures and clips in one look: opened, planned, and run to the end."""
+"""Pictures and clips in one style: opened, planned, and run to the end."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -55,12 +55,12 @@ class PictureBatch:
     ) -> "PictureBatchResult":
         """Stylize them all, or until Ctrl-C; a picture that fails is reported, the rest goes on."""
         with contextlib.ExitStack() as opened:
-            tell = on_outcome
+            report = on_outcome
             if self.config.log is not None:
                 about = {"style": self.stylizer.name, "model": self.stylizer.base.hash}
                 record = opened.enter_context(open_log(self.config.log, about))
 
-                def tell(outcome: Outcome) -> None:
+                def report(outcome: Outcome) -> None:
                     record.add(outcome)
                     on_outcome(outcome)
 
@@ -73,7 +73,7 @@ class PictureBatch:
                     self.files,
                     workers=self.workers,
                     stop=stop,
-                    on_outcome=tell,
+                    on_outcome=report,
                     on_progress=on_progress,
                 )
 
@@ -116,7 +116,7 @@ class PictureBatchResult:
 def open_picture_batch(
     inputs: Sequence[Path], style_config: StylizerConfig, config: PictureBatchConfig
 ) -> PictureBatch:
-    """Check everything, open the look, and give each picture its result's name.
+    """Check everything, open the style, and give each picture its result's name.
 
     inputs: pictures, folders of them, and `STREAM`. Raises UsageError for a call that makes no
     sense, DataError where there is nothing to stylize, and what `open_configured_stylizer` raises.
@@ -160,7 +160,7 @@ def _file_options(style_config: StylizerConfig, config: PictureBatchConfig) -> F
     credentials = None
     if config.c2pa_cert is not None and config.c2pa_key is not None:
         if style_config.strength == 0:
-            raise UsageError("C2PA credentials tell of the network: leave out --strength 0")
+            raise UsageError("C2PA credentials report of the network: leave out --strength 0")
         credentials = read_credentials(config.c2pa_cert, config.c2pa_key)
     return FileOptions(
         max_pixels=round(config.max_megapixels * 1e6),
@@ -183,7 +183,7 @@ def writes_to_stdout(inputs: Sequence[Path], config: PictureBatchConfig) -> bool
 def open_clip_batch(
     inputs: Sequence[Path], style_config: StylizerConfig, config: ClipBatchConfig
 ) -> tuple[Stylizer, list[Job]]:
-    """Open the look, and give each clip its result's name; for `run_clips`.
+    """Open the style, and give each clip its result's name; for `run_clips`.
 
     Raises UsageError for a call that makes no sense, DataError where nothing can be stylized, and
     what `open_configured_stylizer` raises.

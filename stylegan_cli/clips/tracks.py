@@ -32,7 +32,7 @@ _FILE_TAGS = {
     "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "bps",
     "alpha_mode",
 }  # fmt: skip
-_LEAST_GAP_S = 0.1  # between two pieces of sound; less is a container that rounds times
+_MIN_GAP_S = 0.1  # between two pieces of sound; less is a container that rounds times
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
 
 
@@ -96,7 +96,7 @@ class EncodedSound(Track):
         rate = frame.sample_rate
         if frame.pts is not None:
             time = round(frame.pts * frame.time_base * rate)
-            if self._end is None or time > self._end + rate * _LEAST_GAP_S:
+            if self._end is None or time > self._end + rate * _MIN_GAP_S:
                 self._end = time
         frame.pts, frame.time_base = self._end or 0, Fraction(1, rate)
         self._end = frame.pts + frame.samples

@@ -1,9 +1,10 @@
 """Options made from the fields of configs, so that nothing about them is said twice.
 
-A command names the configs that it needs in its signature: `look: StylizerConfig`. A user sees an
-option for each of their fields, and the function gets them built. `Annotated[StylizerConfig,
-Without("seed")]` leaves fields out; `settings: Annotated[Given, Of(TrainingConfig)]` is only what
-was typed, by field, for a command that lays it over a config file.
+A command names the configs that it needs in its signature: `style_config: StylizerConfig`. A user
+sees an option for each of their fields, and the function gets them built.
+`Annotated[StylizerConfig, Without("seed")]` leaves fields out. `settings: Annotated[Given,
+Of(TrainingConfig)]` is only what was typed, by field, for a command that lays it over a config
+file.
 """
 
 import inspect
@@ -162,7 +163,7 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     elif option.parse is not None or default == ():
         default = None
     shown = option.shown if option.shown is not None else True
-    told = typer.Option(
+    typer_option = typer.Option(
         *setting.flags,
         help=option.help,
         metavar=_metavar(option, kind),
@@ -176,7 +177,7 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[kind, told],
+        annotation=Annotated[kind, typer_option],
     )
 
 

@@ -1,4 +1,4 @@
-"""`influ sheet`: photos in every look there is, side by side."""
+"""`influ sheet`: photos in every style there is, side by side."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +43,7 @@ def sheet(
     labels = [stylizer.ai_label for stylizer in stylizers]
     label = AiLabel("; ".join(label.system for label in labels), labels[0].version)
 
-    def tell(outcome: Outcome) -> None:
+    def report(outcome: Outcome) -> None:
         if outcome.error is not None and len(photos) > 1:
             say_error(str(outcome.error))
 
@@ -54,7 +54,7 @@ def sheet(
             target,
             overwrite=config.overwrite,
             ai_label=label if style_config.strength > 0 and config.ai_label else None,
-            on_outcome=tell,
+            on_outcome=report,
             on_progress=on_progress,
         )
     if as_json:

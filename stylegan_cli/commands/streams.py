@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-MOST_LETTERS = 4000  # of one line on a terminal
+MAX_LINE_LETTERS = 4000  # of one line on a terminal
 
 _ESCAPED = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
 _ESCAPED |= {
@@ -18,8 +18,8 @@ del _ESCAPED[ord("\n")], _ESCAPED[ord("\t")]
 
 def printable(text: str) -> str:
     """`text` without what a terminal would obey, and no longer than some screens of it."""
-    if len(text) > MOST_LETTERS:
-        text = f"{text[:MOST_LETTERS]}…"
+    if len(text) > MAX_LINE_LETTERS:
+        text = f"{text[:MAX_LINE_LETTERS]}…"
     return text.translate(_ESCAPED)
 
 

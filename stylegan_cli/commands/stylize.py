@@ -1,4 +1,4 @@
-"""`influ stylize`: pictures in a creator's look."""
+"""`influ stylize`: pictures in a creator's style."""
 
 import sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def stylize(
         console.print(f"Watching {', '.join(map(str, inputs))}; Ctrl-C ends it.")
     many = len(inputs) > 1 or inputs[0].is_dir()
 
-    def tell(outcome: Outcome) -> None:
+    def report(outcome: Outcome) -> None:
         if outcome.error is not None and many:
             say_error(str(outcome.error))
         if outcome.status is Status.DONE and not as_json and not to_stdout:
@@ -65,7 +65,7 @@ def stylize(
             sys.stdout.flush()
 
     with progress(f"applying {batch.stylizer.name}") as on_progress:
-        result = batch.run(on_outcome=tell, on_progress=on_progress)
+        result = batch.run(on_outcome=report, on_progress=on_progress)
     if as_json:
         emit({"style": batch.stylizer.name} | summary(result.outcomes), as_json)
     elif result.left_out:

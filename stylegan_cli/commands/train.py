@@ -1,4 +1,4 @@
-"""`influ train`: refine a creator's look from a folder of their pictures, and register it."""
+"""`influ train`: refine a creator's style from a folder of their pictures, and register it."""
 
 import shlex
 from typing import Annotated

@@ -37,9 +37,9 @@ def ui(
     from stylegan_cli.web.server import HOST
     from stylegan_cli.web.serving import serve_page
 
-    def tell(address: str) -> None:
+    def report(address: str) -> None:
         console.print(f"influ is at {address}  (Ctrl-C stops it)", soft_wrap=True)
         if not no_browser:
             webbrowser.open(address)
 
-    serve_page(read_model(model or shipped_model()), HOST, port, runs.absolute(), tell)
+    serve_page(read_model(model or shipped_model()), HOST, port, runs.absolute(), report)

@@ -1,4 +1,4 @@
-"""`influ video`: clips in a creator's look."""
+"""`influ video`: clips in a creator's style."""
 
 import sys
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def video(
     say_default_style(style_config, stylizer.name)
     is_single = len(inputs) == 1 and not inputs[0].is_dir()
 
-    def tell(outcome: ClipOutcome) -> None:
+    def report(outcome: ClipOutcome) -> None:
         if outcome.error is not None and not is_single:
             say_error(str(outcome.error))
         if outcome.result is not None:
@@ -62,7 +62,7 @@ def video(
         stylizer,
         config.clip,
         skip_existing=config.skip_existing,
-        on_outcome=tell,
+        on_outcome=report,
         progress_of=progress_of,
     )
     if as_json and is_single:

@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 COMMON_SHORT_SIDE = 256  # px: the scale at which patches are compared
 FEW_PICTURES = 50  # below it a kernel distance is rough, and the report says so
-MAX_UNLIKE_SHAPE = 0.02  # of the aspect ratio; beyond it a truth shows something else
+MAX_ASPECT_DIFFERENCE = 0.02  # of the aspect ratio; beyond it a truth shows something else
 
 TRUTH_MEASURES: Mapping[str, tuple[Callable[[Pixels, Pixels], float], Better]] = {
     "mae": (metrics.mae, "lower"),
@@ -180,33 +180,33 @@ def compare_with_creator(
                 on_progress(done, total)
 
     reals = [_small(picture) for picture in readable(references, 0)]
-    befores, afters = [], []
+    untouched, results = [], []
     structure: list[float] = []
     people = People()
     for photo in readable(photos, len(references)):
         result = stylize(photo)
-        befores.append(_small(photo))
-        afters.append(_small(result))
+        untouched.append(_small(photo))
+        results.append(_small(result))
         structure.append(metrics.luminance_ssim(result, photo))
         people.add(photo, result, photo)
-    if min(len(reals), len(afters)) < 2:
+    if min(len(reals), len(results)) < 2:
         raise DataError(
-            f"{len(afters)} photos and {len(reals)} held-out pictures of the creator are too few "
+            f"{len(results)} photos and {len(reals)} held-out pictures of the creator are too few "
             "to compare: it takes at least 2 of each that can be read"
         )
-    embedded = embed([*reals, *befores, *afters], device=device)
-    real, before, after = np.split(embedded, [len(reals), len(reals) + len(befores)])
+    embedded = embed([*reals, *untouched, *results], device=device)
+    real, before, after = np.split(embedded, [len(reals), len(reals) + len(untouched)])
     kid = metrics.kid(after, real)
     untouched_kid = metrics.kid(before, real).value
-    swd, untouched_swd = (metrics.patch_swd(pictures, reals) for pictures in (afters, befores))
+    swd, untouched_swd = (metrics.patch_swd(pictures, reals) for pictures in (results, untouched))
     measures = {
         "kid_lite1": Measure(kid.value, kid.standard_error, untouched_kid, "lower"),
         "patch_swd": Measure(swd, None, untouched_swd, "lower"),
         "luminance_ssim": Measure(*mean_of(structure), 1.0, "higher"),
         **people.measures("skin_change"),
     }
-    notes = _notes(len(afters), len(reals)) + people.notes()
-    return Comparison(len(afters), measures, notes, tuple(failed), people.terciles)
+    notes = _notes(len(results), len(reals)) + people.notes()
+    return Comparison(len(results), measures, notes, tuple(failed), people.terciles)
 
 
 def _shifted(on_progress: Progress | None, before: int, total: int) -> Progress | None:
@@ -231,7 +231,7 @@ def _small(pixels: Pixels) -> Pixels:
 def _fit(truth: Pixels, photo: Pixels, path: Path) -> Pixels:
     """`truth` at the size of `photo`. Raises DataError where the two show different cuts."""
     shapes = [pixels.shape[1] / pixels.shape[0] for pixels in (truth, photo)]
-    if abs(shapes[0] / shapes[1] - 1) > MAX_UNLIKE_SHAPE:
+    if abs(shapes[0] / shapes[1] - 1) > MAX_ASPECT_DIFFERENCE:
         raise DataError(f"{path} has another shape than its photo, so it is not its truth")
     return resize(truth, photo.shape[:2])
 

@@ -134,7 +134,7 @@ def measure_cold_start(style_config: StylizerConfig, config: ThroughputConfig) -
         def start() -> None:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-        return time_runs(start, least=config.cold_starts, most=config.cold_starts)
+        return time_runs(start, min_runs=config.cold_starts, max_runs=config.cold_starts)
 
 
 def _measure_throughput(
@@ -148,7 +148,7 @@ def _measure_throughput(
         backend=None if mode == "colour" else stylizer.backend.name,
         size=(height, width),
         timing=time_runs(
-            lambda: stylizer.stylize(pixels), least=config.min_runs, most=config.max_runs
+            lambda: stylizer.stylize(pixels), min_runs=config.min_runs, max_runs=config.max_runs
         ),
     )
 

@@ -46,8 +46,10 @@ class ModulatedConv(nn.Module):
         if len(condition) == 1:
             styled = gain[0, :, None, None, None] * weight * (1 + scale[0])[:, None, None]
             return functional.conv2d(features, styled, shift[0], stride, padding)
-        seen = functional.conv2d(features * each_pixel(1 + scale), weight, None, stride, padding)
-        return torch.addcmul(each_pixel(shift), each_pixel(gain), seen)
+        convolved = functional.conv2d(
+            features * each_pixel(1 + scale), weight, None, stride, padding
+        )
+        return torch.addcmul(each_pixel(shift), each_pixel(gain), convolved)
 
 
 class GatedConv(nn.Module):
@@ -76,8 +78,8 @@ class GatedConv(nn.Module):
         if len(condition) == 1:
             weight = (1 + outer[0])[:, None, None, None] * (each_pixel(1 + inner) * weight)
             return functional.conv2d(features, weight, bias[0], padding=padding)
-        seen = functional.conv2d(each_pixel(1 + inner) * features, weight, padding=padding)
-        return torch.addcmul(each_pixel(bias), each_pixel(1 + outer), seen)
+        convolved = functional.conv2d(each_pixel(1 + inner) * features, weight, padding=padding)
+        return torch.addcmul(each_pixel(bias), each_pixel(1 + outer), convolved)
 
 
 class FoldedConv(nn.Module):

@@ -21,7 +21,7 @@ from stylegan_cli.networks.architecture import (
 )
 from stylegan_cli.networks.onnx_builder import GraphBuilder
 
-_LEAST_VARIANCE = 1e-8
+_MIN_VARIANCE = 1e-8
 
 
 def generator_graph(config: GeneratorConfig) -> bytes:
@@ -49,8 +49,8 @@ def add_generator(
     toned = graph.conv(features, "colour.conv_out.conv")
     base_colour = graph.add("Add", [mapped, toned], output=outputs[0])
     packed = graph.unshuffle(graph.concat([base_colour, image]), 6)
-    seen = graph.concat([packed, _luma_bands(graph, image)])
-    half = graph.activate(graph.conv(seen, "residual.conv_in.conv"))
+    stacked = graph.concat([packed, _luma_bands(graph, image)])
+    half = graph.activate(graph.conv(stacked, "residual.conv_in.conv"))
     quarter = graph.activate(graph.conv(half, "residual.down_two.conv", stride=2))
     features = graph.activate(graph.conv(quarter, "residual.down_four.conv", stride=2))
     for index in range(config.blocks):
@@ -80,11 +80,13 @@ def features_graph(config: StyleEncoderConfig) -> bytes:
         features = graph.activate(graph.conv(features, f"{stage}.0", stride=2 if index else 1))
         features = graph.activate(graph.conv(features, f"{stage}.2"))
         maps.append(features)
-    for index, seen in enumerate(tuple(maps)):
-        maps.append(graph.activate(graph.conv(seen, f"features.probes.{index}.0")))
+    for index, features in enumerate(tuple(maps)):
+        maps.append(graph.activate(graph.conv(features, f"features.probes.{index}.0")))
     axes, two = graph.constant(np.array([2, 3])), graph.constant(np.float32(2))
-    squares = [graph.add("Pow", [seen, two]) for seen in maps]
-    moments = [graph.add("ReduceMean", [seen, axes], keepdims=0) for seen in (*maps, *squares)]
+    squares = [graph.add("Pow", [features, two]) for features in maps]
+    moments = [
+        graph.add("ReduceMean", [features, axes], keepdims=0) for features in (*maps, *squares)
+    ]
     graph.concat(moments, output="moments")
     return graph.bytes(
         {"pictures": ["count", 3, "height", "width"]}, {"moments": ["count", config.moments_dim]}
@@ -101,7 +103,7 @@ def head_graph(config: StyleEncoderConfig) -> bytes:
     graph.add("Split", ["moments"], output=[first, second], axis=1, num_outputs=2)
     squared = graph.add("Pow", [first, graph.constant(np.float32(2))])
     variance = graph.add("Sub", [second, squared])
-    least = graph.constant(np.float32(_LEAST_VARIANCE))
+    least = graph.constant(np.float32(_MIN_VARIANCE))
     spread = graph.add("Sqrt", [graph.add("Clip", [variance, least])])
     relative, log = graph.add("Div", [first, spread]), graph.add("Log", [spread])
     described = graph.concat([relative, log, "statistics"])

@@ -41,9 +41,9 @@ class StyleFeatures(nn.Module):
         for stage in self.stages:
             features = stage(features)
             maps.append(features)
-        maps += [probe(seen) for probe, seen in zip(self.probes, maps, strict=True)]
-        first = [seen.float().mean(dim=(2, 3)) for seen in maps]
-        second = [seen.float().square().mean(dim=(2, 3)) for seen in maps]
+        maps += [probe(features) for probe, features in zip(self.probes, maps, strict=True)]
+        first = [features.float().mean(dim=(2, 3)) for features in maps]
+        second = [features.float().square().mean(dim=(2, 3)) for features in maps]
         return torch.cat([*first, *second], dim=1)
 
 

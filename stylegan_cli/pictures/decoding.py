@@ -94,9 +94,9 @@ def _meaning(contents: Contents) -> _Meaning:
     if cicp is not None and not cicp.is_srgb:
         return _Meaning(Colours(cicp=cicp), None, tuple(notes))
     # What is brought to sRGB from grey or inks says so.
-    told = srgb_profile() if space in ("GRAY", "CMYK") else icc or None
+    profile = srgb_profile() if space in ("GRAY", "CMYK") else icc or None
     return _Meaning(
-        Colours(icc=told, ink_icc=icc if space == "CMYK" else None),
+        Colours(icc=profile, ink_icc=icc if space == "CMYK" else None),
         icc if space == "GRAY" else None,
         tuple(notes),
     )
@@ -116,9 +116,9 @@ def _works(icc: bytes) -> bool:
     """Whether colours can go through a profile, and those of RGB back."""
     channels = {"GRAY": (1, 1), "RGB": (1, 1, 3), "CMYK": (1, 1, 4)}[profile_space(icc) or "RGB"]
     try:
-        seen = transform(np.zeros(channels, np.uint8), icc, srgb_profile())
+        black = transform(np.zeros(channels, np.uint8), icc, srgb_profile())
         if profile_space(icc) != "GRAY":
-            transform(seen, srgb_profile(), icc)
+            transform(black, srgb_profile(), icc)
     except PROFILE_ERRORS:
         return False
     return True

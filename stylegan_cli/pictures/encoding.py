@@ -112,8 +112,8 @@ def _coloured(
 ) -> _Coloured:
     """The frames in their own colours where the format can say so, else in sRGB."""
 
-    def as_is(told: Colours) -> _Coloured:
-        return _Coloured(frames, told, False)
+    def as_is(colours: Colours) -> _Coloured:
+        return _Coloured(frames, colours, False)
 
     if colours.ink_icc is not None and (inks := _in_inks(frames, colours.ink_icc, kind)):
         return inks

@@ -16,7 +16,7 @@ CONTENT_NAME = "content"
 CONTENT_FOLDERS = (CONTENT_NAME, "photos")
 
 HELD_OUT_SHARE, MAX_HELD_OUT_SHARE = 0.1, 0.25
-MIN_HELD_OUT = 5  # fewer judge badly, where the folder can spare them
+MIN_HELD_OUT = 5  # fewer validate badly, where the folder can spare them
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def find_training_data(
         raise DataError(f"{folder} has no pictures of a creator; put some there and try again")
     if not own_content:
         raise DataError(f"{folder} has no photos to stylize; name a folder of some with --content")
-    photos, judges = hold_out(own_content, own_held_out)
+    photos, held_out_photos = hold_out(own_content, own_held_out)
     creators = tuple(
         CreatorPictures(
             name, *hold_out(pictures, held_out.get(name, ())), set_apart=bool(held_out.get(name))
@@ -97,13 +97,13 @@ def find_training_data(
         for name, pictures in sides.items()
     )
     apart = bool(own_held_out)
-    return TrainingData(photos, judges, creators, apart, content_from)
+    return TrainingData(photos, held_out_photos, creators, apart, content_from)
 
 
 def data_of_one(name: str, pictures: Sequence[Path], photos: Sequence[Path]) -> TrainingData:
     """One creator's pictures and the photos to stylize, whatever folders they lie in."""
-    content, judges = hold_out(photos)
-    return TrainingData(content, judges, (CreatorPictures(name, *hold_out(pictures)),))
+    content, held_out = hold_out(photos)
+    return TrainingData(content, held_out, (CreatorPictures(name, *hold_out(pictures)),))
 
 
 def _all_of(pictures: Sequence[Path], held_out: Sequence[Path]) -> tuple[Path, ...]:
@@ -116,13 +116,13 @@ def hold_out(
     """(learned from, held out), in hash order; `own` where it was set apart.
 
     A tenth is held out, or five where they are at most a quarter, and at least one. A single
-    picture is on both sides: there is nothing else to judge by.
+    picture is on both sides: there is nothing else to validate on.
     """
     if own or len(pictures) < 2:
         return tuple(pictures), tuple(own) or tuple(pictures)
     ordered = sorted(pictures, key=lambda path: hashlib.sha256(os.fsencode(path.name)).hexdigest())
-    spared = min(MIN_HELD_OUT, int(len(ordered) * MAX_HELD_OUT_SHARE))
-    count = max(1, spared, round(len(ordered) * HELD_OUT_SHARE))
+    affordable = min(MIN_HELD_OUT, int(len(ordered) * MAX_HELD_OUT_SHARE))
+    count = max(1, affordable, round(len(ordered) * HELD_OUT_SHARE))
     return tuple(sorted(ordered[count:])), tuple(sorted(ordered[:count]))
 
 
@@ -130,7 +130,7 @@ Sides = dict[str, tuple[Path, ...]]
 
 
 def _layout(folder: Path) -> tuple[Sides, Sides, Path | None]:
-    """Pictures by side, those that were set apart for judging, and the folder of the content."""
+    """Pictures by side, those that were set apart for validation, and the folder of the content."""
     parts = _folders_in(folder)
     if "trainb" in parts:
         return _cyclegan_layout(folder, parts)

@@ -88,10 +88,10 @@ class PretrainConfig:
         float,
         file_option("Weight of what repeats at the network's strides and should not.", at_least=0),
     ] = 20.0
-    quiet_weight: Annotated[
+    pointwise_weight: Annotated[
         float, file_option("Weight of a residual where the look is of colour alone.", at_least=0)
     ] = 1.0
-    taught: Annotated[
+    teacher_share: Annotated[
         float,
         file_option(
             "Share of results led by the look's true parameters, at first.",
@@ -108,7 +108,7 @@ class PretrainConfig:
     teacher_until: Annotated[
         float, file_option("Share of the steps after which none is.", at_least=0, at_most=1)
     ] = 0.6
-    imitation_weight: Annotated[
+    distillation_weight: Annotated[
         float,
         file_option("Weight of the encoder's distance to the teacher; falls likewise.", at_least=0),
     ] = 0.3

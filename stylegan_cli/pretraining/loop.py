@@ -19,7 +19,7 @@ from stylegan_cli.pretraining.domains import Domains, split_domains
 from stylegan_cli.pretraining.loading import load_batches, to_device
 from stylegan_cli.pretraining.losses import ERRORS
 from stylegan_cli.pretraining.model import BaseNetworks
-from stylegan_cli.pretraining.processes import ProcessTeam, lone, process_team
+from stylegan_cli.pretraining.processes import ProcessTeam, process_team, single_process
 from stylegan_cli.pretraining.trainer import Trainer, build_trainer, load_base
 from stylegan_cli.pretraining.validation import (
     VALIDATION_COLUMNS,
@@ -32,7 +32,7 @@ from stylegan_cli.runtime.interruption import stop_between_steps
 
 LOG_EVERY = 20  # steps
 COLUMNS = (
-    *("loss", *ERRORS, "imitation", "parameters", "lr", "seconds"),
+    *("loss", *ERRORS, "distillation", "parameters", "lr", "seconds"),
     *VALIDATION_COLUMNS,
 )
 
@@ -66,7 +66,7 @@ def pretrain(
     arguments = (train, held_out, run_dir, state, init is None, on_progress)
     size = _process_count(config, device)
     if size == 1:
-        return _lead(build_trainer(base, config, device, lone()), *arguments)
+        return _lead(build_trainer(base, config, device, single_process()), *arguments)
     shared = (train, run_dir, config, device, state is not None)
     with process_team(size, _follow, shared) as team:
         return _lead(build_trainer(base, config, device, team), *arguments)

@@ -12,7 +12,7 @@ from stylegan_cli.networks.layers import luminance
 from stylegan_cli.pretraining.config import PretrainConfig
 
 ERROR_FLOOR = 0.03  # added to each picture's error, so that its logarithm has a lower end
-ERRORS = ("residual", "base_colour", "gradient", "texture", "grid", "quiet")
+ERRORS = ("residual", "base_colour", "gradient", "texture", "grid", "pointwise")
 """The terms that each picture has of its own."""
 TEXTURE_CELL = 8  # px
 TEXTURE_SCALES = 2  # each half the size of the one before
@@ -44,7 +44,7 @@ def pair_losses(stylized: Stylized, pointwise: Tensor, config: PretrainConfig) -
         "gradient": config.gradient_weight * (across + down),
         "texture": config.texture_weight * texture_error(result, truth),
         "grid": config.grid_weight * grid_loss(result, truth),
-        "quiet": config.quiet_weight * alone * _l1(result, base_colour),
+        "pointwise": config.pointwise_weight * alone * _l1(result, base_colour),
     }
 
 
@@ -71,7 +71,7 @@ def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
     what a photographic look could still gain.
     """
     errors = torch.stack([terms[name] for name in ERRORS]).sum(0)
-    return (errors + ERROR_FLOOR).log().mean() + terms["imitation"] + terms["parameters"]
+    return (errors + ERROR_FLOOR).log().mean() + terms["distillation"] + terms["parameters"]
 
 
 def _contrasts(grey: Tensor) -> list[Tensor]:

@@ -103,21 +103,21 @@ class Learner(nn.Module):
         self.parameter_head = nn.Linear(base.generator.config.code_dim, PARAMETERS_DIM)
 
     def forward(
-        self, batch: Mapping[str, Tensor], taught: Tensor, guidance: float
+        self, batch: Mapping[str, Tensor], guided: Tensor, guidance: float
     ) -> dict[str, Tensor]:
         """The terms of the loss: errors of each picture, (N,), and one number for each other term.
 
-        taught: (L, 2) 1 where the teacher leads, else 0. guidance: weight of the imitation.
+        guided: (L, 2) 1 where the teacher leads, else 0. guidance: weight of the distillation.
         """
         encoded = self.base.encode(batch)
         ideal = self.teacher(batch["parameters"])[:, None].expand_as(encoded)
-        codes = torch.lerp(encoded, ideal, taught[..., None])
-        imitation = functional.mse_loss(encoded, ideal)
+        codes = torch.lerp(encoded, ideal, guided[..., None])
+        distillation = functional.mse_loss(encoded, ideal)
         true = batch["parameters"][:, None].expand(-1, 2, -1)
         parameters = functional.mse_loss(self.parameter_head(encoded).float(), true)
         stylized = self.base.stylize(batch, codes)
         return pair_losses(stylized, batch["pointwise"], self.config) | {
-            "imitation": self.config.imitation_weight * guidance * imitation,
+            "distillation": self.config.distillation_weight * guidance * distillation,
             "parameters": self.config.parameter_weight * parameters,
         }
 

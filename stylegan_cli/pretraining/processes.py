@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-PATIENCE = timedelta(minutes=10)  # with another process: validation takes a while
+TIMEOUT = timedelta(minutes=10)  # with another process: validation takes a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ProcessTeam:
         return total_steps or None, bool(last)
 
 
-def lone() -> ProcessTeam:
+def single_process() -> ProcessTeam:
     """A process by itself."""
     return ProcessTeam(0, 1)
 
@@ -72,7 +72,7 @@ def process_team(
         try:
             yield ProcessTeam(0, size)
             for other in others:
-                other.join(PATIENCE.total_seconds())
+                other.join(TIMEOUT.total_seconds())
         finally:
             for other in others:
                 other.kill()
@@ -102,5 +102,5 @@ def _rendezvous(team: ProcessTeam, rendezvous: Path) -> None:
         init_method=rendezvous.as_uri(),
         rank=team.rank,
         world_size=team.size,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )

@@ -59,9 +59,9 @@ class Trainer:
             group["lr"] = rate
         self._fix_features()
         guidance = config.guidance(self.step, self.total_steps)
-        taught = self._draw_taught(config.taught * guidance)
+        guided = self._draw_guided(config.teacher_share * guidance)
         with self._autocast():
-            terms = self.shared(batch, taught, guidance)
+            terms = self.shared(batch, guided, guidance)
         loss = total_loss(terms)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -123,7 +123,7 @@ class Trainer:
             features.requires_grad_(False)
             self.share()
 
-    def _draw_taught(self, share: float) -> Tensor:
+    def _draw_guided(self, share: float) -> Tensor:
         """Which sides of the looks the teacher leads in this step, (L, 2)."""
         generator = torch_generator(self.config.seed, self.step, "prompted looks")
         drawn = torch.rand(self.config.looks, 2, generator=generator) < share

@@ -14,7 +14,7 @@ class Timing:
     warm_up_s: float
 
     @property
-    def least_s(self) -> float:
+    def min_s(self) -> float:
         """What it takes when nothing comes in between."""
         return min(self.seconds)
 
@@ -25,18 +25,18 @@ class Timing:
 
     def record(self) -> dict[str, float]:
         """As values for JSON, in seconds."""
-        seconds = {"median_s": self.median_s, "least_s": self.least_s, "warm_up_s": self.warm_up_s}
+        seconds = {"median_s": self.median_s, "min_s": self.min_s, "warm_up_s": self.warm_up_s}
         rounded = {name: round(value, 5) for name, value in seconds.items()}
         return {"runs": len(self.seconds), **rounded}
 
 
 def time_runs(
-    work: Callable[[], object], *, least: int = 3, most: int = 20, budget_s: float = 1.0
+    work: Callable[[], object], *, min_runs: int = 3, max_runs: int = 20, budget_s: float = 1.0
 ) -> Timing:
-    """Run `work` once to warm up, then `least` times, and on to `most` within `budget_s`."""
+    """Run `work` once to warm up, then `min_runs` times, and on to `max_runs` within `budget_s`."""
     warm_up_s = _seconds(work)
     seconds: list[float] = []
-    while len(seconds) < least or (len(seconds) < most and sum(seconds) < budget_s):
+    while len(seconds) < min_runs or (len(seconds) < max_runs and sum(seconds) < budget_s):
         seconds.append(_seconds(work))
     return Timing(tuple(seconds), warm_up_s)
 

@@ -1,4 +1,4 @@
-"""The colour part of a look for other programs: a .cube file, and what it leaves out."""
+"""The colour part of a style for other programs: a .cube file, and what it leaves out."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -15,15 +15,15 @@ from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import list_styles
 from stylegan_cli.stylizer import Stylizer, open_stylizer
 
-SHORT_SIDE = 512  # px, of the photos a look is measured on
+SHORT_SIDE = 512  # px, of the photos a style is measured on
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """How far the colours of a look alone are from the whole of it, over some photos.
+    """How far the colours of a style alone are from the whole of it, over some photos.
 
-    share: of the change that the look makes, by root mean square; 0 for a look of colours alone.
-    psnr_db: the colours alone against the whole look; None where they are the same.
+    share: of the change that the style makes, by root mean square; 0 for a style of colours alone.
+    psnr_db: the colours alone against the whole style; None where they are the same.
     photos: how many it was measured on.
     """
 
@@ -33,7 +33,7 @@ class LeftOut:
 
 
 def open_style(source: str, style: str | None = None) -> Stylizer:
-    """The look of a style's name or mix, or of a style or model file.
+    """The style of a name or mix, or of a style or model file.
 
     style: which creator of a file. Raises UsageError where there are several and none is named,
     StyleNotFoundError, StyleFileError.
@@ -41,11 +41,11 @@ def open_style(source: str, style: str | None = None) -> Stylizer:
     path = Path(source)
     if not path.is_file():
         if style is not None:
-            raise UsageError("--style picks a look out of a file or run: name it alone")
+            raise UsageError("--style picks a style out of a file or run: name it alone")
         return open_stylizer(source)
     names = [found.name for found in list_styles(path) if found.origin == "model"]
     if style is None and len(names) > 1:
-        raise UsageError(f"{source} holds several looks: name one with --style {'|'.join(names)}")
+        raise UsageError(f"{source} holds several styles: name one with --style {'|'.join(names)}")
     return open_stylizer(style or (names[0] if names else None), model=path)
 
 
@@ -66,7 +66,7 @@ def cube_text(name: str, lut: np.ndarray) -> str:
     """The .cube file of a LUT (K, K, K, 3): red varies fastest, sRGB-encoded on both sides."""
     title = "".join(sign for sign in name if sign.isprintable() and sign != '"')
     lines = [
-        f"# The colour part of a look by influ {__version__}: sRGB in, sRGB out",
+        f"# The colour part of a style by influ {__version__}: sRGB in, sRGB out",
         f'TITLE "{title}"',
         f"LUT_3D_SIZE {len(lut)}",
         "DOMAIN_MIN 0.0 0.0 0.0",
@@ -82,7 +82,7 @@ def measure_left_out(
     photos: Iterable[Path],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LeftOut:
-    """What the table leaves out of the look on `photos`. Raises PictureError."""
+    """What the table leaves out of the style on `photos`. Raises PictureError."""
     paths = list(photos)
     lost = changed = 0.0
     for done, path in enumerate(paths):

@@ -113,7 +113,7 @@ def export_file(
 
 def _export_page(source: str, folder: Path, config: ExportConfig) -> Exported:
     if config.content or config.style:
-        raise UsageError("the page holds all looks of a model: leave out --style and --content")
+        raise UsageError("the page holds all styles of a model: leave out --style and --content")
     check_folder(folder, overwrite=config.overwrite)
     model = export_model(source, None, config.add)
     files = page_model(model)

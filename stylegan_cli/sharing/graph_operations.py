@@ -9,9 +9,8 @@ import numpy as np
 
 from stylegan_cli.networks.architecture import STRIDE, Shapes
 from stylegan_cli.networks.onnx_builder import GraphBuilder
+from stylegan_cli.rendering.config import DEFAULTS
 from stylegan_cli.rendering.guided_maps import GUIDE_NOISE, GUIDE_SHARE
-from stylegan_cli.rendering.tiles import BORDER
-from stylegan_cli.rendering.working_copy import MAX_WORKING_PIXELS
 
 MAX_HALVINGS = 24
 FLOAT, INT64, DOUBLE = 1, 7, 11  # onnx.TensorProto's
@@ -60,7 +59,7 @@ def working_sides(graph: Operations, sides: tuple[str, str], short_side: int) ->
     """As rendering.working_size."""
     height, width = (graph.cast(side, DOUBLE) for side in sides)
     fits = graph.of("Div", np.float64(short_side), graph.of("Min", height, width))
-    share = graph.of("Div", np.float64(MAX_WORKING_PIXELS), graph.of("Mul", height, width))
+    share = graph.of("Div", np.float64(DEFAULTS.max_working_pixels), graph.of("Mul", height, width))
     scale = graph.of("Min", np.array([1.0]), fits, graph.of("Sqrt", share))
 
     def scaled(side: str) -> str:
@@ -148,9 +147,9 @@ def mirrored(graph: Operations, planes: str) -> str:
     """Planes with the border that rendering.tiles gives them, up to a multiple of STRIDE."""
     for axis in (_ROWS, _COLUMNS):
         side = graph.side(planes, axis)
-        length = graph.of("Add", side, 2 * BORDER + STRIDE - 1)
+        length = graph.of("Add", side, 2 * DEFAULTS.border + STRIDE - 1)
         length = graph.of("Mul", graph.of("Div", length, STRIDE), STRIDE)
-        at = graph.of("Abs", graph.of("Sub", graph.places(length), BORDER))
+        at = graph.of("Abs", graph.of("Sub", graph.places(length), DEFAULTS.border))
         last = graph.of("Sub", side, 1)
         back = graph.of("Sub", graph.of("Mul", last, 2), at)
         long_enough = graph.of("Greater", side, graph.of("Sub", length, side))
@@ -163,7 +162,7 @@ def mirrored(graph: Operations, planes: str) -> str:
 
 def cropped(graph: Operations, planes: str, sides: tuple[str, str]) -> str:
     """What lies inside the border, `sides` high and wide."""
-    begin = np.array([BORDER, BORDER])
+    begin = np.array([DEFAULTS.border, DEFAULTS.border])
     end = graph.of("Add", graph.concat(sides, axis=0), begin)
     return graph.of("Slice", planes, begin, end, np.array([_ROWS, _COLUMNS]))
 

@@ -102,7 +102,7 @@ def _stylize_file(model: Model) -> bytes:
             tensors[f"creator/{index}"] = _bytes(file.read_bytes())
             preview = _preview(Stylizer(base, style, backend), photo)
             tensors[f"preview/{index}.jpg"] = _bytes(preview)
-    told = {
+    document = {
         "version": __version__,
         "base_hash": base.hash,
         "style_metadata_key": METADATA_KEY,
@@ -115,11 +115,11 @@ def _stylize_file(model: Model) -> bytes:
         "lut_colours": _seeded_state(0),
         "constants": _stylizing_constants(),
     }
-    return _file(tensors, told)
+    return _file(tensors, document)
 
 
 def _preview(stylizer: Stylizer, photo: np.ndarray) -> bytes:
-    """The photo in a look, as a small JPEG; kept, as stylizing twelve looks takes seconds."""
+    """The photo in a style, as a small JPEG; kept, as stylizing twelve styles takes seconds."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("influ", appauthor=False) / "previews"
@@ -157,7 +157,7 @@ def _learn_file(base: Base) -> bytes:
     for index, path in enumerate(render_mode_photos()):
         tensors[f"render_mode/{index}.jpg"] = _bytes(path.read_bytes())
     measured = [starter_photos().index(path) for path in style_code.measured_photos()]
-    told = {
+    document = {
         "base_hash": base.hash,
         "encoder": encoder,
         "creator_colours": _generator_state("creator colours"),
@@ -166,7 +166,7 @@ def _learn_file(base: Base) -> bytes:
         "measured": measured,
         "constants": _learning_constants(),
     }
-    return _file(tensors, told)
+    return _file(tensors, document)
 
 
 def _stylizing_constants() -> dict[str, float]:
@@ -323,6 +323,6 @@ def _bytes(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8)
 
 
-def _file(tensors: Arrays, told: Mapping[str, Any]) -> bytes:
+def _file(tensors: Arrays, document: Mapping[str, Any]) -> bytes:
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    return save(contiguous, metadata={PAGE_METADATA_KEY: json.dumps(told)})
+    return save(contiguous, metadata={PAGE_METADATA_KEY: json.dumps(document)})

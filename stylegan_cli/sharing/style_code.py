@@ -87,7 +87,7 @@ def code_of(name: str, model: Path | None = None) -> tuple[Style, Line]:
 
 
 def write_line(style: Style, base: Base, backend: Backend) -> Line:
-    """The shortest line that keeps the look.
+    """The shortest line that keeps the style.
 
     Raises UsageError for a refined style, and for one that no line is precise enough for.
     """

@@ -119,11 +119,11 @@ def style_infos(document: Mapping[str, Any], path: Path) -> list[StyleInfo]:
 def _other_base(document: Mapping[str, Any], base: Base, path: Path) -> StyleFileError:
     """What to say of a style that was made on another base than `base`."""
     made_on = _info(document.get("creator"), path).model
-    told = "another model" if made_on else "another version of the shipped model"
+    origin = "another model" if made_on else "another version of the shipped model"
     remedy = "name that with --model" if made_on else "make it again from its pictures"
     stored = str(document.get("base_hash"))[:16]
     return StyleFileError(
-        f"{path} was made on {told} (base {stored}), not on the base {base.hash}; {remedy}"
+        f"{path} was made on {origin} (base {stored}), not on the base {base.hash}; {remedy}"
     )
 
 

@@ -14,7 +14,7 @@ from stylegan_cli.training.config import TextureConfig
 # Patches are taken from the picture, from it at half size, and from the first two stages of the
 # frozen network, one position of which sees a patch of the picture.
 PATCHES = (9, 9, 1, 1)  # positions across, in each of the maps
-QUIET = (0.1, 0.1, 0.02, 0.02)  # of the mean variance: what varies less is grain, and stays quiet
+NOISE_FLOOR = (0.1, 0.1, 0.02, 0.02)  # of the mean variance: what varies less is grain
 
 
 class TextureDistance:
@@ -39,7 +39,8 @@ class TextureDistance:
         with torch.no_grad():
             self._kept = self._patches(pictures, config.kept, generator)
         self._whitening = [
-            _whitening(patches, quiet) for patches, quiet in zip(self._kept, QUIET, strict=True)
+            _whitening(patches, floor)
+            for patches, floor in zip(self._kept, NOISE_FLOOR, strict=True)
         ]
 
     def distance(
@@ -96,12 +97,12 @@ def _positions(among: int, count: int, generator: torch.Generator, device: torch
     return torch.randint(among, (count,), generator=generator).to(device)
 
 
-def _whitening(patches: Tensor, quiet: float) -> Tensor:
+def _whitening(patches: Tensor, noise_floor: float) -> Tensor:
     """(D, D), so that patches @ it have like variances in all directions but grain's.
 
     patches: (N, D).
     """
     centred = patches - patches.mean(0)
     variances, axes = torch.linalg.eigh((centred.T @ centred / len(patches)).double())
-    whitening: Tensor = axes / (variances.clamp(min=0) + quiet * variances.mean()).sqrt()
+    whitening: Tensor = axes / (variances.clamp(min=0) + noise_floor * variances.mean()).sqrt()
     return whitening.float()

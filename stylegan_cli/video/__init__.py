@@ -1,4 +1,4 @@
-"""A clip in, the same clip in a creator's look out: streaming, checked, never half written."""
+"""A clip in, the same clip in a creator's style out: streaming, checked, never half written."""
 
 from stylegan_cli.video.clip_styles import StylizeFunction
 from stylegan_cli.video.config import STEADY, VideoConfig, parse_rate, parse_time

@@ -1,4 +1,4 @@
-"""What a photographic look does in space, as maps small enough to carry from frame to frame."""
+"""What a photographic style does in space, as maps small enough to carry from frame to frame."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """Stylizing the frames of a clip in order: what a picture would get, at a fraction of the cost.
 
-What a look does to each pixel by itself cannot flicker and is looked up in a table of all colours.
-What follows the picture is carried along with it, and lines of a look's own are stylized in every
+What a style does to each pixel by itself cannot flicker and is looked up in a table of all colours.
+What follows the picture is carried along with it, and lines of a style's own are stylized in every
 frame and blended with those of the frame before.
 """
 
@@ -21,7 +21,7 @@ from stylegan_cli.video.optical_flow import Memory, Movement, Pixels, Step, Temp
 StylizeFunction = Callable[[Pixels], Pixels]
 Plane = npt.NDArray[np.float32]
 
-# The network runs at least so often on a photographic look at full --steady: its local affine maps
+# The network runs at least so often on a photographic style at full --steady: its local affine maps
 # follow the picture by themselves, and change no faster than light does.
 _LONGEST_PAUSE_S = 1.6
 
@@ -62,23 +62,23 @@ class ClipStyle(Protocol):
         ...
 
 
-def clip_style(look: StylizeFunction | Stylizer, steady: float, frame_rate: float) -> ClipStyle:
-    """What stylizes a clip of so many frames a second in that look, steadied from 0 to 1."""
-    if not isinstance(look, Stylizer):
-        return AnyClipStyle(look, steady)
-    if look.strength == 0:
-        return AnyClipStyle(look.stylize, 0.0)
-    mode = look.style.info.mode
-    if mode == "colour" and not look.preserve_colour:
-        return ColourClipStyle(look)
+def clip_style(stylizer: StylizeFunction | Stylizer, steady: float, frame_rate: float) -> ClipStyle:
+    """What stylizes a clip of so many frames a second in that style, steadied from 0 to 1."""
+    if not isinstance(stylizer, Stylizer):
+        return AnyClipStyle(stylizer, steady)
+    if stylizer.strength == 0:
+        return AnyClipStyle(stylizer.stylize, 0.0)
+    mode = stylizer.style.info.mode
+    if mode == "colour" and not stylizer.preserve_colour:
+        return ColourClipStyle(stylizer)
     # The colours that are preserved are known only once a frame is stylized.
-    if mode == "photographic" and steady and not look.preserve_colour:
-        return PhotographicClipStyle(look, steady, frame_rate)
-    return AnyClipStyle(look.stylize, steady)
+    if mode == "photographic" and steady and not stylizer.preserve_colour:
+        return PhotographicClipStyle(stylizer, steady, frame_rate)
+    return AnyClipStyle(stylizer.stylize, steady)
 
 
 class AnyClipStyle:
-    """Any function of a frame, its results steadied: a look with lines of its own, above all."""
+    """Any function of a frame, its results steadied: a style with lines of its own, above all."""
 
     def __init__(self, stylize: StylizeFunction, steady: float) -> None:
         self._stylize = stylize
@@ -99,7 +99,7 @@ class AnyClipStyle:
 
 
 class ColourClipStyle:
-    """A look that does to each pixel the same wherever it is: nothing in it can flicker."""
+    """A style that does to each pixel the same wherever it is: nothing in it can flicker."""
 
     working_side = 0
 
@@ -120,7 +120,7 @@ class ColourClipStyle:
 
 
 class PhotographicClipStyle:
-    """A look that follows the picture: its local affine maps are carried along the movement.
+    """A style that follows the picture: its local affine maps are carried along the movement.
 
     The network runs when a pause is over, after a cut, and when much of the frame is new. From its
     maps to those of the next run the way leads in even steps, so that nothing pulses.
@@ -138,45 +138,45 @@ class PhotographicClipStyle:
         self._shortest_pause = min(self._pause, round(_SHORTEST_PAUSE_S * frame_rate))
         self._room = np.empty((2, 0, 0, 3), np.float32)
         self._now: Plane | None = None  # (4, h, w, 3): the maps in use
-        self._aim: Plane | None = None  # (4, h, w, 3): those of the last run
+        self._target: Plane | None = None  # (4, h, w, 3): those of the last run
         self._known: Plane | None = None  # (h, w) in [0, 1]: what that run has seen
         self._since = 0  # frames since that run
-        self._bearable = _LITTLE_NEW  # the share that may be new
+        self._max_new = _LITTLE_NEW  # the share that may be new
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipStyle."""
         guide = halved(pixels, self._guide_side)
         if self._room.shape[1:] != guide.shape:
             self._room = np.empty((2, *guide.shape), np.float32)
-        maps = self._next_maps(guide, self._movement.follow(_shrunk(guide, _FLOW_SIDE)))
+        maps = self._next_maps(guide, self._movement.follow(_reduced(guide, _FLOW_SIDE)))
         added = applied(maps, guide, pixels.shape[:2], self._room)
         return _sum(self.lut(pixels), added)
 
     def _next_maps(self, guide: Pixels, step: Step | None) -> Plane:
-        if step is None or self._now is None or self._aim is None or self._known is None:
-            self._now = self._aim = self._fresh(guide)
+        if step is None or self._now is None or self._target is None or self._known is None:
+            self._now = self._target = self._computed(guide)
             self._known = np.ones(self._now.shape[1:3], np.float32)
             self._since = 0
             return self._now
-        now, aim = np.split(carried(step, np.concatenate([self._now, self._aim])), 2)
+        now, target = np.split(carried(step, np.concatenate([self._now, self._target])), 2)
         trust = step.trust_at(now.shape[2], now.shape[1])
         known = step.carry(self._known) * np.minimum(trust / _ENOUGH_TRUST, 1)
         self._since += 1
         new = 1 - float(known.mean())
-        is_too_new = new > self._bearable and self._since >= self._shortest_pause
+        is_too_new = new > self._max_new and self._since >= self._shortest_pause
         if self._since >= self._pause or is_too_new:
-            expected, aim = aim, self._fresh(guide)
+            expected, target = target, self._computed(guide)
             if new > _LITTLE_NEW / 2:
-                wrong = applied(expected - aim, guide, guide.shape[:2], self._room)
-                self._bearable = _bearable(new, wrong)
+                wrong = applied(expected - target, guide, guide.shape[:2], self._room)
+                self._max_new = _max_new_share(new, wrong)
             # What is new has no past to be steady with.
-            now = aim + np.asarray(known[..., None], np.float32) * (now - aim)
+            now = target + np.asarray(known[..., None], np.float32) * (now - target)
             known, self._since = np.ones_like(trust), 0
-        now += (aim - now) / np.float32(self._pause - self._since)
-        self._now, self._aim, self._known = now, aim, np.asarray(known, np.float32)
+        now += (target - now) / np.float32(self._pause - self._since)
+        self._now, self._target, self._known = now, target, np.asarray(known, np.float32)
         return now
 
-    def _fresh(self, guide: Pixels) -> Plane:
+    def _computed(self, guide: Pixels) -> Plane:
         """What the network says of this frame."""
         working = self._stylizer.working_copy(guide)
         return fit_coarse(working, _residual(self._stylizer, working))
@@ -184,32 +184,34 @@ class PhotographicClipStyle:
     @property
     def memory(self) -> Memory:
         """See ClipStyle."""
-        if self._now is None or self._aim is None or self._known is None:
+        if self._now is None or self._target is None or self._known is None:
             return {}
         return {
             **self._movement.memory,
             "now": self._now,
-            "aim": self._aim,
+            "target": self._target,
             "known": self._known,
             "since": np.array(self._since),
-            "bearable": np.array(self._bearable),
+            "max_new": np.array(self._max_new),
         }
 
     def recall(self, memory: Memory) -> None:
         """See ClipStyle."""
         self._movement.recall(memory)
-        self._now, self._aim, self._known = (memory.get(key) for key in ("now", "aim", "known"))
+        self._now, self._target, self._known = (
+            memory.get(key) for key in ("now", "target", "known")
+        )
         self._since = int(memory.get("since", 0))
-        self._bearable = float(memory.get("bearable", _LITTLE_NEW))
+        self._max_new = float(memory.get("max_new", _LITTLE_NEW))
 
 
-def _bearable(new: float, wrong: Plane) -> float:
-    """How much may be new, where `new` of a frame made the maps so wrong: some looks bear more."""
+def _max_new_share(new: float, wrong: Plane) -> float:
+    """How much may be new, where `new` of a frame made the maps so wrong: styles differ in it."""
     error = float(np.sqrt(np.square(wrong).mean()))
     return min(_MUCH_NEW, max(_LITTLE_NEW, new * _WRONG / max(error, 1e-3)))
 
 
-def _shrunk(pixels: Pixels, short_side: int) -> Pixels:
+def _reduced(pixels: Pixels, short_side: int) -> Pixels:
     """`pixels` brought down to a short side of so many px, most of the way by halves."""
     pixels = halved(pixels, short_side)
     height, width = pixels.shape[:2]

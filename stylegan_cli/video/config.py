@@ -11,7 +11,7 @@ from stylegan_cli.config import OVERWRITE, Option, check, exclusive, parse_durat
 from stylegan_cli.errors import ConfigError
 
 STEADY = 0.55
-"""Takes more than half of the flicker of a drawn look and leaves nine tenths of its gradients."""
+"""Takes more than half of the flicker of a drawn style and leaves nine tenths of its gradients."""
 
 
 MAX_FPS = 240

@@ -23,8 +23,8 @@ class DeepClipStyle:
     is added to the result, and the tone mapping undone; what is not stylized stays as it is.
     """
 
-    def __init__(self, look: ClipStyle, tone_mapper: ToneMapper | None) -> None:
-        self._look = look
+    def __init__(self, style: ClipStyle, tone_mapper: ToneMapper | None) -> None:
+        self._style = style
         self._tone_mapper = tone_mapper
 
     def __call__(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -32,7 +32,7 @@ class DeepClipStyle:
         mapper = self._tone_mapper
         levels = pixels * np.float32(1 / _CODES) if mapper is None else mapper.levels(pixels)
         copy = shown(levels + _threshold(levels.shape))
-        stylized = self._look(copy)
+        stylized = self._style(copy)
         if stylized is copy:
             return pixels
         result = _with_remainder(stylized, copy, levels)
@@ -43,11 +43,11 @@ class DeepClipStyle:
     @property
     def memory(self) -> Memory:
         """See ClipStyle."""
-        return self._look.memory
+        return self._style.memory
 
     def recall(self, memory: Memory) -> None:
         """See ClipStyle."""
-        self._look.recall(memory)
+        self._style.recall(memory)
 
 
 def _threshold(shape: tuple[int, ...]) -> Plane:
@@ -62,7 +62,7 @@ def _with_remainder(stylized: Pixels, copy: Pixels, levels: Plane) -> Plane:
     """The levels of `stylized`, with what `levels` have beyond their 8-bit `copy`.
 
     Light beyond white grows or shrinks with the result: a black line over it is black. Colours that
-    an ordinary display can't show lie below 0; they stay as far as the look leaves colour at all.
+    an ordinary display can't show lie below 0; they stay as far as the style leaves colour at all.
     Between two 8-bit levels lies what `copy` was rounded by, unless all of it was stylized black or
     white.
     """

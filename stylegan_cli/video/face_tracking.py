@@ -1,4 +1,4 @@
-"""A look on faces alone: found every few frames, followed in between, with soft edges."""
+"""A style on faces alone: found every few frames, followed in between, with soft edges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -42,17 +42,17 @@ class _Track:
 
 
 class FacesOnly:
-    """Stylizes the faces in a clip with `look` and leaves every other pixel as it is.
+    """Stylizes the faces in a clip with `style` and leaves every other pixel as it is.
 
     A face is searched for every few frames and moves with the optical flow in between. found: how
     many frames had one so far.
     """
 
     def __init__(
-        self, look: ClipStyle, frame_rate: float, detector: FaceDetector | None = None
+        self, style: ClipStyle, frame_rate: float, detector: FaceDetector | None = None
     ) -> None:
         self.found = 0
-        self._look = look
+        self._style = style
         self._detector = detector
         self._movement = Movement()
         self._search_every = max(1, round(_SEARCH_S * frame_rate))
@@ -63,8 +63,8 @@ class FacesOnly:
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipStyle."""
         self._follow(pixels, self._movement.follow(pixels))
-        # Stylized in any case: what the look remembers must not have holes.
-        stylized = self._look(pixels)
+        # Stylized in any case: what the style remembers must not have holes.
+        stylized = self._style(pixels)
         visible = [track for track in self._tracks if track.weight > 0]
         if not visible:
             return pixels.copy()
@@ -93,7 +93,7 @@ class FacesOnly:
     def notes(self) -> Iterator[str]:
         """A sentence where there was nothing to stylize."""
         if not self.found:
-            yield "No face was found, so the clip looks as it did."
+            yield "No face was found, so the clip stays as it was."
 
     @property
     def memory(self) -> Memory:
@@ -105,11 +105,11 @@ class FacesOnly:
         }
         if (source := self._movement.memory.get("source")) is not None:
             own["faces_source"] = source
-        return {**self._look.memory, **own}
+        return {**self._style.memory, **own}
 
     def recall(self, memory: Memory) -> None:
         """See ClipStyle."""
-        self._look.recall(memory)
+        self._style.recall(memory)
         if "faces_source" in memory:
             self._movement.recall({"source": memory["faces_source"]})
         self._tracks = [

@@ -1,4 +1,4 @@
-"""One frame after the other in a creator's look, and what is remembered between two of them."""
+"""One frame after the other in a creator's style, and what is remembered between two of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class FrameStylizer:
 
     def __init__(
         self,
-        look: ClipStyle,
+        style: ClipStyle,
         *,
         side_by_side: bool = False,
         expected: int = 0,
@@ -43,14 +43,14 @@ class FrameStylizer:
         memory: Memory | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._look = look
+        self._style = style
         self._side_by_side = side_by_side
         self._expected = expected
         self._done = done
         self._on_progress = on_progress
         self._last: Pixels | None = None
         if memory is not None:
-            look.recall(memory)
+            style.recall(memory)
             self._last = memory[_LAST]
 
     def __call__(self, frame: ClipFrame) -> StyledFrame:
@@ -64,11 +64,11 @@ class FrameStylizer:
         self._done += 1
         if self._on_progress is not None:
             self._on_progress(self._done, max(self._expected, self._done))
-        return StyledFrame(stylized, {**self._look.memory, _LAST: result})
+        return StyledFrame(stylized, {**self._style.memory, _LAST: result})
 
     def _result_of(self, frame: ClipFrame) -> Pixels:
         if not frame.is_repeat or self._last is None:
-            result = self._look(frame.pixels)
+            result = self._style(frame.pixels)
             if result.shape != frame.pixels.shape or result.dtype != frame.pixels.dtype:
                 raise ValueError(
                     f"stylize made {result.dtype} {result.shape} of {frame.pixels.shape}"

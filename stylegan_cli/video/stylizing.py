@@ -66,13 +66,13 @@ class VideoResult:
 def stylize_clip(
     source: Path,
     target: Path,
-    stylize: StylizeFunction | Stylizer,
+    stylizer: StylizeFunction | Stylizer,
     config: VideoConfig = _AS_IT_IS,
     on_progress: OnProgress | None = None,
 ) -> VideoResult:
     """Stylize every frame of `source` and write the clip to `target`, everything else kept.
 
-    stylize: a look, or a function of (H, W, 3) uint8 RGB, upright → the same shape. on_progress:
+    stylizer: a style, or a function of (H, W, 3) uint8 RGB, upright → the same shape. on_progress:
     (frames done, frames in all as far as known). Frames stream, so memory does not grow with the
     clip; `target` appears when the clip is whole and checked, and until then a hidden folder beside
     it keeps what is done (see `segments`).
@@ -96,11 +96,11 @@ def stylize_clip(
             tone_map=config.hdr == "tonemap",
             keep_fields=config.interlaced == "keep",
         )
-        look, words_on_faces = _look(stylize, plan, reader, config)
+        style, words_on_faces = _clip_style(stylizer, plan, reader, config)
         make_folder(target.parent)
         # A function has no name that would tell it from another.
-        style = stylize.fingerprint if isinstance(stylize, Stylizer) else ""
-        made_of = ingredients(source, style, config)
+        fingerprint = stylizer.fingerprint if isinstance(stylizer, Stylizer) else ""
+        made_of = ingredients(source, fingerprint, config)
         with (
             claimed(target),
             WorkFolder(target, made_of, resume=config.resume, overwrite=config.overwrite) as work,
@@ -110,7 +110,7 @@ def stylize_clip(
             with _promising_to_go_on(work):
                 _refuse_early(joined, plan, reader, config)
                 frames = _frames_to_do(reader, rate, work.frames)
-                _stylize_segments(frames, look, plan, work, config, on_progress)
+                _stylize_segments(frames, style, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
                 place(joined, target, overwrite=config.overwrite)
@@ -152,29 +152,29 @@ def _refuse_colours(info: ClipInfo, config: VideoConfig) -> None:
         )
 
 
-def _look(
-    stylize: StylizeFunction | Stylizer, plan: ClipPlan, reader: ClipReader, config: VideoConfig
+def _clip_style(
+    stylizer: StylizeFunction | Stylizer, plan: ClipPlan, reader: ClipReader, config: VideoConfig
 ) -> tuple[ClipStyle, Callable[[], Iterable[str]]]:
     """What stylizes the frames as `reader` is told here to give them, and its words at the end."""
     rate = float(plan.like.frame_rate)
-    look = clip_style(stylize, config.steady, rate)
+    style = clip_style(stylizer, config.steady, rate)
     frames = reader.converter
     frames.tone_map, frames.is_deep = plan.tone_maps, plan.is_deep
     words: Callable[[], Iterable[str]] = tuple
     if plan.fields is not None:
         reader.keep_fields()
     if config.faces_only:
-        faces = FacesOnly(look, rate)
-        look, words = faces, lambda: faces.notes
+        faces = FacesOnly(style, rate)
+        style, words = faces, lambda: faces.notes
     if plan.is_deep:
-        look = DeepClipStyle(look, frames.tone_mapper)
+        style = DeepClipStyle(style, frames.tone_mapper)
     if plan.fields is not None:
-        return FieldClipStyle(look, plan.fields), words
+        return FieldClipStyle(style, plan.fields), words
     if not plan.is_deep and not config.faces_only and not config.side_by_side:
-        planar = planar_style(look, plan)
+        planar = planar_style(style, plan)
         frames.is_planar = planar is not None
-        look = planar or look
-    return look, words
+        style = planar or style
+    return style, words
 
 
 def _refuse_early(path: Path, plan: ClipPlan, reader: ClipReader, config: VideoConfig) -> None:
@@ -196,7 +196,7 @@ def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iter
 
 def _stylize_segments(
     frames: Iterable[ClipFrame],
-    look: ClipStyle,
+    style: ClipStyle,
     plan: ClipPlan,
     work: WorkFolder,
     config: VideoConfig,
@@ -207,7 +207,7 @@ def _stylize_segments(
     if on_progress is not None and work.frames:
         on_progress(work.frames, max(expected, work.frames))
     stylizer_of_frames = FrameStylizer(
-        look,
+        style,
         side_by_side=config.side_by_side,
         expected=expected,
         done=work.frames,

@@ -97,8 +97,8 @@ class PageServer:
         """`call` for those who have the token; its failures as a sentence."""
 
         async def answer(request: Request) -> Response:
-            told = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not secrets.compare_digest(told.encode(), self.token.encode()):
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not secrets.compare_digest(token.encode(), self.token.encode()):
                 return _refused(401, "the token is wrong; use the address that influ ui printed")
             try:
                 return await call(request)
@@ -131,9 +131,9 @@ class PageServer:
         return JSONResponse({"jobs": self.jobs.described()})
 
     async def _stylize(self, request: Request) -> Response:
-        told = await _document(request)
-        source, out = _path(told, "source"), _path(told, "out")
-        style, strength = str(told.get("style", "")), _number(told, "strength", 0, 1)
+        body = await _document(request)
+        source, out = _path(body, "source"), _path(body, "out")
+        style, strength = str(body.get("style", "")), _number(body, "strength", 0, 1)
         check_name(style)
         if not source.exists():
             raise UsageError(f"there is no {source}; check the name")
@@ -144,9 +144,9 @@ class PageServer:
         return JSONResponse({})
 
     async def _train(self, request: Request) -> Response:
-        told = await _document(request)
-        folder, name = _path(told, "folder"), str(told.get("name", ""))
-        minutes = _number(told, "minutes", 0.05, MAX_MINUTES)
+        body = await _document(request)
+        folder, name = _path(body, "folder"), str(body.get("name", ""))
+        minutes = _number(body, "minutes", 0.05, MAX_MINUTES)
         check_name(name)
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}; check the name")
@@ -178,16 +178,16 @@ async def _body(request: Request, most: int) -> bytes:
 
 async def _document(request: Request) -> Mapping[str, Any]:
     try:
-        told = json.loads(await _body(request, MAX_REQUEST))
+        body = json.loads(await _body(request, MAX_REQUEST))
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
+        body = None
+    if not isinstance(body, dict):
         raise UsageError("the request is not a JSON object; reload the page")
-    return told
+    return body
 
 
-def _path(told: Mapping[str, Any], key: str) -> Path:
-    value = told.get(key)
+def _path(body: Mapping[str, Any], key: str) -> Path:
+    value = body.get(key)
     if not isinstance(value, str) or not value.strip():
         raise UsageError("name the folder, with its whole path")
     path = Path(value.strip()).expanduser()
@@ -196,8 +196,8 @@ def _path(told: Mapping[str, Any], key: str) -> Path:
     return path
 
 
-def _number(told: Mapping[str, Any], key: str, least: float, most: float) -> float:
-    value = told.get(key)
+def _number(body: Mapping[str, Any], key: str, least: float, most: float) -> float:
+    value = body.get(key)
     if not isinstance(value, int | float) or not least <= value <= most:
         raise UsageError(f"{key} must be from {least:g} to {most:g}")
     return float(value)

@@ -256,11 +256,11 @@ def _apple_map(opened: Any, items: Items, exif: bytes | None) -> GainMap | None:
         return None
     xmp = items.describing(b"mime", numbers[0])
     document = None if xmp is None else packets.parse(xmp)
-    told = None
+    text = None
     if document is not None:
-        told = packets.value_of(document, packets.APPLE_GAIN_MAP, "HDRGainMapHeadroom")
+        text = packets.value_of(document, packets.APPLE_GAIN_MAP, "HDRGainMapHeadroom")
     try:
-        headroom = float(told) if told else apple_headroom(exif and maker_note_of(exif))
+        headroom = float(text) if text else apple_headroom(exif and maker_note_of(exif))
         gains = np.asarray(opened.get_aux_image(numbers[0]))
     except (ValueError, RuntimeError) as error:
         logger.info("the gain map can't be used and is left out: %s", error)
@@ -283,6 +283,6 @@ def _with_apple_map(data: bytes, headroom: float) -> bytes:
     assert document is not None
     fields = {"HDRGainMapVersion": "131072", "HDRGainMapHeadroom": f"{headroom:.6f}"}
     packets.add_description(document, "HDRGainMap", packets.APPLE_GAIN_MAP, fields)
-    told = items.add_item(b"mime", packets.serialised(document), b"application/rdf+xml")
-    items.add_reference(b"cdsc", told, gains)
+    metadata = items.add_item(b"mime", packets.serialised(document), b"application/rdf+xml")
+    items.add_reference(b"cdsc", metadata, gains)
     return items.saved()

@@ -193,8 +193,8 @@ def _gain_map(
         pixels = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
         found = _metadata(opened)
         document = None if found.xmp is None else packets.parse(found.xmp)
-        told = None if document is None else parameters(pixels, document, data)
-        return told or GainMap(pixels, jpeg=data)
+        described = None if document is None else parameters(pixels, document, data)
+        return described or GainMap(pixels, jpeg=data)
     return None
 
 
@@ -209,13 +209,13 @@ def _files_behind(stream: BinaryIO, image: Image.Image, xmp: bytes | None) -> It
     if document is None:
         return
     items = document.getElementsByTagNameNS(packets.CONTAINER, "Item")
-    told = [[item.getAttributeNS(packets.ITEM, name) for name in ("Semantic", "Length", "Padding")]
-            for item in items]  # fmt: skip
-    if not all(number.isdigit() or not number for entry in told for number in entry[1:]):
+    names = ("Semantic", "Length", "Padding")
+    entries = [[item.getAttributeNS(packets.ITEM, name) for name in names] for item in items]
+    if not all(number.isdigit() or not number for entry in entries for number in entry[1:]):
         return
-    lengths = [int(length or 0) + int(padding or 0) for _, length, padding in told]
+    lengths = [int(length or 0) + int(padding or 0) for _, length, padding in entries]
     at = end - sum(lengths[1:])
-    for (semantic, length, _), taken in zip(told[1:], lengths[1:], strict=True):
+    for (semantic, length, _), taken in zip(entries[1:], lengths[1:], strict=True):
         if semantic == "GainMap" and 0 < at < end:
             yield _part(stream, at, int(length or 0))
         at += taken

@@ -17,7 +17,7 @@ from stylegan_cli.pictures.pixels import Pixels, from_unit, to_unit
 
 Plane: TypeAlias = npt.NDArray[np.float32]
 Recolour: TypeAlias = Callable[[Plane], Plane]
-"""(N, 3) unit sRGB to the same: what a look does to a colour, wherever in the picture it is."""
+"""(N, 3) unit sRGB to the same: what a style does to a colour, wherever in the picture it is."""
 
 _ROWS: Final = 128  # worked on at a time: floats of a whole large picture would not fit into memory
 _CLEARLY_BEYOND: Final = 1 / 512  # sRGB values beyond 0 or 1 that are more than rounding
@@ -74,7 +74,7 @@ def to_srgb(pixels: Pixels, colours: Colours) -> Pixels:
 def restore(own: Pixels, stylized: Pixels, colours: Colours, recolour: Recolour) -> Pixels:
     """Stylized sRGB pixels in the colours that `own`, the pixels before, are in.
 
-    own, stylized: (H, W, 3) of one type. recolour: where a colour lies beyond sRGB, the look is
+    own, stylized: (H, W, 3) of one type. recolour: where a colour lies beyond sRGB, the style is
     continued as it changes just inside: recolour(inside) - recolour(mirrored inside) is added.
     """
     if colours.is_srgb:

@@ -19,7 +19,7 @@ LAYERS: tuple[type[Layer], ...] = tuple(
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 )
 _DRAWS = 1500  # looks over which each number is brought to mean 0 and deviation 1
-MOST = 3.0  # deviations
+MAX_DEVIATIONS = 3.0  # deviations
 _WIDE = 4.0  # numbers that are drawn over a wider range than this count by their logarithm
 
 
@@ -40,7 +40,8 @@ def describe(look: Look) -> np.ndarray:
             parts.append(np.zeros(_WIDTHS[kind]))
         else:
             parts.append(usual[kind].standardise(_parameters(layer)) / np.sqrt(share))
-    described: np.ndarray = np.clip(np.concatenate(parts), -MOST, MOST).astype(np.float32)
+    limits = -MAX_DEVIATIONS, MAX_DEVIATIONS
+    described: np.ndarray = np.clip(np.concatenate(parts), *limits).astype(np.float32)
     return described
 
 

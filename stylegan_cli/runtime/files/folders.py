@@ -12,7 +12,7 @@ from stylegan_cli.runtime.files.leftovers import is_leftover_name, opened
 from stylegan_cli.runtime.files.writing import explained, write_atomically
 
 MARK_NAME = ".influ-folder.json"
-_MOST_MARK = 1 << 12  # bytes
+_MAX_MARK = 1 << 12  # bytes
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
@@ -60,7 +60,7 @@ class OwnFolder:
                 opened(self.path, _FOLDER) as folder,
                 opened(MARK_NAME, os.O_RDONLY, folder) as file,
             ):
-                mark = json.loads(os.read(file, _MOST_MARK))
+                mark = json.loads(os.read(file, _MAX_MARK))
         except (OSError, ValueError, RecursionError):
             return False
         return isinstance(mark, dict) and mark.get("influ") == self._kind
@@ -95,14 +95,14 @@ class OwnFolder:
     def _remove_from(self, folder: int, place: str, keep: frozenset[str]) -> None:
         """Remove what is ours in the open `folder`, which lies at `place`, and below it."""
         for name in os.listdir(folder):
-            told = place + name
+            relative = place + name
             with suppress(FileNotFoundError):  # somebody was quicker
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 if not stat.S_ISDIR(status.st_mode):
-                    if self._names.fullmatch(told) and told not in keep:
+                    if self._names.fullmatch(relative) and relative not in keep:
                         os.unlink(name, dir_fd=folder)
-                elif self._names.fullmatch(f"{told}/"):
+                elif self._names.fullmatch(f"{relative}/"):
                     with opened(name, _FOLDER, folder) as inner:
-                        self._remove_from(inner, f"{told}/", keep)
+                        self._remove_from(inner, f"{relative}/", keep)
                     with suppress(OSError):  # it holds files of somebody else
                         os.rmdir(name, dir_fd=folder)
