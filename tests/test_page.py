@@ -83,6 +83,16 @@ def test_export_needs_a_built_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         page_export.built_page()
 
 
+def test_another_model_is_another_page_to_keep(built: Path, tmp_path: Path) -> None:
+    (built / "service.js").write_text('const CACHE = "influ-0-{model}";')
+    kept = []
+    for content in (b"one", b"two"):
+        write_page({"a": content}, tmp_path / "site", overwrite=True)
+        kept.append((tmp_path / "site" / "service.js").read_text())
+    assert "{model}" not in "".join(kept)
+    assert kept[0] != kept[1]
+
+
 def test_export_overwrites_nothing(built: Path, tmp_path: Path) -> None:
     out = tmp_path / "site"
     out.mkdir()

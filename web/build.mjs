@@ -29,11 +29,15 @@ const wasm = readFileSync(join(packages, "onnxruntime-web/dist/ort-wasm-simd-thr
 writeFileSync(join(dist, "ort.wasm.gz"), gzipSync(wasm, { level: 9 }));
 cpSync(join(here, "static"), dist, { recursive: true });
 writeFileSync(join(dist, "licences.txt"), licences());
+// The icon in the page itself: browsers ask for it late, when nothing may be loaded any more.
+const icon = readFileSync(join(here, "static/icon.svg"), "utf8").trim();
+const index = readFileSync(join(here, "static/index.html"), "utf8");
+writeFileSync(join(dist, "index.html"), index.replace('href="icon.svg"', `href="data:image/svg+xml,${encodeURIComponent(icon)}"`));
 const names = readdirSync(dist).filter((name) => name !== "service.js").sort();
 const hash = createHash("sha256");
 for (const name of names) hash.update(readFileSync(join(dist, name)));
 const service = readFileSync(join(here, "src/service.js"), "utf8")
-  .replace("BUILD", hash.digest("hex").slice(0, 16))
+  .replace("{build}", hash.digest("hex").slice(0, 16))
   .replace("[]", JSON.stringify(["./", ...names.filter((name) => name !== "index.html")]));
 writeFileSync(join(dist, "service.js"), service);
 

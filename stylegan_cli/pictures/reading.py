@@ -46,7 +46,7 @@ def read_rgb(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8]
     short_side: bring the short side to this many px. Raises PictureError.
     """
     name, stream = _opened(path)
-    picture = _decoded(stream, Wanted(name, MAX_PIXELS, still=True, short_side=short_side))
+    picture = _decoded(stream, Wanted(name, MAX_PIXELS, still=True))
     pixels = over_white(to_srgb(picture.pixels, picture.colours), picture.alpha)
     if short_side is not None:
         pixels = resize_short_side(pixels, short_side)

@@ -7,6 +7,7 @@ here, under the page's own names, so that a change of a Python name or value end
 """
 
 import contextlib
+import hashlib
 import json
 import shutil
 import tempfile
@@ -38,6 +39,7 @@ from stylegan_cli.stylizer import Stylizer
 
 STYLIZE, LEARN = "stylize.safetensors", "learn.safetensors"
 MODEL_FOLDER = "model"
+SERVICE_WORKER = "service.js"
 PAGE_METADATA_KEY = "influ-page"
 PREVIEW_SIDE = 320  # px
 PREVIEW_PHOTO = 0  # of those that choose a render mode
@@ -64,7 +66,15 @@ def write_page(files: Mapping[str, bytes], folder: Path, *, overwrite: bool = Fa
     place.mkdir(exist_ok=True)
     for name, data in files.items():
         write_atomically(place / name, data, overwrite=overwrite)
+    _name_model(folder / SERVICE_WORKER, files)
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _name_model(service_worker: Path, files: Mapping[str, bytes]) -> None:
+    """Give browsers that keep the page a new name for it where the model is new."""
+    digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:16]
+    script = service_worker.read_text().replace("{model}", digest)
+    write_atomically(service_worker, script.encode(), overwrite=True)
 
 
 def built_page() -> Path:

@@ -9,6 +9,12 @@ export interface Parts {
   wasm: Promise<ArrayBuffer>;
   stylize: Promise<ArrayBuffer>;
   learn: Promise<ArrayBuffer>;
+  kept: Promise<void>; // for when there is no network, or for certain not
+}
+
+interface Keeper {
+  registration: ServiceWorkerRegistration;
+  known: boolean; // from an earlier visit
 }
 
 /**
@@ -23,29 +29,56 @@ export async function loadAndLock(stayOpen: boolean): Promise<Parts> {
     if (!response.ok) throw new Error(`${name}: ${response.status}`);
     return response;
   };
-  const [worker, wasm, stylize, learn] = await Promise.all([
+  const [keeper, worker, wasm, stylize, learn] = await Promise.all([
+    stayOpen ? null : keeperOfPage(),
     get("worker.js"),
     get("ort.wasm.gz"),
     get("model/stylize.safetensors"),
     get("model/learn.safetensors", "low"),
   ]);
   if (!stayOpen) {
-    await offline();
     const policy = document.createElement("meta");
     policy.httpEquiv = "Content-Security-Policy";
     policy.content = LOCKED;
     document.head.append(policy);
   }
-  return { worker: worker.text(), wasm: unpacked(wasm), stylize: stylize.arrayBuffer(), learn: learn.arrayBuffer() };
+  return {
+    worker: worker.text(),
+    wasm: unpacked(wasm),
+    stylize: stylize.arrayBuffer(),
+    learn: learn.arrayBuffer(),
+    kept: keeper ? settled(keeper) : Promise.resolve(),
+  };
 }
 
-/** Ask the service worker to keep the page; that it can't is no harm. */
-async function offline(): Promise<void> {
+/** The service worker that keeps the page. Null in a private window, or on a host without HTTPS. */
+async function keeperOfPage(): Promise<Keeper | null> {
   try {
-    await navigator.serviceWorker?.register("service.js");
+    const known = await navigator.serviceWorker.getRegistration();
+    const registration = await navigator.serviceWorker.register("service.js", { updateViaCache: "all" });
+    return { registration, known: known !== undefined };
   } catch {
-    // A private window, or a host without HTTPS.
+    return null;
   }
+}
+
+/**
+ * Wait until the page is kept whole, or can't be.
+ *
+ * Some seconds after each visit a browser looks for a newer service worker. Here that is done while the page loads: what
+ * lies in the browser's own cache from then it does not ask the host for.
+ */
+async function settled({ registration, known }: Keeper): Promise<void> {
+  if (known) await registration.update().catch(() => {}); // without a network there is nothing new
+  const coming = registration.installing ?? registration.waiting;
+  if (!coming) return;
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      if (coming.state === "activated" || coming.state === "redundant") resolve();
+    };
+    coming.addEventListener("statechange", look);
+    look();
+  });
 }
 
 async function unpacked(response: Response): Promise<ArrayBuffer> {

@@ -115,6 +115,7 @@ async function begin(): Promise<void> {
     await engine.ask("learn", { bytes }, { transfer: [bytes] });
     current.canLearn = true;
     await recallLooks(current);
+    await parts.kept;
     document.documentElement.dataset.ready = "all";
   } catch (error) {
     waiting.textContent = say.loadFailed;

@@ -38,7 +38,7 @@ export interface Requests {
   styleFile: { in: { style: string }; out: { file: Uint8Array } };
   cube: { in: { style: string }; out: { text: string } };
   code: { in: { style: string }; out: { text: string | null } };
-  previewStyle: { in: { style: string; side: number }; out: { picture: Seen } };
+  previewStyle: { in: { style: string }; out: { picture: Seen } };
   clip: { in: { blob: Blob; style: string; strength: number }; out: { blob: Blob; frames: number } };
 }
 

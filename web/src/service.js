@@ -1,6 +1,6 @@
-// Keeps the page for when there is no network. A new build is a new cache, taken whole or not at all.
+// Keeps the page for when there is no network. A new build or model is a new cache, taken whole or not at all.
 
-const CACHE = "influ-BUILD";
+const CACHE = "influ-{build}-{model}";
 const FILES = [];
 const MODEL = ["model/stylize.safetensors", "model/learn.safetensors"];
 

@@ -84,7 +84,7 @@ const handlers: { [K in Kind]: Handler<K> } = {
     const read: Rgb[] = [];
     for (const picture of pictures) {
       try {
-        read.push(readRgb(await smallCopy(picture, constants.read_short_side), constants.read_short_side));
+        read.push(readRgb(await decodePixels(picture), constants.read_short_side));
       } catch (error) {
         if (!(error instanceof PictureError)) throw error;
       }
@@ -118,8 +118,8 @@ const handlers: { [K in Kind]: Handler<K> } = {
   async code({ style }) {
     return { text: await writeLine(styles.get(style)!, backend, needLearn(), decodeBytes) };
   },
-  async previewStyle({ style, side }) {
-    const photo = await smallCopy(new Blob([model.photo as Uint8Array<ArrayBuffer>]), side);
+  async previewStyle({ style }) {
+    const photo = await decodeBytes(model.photo);
     const stylizer = stylizerOf(style);
     const ready = await stylizer.prepare(rowsOf(photo));
     const data = photo.data.slice();
@@ -242,36 +242,6 @@ function shrunk(picture: DecodedPicture, side: number): Pixels {
   context.imageSmoothingQuality = "high";
   context.drawImage(picture.canvas, 0, 0, width, height);
   return { height, width, data: context.getImageData(0, 0, width, height).data };
-}
-
-/**
- * A picture's pixels for the encoder, which sees it at `shortSide` px.
- *
- * Halved by area down to twice that, as the command's JPEG reader does in the file's own blocks.
- */
-async function smallCopy(blob: Blob, shortSide: number): Promise<Pixels> {
-  const pixels = await decodePixels(blob);
-  const factor = Math.floor(Math.min(pixels.height, pixels.width) / (2 * shortSide));
-  const power = factor >= 8 ? 8 : factor >= 4 ? 4 : factor >= 2 ? 2 : 1;
-  return power === 1 || blob.type !== "image/jpeg" ? pixels : reduced(pixels, power);
-}
-
-function reduced(pixels: Pixels, factor: number): Pixels {
-  const [height, width] = [Math.ceil(pixels.height / factor), Math.ceil(pixels.width / factor)];
-  const data = new Uint8ClampedArray(4 * height * width).fill(255);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < 3; c++) {
-        let sum = 0;
-        for (let j = 0; j < factor; j++) {
-          const row = Math.min(pixels.height - 1, y * factor + j) * pixels.width;
-          for (let i = 0; i < factor; i++) sum += pixels.data[4 * (row + Math.min(pixels.width - 1, x * factor + i)) + c];
-        }
-        data[4 * (y * width + x) + c] = sum / (factor * factor);
-      }
-    }
-  }
-  return { height, width, data };
 }
 
 function decodeBytes(jpeg: Uint8Array): Promise<Pixels> {

@@ -57,26 +57,37 @@ export function mostMemory() {
   return Math.max(...sizes);
 }
 
-/** The page of `folder` in a context of its own. */
+/** The page of `folder` in a context of its own, with its first photo stylized. */
 export async function openPage(browser, folder, options = {}) {
   const host = await serve(join(folder, "page"));
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
-  const page = await context.newPage();
-  const errors = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  await page.goto(host.url);
-  await stylized(page);
-  return {
-    page,
-    context,
-    host,
-    errors,
-    ready: () => page.waitForSelector("html[data-ready]", { timeout: 120_000 }),
-    close: async () => {
-      await context.close();
-      await host.close();
-    },
+  const close = async () => {
+    await context.close();
+    await host.close();
   };
+  try {
+    const page = await context.newPage();
+    const errors = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    await page.goto(host.url);
+    await stylized(page);
+    return { page, context, host, errors, close, ready: () => allThere(page) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Wait until the page has all that it ever loads. */
+export const allThere = (page) => page.waitForSelector("html[data-ready]", { timeout: 240_000 });
+
+/** Make a style called `name` from picture files, and wait until the photo in hand is shown in it. */
+export async function makeStyle(page, name, pictures) {
+  await page.setInputFiles("#make input[type=file]", pictures);
+  await page.fill("#look-name", name);
+  await page.click("#make-look");
+  await page.waitForFunction((made) => document.querySelector("#made").textContent.includes(`${made} is made`), name, { timeout: 600_000 });
+  await stylized(page, `own/${name}`);
 }
 
 /** Wait until nothing is left to stylize, and the photo in hand is shown in `look`, at `strength`. */

@@ -53,14 +53,12 @@ class Wanted:
     """What is asked of a decoder, and what it may cost.
 
     name: of the file, for messages. still: the first frame alone is needed, and no gain map.
-    short_side: a smaller picture will do, down to twice this.
     """
 
     name: str
     max_pixels: int
     allow_truncated: bool = False
     still: bool = False
-    short_side: int | None = None
 
     def check(self, height: int, width: int, frames: int = 1) -> None:
         """Raise PictureError for a picture of no pixels or too many."""

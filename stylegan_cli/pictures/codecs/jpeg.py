@@ -21,7 +21,6 @@ from stylegan_cli.pictures.metadata.directories import Directories
 from stylegan_cli.pictures.metadata.xmp_contents import claims
 from stylegan_cli.pictures.metadata.xmp_extended import merged, split
 from stylegan_cli.pictures.pixels import Pixels
-from stylegan_cli.pictures.resizing import size_for_short_side
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +66,6 @@ class Jpeg:
     def decode(self, stream: BinaryIO, wanted: Wanted) -> Contents:
         """The picture, its segments, and the gain map behind it."""
         image = pillow.open_image(stream, _NAMES, wanted)
-        if wanted.short_side is not None:
-            height, width = size_for_short_side(image.height, image.width, wanted.short_side)
-            image.draft(None, (2 * width, 2 * height))
         pixels = _pixels(stream, image, wanted)
         metadata = _metadata(image)
         notes, gain_map = [], None
@@ -107,10 +103,10 @@ class Jpeg:
 
 
 def _pixels(stream: BinaryIO, image: Image.Image, wanted: Wanted) -> Pixels:
-    """The pixels, straight into an array; by Pillow what is smaller, cut short or in inks."""
+    """The pixels, straight into an array; by Pillow what is cut short or in inks."""
     import imagecodecs
 
-    if wanted.short_side is None and not wanted.allow_truncated and image.mode in ("L", "RGB"):
+    if not wanted.allow_truncated and image.mode in ("L", "RGB"):
         at = stream.tell()  # where the header ends
         stream.seek(0)
         data = stream.read()

@@ -11,7 +11,7 @@ export interface Planar {
 }
 
 /** A generator with one style folded in. */
-export interface Generator {
+export interface StyleGenerator {
   /** Colours by themselves and the residual, (3, height, width) each in about [-1, 1]. */
   run(image: Planar): Promise<{ toned: Float32Array; residual: Float32Array }>;
   release(): Promise<void>;
@@ -27,7 +27,7 @@ export class Backend {
     private readonly learn?: LearnModel,
   ) {}
 
-  async generator(folded: Weights): Promise<Generator> {
+  async generator(folded: Weights): Promise<StyleGenerator> {
     const session = await this.open(this.model.graph, folded);
     const ort = this.ort;
     return {

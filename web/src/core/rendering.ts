@@ -1,6 +1,6 @@
 /** A style on a picture of any size: a colour table at full size, and a residual brought up to it. Mirrors `rendering.rendering` and `rendering.lut`. */
 
-import type { Generator, Planar } from "./backend";
+import type { Planar, StyleGenerator } from "./backend";
 import { applyLut, lattice, type Lut } from "./colour";
 import { applyColour } from "./folding";
 import type { Constants, StylizeModel, Weights } from "./model";
@@ -194,7 +194,7 @@ function halfByArea(source: RowSource): Planes {
 }
 
 /** Colours by themselves and whole residual of unit planes, tile by tile; see rendering.run_generator. */
-export async function runGenerator(generator: Generator, unit: Planes, model: StylizeModel): Promise<{ toned: Planes; residual: Planes }> {
+export async function runGenerator(generator: StyleGenerator, unit: Planes, model: StylizeModel): Promise<{ toned: Planes; residual: Planes }> {
   const [{ height, width }] = unit;
   const toned = unit.map(() => newPlane(height, width)) as Planes;
   const residual = unit.map(() => newPlane(height, width)) as Planes;

@@ -1,6 +1,6 @@
 /** One style, ready to stylize pictures; mirrors `stylizer.Stylizer`. */
 
-import type { Backend, Generator } from "./backend";
+import type { Backend, StyleGenerator } from "./backend";
 import { foldStyle, mergeDeltas } from "./folding";
 import type { Weights } from "./model";
 import {
@@ -30,7 +30,7 @@ export interface Prepared {
 
 export class Stylizer {
   private readonly weights: Weights;
-  private readonly generators = new Map<number, Promise<Generator>>();
+  private readonly generators = new Map<number, Promise<StyleGenerator>>();
   private ownTable?: ColourTable;
 
   constructor(
@@ -86,7 +86,7 @@ export class Stylizer {
     return this.backend.model.constants;
   }
 
-  private generatorAt(shortSide: number): Promise<Generator> {
+  private generatorAt(shortSide: number): Promise<StyleGenerator> {
     let generator = this.generators.get(shortSide);
     if (!generator) {
       generator = this.backend.generator(this.fold(shortSide));

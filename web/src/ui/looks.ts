@@ -6,8 +6,6 @@ import { h, show } from "./dom";
 import type { Look, State } from "./state";
 import { forgetStyle, keepStyle, keptStyles } from "./store";
 
-const PREVIEW_SIDE = 256; // px
-
 export function looks(state: State): HTMLElement {
   const { messages: say } = state;
   const [shipped, own] = [true, false].map(() => h("div", { class: "looks" }));
@@ -66,7 +64,7 @@ function cardOf(state: State, look: Look): HTMLElement {
   } else {
     const canvas = h("canvas", { "aria-hidden": "true" });
     canvas.width = canvas.height = 1;
-    void state.engine.ask("previewStyle", { style: look.key, side: PREVIEW_SIDE }).then(
+    void state.engine.ask("previewStyle", { style: look.key }).then(
       ({ picture: seen }) => show(canvas, seen),
       () => {}, // The look itself says what is wrong when it is chosen.
     );

@@ -1,6 +1,6 @@
 /** A code moved by what is read of its own results; mirrors instant.code_refinement. */
 
-import type { Backend, Generator } from "../backend";
+import type { Backend, StyleGenerator } from "../backend";
 import type { Colours } from "../colour";
 import type { LearnModel } from "../model";
 import { codeOf, meanOf, type PictureSet } from "./encoding";
@@ -16,7 +16,7 @@ export interface Refiner {
 /** The code of the creator's set, moved by half of what its results lack. */
 export async function refineCode(
   refiner: Refiner,
-  generatorOf: (code: Float32Array) => Promise<Generator>,
+  generatorOf: (code: Float32Array) => Promise<StyleGenerator>,
   onProgress: (share: number) => void,
 ): Promise<Float32Array> {
   const { creator, learn } = refiner;
@@ -59,7 +59,7 @@ function everyTile(tiles: Float32Array, length: number, every: number): Float32A
   return result;
 }
 
-async function stylizeTiles(refiner: Refiner, generator: Generator, every: number): Promise<Float32Array> {
+async function stylizeTiles(refiner: Refiner, generator: StyleGenerator, every: number): Promise<Float32Array> {
   const length = tileLength(refiner);
   const results = everyTile(refiner.tiles, length, every);
   const side = refiner.learn.constants.read_tile;

@@ -1,6 +1,6 @@
 /** Pictures → style: code, colour map, calibration, variation, rendering; mirrors instant.instant_style. */
 
-import { Backend, type Generator } from "../backend";
+import { Backend, type StyleGenerator } from "../backend";
 import { linearMap } from "../colour";
 import { applyColour, foldStyle } from "../folding";
 import type { LearnModel } from "../model";
@@ -68,7 +68,7 @@ export async function makeStyle(
 }
 
 /** What a look makes of some starter photos, by their number. */
-async function stylizedPhotos(generator: Generator, starter: Rgb[], backend: Backend, learn: LearnModel) {
+async function stylizedPhotos(generator: StyleGenerator, starter: Rgb[], backend: Backend, learn: LearnModel) {
   const stylized = new Map<number, { photo: Rgb; residual: Planes }>();
   const numbers = evenlyFrom(Array.from(starter.keys()), learn.constants.calibration_pictures);
   for (const number of numbers) {

@@ -1,6 +1,6 @@
 /** Looks of a kind that the encoder has never met; mirrors instant.novelty. */
 
-import type { Backend, Generator } from "../backend";
+import type { Backend, StyleGenerator } from "../backend";
 import { applyLut, type Colours } from "../colour";
 import type { LearnModel } from "../model";
 import { meanTransfer } from "./calibration";
@@ -12,7 +12,7 @@ export async function closedFormIsNearer(
   before: Colours,
   backend: Backend,
   learn: LearnModel,
-  generator: Generator,
+  generator: StyleGenerator,
   tiles: Float32Array,
 ): Promise<boolean> {
   const told = learn.constants;

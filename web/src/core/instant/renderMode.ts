@@ -1,6 +1,6 @@
 /** How a look is rendered: its mode and the size of its working copy; mirrors instant.render_mode. */
 
-import type { Generator } from "../backend";
+import type { StyleGenerator } from "../backend";
 import type { LearnModel, StylizeModel } from "../model";
 import {
   bringDown,
@@ -17,7 +17,7 @@ import { halved, newPlane, reduceByArea } from "../resizing";
 import type { Mode } from "../styleFile";
 import { opaque, readRgb } from "./encoding";
 
-type GeneratorAt = (shortSide: number) => Promise<Generator>;
+type GeneratorAt = (shortSide: number) => Promise<StyleGenerator>;
 
 /** Mode and working size (short side, px) of a look, as photos kept for it ask. */
 export async function chooseRendering(
@@ -84,7 +84,7 @@ async function drawnSize(
 }
 
 /** Residual and result of each photo, unit. */
-async function stylized(generator: Generator, photos: Planes[], model: StylizeModel) {
+async function stylized(generator: StyleGenerator, photos: Planes[], model: StylizeModel) {
   const residuals: Planes[] = [];
   const pictures: Planes[] = [];
   for (const photo of photos) {
