@@ -120,7 +120,7 @@ def fuzz(name: str, tries: int, seed: int) -> dict[str, Any]:
         process = context.Process(target=work, args=(name, seed, number, count, sender))
         process.start()
         sender.close()
-        last = number - 1
+        last = number  # the culprit where a process ends before it tells
         try:
             while True:
                 if not receiver.poll(30 * LIMIT_S):

@@ -218,7 +218,7 @@ _WORK_FILES = ("00000.npz", "00000.packets")
 def _fill_work_folder() -> Path:
     """The work folder of a clip, with the files of one segment; those are removed if not listed."""
     folder, target = _folder() / ".influ-clip.mp4", _folder() / "clip.mp4"
-    WorkFolder(target, _MADE_OF, resume=True, overwrite=True)
+    WorkFolder(target, _MADE_OF, resume=False, overwrite=True)
     with (folder / _WORK_FILES[0]).open("wb") as file:
         np.savez(file, result=np.zeros(2, np.uint8))
     (folder / _WORK_FILES[1]).write_bytes(b"packets")

@@ -219,8 +219,9 @@ def load_settings(path: Path) -> dict[str, Any]:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")
         ) from error
-    # Who changes what a run wrote takes the seal off.
-    return (unsealed if f'"{SEAL}"' in text else parse_json)(text, ConfigError, str(path))
+    if f'"{SEAL}"' in text:
+        return unsealed(text, ConfigError, str(path), f'take "{SEAL}" out to use it as it is now')
+    return parse_json(text, ConfigError, str(path))
 
 
 def from_mapping(cls: type[Config], values: Mapping[str, Any]) -> Config:

@@ -32,6 +32,22 @@ def test_newest_checkpoint_comes_back_and_old_ones_are_removed(tmp_path: Path) -
     assert state["weight"].eq(100).all()
 
 
+def test_later_checkpoints_that_are_damaged_do_not_push_out_good_ones(tmp_path: Path) -> None:
+    names = ("checkpoint-00000098.pt", "checkpoint-00000099.pt", "checkpoint-best.pt")
+    fill(tmp_path, *names)
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, {"weight": torch.zeros(2)})
+        state = load_latest_checkpoint(tmp_path)
+        assert state is not None
+        assert state["step"] == step
+    assert names_in(tmp_path) == {*names, "checkpoint-00000002.pt", "checkpoint-00000003.pt"}
+
+
+def test_a_checkpoint_that_does_not_know_whether_it_is_whole_is_passed_over(tmp_path: Path) -> None:
+    torch.save({"step": 7, "weight": torch.zeros(2)}, tmp_path / "checkpoint-00000007.pt")
+    assert load_latest_checkpoint(tmp_path) is None
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_torn_checkpoint_is_passed_over(
     tmp_path: Path, share: float, caplog: pytest.LogCaptureFixture

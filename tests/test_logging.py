@@ -1,7 +1,11 @@
 """Promises of learning/logging.py."""
 
+import resource
 from pathlib import Path
 
+import pytest
+
+from stylegan_cli.errors import WriteError
 from stylegan_cli.learning.logging import Metrics, read_metrics
 
 
@@ -30,6 +34,38 @@ def test_tensorboard_sees_the_resumed_curve(tmp_path: Path) -> None:
     events.Reload()
     curve = [(event.step, event.value) for event in events.Scalars("loss")]
     assert curve[-1] == (4, 2.0)
+
+
+def test_lines_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    lines = (
+        "1,0.5",
+        f"{'9' * 5000},1",
+        "-2,1",
+        "3,abc",
+        "1e1,1",
+        "٣,1",
+        ",1",
+        "4,-inf",
+        '5,"a\nb"',
+    )
+    (tmp_path / "metrics.csv").write_text("\n".join(("step,loss", *lines)) + "\n")
+    with Metrics(tmp_path, ["loss"], resumed_step=9):
+        pass
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert [(row["step"], row["loss"]) for row in rows] == [("1", "0.5"), ("4", "-inf")]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    columns = [f"loss {number}" for number in range(100)]
+    with Metrics(tmp_path, columns) as metrics:
+        size = (tmp_path / "metrics.csv").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, before[1]))
+        try:
+            with pytest.raises(WriteError, match="make room and try again"):
+                metrics.write(1, dict.fromkeys(columns, 1.0))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_metrics_that_are_no_text_are_set_aside(tmp_path: Path) -> None:

@@ -29,15 +29,18 @@ log = logging.getLogger(__name__)
 CONFIG_NAME = "config.json"
 BEST_NAME = "best.safetensors"  # the base and each creator's best style
 
+_CHECKPOINT = re.compile(r"checkpoint-[0-9]{8,12}\.pt")
+
 # Every name that a run gives a file or folder in its own.
 _RUN_NAMES = re.compile(
-    r"checkpoint-\d{8,}\.pt|(config|registered)\.json|metrics\.csv|report\.html|(start|best)\.safetensors"
-    r"|samples/(.+-\d{6,}\.jpg|\d{8}\.png)?|tensorboard/(events\.out\.tfevents\..+)?"
+    rf"{_CHECKPOINT.pattern}|(config|registered)\.json|metrics\.csv(\.damaged)?|report\.html"
+    r"|(start|best)\.safetensors|samples/(.+-\d{6,}\.jpg|\d{8}\.png)?"
+    r"|tensorboard/(events\.out\.tfevents\..+)?"
 )
 
 
 def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: int = 2) -> Path:
-    """Write `checkpoint-STEP.pt` and remove all but the `keep` newest.
+    """Write `checkpoint-STEP.pt` and remove all but the `keep` newest up to it.
 
     state: tensors, numbers, strings, and dicts and lists of them: nothing that needs pickle.
     Raises WriteError.
@@ -52,7 +55,9 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
     data = io.BytesIO()
     torch.save(whole, data)
     write_atomically(path, data.getvalue())
-    for old in _newest_first(folder)[keep:]:
+    # A later one is none that this run can go on from.
+    earlier = [path for path in _newest_first(folder) if _step_of(path) <= step]
+    for old in earlier[keep:]:
         old.unlink(missing_ok=True)
     return path
 
@@ -161,10 +166,11 @@ def save_config(folder: Path, config: Mapping[str, Any]) -> None:
 def load_config(folder: Path) -> dict[str, Any]:
     """The config that `save_config` wrote. Raises TrainingError where it is missing or changed."""
     try:
-        return read_sealed(folder / CONFIG_NAME, TrainingError)
+        return read_sealed(folder / CONFIG_NAME, TrainingError, "restore it, or begin a new run")
     except FileNotFoundError as error:
         raise TrainingError(f"{folder} has no {CONFIG_NAME}; name the folder of a run") from error
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*.pt"), reverse=True)
+    found = (path for path in folder.glob("checkpoint-*.pt") if _CHECKPOINT.fullmatch(path.name))
+    return sorted(found, key=_step_of, reverse=True)

@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 METRICS_NAME = "metrics.csv"
 EVENTS_NAME = "tensorboard"
+_STEP = re.compile(r"[0-9]{1,12}")
 
 
 class Metrics:
@@ -78,8 +80,7 @@ class Metrics:
         writer = csv.DictWriter(text, self._columns, extrasaction="ignore", restval="")
         writer.writeheader()
         for row in self._earlier_rows():
-            step = row.get("step", "")
-            if step.isdecimal() and int(step) <= last_step:
+            if int(row["step"]) <= last_step:
                 writer.writerow(row)
         write_atomically(self._path, text.getvalue().encode())
 
@@ -89,17 +90,27 @@ class Metrics:
             return read_metrics(self._path)
         except FileNotFoundError:
             return []
-        except (TrainingError, csv.Error) as error:
+        except (TrainingError, csv.Error):
             aside = self._path.with_name(f"{self._path.name}.damaged")
             self._path.replace(aside)
-            log.warning("%s; it is set aside as %s", error, aside.name)
+            log.warning("%s is damaged and is set aside as %s", self._path, aside.name)
             return []
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a `metrics.csv`, as text; a line torn at the end is left out."""
+    """The rows of a `metrics.csv`, as text; lines that are torn or no numbers are left out."""
     reader = csv.DictReader(io.StringIO(read_text(path, TrainingError), newline=""))
-    return [row for row in reader if None not in row.values() and None not in row]
+    return [row for row in reader if _is_row(row)]
+
+
+def _is_row(row: Mapping[str | None, str | None]) -> bool:
+    if None in row or None in row.values() or not _STEP.fullmatch(row.get("step") or ""):
+        return False
+    try:
+        [float(value) for value in row.values() if value]
+    except ValueError:
+        return False
+    return True
 
 
 class Events:

@@ -132,7 +132,7 @@ def _registered_before(folder: Path) -> dict[str, str]:
     """By a style's name in the run: the name it was registered by, where its file is as it was."""
     names = {}
     with suppress(TrainingError, FileNotFoundError):
-        for style, entry in read_sealed(folder / REGISTERED_NAME, TrainingError).items():
+        for style, entry in read_sealed(folder / REGISTERED_NAME, TrainingError, "").items():
             with suppress(UsageError, OSError, TypeError, KeyError):
                 if _sum_of(user_style_path(entry["name"])) == entry["sha256"]:
                     names[style] = str(entry["name"])

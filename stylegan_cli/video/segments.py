@@ -229,7 +229,9 @@ class WorkFolder:
 
     def _read_manifest(self) -> "_Manifest | None":
         try:
-            stored = read_sealed(self.path / _MANIFEST, ClipError, most=_MAX_MANIFEST)
+            stored = read_sealed(
+                self.path / _MANIFEST, ClipError, "nothing of it is used", most=_MAX_MANIFEST
+            )
             manifest = from_mapping(_Manifest, stored)
             for name in (manifest.memory, *(segment.name for segment in manifest.segments)):
                 path_inside(self.path, name, ClipError)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stylegan_cli.errors import InfluError
+from stylegan_cli.errors import InfluError, messages
 from stylegan_cli.runtime.files.reading import MAX_TEXT, parse_json, read_text
 
 SEAL = "sha256"
@@ -17,17 +17,21 @@ def sealed(document: Mapping[str, Any], **layout: Any) -> str:
     return json.dumps({**document, SEAL: _sum_of(document)}, **layout)
 
 
-def unsealed(text: str | bytes, wrong: type[InfluError], source: str) -> dict[str, Any]:
+def unsealed(
+    text: str | bytes, wrong: type[InfluError], source: str, remedy: str = messages.COPY_AGAIN
+) -> dict[str, Any]:
     """The document that was sealed. Raises `wrong`, which names `source`, for anything else."""
     document = parse_json(text, wrong, source)
     if document.pop(SEAL, None) != _sum_of(document):
-        raise wrong(f"{source} is damaged: it is not as influ wrote it")
+        raise wrong(f"{source} is not as influ wrote it: it is damaged or was changed; {remedy}")
     return document
 
 
-def read_sealed(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> dict[str, Any]:
+def read_sealed(
+    path: Path, wrong: type[InfluError], remedy: str, *, most: int = MAX_TEXT
+) -> dict[str, Any]:
     """The sealed document in a file, as `read_text` reads it. Raises `wrong`, FileNotFoundError."""
-    return unsealed(read_text(path, wrong, most=most), wrong, str(path))
+    return unsealed(read_text(path, wrong, most=most), wrong, str(path), remedy)
 
 
 def _sum_of(document: Mapping[str, Any]) -> str:
