@@ -10,6 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from stylegan_cli import pictures
 from stylegan_cli.backends import open_backend
 from stylegan_cli.errors import PictureError, UsageError
+from stylegan_cli.errors.in_python import speaks_python
 from stylegan_cli.instant import make_style as make_instant_style
 from stylegan_cli.instant import pictures_in
 from stylegan_cli.pictures import Picture
@@ -70,6 +72,7 @@ class LoadedStyle:
     @overload
     def __call__(self, picture: Many[_Kind]) -> list[_Kind]: ...
 
+    @speaks_python
     def __call__(self, picture: Any) -> Any:
         """The picture in this style.
 
@@ -88,16 +91,19 @@ class LoadedStyle:
             return _stylized_array(self.stylizer, picture)
         return _stylized_image(self.stylizer, picture)
 
+    @speaks_python
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the style to a file, for `load_style` and `influ styles install`."""
         write_style(self.stylizer.style, Path(path), overwrite=overwrite)
         return Path(path)
 
+    @speaks_python
     def register(self, name: str | None = None, *, overwrite: bool = False) -> Path:
         """Add the style to your own, so that it is found by name. Returns its file."""
         style = self.stylizer.style
         return register(style.renamed(name) if name else style, overwrite=overwrite)
 
+    @speaks_python
     def write_cube(
         self, path: str | os.PathLike[str], *, points: int | None = None, overwrite: bool = False
     ) -> Path:
@@ -108,6 +114,7 @@ class LoadedStyle:
         return Path(path)
 
 
+@speaks_python
 def load_style(
     style: str | os.PathLike[str],
     *,
@@ -146,6 +153,7 @@ def load_style(
     return LoadedStyle(open_configured_stylizer(config))
 
 
+@speaks_python
 def make_style(
     source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
@@ -165,6 +173,7 @@ def make_style(
     return made
 
 
+@speaks_python
 def train(
     source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
@@ -202,6 +211,13 @@ def train(
     return LoadedStyle(Stylizer(made.stylizer.base, style, made.stylizer.backend))
 
 
+def _names_of_video_config() -> list[str]:
+    from stylegan_cli.video import VideoConfig
+
+    return [field.name for field in dataclasses.fields(VideoConfig)]
+
+
+@partial(speaks_python, more=_names_of_video_config)
 def stylize_video(
     clip: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -223,6 +239,7 @@ def stylize_video(
     return stylize_clip(Path(clip), Path(out), loaded.stylizer, config, on_progress)
 
 
+@speaks_python
 def read_picture(source: str | os.PathLike[str] | bytes) -> Picture:
     """Read a picture file, or the bytes of one: upright, with all its bits and metadata.
 
@@ -231,6 +248,7 @@ def read_picture(source: str | os.PathLike[str] | bytes) -> Picture:
     return pictures.read_picture(source if isinstance(source, bytes) else Path(source))
 
 
+@speaks_python
 def write_picture(
     picture: Picture,
     path: str | os.PathLike[str],

@@ -155,12 +155,14 @@ def settings_of(cls: "type[DataclassInstance]") -> tuple[Setting, ...]:
 
 
 def check(config: "DataclassInstance") -> None:
-    """Hold every field of a config to its bounds and choices; for its `__post_init__`.
+    """Hold every field of a config, and of those in it, to its bounds; for its `__post_init__`.
 
     Raises ConfigError that names the option and its bounds.
     """
     for setting in settings_of(type(config)):
         value = getattr(config, setting.name)
+        if setting.config is not None:
+            check(value)
         choices = get_args(setting.kind) if get_origin(setting.kind) is Literal else ()
         if choices and value not in choices:
             raise ConfigError(

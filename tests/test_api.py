@@ -176,3 +176,12 @@ def test_the_examples_of_the_page_run(
     exec(compile(code, str(PAGE), "exec"), {})
     assert (tmp_path / "toon.cube").exists()
     assert (tmp_path / "clip_toon.mp4").exists()
+
+
+def test_errors_name_parameters_not_options(tmp_path: Path, style: LoadedStyle) -> None:
+    path = style.save(tmp_path / "own.safetensors")
+    with pytest.raises(UsageError, match=r"; add overwrite=True to replace it"):
+        style.save(path)
+    assert style.save(path, overwrite=True) == path
+    with pytest.raises(UsageError, match="^end_s and preview_s exclude each other"):
+        stylegan_cli.stylize_video("a.mp4", "b.mp4", style, end_s=1.0, preview_s=1.0)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stylegan_cli.config import from_mapping, load_toml, to_mapping
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +113,10 @@ def test_a_broken_or_missing_file_is_named(tmp_path: Path, content: bytes | None
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"run\.toml"):
         load_toml(path)
+
+
+def test_the_bounds_of_a_config_inside_another_hold(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[diagnostics]\nloss_window = 0\n")
+    with pytest.raises(ConfigError, match="loss_window must be at least 1, got 0"):
+        from_mapping(TrainingConfig, load_toml(path))

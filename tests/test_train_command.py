@@ -32,8 +32,10 @@ precision = "fp32"
 validate_every = 2
 save_every = 2
 texture = { crops = 16, kept = 2048 }
-validation = { patches = 1024 }
+validation.patches = 1024
 """
+IMPROVES = "validation.min_improvement = -100.0\n"  # whatever training makes is better
+NEVER = "validation.min_improvement = 100.0\n"
 ONE = ("--steps", "2", "--size", "64", "--batch", "1", "--config", "small.toml")
 
 
@@ -140,6 +142,8 @@ def test_a_second_run_replaces_nothing_unless_told(place: Path) -> None:
     user_style_path("faces").write_bytes(b"mine")
     (place / "runs/faces").mkdir(parents=True)
     (place / "runs/faces/notes.txt").write_text("mine")
+    with (place / "small.toml").open("a") as settings:
+        settings.write(IMPROVES)
     result = _train("--json")
     assert result.exit_code == 0, result.output
     assert _told(result)["run"] == "runs/faces-2"
@@ -156,6 +160,23 @@ def test_a_second_run_replaces_nothing_unless_told(place: Path) -> None:
     assert user_style_path("faces").read_bytes() != b"mine"
     for folder in ("faces", "faces-2"):
         assert (place / "runs" / folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_improves_nothing_registers_no_copy(place: Path) -> None:
+    assert _influ("styles", "add", "faces", "faces").exit_code == 0
+    instant = user_style_path("faces").read_bytes()
+    with (place / "small.toml").open("a") as settings:
+        settings.write(NEVER)
+    result = _train("--json")
+    assert result.exit_code == 0, result.output
+    assert _told(result)["styles"] == []
+    assert _told(result)["next"] == "influ stylize photo.jpg --style faces"
+    said = " ".join(result.stderr.split())
+    assert "faces: nothing in 2 steps beat its instant style" in said
+    assert "--steps 450" in said
+    assert "your style faces stays as it is" in said
+    assert user_style_path("faces").read_bytes() == instant
+    assert not user_style_path("faces-2").exists()
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(place: Path) -> None:

@@ -57,6 +57,8 @@ def train(
     registered = register_styles(outcome, plan.folder, overwrite=run.overwrite)
     for old, new in registered.renamed.items():
         console.print(f"you have a style {old} already; this one is called {new}")
+    for name in registered.kept:
+        console.print(f"your style {name} stays as it is, and nothing new is registered")
     if registered.model is None:
         say_hidden(registered.names)
     result = {"run": str(plan.folder), "steps": outcome.steps}

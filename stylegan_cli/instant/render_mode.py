@@ -75,7 +75,7 @@ def choose_rendering(
 
 def render_mode_photos() -> list[Path]:
     """The shipped photos on which the render mode is chosen, 768 px and more."""
-    return sorted((starter_dir() / "render_mode").glob("*.jpg"))
+    return sorted((starter_dir() / "large").glob("*.jpg"))
 
 
 def with_mode_of_residual(

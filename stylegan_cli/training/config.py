@@ -70,9 +70,7 @@ class ValidationConfig:
     content_weight: Annotated[
         float, file_option("Score per unit of change beyond that margin.", at_least=0)
     ] = 4.0
-    min_improvement: Annotated[float, file_option("Of the score; less is noise.", at_least=0)] = (
-        0.005
-    )
+    min_improvement: Annotated[float, file_option("Of the score; less is noise.")] = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

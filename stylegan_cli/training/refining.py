@@ -90,33 +90,42 @@ class Registered:
     """What a run leaves with the user.
 
     names: of its styles, as they are asked for. renamed: those that had to give way, old to new.
+    kept: styles of the user that stay, because the run did not improve its own of that name.
     model: where the styles have a base of their own, the model they are used from.
     """
 
     names: Sequence[str]
     renamed: dict[str, str]
+    kept: Sequence[str] = ()
     model: Path | None = None
 
     @property
     def next_command(self) -> str:
         """What to type next."""
         where = f" --model {self.model}" if self.model else ""
-        return f"influ stylize photo.jpg{where} --style {self.names[0]}"
+        name = [*self.names, *self.kept][0]
+        return f"influ stylize photo.jpg{where} --style {name}"
 
 
 def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -> Registered:
     """Put each style of a run into the user's folder, with a preview.
 
     Styles are found by name for the shipped base alone; those of another stay in the run's model.
-    A run that goes on replaces what it has registered before, as long as that is unchanged.
+    A run that goes on replaces what it has registered before, as long as that is unchanged. A style
+    that training did not improve is registered only where its name is free: beside the user's
+    instant style of that name, it would be a copy.
     """
     styles, base = outcome.model.styles, outcome.model.base
     if base.hash != read_model(shipped_model()).base.hash:
-        return Registered([style.name for style in styles], {}, folder / BEST_NAME)
-    names, renamed, hashes = [], {}, {}
+        return Registered([style.name for style in styles], {}, model=folder / BEST_NAME)
+    names, renamed, hashes, unchanged = [], {}, {}, []
     backend, before = open_backend(base), _registered_before(folder)
     for style in styles:
         own = before.get(style.name)
+        is_taken = own is None and not overwrite and user_style_path(style.name).exists()
+        if is_taken and not style.info.refined:
+            unchanged.append(style.name)
+            continue
         name = own or (style.name if overwrite else free_name(style.name))
         if name != style.name:
             renamed[style.name] = name
@@ -125,7 +134,7 @@ def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -
         names.append(name)
         hashes[style.name] = {"name": name, "sha256": _sum_of(path)}
     write_atomically(folder / REGISTERED_NAME, sealed(hashes, indent=1).encode())
-    return Registered(names, renamed)
+    return Registered(names, renamed, unchanged)
 
 
 def _registered_before(folder: Path) -> dict[str, str]:
