@@ -34,8 +34,8 @@ from splits import content_hash, load, mismatched_split, split
 
 from stylegan_cli.errors import DataError, InfluError
 from stylegan_cli.evaluation import metrics
-from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import contact_sheet
+from stylegan_cli.pictures.faces import detect_faces
 from stylegan_cli.runtime.resources import weights_dir
 
 ROOT = Path(__file__).resolve().parent

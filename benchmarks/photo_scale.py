@@ -22,9 +22,9 @@ from records import append_record, file_hash, read_records
 
 from stylegan_cli.evaluation.metrics import psnr
 from stylegan_cli.evaluation.throughput import GRAIN
-from stylegan_cli.faces import detect_faces
 from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.pictures import change_depth, read_rgb
+from stylegan_cli.pictures.faces import detect_faces
 from stylegan_cli.rendering import bring_down
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import weights_dir

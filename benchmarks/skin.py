@@ -16,7 +16,7 @@ from records import append_record, file_hash, read_records
 from splits import content_hash, load, split
 
 from stylegan_cli.evaluation.people import skin_change, terciles
-from stylegan_cli.faces import detect_faces
+from stylegan_cli.pictures.faces import detect_faces
 from stylegan_cli.runtime.resources import weights_dir
 from stylegan_cli.stylizer import open_stylizer
 

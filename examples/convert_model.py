@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from stylegan_cli.config import from_mapping
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.styles import Base, Model, Style, StyleInfo, write_model
 
 

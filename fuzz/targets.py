@@ -21,7 +21,6 @@ from PIL import Image
 
 from stylegan_cli.clips import ClipReader
 from stylegan_cli.clips.packet_files import append_packet, read_packets, read_times
-from stylegan_cli.config import from_mapping, load_settings
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
@@ -36,6 +35,7 @@ from stylegan_cli.preparing.manifest import (
     read_manifest,
     write_manifest,
 )
+from stylegan_cli.runtime.config import from_mapping, load_settings
 from stylegan_cli.runtime.files import SEAL, sealed
 from stylegan_cli.styles import (
     METADATA_KEY,

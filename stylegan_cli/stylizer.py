@@ -13,7 +13,6 @@ import numpy as np
 
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import apply_lut, with_luma_of
-from stylegan_cli.config import DEVICE, Option, check, exclusive
 from stylegan_cli.errors import UsageError
 from stylegan_cli.instant import make_style
 from stylegan_cli.networks.folding import fold_style, merge_deltas
@@ -32,6 +31,7 @@ from stylegan_cli.rendering import (
 from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
 from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.lut import ColourLut
+from stylegan_cli.runtime.config import DEVICE, Option, check, exclusive
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.version import __version__

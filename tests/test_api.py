@@ -183,5 +183,5 @@ def test_errors_name_parameters_not_options(tmp_path: Path, style: LoadedStyle) 
     with pytest.raises(UsageError, match=r"; add overwrite=True to replace it"):
         style.save(path)
     assert style.save(path, overwrite=True) == path
-    with pytest.raises(UsageError, match="^end_s and preview_s exclude each other"):
+    with pytest.raises(UsageError, match=r"^end_s and preview_s exclude each other"):
         stylegan_cli.stylize_video("a.mp4", "b.mp4", style, end_s=1.0, preview_s=1.0)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stylegan_cli.config import from_mapping, load_toml, to_mapping
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.runtime.config import from_mapping, load_toml, to_mapping
 from stylegan_cli.training.config import TrainingConfig
 
 

@@ -24,8 +24,8 @@ from stylegan_cli.evaluation import (
     measure_style,
 )
 from stylegan_cli.evaluation.people import skin_change
-from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import Pixels, find_pictures, read_rgb
+from stylegan_cli.pictures.faces import detect_faces
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.stylizer import open_stylizer
 

@@ -6,8 +6,8 @@ import pytest
 from clip_files import make_clip
 
 from stylegan_cli.clips import ClipFrame, ClipReader, EncoderOptions
-from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pictures.faces import Face, detect_faces
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.video import VideoConfig, stylize_clip
 from stylegan_cli.video.clip_styles import AnyClipStyle

@@ -1,4 +1,4 @@
-"""Finding faces: the promises of stylegan_cli.faces on real photos."""
+"""Finding faces: the promises of stylegan_cli.pictures.faces on real photos."""
 
 import math
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stylegan_cli.errors import DataError
-from stylegan_cli.faces import Face, _patches, detect_faces
 from stylegan_cli.pictures import read_rgb, resize
+from stylegan_cli.pictures.faces import Face, _patches, detect_faces
 
 STARTER = Path(__file__).parents[1] / "stylegan_cli" / "starter"
 
@@ -108,7 +108,7 @@ def test_another_detector_can_take_over_and_sees_a_small_copy() -> None:
 
 
 def test_damaged_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylegan_cli import faces
+    from stylegan_cli.pictures import faces
 
     monkeypatch.setitem(faces._WEIGHT_FILES, "mtcnn-onet.onnx", "0" * 64)
     with pytest.raises(DataError, match=r"mtcnn-onet\.onnx is missing or damaged: install"):

@@ -12,8 +12,8 @@ import photo_metrics
 
 from stylegan_cli.errors import DataError
 from stylegan_cli.evaluation import metrics
-from stylegan_cli.faces import detect_faces
 from stylegan_cli.pictures import resize, resize_short_side
+from stylegan_cli.pictures.faces import detect_faces
 
 
 @pytest.fixture(scope="module")

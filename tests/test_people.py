@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from stylegan_cli.evaluation.people import MIN_FACES, SkinChange, skin_change, terciles
-from stylegan_cli.faces import Face, detect_faces
+from stylegan_cli.pictures.faces import Face, detect_faces
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ from stylegan_cli.errors import (
     UsageError,
     WriteError,
 )
-from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import read_rgb, resize
+from stylegan_cli.pictures.faces import Face, detect_faces
 from stylegan_cli.preparing import (
     FacesRule,
     PrepConfig,

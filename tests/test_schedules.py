@@ -2,9 +2,9 @@
 
 import pytest
 
-from stylegan_cli.config import parse_duration
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.learning.schedules import StepClock, is_due, learning_rate, steps_for
+from stylegan_cli.runtime.config import parse_duration
 
 
 def test_learning_rate_is_constant_then_falls_to_nothing_at_the_end() -> None:

@@ -22,7 +22,6 @@ from small_training import FEW_PATCHES, picture
 from torch import Tensor
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import ConfigError, TrainingError
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
@@ -33,6 +32,7 @@ from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
+from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.styles import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import loop

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 from stylegan_cli.batches.running import IfThere
-from stylegan_cli.config import OVERWRITE, SEED, Option, check, exclusive
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
+from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, check, exclusive
 from stylegan_cli.video import VideoConfig
 
 _RECURSIVE = Option("Include the folders inside, mirrored in -o.", names=("--recursive", "-r"))

@@ -18,8 +18,8 @@ from av.video.reformatter import ColorRange
 from stylegan_cli.clips.colour_tags import ColourTags, MasteringLight
 from stylegan_cli.clips.description import ClipInfo
 from stylegan_cli.clips.pixel_formats import PixelShape, nearest_format, words_on_format
-from stylegan_cli.config import Option
 from stylegan_cli.errors import UsageError, messages
+from stylegan_cli.runtime.config import Option
 
 _log = logging.getLogger(__name__)
 

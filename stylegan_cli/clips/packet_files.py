@@ -15,8 +15,8 @@ from typing import IO, Any, get_args
 from av.packet import Packet, PacketSideData, PktSideDataT, packet_sidedata_type_from_literal
 
 from stylegan_cli.clips.tracks import ClipPacket
-from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import ClipError, ConfigError
+from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.runtime.files import parse_json
 
 MAX_HEADER = 1 << 14  # bytes of a line

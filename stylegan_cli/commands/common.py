@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from stylegan_cli.commands.streams import printable
-from stylegan_cli.config import DEVICE, EVERYWHERE, OVERWRITE
+from stylegan_cli.runtime.config import DEVICE, EVERYWHERE, OVERWRITE
 
 if TYPE_CHECKING:
     from stylegan_cli.stylizer import StylizerConfig

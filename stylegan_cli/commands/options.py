@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 
-from stylegan_cli.config import Option, Setting, is_config, settings_of
+from stylegan_cli.runtime.config import Option, Setting, is_config, settings_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from stylegan_cli.commands.common import ConfigFile, DryRun, Json, console, emit, progress
 from stylegan_cli.commands.options import Given, Of
-from stylegan_cli.config import load_settings
 from stylegan_cli.errors import InterruptedByUserError
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.planning import PretrainRunConfig, plan_run
+from stylegan_cli.runtime.config import load_settings
 
 
 def pretrain(

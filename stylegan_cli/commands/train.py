@@ -15,8 +15,8 @@ from stylegan_cli.commands.common import (
     say_refining,
 )
 from stylegan_cli.commands.options import Given, Of
-from stylegan_cli.config import load_settings
 from stylegan_cli.errors import InterruptedByUserError
+from stylegan_cli.runtime.config import load_settings
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.planning import RunConfig, plan_run
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from stylegan_cli.config import DEVICE, Option, check
+from stylegan_cli.runtime.config import DEVICE, Option, check
 from stylegan_cli.styles import DEFAULT_STYLE
 
 

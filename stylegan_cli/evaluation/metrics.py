@@ -16,8 +16,8 @@ from skimage.metrics import structural_similarity
 
 from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import DataError
-from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import from_unit, resize_short_side, to_unit
+from stylegan_cli.pictures.faces import Face, detect_faces
 from stylegan_cli.runtime.randomness import numpy_generator
 
 Mask = npt.NDArray[np.bool_]

@@ -9,8 +9,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from stylegan_cli.evaluation import metrics
 from stylegan_cli.evaluation.estimates import Measure, mean_of
-from stylegan_cli.faces import Face, detect_faces
 from stylegan_cli.pictures import Pixels, to_unit
+from stylegan_cli.pictures.faces import Face, detect_faces
 
 MIN_FACES = 9  # three to a tercile; below it a tercile depends on persons more than on skin
 _OUTWARDS = 0.08  # of the distance between the eyes: a cheek lies outside the line eye - mouth

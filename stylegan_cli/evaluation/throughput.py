@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from stylegan_cli.backends import installed_backends
-from stylegan_cli.config import file_option
 from stylegan_cli.pictures import Picture, read_rgb, write_picture
+from stylegan_cli.runtime.config import file_option
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.runtime.timing import Timing, time_runs

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from stylegan_cli.config import file_option
+from stylegan_cli.runtime.config import file_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.clips import CLIP_SUFFIXES, is_clip, sample_frames
-from stylegan_cli.config import Option, check, parse_duration
 from stylegan_cli.errors import (
     ConfigError,
     DataError,
@@ -26,7 +25,6 @@ from stylegan_cli.errors import (
     WriteError,
     messages,
 )
-from stylegan_cli.faces import Face, FaceDetector, detect_faces
 from stylegan_cli.pictures import (
     PICTURE_SUFFIXES,
     Picture,
@@ -34,6 +32,7 @@ from stylegan_cli.pictures import (
     read_rgb,
     write_picture,
 )
+from stylegan_cli.pictures.faces import Face, FaceDetector, detect_faces
 from stylegan_cli.pictures.pages import is_our_page
 from stylegan_cli.preparing.framing import Crop, cut_out, frame_face, frame_whole
 from stylegan_cli.preparing.manifest import (
@@ -53,6 +52,7 @@ from stylegan_cli.preparing.quality import (
     sharpness,
 )
 from stylegan_cli.preparing.report import REPORT_NAME, SHOWN_PER_SHEET, thumbnail, write_report
+from stylegan_cli.runtime.config import Option, check, parse_duration
 from stylegan_cli.runtime.files import claimed, explained, make_folder, path_inside
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.faces import Face, Point
 from stylegan_cli.pictures import resize
+from stylegan_cli.pictures.faces import Face, Point
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -14,8 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import ConfigError, DataError
+from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.runtime.files import parse_json, path_inside, read_text, write_atomically
 
 MANIFEST_NAME = "manifest.jsonl"

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from stylegan_cli.colour import STATISTICS_DIM
-from stylegan_cli.config import SEED, Option, check, file_option, parse_duration
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+from stylegan_cli.runtime.config import SEED, Option, check, file_option, parse_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

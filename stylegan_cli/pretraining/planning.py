@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from stylegan_cli.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.learning.checkpoints import check_run_folder, has_checkpoint, load_config
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import pictures_by_domain
+from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""The machine below: devices, interruption, randomness, installed resources, timing."""
+"""What every room stands on: configs, files, devices, interruption, randomness, resources, timing."""

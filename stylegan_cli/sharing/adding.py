@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from stylegan_cli.backends import Backend, open_backend
-from stylegan_cli.config import DEVICE, OVERWRITE, Option, check
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, messages
 from stylegan_cli.instant import make_style, pictures_in
+from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, check
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.preview import preview_path, write_with_preview

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from stylegan_cli.config import OVERWRITE, Option, check
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.instant import pictures_in
 from stylegan_cli.learning.checkpoints import BEST_NAME
+from stylegan_cli.runtime.config import OVERWRITE, Option, check
 from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing import verification

@@ -9,7 +9,6 @@ import numpy as np
 
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import sample_colours
-from stylegan_cli.config import from_mapping
 from stylegan_cli.errors import StyleNotFoundError, TrainingError, UsageError
 from stylegan_cli.instant import measure_prior_code_factors
 from stylegan_cli.learning.checkpoints import (
@@ -20,6 +19,7 @@ from stylegan_cli.learning.checkpoints import (
 )
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.pictures import read_rgb
+from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Model, find_style, read_model, read_style

@@ -16,7 +16,6 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError, messages
 from stylegan_cli.networks.architecture import (
     GeneratorConfig,
@@ -24,6 +23,7 @@ from stylegan_cli.networks.architecture import (
     encoder_shapes,
     generator_shapes,
 )
+from stylegan_cli.runtime.config import from_mapping, to_mapping
 from stylegan_cli.runtime.files import make_folder, sealed, unsealed, write_atomically
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles.model import Base, Model, Style, StyleInfo, Tensors

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stylegan_cli.config import to_mapping
 from stylegan_cli.errors import ConfigError, StyleNotFoundError, UsageError, messages
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+from stylegan_cli.runtime.config import to_mapping
 
 MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
 

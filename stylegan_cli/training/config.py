@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from stylegan_cli.config import SEED, Option, check, file_option, parse_duration
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.learning import GanKind
+from stylegan_cli.runtime.config import SEED, Option, check, file_option, parse_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from stylegan_cli.errors import DataError
-from stylegan_cli.faces import detect_faces
 from stylegan_cli.learning.schedules import StepClock
 from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
+from stylegan_cli.pictures.faces import detect_faces
 from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.styles import Model, Style

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from stylegan_cli.config import to_mapping
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import StepClock, is_due
+from stylegan_cli.runtime.config import to_mapping
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
 from stylegan_cli.training.config import TrainingConfig

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from stylegan_cli.config import DEVICE, OVERWRITE, Option, from_mapping, read_settings, to_mapping
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, messages
 from stylegan_cli.learning.checkpoints import (
     CONFIG_NAME,
@@ -14,6 +13,14 @@ from stylegan_cli.learning.checkpoints import (
     load_config,
 )
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
+from stylegan_cli.runtime.config import (
+    DEVICE,
+    OVERWRITE,
+    Option,
+    from_mapping,
+    read_settings,
+    to_mapping,
+)
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import check_name

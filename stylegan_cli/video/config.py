@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Annotated, Literal
 
 from stylegan_cli.clips import EncoderOptions
-from stylegan_cli.config import OVERWRITE, Option, check, exclusive, parse_duration
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.runtime.config import OVERWRITE, Option, check, exclusive, parse_duration
 
 STEADY = 0.55
 """Takes more than half of the flicker of a drawn style and leaves nine tenths of its gradients."""

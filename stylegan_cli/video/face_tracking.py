@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_cli.faces import Box, FaceDetector, detect_faces
+from stylegan_cli.pictures.faces import Box, FaceDetector, detect_faces
 from stylegan_cli.video.clip_styles import ClipStyle
 from stylegan_cli.video.optical_flow import Memory, Movement, Pixels, Step
 

@@ -37,8 +37,8 @@ import numpy as np
 
 from stylegan_cli.clips import ClipPlan, FrameEncoder, append_packet, explained
 from stylegan_cli.clips.tracks import ClipPacket
-from stylegan_cli.config import from_mapping, to_mapping
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
+from stylegan_cli.runtime.config import from_mapping, to_mapping
 from stylegan_cli.runtime.files import (
     OwnFolder,
     path_inside,
