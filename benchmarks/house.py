@@ -3,7 +3,7 @@
     python benchmarks/house.py [--repo FOLDER] [--list]
 
 A *room* is a folder or a top-level module of the package; benchmarks/, and any other top-level
-folder whose Python files import the package, is one more. Tests, fuzz, examples and docs are none,
+folder whose Python files import the package, is one more. Tests, examples and docs are none,
 nor is the front door, the package's own __init__.py. An *arrow* is a pair of rooms of which the
 first imports from the second, anywhere in a file, but for type checkers alone.
 *Upward* is an arrow to a room of a higher layer in the contract of pyproject.toml; a *circle* is a
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "stylegan_cli"
-NOT_ROOMS = ("tests", "fuzz", "examples", "docs")
+NOT_ROOMS = ("tests", "examples", "docs")
 FRONT_DOOR = "__init__"
 BEFORE: Mapping[str, int] = {
     "rooms": 46,

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import DataError
-from stylegan_cli.evaluation.metrics import edges, share_far_from
+from stylegan_cli.evaluation.metrics import LUMA, edges, share_far_from
 from stylegan_cli.pictures import to_unit
 
 

@@ -28,7 +28,6 @@ from records import append_record, read_records
 from splits import load, painter_split, split
 
 from stylegan_cli.backends import open_backend
-from stylegan_cli.colour import LUMA
 from stylegan_cli.evaluation import embed, metrics
 from stylegan_cli.styles import read_model
 from stylegan_cli.stylizer import Stylizer, vary
@@ -83,7 +82,7 @@ def without_colour(results, photos):
     """The luma of each result as a grey picture with the mean and contrast of its photo's."""
     grey = []
     for result, photo in zip(results, photos, strict=True):
-        luma, wanted = (pixels.astype(np.float32) @ LUMA for pixels in (result, photo))
+        luma, wanted = (pixels.astype(np.float32) @ metrics.LUMA for pixels in (result, photo))
         level = (luma - luma.mean()) / max(1.0, luma.std()) * wanted.std() + wanted.mean()
         grey.append(np.repeat(np.clip(level, 0, 255).astype(np.uint8)[..., None], 3, axis=-1))
     return grey

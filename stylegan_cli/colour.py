@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LUMA = np.array(LUMA_WEIGHTS, np.float32)
 QUANTILES = 17
 LUMA_BANDS = 8
 

@@ -15,7 +15,7 @@ from stylegan_cli.batches.outcomes import (
     raise_for,
     summary,
 )
-from stylegan_cli.batches.planning import STREAM, Job, Naming, Planner, plan_batch
+from stylegan_cli.batches.planning import STREAM, Job, Naming, Planner, holds_clips, plan_batch
 from stylegan_cli.batches.running import FileOptions, IfThere, default_workers, run_batch
 from stylegan_cli.batches.sheets import write_style_sheet
 from stylegan_cli.batches.stylizing import (
@@ -44,6 +44,7 @@ __all__ = [
     "VariationsConfig",
     "count_outcomes",
     "default_workers",
+    "holds_clips",
     "open_clip_batch",
     "open_log",
     "open_picture_batch",

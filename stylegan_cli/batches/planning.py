@@ -70,6 +70,15 @@ def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = Fals
     return jobs
 
 
+def holds_clips(source: Path) -> bool:
+    """Whether a file is a clip, or a folder has clips and no pictures."""
+    from stylegan_cli.clips import CLIP_SUFFIXES
+
+    if source.is_file():
+        return source.suffix.lower() in CLIP_SUFFIXES
+    return bool(find_files(source, CLIP_SUFFIXES)) and not find_files(source, PICTURE_SUFFIXES)
+
+
 def _nothing_to_do(inputs: Sequence[Path], kind: FileKind, recursive: bool) -> str:
     """What to say of folders without a file of the kind, and of what they hold instead."""
     from stylegan_cli.clips import CLIP_SUFFIXES

@@ -12,7 +12,6 @@ LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
 MAX_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
 LIMIT = 6.0  # deviations of what the encoder hears; an odd folder must not throw a code far out

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import GAIN, LEAK, LUMA
+from stylegan_cli.colour import LUMA_WEIGHTS
+from stylegan_cli.networks.architecture import GAIN, LEAK
 
 HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
 
@@ -140,5 +141,5 @@ def log_size(short_side: Tensor) -> Tensor:
 
 def luminance(image: Tensor) -> Tensor:
     """(B, 1, H, W) luma of (B, 3, H, W)."""
-    weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device)
+    weights = torch.tensor(LUMA_WEIGHTS, dtype=image.dtype, device=image.device)
     return (image * weights[:, None, None]).sum(dim=1, keepdim=True)

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from stylegan_cli.colour import LUMA_WEIGHTS
 from stylegan_cli.networks.architecture import (
     BAND_GAIN,
     BANDS,
     LIMIT,
-    LUMA,
     GeneratorConfig,
     Shapes,
     StyleEncoderConfig,
@@ -122,7 +122,7 @@ def head_graph(config: StyleEncoderConfig) -> bytes:
 
 def _luma_bands(graph: GraphBuilder, image: str) -> str:
     """networks.generator.LumaBands of the image, without the packed channels."""
-    weights = graph.constant(np.array(LUMA, np.float32).reshape(3, 1, 1))
+    weights = graph.constant(np.array(LUMA_WEIGHTS, np.float32).reshape(3, 1, 1))
     axis = graph.constant(np.array([1]))
     levels = [graph.add("ReduceSum", [graph.add("Mul", [image, weights]), axis], keepdims=1)]
     for _ in range(BANDS):

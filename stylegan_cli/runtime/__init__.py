@@ -1,1 +1,1 @@
-"""What every room stands on: configs, files, devices, interruption, randomness, resources, timing."""
+"""What every room stands on: configs, files, devices, interruption, randomness, resources."""

@@ -21,9 +21,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from stylegan_cli.clips import CLIP_SUFFIXES
+from stylegan_cli.batches import holds_clips
 from stylegan_cli.errors import InfluError, UsageError
-from stylegan_cli.pictures import PICTURE_SUFFIXES, find_files
 from stylegan_cli.sharing.page_export import LEARN, STYLIZE, built_page, page_model
 from stylegan_cli.styles import Model, check_name, read_style, register, user_style_path
 from stylegan_cli.web.jobs import Jobs
@@ -138,7 +137,7 @@ class PageServer:
         if not source.exists():
             raise UsageError(f"there is no {source}; check the name")
         out.mkdir(parents=True, exist_ok=True)
-        command = "video" if _is_clips(source) else "stylize"
+        command = "video" if holds_clips(source) else "stylize"
         options = ["--out", str(out), "--style", style, "--strength", str(strength)]
         self.jobs.start(source.name, [command, str(source), *options])
         return JSONResponse({})
@@ -201,12 +200,6 @@ def _number(body: Mapping[str, Any], key: str, least: float, most: float) -> flo
     if not isinstance(value, int | float) or not least <= value <= most:
         raise UsageError(f"{key} must be from {least:g} to {most:g}")
     return float(value)
-
-
-def _is_clips(source: Path) -> bool:
-    if source.is_file():
-        return source.suffix.lower() in CLIP_SUFFIXES
-    return bool(find_files(source, CLIP_SUFFIXES)) and not find_files(source, PICTURE_SUFFIXES)
 
 
 def _refused(status: int, sentence: str) -> Response:
