@@ -32,6 +32,8 @@ demo: .venv/installed
 	$(BIN)/python examples/demo.py
 
 test: .venv/installed-dev
+	@if $(MAKE) --no-print-directory web/node_modules/.package-lock.json; then $(MAKE) --no-print-directory web; \
+		else echo "The page is not built here, and its tests in Chromium are skipped"; fi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,7 +41,7 @@ test: .venv/installed-dev
 	$(ONE_THREAD_EACH) $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 web: web/node_modules/.package-lock.json
-	cd web && npm run --silent check && npm run --silent build
+	@cd web && npm run --silent check && npm run --silent build
 
 test-web: .venv/installed-dev web
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web test
@@ -73,7 +75,7 @@ clean:
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@$(CHECK_NODE)
-	cd web && npm ci --no-fund --no-audit --ignore-scripts
+	cd web && npm ci --no-fund --no-audit --ignore-scripts --fetch-timeout 60000 --fetch-retries 1
 
 .venv/installed: pyproject.toml constraints.txt $(wildcard requirements/*.txt) | .venv/bin/python
 	@$(call LOCKED,run)

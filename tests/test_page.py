@@ -107,8 +107,9 @@ def _missing() -> str | None:
     if shutil.which("node") is None:
         return "Node.js is not installed: install Node.js 20 or newer"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
-    if int(version.stdout.strip().removeprefix("v").partition(".")[0] or 0) < 20:
-        return "Node.js is older than 20, which Playwright needs: install a newer one"
+    major, minor = map(int, version.stdout.strip().removeprefix("v").split(".")[:2])
+    if (major, minor) < (20, 14):
+        return "Node.js is older than 20.14, which the page's tests need: install a newer one"
     if not CHROMIUM.exists():
         return f"there is no {CHROMIUM}: apt install chromium"
     if not (WEB / "dist" / "index.html").exists():
@@ -130,7 +131,7 @@ def test_page_stylizes_what_the_command_stylizes_and_sends_nothing() -> None:
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(timeout=400)
+        output, _ = process.communicate(timeout=300)
     finally:
         with contextlib.suppress(ProcessLookupError):  # the browser too, whatever became of it
             os.killpg(process.pid, signal.SIGKILL)

@@ -71,12 +71,15 @@ def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = Fals
 
 
 def holds_clips(source: Path) -> bool:
-    """Whether a file is a clip, or a folder has clips and no pictures."""
+    """Whether a file is a clip, or a folder has clips. Raises UsageError for one with pictures, too."""
     from stylegan_cli.clips import CLIP_SUFFIXES
 
     if source.is_file():
         return source.suffix.lower() in CLIP_SUFFIXES
-    return bool(find_files(source, CLIP_SUFFIXES)) and not find_files(source, PICTURE_SUFFIXES)
+    clips = bool(find_files(source, CLIP_SUFFIXES))
+    if clips and find_files(source, PICTURE_SUFFIXES):
+        raise UsageError(f"{source} holds photos and clips: put the clips into another folder")
+    return clips
 
 
 def _nothing_to_do(inputs: Sequence[Path], kind: FileKind, recursive: bool) -> str:

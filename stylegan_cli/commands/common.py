@@ -14,6 +14,7 @@ from rich.console import Console
 
 from stylegan_cli.commands.streams import printable
 from stylegan_cli.runtime.config import DEVICE, EVERYWHERE, OVERWRITE
+from stylegan_cli.runtime.progress_file import tell_progress
 
 if TYPE_CHECKING:
     from stylegan_cli.stylizer import StylizerConfig
@@ -201,6 +202,7 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
         def on_progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total or None)  # 0: not known yet
+            tell_progress(label, done, total)
 
         yield on_progress
 

@@ -10,9 +10,11 @@ from stylegan_cli.commands.common import console
 
 def ui(
     port: Annotated[
-        int,
-        typer.Option(min=0, max=65535, show_default="a free one", help="Port on this machine."),
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, max=65535, show_default="8651, or a free one", help="Port on this machine."
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(

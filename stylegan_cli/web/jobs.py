@@ -1,10 +1,13 @@
 """What `influ ui` runs beside the page: commands of influ, one process each, watched."""
 
+import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -13,22 +16,29 @@ from pathlib import Path
 from typing import Literal
 
 from stylegan_cli.errors import BusyError, UsageError
+from stylegan_cli.runtime.progress_file import PROGRESS_VARIABLE, read_progress
 
 KEPT_LINES = 40
 GRACE_S = 20.0  # a training run saves itself before it stops
 
-State = Literal["running", "done", "failed"]
+State = Literal["running", "done", "stopped", "failed"]
 _STYLING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(slots=True)
 class Job:
-    """One command. lines: what it said last. report: the page that it writes as it goes on."""
+    """One command.
+
+    id: cannot be guessed. progress: the file where it tells how far it is. report: the page that it
+    writes as it goes on. lines: what it said last.
+    """
 
     id: str
     name: str
     process: "subprocess.Popen[str]"
+    progress: Path
     report: Path | None = None
+    stopped: bool = False
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     listener: threading.Thread | None = None
 
@@ -38,7 +48,9 @@ class Job:
         code = self.process.poll()
         if code is None:
             return "running"
-        return "done" if code == 0 else "failed"
+        if code == 0:
+            return "done"
+        return "stopped" if self.stopped else "failed"
 
     def described(self) -> dict[str, object]:
         """What the page shows of it."""
@@ -49,6 +61,7 @@ class Job:
             "name": self.name,
             "state": self.state,
             "lines": lines,
+            "progress": read_progress(self.progress),
             "report": report,
         }
 
@@ -59,6 +72,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._turn = threading.Lock()
+        self._folder = Path(tempfile.mkdtemp(prefix="influ-ui-"))
 
     def start(self, name: str, arguments: Sequence[str], report: Path | None = None) -> Job:
         """Run `influ` with `arguments`. Raises BusyError while another one runs."""
@@ -66,15 +80,18 @@ class Jobs:
             running = [job.name for job in self._jobs.values() if job.state == "running"]
             if running:
                 raise BusyError(f"{running[0]} is still running; wait for it, or stop it")
+            identifier = secrets.token_hex(16)
+            progress = self._folder / identifier
             process = subprocess.Popen(
                 command(arguments),
+                env={**os.environ, PROGRESS_VARIABLE: str(progress)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
             )
-            job = Job(secrets.token_hex(8), name, process, report)
+            job = Job(identifier, name, process, progress, report)
             self._jobs[job.id] = job
         job.listener = threading.Thread(target=_follow, args=(job,), daemon=True)
         job.listener.start()
@@ -94,6 +111,7 @@ class Jobs:
     def stop(self, job: Job) -> None:
         """Ask a job to stop, as Ctrl-C does: what it can save is saved."""
         if job.state == "running":
+            job.stopped = True
             job.process.send_signal(signal.SIGTERM)
 
     def stop_all(self) -> None:
@@ -108,6 +126,7 @@ class Jobs:
                 job.process.wait()
             if job.listener is not None:
                 job.listener.join(GRACE_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def command(arguments: Sequence[str]) -> list[str]:

@@ -24,7 +24,15 @@ from starlette.staticfiles import StaticFiles
 from stylegan_cli.batches import holds_clips
 from stylegan_cli.errors import InfluError, UsageError
 from stylegan_cli.sharing.page_export import LEARN, STYLIZE, built_page, page_model
-from stylegan_cli.styles import Model, check_name, read_style, register, user_style_path
+from stylegan_cli.styles import (
+    Model,
+    check_name,
+    list_styles,
+    own_style_path,
+    read_style,
+    register,
+    user_style_path,
+)
 from stylegan_cli.web.jobs import Jobs
 
 HOST = "127.0.0.1"
@@ -32,6 +40,12 @@ MAX_STYLE = 16 << 20  # bytes of a style file
 MAX_REQUEST = 64 << 10  # bytes of any other request
 MAX_MINUTES = 24 * 60
 REPORT = "report.html"  # of training.report, which would load PyTorch
+REFRESH_S = 10
+# A report has scripts and styles of its own. It may reach nothing, not even this server.
+_REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+)
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -71,12 +85,14 @@ class PageServer:
             routes=[
                 Route(f"/model/{STYLIZE}", self._send_model),
                 Route(f"/model/{LEARN}", self._send_model),
+                Route("/api/styles", self._private(self._list_styles)),
                 Route("/api/styles", self._private(self._add_style), methods=["POST"]),
+                Route("/api/styles/{name}", self._private(self._send_style)),
                 Route("/api/jobs", self._private(self._list_jobs)),
                 Route("/api/jobs/stylize", self._private(self._stylize), methods=["POST"]),
                 Route("/api/jobs/train", self._private(self._train), methods=["POST"]),
                 Route("/api/jobs/{id}/stop", self._private(self._stop), methods=["POST"]),
-                Route("/api/jobs/{id}/report", self._private(self._report)),
+                Route("/reports/{id}", self._report),
                 Mount("/", page),
             ],
             middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._guard)],
@@ -110,6 +126,14 @@ class PageServer:
         files = await run_in_threadpool(self._files.result)
         name = request.url.path.rpartition("/")[2]
         return Response(files[name], media_type="application/octet-stream")
+
+    async def _list_styles(self, request: Request) -> Response:
+        found = await run_in_threadpool(list_styles)
+        names = [style.name for style in found if style.origin == "yours" and style.fits]
+        return JSONResponse({"styles": names})
+
+    async def _send_style(self, request: Request) -> Response:
+        return FileResponse(own_style_path(request.path_params["name"]))
 
     async def _add_style(self, request: Request) -> Response:
         data = await _body(request, MAX_STYLE)
@@ -159,10 +183,16 @@ class PageServer:
         return JSONResponse({})
 
     async def _report(self, request: Request) -> Response:
-        report = self.jobs.find(request.path_params["id"]).report
-        if report is None or not report.is_file():
-            raise UsageError("there is no report yet; wait for the first one")
-        return FileResponse(report, media_type="text/html")
+        """The report of a run for a tab of its own, which has no token: the job's id is as good."""
+        try:
+            job = self.jobs.find(request.path_params["id"])
+        except UsageError as error:
+            return _refused(404, str(error))
+        if job.report is None or not job.report.is_file():
+            return _refused(404, "there is no report yet; wait for the first one")
+        again = {"Refresh": str(REFRESH_S)} if job.state == "running" else {}
+        headers = {"Content-Security-Policy": _REPORT_POLICY, **again}
+        return FileResponse(job.report, media_type="text/html", headers=headers)
 
 
 async def _body(request: Request, most: int) -> bytes:

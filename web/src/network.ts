@@ -1,13 +1,13 @@
-/** Everything that the page needs is fetched at once; then the network is locked. */
+/** Everything that the page needs is fetched as it opens; then the network is locked. */
 
 const LOCKED =
   "default-src 'none'; script-src blob: 'wasm-unsafe-eval'; worker-src blob:; style-src 'self'; img-src blob: data:; " +
   "media-src blob:; connect-src 'none'; form-action 'none'; base-uri 'none'";
 
 export interface Parts {
-  worker: Promise<string>;
-  wasm: Promise<ArrayBuffer>;
-  stylize: Promise<ArrayBuffer>;
+  worker: string;
+  wasm: ArrayBuffer;
+  stylize: ArrayBuffer;
   learn: Promise<ArrayBuffer>;
   kept: Promise<void>; // for when there is no network, or for certain not
 }
@@ -18,37 +18,30 @@ interface Keeper {
 }
 
 /**
- * Begin all downloads, and lock the network as soon as they have begun.
+ * Fetch what the first photo needs, begin all other downloads, and lock the network.
  *
  * From then on the page can open no connection to anywhere: a policy that is added can't be taken back, and the worker,
  * made of a blob, inherits it. stayOpen: under `influ ui` the page goes on talking to the command beside it.
  */
 export async function loadAndLock(stayOpen: boolean): Promise<Parts> {
-  const get = async (name: string, priority: RequestPriority = "auto") => {
-    const response = await fetch(name, { priority });
+  const get = async (name: string) => {
+    const response = await fetch(name);
     if (!response.ok) throw new Error(`${name}: ${response.status}`);
     return response;
   };
-  const [keeper, worker, wasm, stylize, learn] = await Promise.all([
-    stayOpen ? null : keeperOfPage(),
-    get("worker.js"),
-    get("ort.wasm.gz"),
-    get("model/stylize.safetensors"),
-    get("model/learn.safetensors", "low"),
+  const [worker, wasm, stylize] = await Promise.all([
+    get("worker.js").then((response) => response.text()),
+    get("ort.wasm.gz").then(unpacked),
+    get("model/stylize.safetensors").then((response) => response.arrayBuffer()),
   ]);
+  const [learn, keeper] = await Promise.all([get("model/learn.safetensors"), stayOpen ? null : keeperOfPage()]);
   if (!stayOpen) {
     const policy = document.createElement("meta");
     policy.httpEquiv = "Content-Security-Policy";
     policy.content = LOCKED;
     document.head.append(policy);
   }
-  return {
-    worker: worker.text(),
-    wasm: unpacked(wasm),
-    stylize: stylize.arrayBuffer(),
-    learn: learn.arrayBuffer(),
-    kept: keeper ? settled(keeper) : Promise.resolve(),
-  };
+  return { worker, wasm, stylize, learn: learn.arrayBuffer(), kept: keeper ? settled(keeper) : Promise.resolve() };
 }
 
 /** The service worker that keeps the page. Null in a private window, or on a host without HTTPS. */

@@ -57,8 +57,8 @@ function head(state: State, lock: HTMLElement): HTMLElement {
 function render(state: State, from?: State): void {
   const { messages: say } = state;
   if (from) {
-    const { looks: all, look, photos, photo, ours, strength, type, canLearn, version } = from;
-    Object.assign(state, { looks: all, look, photos, photo, ours, strength, type, canLearn, version });
+    const { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version } = from;
+    Object.assign(state, { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version });
     current = state;
   }
   document.documentElement.lang = state.language === "zh" ? "zh-CN" : "en";
@@ -79,7 +79,12 @@ function render(state: State, from?: State): void {
   );
   document.getElementById("page")!.replaceChildren(head(state, lock), main, foot);
   takeDrops(document.body, (files) => {
-    const photos = files.filter(({ type }) => type.startsWith("image/"));
+    const of = (kind: RegExp) => files.filter(({ name, type }) => kind.test(type) || kind.test(name));
+    const [clips, styles] = [of(/^video\//), of(/\.safetensors$/i)];
+    for (const clip of clips.slice(0, 1)) state.takeClip(clip);
+    for (const style of styles) state.takeStyle(style);
+    // What is no picture is named where photos are.
+    const photos = files.filter((file) => !clips.includes(file) && !styles.includes(file));
     if (photos.length) state.addPhotos(photos.map((file) => ({ name: file.name, blob: file })));
   });
   state.changed();
@@ -95,9 +100,9 @@ async function begin(): Promise<void> {
   waiting.textContent = say.loading;
   try {
     const parts = await loadAndLock(serverToken() !== null);
-    const source = new Blob([await parts.worker], { type: "text/javascript" });
+    const source = new Blob([parts.worker], { type: "text/javascript" });
     const engine = new Engine(new Worker(URL.createObjectURL(source)));
-    const [stylize, wasm] = await Promise.all([parts.stylize, parts.wasm]);
+    const { stylize, wasm } = parts;
     const started = await engine.ask("start", { stylize, wasm }, { transfer: [stylize, wasm] });
     const state = new State(engine, language);
     current = state;
@@ -105,15 +110,19 @@ async function begin(): Promise<void> {
     const jpeg = (bytes: Uint8Array) => new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "image/jpeg" });
     state.looks = started.styles.map((style, index) => ({
       ...style,
-      own: false,
+      place: "page",
       preview: URL.createObjectURL(jpeg(started.previews[index])),
     }));
     state.look = state.looks[FIRST_LOOK].key;
     state.addPhotos([{ name: "influ.jpg", blob: jpeg(started.photo) }], true);
     render(state);
-    const bytes = await parts.learn;
-    await engine.ask("learn", { bytes }, { transfer: [bytes] });
-    current.canLearn = true;
+    try {
+      const bytes = await parts.learn;
+      await engine.ask("learn", { bytes }, { transfer: [bytes] });
+      current.canLearn = true;
+    } catch {
+      current.learnFailed = true; // photos can be stylized all the same
+    }
     await recallLooks(current);
     await parts.kept;
     document.documentElement.dataset.ready = "all";

@@ -22,9 +22,9 @@ export function makeFixtures({ all = false } = {}) {
 }
 
 /** A browser; its absence is named with its remedy. */
-export async function launch() {
+export async function launch(more = []) {
   if (!existsSync(CHROMIUM)) throw new Error(`there is no ${CHROMIUM}: apt install chromium, or set CHROMIUM`);
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...more] });
 }
 
 /** Seconds of processor that this test's browser has taken: what a busy machine does not change. */

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 import { addPhotos, allThere, choose, compare, cpuSeconds, download, launch, makeFixtures, makeStyle, mostMemory, openPage, stylized, RESULTS } from "./browser.mjs";
 import { serve } from "./serve.mjs";
@@ -334,6 +335,33 @@ test("two megapixels: a drawn look and a look of colour", PATIENT, async () => {
   figures.twoMegapixels.strengthSeconds = (performance.now() - again) / 1000;
   figures.twoMegapixels.strengthCpuSeconds = cpuSeconds() - start;
   await page.locator("#strength").fill("100");
+  figures.twoMegapixels.colourStyles = {};
+  for (const style of ["noir", "teal_orange", "noir"]) {
+    const [clicked, used] = [performance.now(), cpuSeconds()];
+    await choose(page, style); // a kind of style that has no network to run
+    const name = style in figures.twoMegapixels.colourStyles ? `${style} again` : style;
+    figures.twoMegapixels.colourStyles[name] = { wall: (performance.now() - clicked) / 1000, cpu: cpuSeconds() - used };
+  }
+});
+
+test("the graphics processor gives the colours that the processor gives", PATIENT, async () => {
+  const { outputFiles } = await build({
+    ...{ entryPoints: [join(import.meta.dirname, "colourOnGpu.ts")], bundle: true, write: false, format: "iife", target: "es2022" },
+    define: { "import.meta.url": "self.location.href" },
+  });
+  const software = await launch(["--enable-unsafe-swiftshader"]);
+  const page = await software.newPage();
+  const run = (source) =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(URL.createObjectURL(new Blob([source])));
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  const told = await page.evaluate(run, outputFiles[0].text);
+  await software.close();
+  figures.graphicsProcessor = told;
+  assert.ok(told, "this browser has no WebGL2");
+  for (const { near, changed } of told) assert.ok(near >= 0.999 && changed > 0.5, JSON.stringify(told));
 });
 
 test("no violation of axe, in both languages, both themes, at phone and desktop width", PATIENT, async () => {
@@ -377,6 +405,45 @@ test("the keyboard reaches everything", PATIENT, async () => {
   await fresh.close();
 });
 
+test("how fast the page loads, as Lighthouse tells it", PATIENT, async () => {
+  const kilobits = 1000 / 8;
+  const lines = { loopback: null, "10 Mbit/s": { downloadThroughput: 10_000 * kilobits, uploadThroughput: 5_000 * kilobits, latency: 40, offline: false } };
+  figures.load = {};
+  for (const [line, conditions] of Object.entries(lines)) {
+    const host = await serve(join(folder, "page"), { gzip: true });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, serviceWorkers: "block" });
+    const page = await context.newPage();
+    const cdp = await context.newCDPSession(page);
+    await cdp.send("Network.enable");
+    if (conditions) await cdp.send("Network.emulateNetworkConditions", conditions);
+    await page.addInitScript(() => {
+      window.seen = { largestPaint: 0, blocked: 0, shift: 0 };
+      const watch = (type, take) => new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type, buffered: true });
+      watch("largest-contentful-paint", ({ startTime }) => (window.seen.largestPaint = startTime));
+      watch("longtask", ({ duration }) => (window.seen.blocked += duration - 50));
+      watch("layout-shift", ({ value, hadRecentInput }) => (window.seen.shift += hadRecentInput ? 0 : value));
+    });
+    const begin = performance.now();
+    await page.goto(host.url);
+    await stylized(page);
+    const firstPhoto = (performance.now() - begin) / 1000;
+    const bytesForFirst = host.sent();
+    await allThere(page);
+    const told = await page.evaluate(() => ({
+      firstContentfulPaint: performance.getEntriesByName("first-contentful-paint")[0].startTime / 1000,
+      largestContentfulPaint: window.seen.largestPaint / 1000,
+      totalBlockingSeconds: window.seen.blocked / 1000,
+      layoutShift: window.seen.shift,
+      elements: document.querySelectorAll("*").length,
+      requests: performance.getEntriesByType("resource").length + 1,
+    }));
+    figures.load[line] = { ...told, firstPhotoSeconds: firstPhoto, allThereSeconds: (performance.now() - begin) / 1000, bytesForFirstPhoto: bytesForFirst, bytes: host.sent() };
+    assert.ok(told.layoutShift < 0.1, JSON.stringify(told)); // what Lighthouse calls good
+    await context.close();
+    await host.close();
+  }
+});
+
 test("the page opens without a network once it was open, and is small", PATIENT, async () => {
   const fresh = await openPage(browser, folder);
   await fresh.ready();
@@ -393,6 +460,33 @@ test("the page opens without a network once it was open, and is small", PATIENT,
   assert.ok(figures.bytes.firstLookGzipped <= 8e6, JSON.stringify(figures.bytes));
   assert.ok(existsSync(join(folder, "page", "licences.txt")));
 });
+
+/** Train for some seconds on six pictures: progress, report, and the style among the page's own. */
+async function trainIn(page, context, home) {
+  const creator = join(home, "creator");
+  mkdirSync(creator, { recursive: true });
+  for (const name of readdirSync(fixture("pictures")).slice(0, 6)) copyFileSync(join(fixture("pictures"), name), join(creator, name));
+  await page.fill("#train-folder", creator);
+  await page.fill("#train-name", "trained");
+  await page.fill("#train-minutes", "0.3");
+  await page.click("#train");
+  const row = page.locator(".job").first();
+  await row.locator("h3", { hasText: "Running: trained" }).waitFor();
+  await row.locator("p", { hasText: /: \d+ \/ \d+/ }).waitFor({ timeout: 240_000 }); // how far it is
+  const link = row.locator("a");
+  await link.waitFor({ timeout: 400_000 });
+  const [report] = await Promise.all([context.waitForEvent("page"), link.click()]);
+  await report.waitForSelector("h2");
+  assert.equal(await report.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(250, 250, 250)", "it has its style");
+  assert.match(await report.title(), /trained/);
+  await report.screenshot({ path: join(RESULTS, "5-training-report.png") });
+  await report.close();
+  await shot(page, "4-ui-training");
+  await row.locator("h3", { hasText: "Done: trained" }).waitFor({ timeout: 400_000 });
+  assert.ok(existsSync(join(home, "styles", "trained.safetensors")));
+  await page.check(".look input[value='computer/trained']");
+  await stylized(page, "computer/trained");
+}
 
 test("under influ ui it stylizes on several threads, and a folder by the command", PATIENT, async () => {
   const home = fixture("home");
@@ -425,6 +519,7 @@ test("under influ ui it stylizes on several threads, and a folder by the command
   await page.click("#stylize-folder");
   await page.waitForFunction(() => /^Done/.test(document.querySelector("#jobs h3")?.textContent ?? ""), null, { timeout: 240_000 });
   assert.deepEqual(readdirSync(out), ["small.png"]);
+  await trainIn(page, context, home);
   await shot(page, "4-ui");
   await context.close();
   served.kill("SIGINT");

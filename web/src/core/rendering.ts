@@ -1,6 +1,7 @@
 /** A style on a picture of any size: a colour table at full size, and a residual brought up to it. Mirrors `rendering.rendering` and `rendering.lut`. */
 
 import type { Planar, StyleGenerator } from "./backend";
+import { ColourOnGpu } from "./colourOnGpu";
 import { applyLut, lattice, type Lut } from "./colour";
 import { applyColour } from "./folding";
 import type { Constants, StylizeModel, Weights } from "./model";
@@ -52,8 +53,9 @@ function clip(values: Float32Array): Float32Array {
   return values;
 }
 
-/** A table on 8-bit pixels, trilinear between its points. */
+/** A table on 8-bit pixels, trilinear between its points; by the graphics processor where the browser has one. */
 export class ColourTable {
+  private static gpu: ColourOnGpu | null | undefined;
   private readonly points: Float32Array; // of 255
   private readonly low = new Int32Array(256);
   private readonly past = new Float32Array(256);
@@ -67,13 +69,21 @@ export class ColourTable {
     }
   }
 
-  /** The colours of `from` (RGBA, `count` pixels) into `to`, alpha as it is. They may be the same. */
-  apply(from: Uint8ClampedArray, to: Uint8ClampedArray, count: number): void {
+  /** Rows (RGBA, `width` px each) in the table's colours, over themselves; alpha as it is. */
+  apply(rows: Uint8ClampedArray, width: number, strength = 1): void {
+    if (ColourTable.gpu === undefined) ColourTable.gpu = ColourOnGpu.open();
+    if (ColourTable.gpu?.apply(this.lut, rows, width, strength)) return;
+    const original = strength === 1 ? null : rows.slice();
+    this.applyHere(rows);
+    if (original) for (let k = 0; k < rows.length; k++) rows[k] = original[k] + strength * (rows[k] - original[k]);
+  }
+
+  private applyHere(rows: Uint8ClampedArray): void {
     const { points, low, past } = this;
     const size = this.lut.points;
     const [down, across] = [3 * size * size, 3 * size];
-    for (let k = 0; k < 4 * count; k += 4) {
-      const [r, g, b] = [from[k], from[k + 1], from[k + 2]];
+    for (let k = 0; k < rows.length; k += 4) {
+      const [r, g, b] = [rows[k], rows[k + 1], rows[k + 2]];
       const [x, y, z] = [past[r], past[g], past[b]];
       const at = low[r] * down + low[g] * across + 3 * low[b];
       for (let c = 0; c < 3; c++) {
@@ -87,9 +97,8 @@ export class ColourTable {
         const v = u + 3;
         const f = points[v] + x * (points[v + down] - points[v]);
         const back = e + z * (f - e);
-        to[k + c] = front + y * (back - front);
+        rows[k + c] = front + y * (back - front);
       }
-      to[k + 3] = from[k + 3];
     }
   }
 }
@@ -448,29 +457,20 @@ export function renderRows(
   added: AddedRows | null,
   strength = 1,
 ): void {
-  const count = rows.length / (4 * width);
-  const original = strength === 1 ? null : rows.slice();
+  if (!added) return table.apply(rows, width, strength);
+  const original = rows.slice();
+  table.apply(rows, width);
   const [picture, more] = [new Float32Array(3 * width), new Float32Array(3 * width)];
-  for (let y = 0; y < count; y++) {
-    const row = rows.subarray(4 * y * width, 4 * (y + 1) * width);
-    if (added) {
-      for (let x = 0, k = 0; x < width; x++, k += 4) {
-        picture[x] = row[k] / 255;
-        picture[width + x] = row[k + 1] / 255;
-        picture[2 * width + x] = row[k + 2] / 255;
-      }
-      added(top + y, picture, more);
+  for (let y = 0, row = 0; row < rows.length; y++, row += 4 * width) {
+    for (let x = 0, k = row; x < width; x++, k += 4) {
+      for (let c = 0; c < 3; c++) picture[c * width + x] = original[k + c] / 255;
     }
-    table.apply(row, row, width);
-    if (!added && !original) continue;
-    for (let x = 0, k = 0; x < width; x++, k += 4) {
+    added(top + y, picture, more);
+    for (let x = 0, k = row; x < width; x++, k += 4) {
       for (let c = 0; c < 3; c++) {
-        let value = row[k + c] + (added ? 255 * more[c * width + x] : 0);
-        if (original) {
-          const own = original[4 * y * width + k + c];
-          value = own + strength * (Math.min(255, Math.max(0, value)) - own);
-        }
-        row[k + c] = value;
+        const own = original[k + c];
+        const value = Math.min(255, Math.max(0, rows[k + c] + 255 * more[c * width + x]));
+        rows[k + c] = strength === 1 ? value : own + strength * (value - own);
       }
     }
   }

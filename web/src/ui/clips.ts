@@ -10,7 +10,8 @@ export function clips(state: State): HTMLElement {
   const said = h("p", { class: "said", role: "status", id: "clip-said" });
   const failed = h("p", { class: "error", role: "alert" });
   const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.clipNow });
-  const start = h("button", { type: "button", class: "main", id: "stylize-clip", hidden: true }, say.clipNow);
+  const start = h("button", { type: "button", class: "main", id: "stylize-clip", disabled: true, "aria-describedby": "clip-first" }, say.clipNow);
+  const first = h("span", { class: "faint", id: "clip-first" }, say.clipFirst);
   const video = h("video", { controls: true, hidden: true, playsinline: true });
   start.addEventListener("click", async () => {
     const look = state.chosen;
@@ -38,18 +39,20 @@ export function clips(state: State): HTMLElement {
   const files = dropZone(say.chooseClip, say.clipHint, {
     accept: "video/*",
     multiple: false,
-    onFiles: ([chosen]) => {
-      clip = chosen;
-      said.textContent = filled(say.clipName, { name: chosen.name });
-      start.hidden = false;
-    },
+    onFiles: ([chosen]) => state.takeClip(chosen),
   });
+  state.takeClip = (chosen) => {
+    clip = chosen;
+    said.textContent = filled(say.clipName, { name: chosen.name });
+    start.disabled = false;
+    first.hidden = true;
+  };
   return h(
     "section",
     { id: "clip", "aria-labelledby": "clip-title" },
     h("h2", { id: "clip-title" }, say.clip),
     files,
-    h("div", { class: "row" }, start),
+    h("div", { class: "row" }, start, first),
     bar,
     said,
     failed,

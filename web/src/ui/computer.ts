@@ -9,8 +9,9 @@ const POLL_MS = 1000;
 interface Job {
   id: string;
   name: string;
-  state: "running" | "done" | "failed";
+  state: "running" | "done" | "stopped" | "failed";
   lines: string[];
+  progress: { label: string; done: number; total: number } | null; // total: 0 where it is not known
   report: boolean;
 }
 
@@ -26,11 +27,12 @@ export function computer(state: State, token: string): HTMLElement {
   const failed = h("p", { class: "error", role: "alert" });
   const said = h("p", { class: "said", role: "status", id: "computer-said" });
   const jobs = h("div", { id: "jobs" });
+  const headers = { Authorization: `Bearer ${token}` };
   const ask = async (path: string, body?: BodyInit, type = "application/json") => {
     const response = await fetch(`api/${path}`, {
       method: body === undefined ? "GET" : "POST",
       body,
-      headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "Content-Type": type }) },
+      headers: { ...headers, ...(body === undefined ? {} : { "Content-Type": type }) },
     }).catch(() => {
       throw new Error(say.serverGone);
     });
@@ -64,7 +66,7 @@ export function computer(state: State, token: string): HTMLElement {
   /** The chosen look by a name that the command knows. */
   const nameOfLook = async (): Promise<string> => {
     const look = state.chosen!;
-    if (!look.own) return look.info.name;
+    if (look.place !== "browser") return look.info.name;
     const { file } = await state.engine.ask("styleFile", { style: look.key });
     return (await ask("styles", file as Uint8Array<ArrayBuffer>, "application/octet-stream")).name;
   };
@@ -77,10 +79,19 @@ export function computer(state: State, token: string): HTMLElement {
   const trainStyle = start("train", async () => ({ folder: train.input.value, name: name.input.value, minutes: Number(minutes.input.value) }));
   const install = run(async () => {
     said.textContent = filled(say.registeredDone, { name: await nameOfLook() });
+    await recallRegistered();
   });
 
-  const installButton = h("button", { type: "button", id: "install-look", onclick: install }, say.registered);
-  state.onChange(() => (installButton.disabled = !state.chosen?.own));
+  const installButton = h("button", { type: "button", id: "install-look", onclick: install });
+  const installed = h("p", { class: "faint", id: "installed" });
+  state.onChange(() => {
+    const chosen = state.chosen;
+    if (!chosen) return;
+    installButton.hidden = chosen.place !== "browser";
+    installed.hidden = !installButton.hidden;
+    installButton.textContent = filled(say.registered, { name: chosen.info.name });
+    installed.textContent = filled(say.registeredAlready, { name: chosen.info.name });
+  });
 
   let following = false;
   async function follow(): Promise<void> {
@@ -89,31 +100,59 @@ export function computer(state: State, token: string): HTMLElement {
     try {
       for (let running = true; running; ) {
         const told: Job[] = (await ask("jobs")).jobs;
-        jobs.replaceChildren(...told.map(rowOf));
+        for (const job of told.reverse()) rowFor(job.id)(job);
         running = told.some((job) => job.state === "running");
         if (running) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
+      await recallRegistered();
     } catch (error) {
       failed.textContent = (error as Error).message;
     }
     following = false;
   }
 
-  function rowOf(job: Job): HTMLElement {
-    const heading = { running: say.jobRunning, done: say.jobDone, failed: say.jobFailed }[job.state];
-    const stop = h("button", { type: "button", onclick: run(async () => void (await ask(`jobs/${job.id}/stop`, "{}"))) }, say.stop);
-    const open = run(async () => {
-      const page = await (await fetch(`api/jobs/${job.id}/report`, { headers: { Authorization: `Bearer ${token}` } })).blob();
-      window.open(URL.createObjectURL(page), "_blank");
-    });
-    const report = job.report ? h("button", { type: "button", onclick: open }, say.report) : null;
-    return h(
-      "div",
-      { class: "job" },
-      h("h3", {}, filled(heading, { name: job.name })),
-      h("p", { class: "faint" }, job.lines.slice(-3).join(" · ")),
-      h("div", { class: "row" }, job.state === "running" ? stop : null, report),
-    );
+  /** The styles that the command has and the page does not, as a training run leaves one. */
+  async function recallRegistered(): Promise<void> {
+    for (const name of (await ask("styles")).styles as string[]) {
+      const key = `computer/${name}`;
+      if (state.looks.some((look) => look.key === key)) continue;
+      const response = await fetch(`api/styles/${encodeURIComponent(name)}`, { headers });
+      const file = new Uint8Array(await response.arrayBuffer());
+      try {
+        const loaded = await state.engine.ask("openStyle", { key, file });
+        state.looks.push({ ...loaded, info: { ...loaded.info, name }, place: "computer", preview: null });
+      } catch {
+        continue; // not for this page's base
+      }
+      state.changed();
+    }
+  }
+
+  const rows = new Map<string, (job: Job) => void>();
+  /** What shows a job's news; its row is made once, so that it keeps the focus. */
+  function rowFor(id: string): (job: Job) => void {
+    const known = rows.get(id);
+    if (known) return known;
+    const title = h("h3");
+    const bar = h("progress", { max: 1 });
+    const lines = h("p", { class: "faint" });
+    const stop = h("button", { type: "button", onclick: run(async () => void (await ask(`jobs/${id}/stop`, "{}"))) }, say.stop);
+    const report = h("a", { href: `reports/${id}`, target: "_blank", rel: "noopener" }, say.report);
+    jobs.prepend(h("div", { class: "job" }, title, bar, lines, h("div", { class: "row" }, stop, report)));
+    const show = (job: Job) => {
+      const heading = { running: say.jobRunning, done: say.jobDone, stopped: say.jobStopped, failed: say.jobFailed }[job.state];
+      const { progress } = job;
+      title.textContent = filled(heading, { name: job.name });
+      bar.hidden = stop.hidden = job.state !== "running";
+      report.hidden = !job.report;
+      bar.setAttribute("aria-label", progress?.label ?? job.name);
+      if (progress?.total) bar.value = progress.done / progress.total;
+      else bar.removeAttribute("value");
+      const far = job.state === "running" && progress?.total ? `${progress.label}: ${progress.done} / ${progress.total}` : "";
+      lines.textContent = [far, ...job.lines.slice(-3)].filter(Boolean).join(" · ");
+    };
+    rows.set(id, show);
+    return show;
   }
 
   void follow();
@@ -123,9 +162,13 @@ export function computer(state: State, token: string): HTMLElement {
     h("h2", { id: "computer-title" }, say.computer),
     h("p", { class: "faint" }, say.computerHint),
     h("div", { class: "row" }, installButton),
+    installed,
+    h("h3", {}, say.stylizeTitle),
     source.row,
     target.row,
     h("div", { class: "row" }, h("button", { type: "button", id: "stylize-folder", onclick: stylizeFolder }, say.stylizeFolder)),
+    h("h3", {}, say.trainTitle),
+    h("p", { class: "faint" }, say.trainHint),
     train.row,
     name.row,
     minutes.row,

@@ -3,17 +3,18 @@
 import { filled } from "../messages";
 import type { LoadedStyle } from "../protocol";
 import { h, show } from "./dom";
-import type { Look, State } from "./state";
+import type { Look, Place, State } from "./state";
 import { forgetStyle, keepStyle, keptStyles } from "./store";
 
 export function looks(state: State): HTMLElement {
   const { messages: say } = state;
-  const [shipped, own] = [true, false].map(() => h("div", { class: "looks" }));
-  const title = h("h3", {}, say.own);
+  const group = () => h("div", { class: "looks" });
+  const groups: Record<Place, HTMLElement> = { page: group(), browser: group(), computer: group() };
+  const titles = { browser: h("h3", {}, say.own), computer: h("h3", {}, say.onDisk) };
   const remove = h("button", { type: "button", id: "remove-look" }, say.removeLook);
   remove.addEventListener("click", () => {
     const look = state.chosen;
-    if (!look?.own) return;
+    if (look?.place !== "browser") return;
     state.looks = state.looks.filter((one) => one !== look);
     state.look = state.looks[0].key;
     void forgetStyle(look.key);
@@ -32,18 +33,18 @@ export function looks(state: State): HTMLElement {
       if (!card) {
         card = cardOf(state, look);
         cards.set(look.key, card);
-        (look.own ? own : shipped).append(card);
+        groups[look.place].append(card);
       }
       card.querySelector("input")!.checked = look.key === state.look;
     }
-    title.hidden = !own.childElementCount;
-    remove.hidden = !state.chosen?.own;
+    for (const place of ["browser", "computer"] as const) titles[place].hidden = !groups[place].childElementCount;
+    remove.hidden = state.chosen?.place !== "browser";
   });
   return h(
     "section",
     { id: "looks", "aria-labelledby": "looks-title" },
     h("h2", { id: "looks-title" }, say.looks),
-    h("div", { role: "radiogroup", "aria-label": say.chooseLook }, shipped, title, own),
+    h("div", { role: "radiogroup", "aria-label": say.chooseLook }, groups.page, titles.browser, groups.browser, titles.computer, groups.computer),
     h("div", { class: "row" }, remove),
   );
 }
@@ -75,7 +76,7 @@ function cardOf(state: State, look: Look): HTMLElement {
 
 /** Take a new look in, choose it, and keep its file. Returns what to say of it. */
 export async function takeLook(state: State, loaded: LoadedStyle, file: Uint8Array, message: string): Promise<string> {
-  state.looks.push({ ...loaded, own: true, preview: null });
+  state.looks.push({ ...loaded, place: "browser", preview: null });
   state.look = loaded.key;
   state.changed();
   try {
@@ -88,7 +89,7 @@ export async function takeLook(state: State, loaded: LoadedStyle, file: Uint8Arr
 
 /** The key of a look of the user's called `name`; null where there is a look of that name. */
 export function keyFor(state: State, name: string): string | null {
-  return state.looks.some((look) => look.own && look.info.name === name) ? null : `own/${name}`;
+  return state.looks.some(({ place, info }) => place === "browser" && info.name === name) ? null : `own/${name}`;
 }
 
 /** The looks that this browser kept; those of another base are left alone. */
@@ -102,7 +103,7 @@ export async function recallLooks(state: State): Promise<void> {
   for (const { key, file } of kept) {
     try {
       const loaded = await state.engine.ask("openStyle", { key, file });
-      state.looks.push({ ...loaded, own: true, preview: null });
+      state.looks.push({ ...loaded, place: "browser", preview: null });
     } catch {
       // Made on another base: it stays in the browser for the page that knows it.
     }

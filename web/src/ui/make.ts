@@ -15,10 +15,20 @@ export function make(state: State): HTMLElement {
   const said = h("p", { class: "said", role: "status", id: "made" });
   const failed = h("p", { class: "error", role: "alert" });
   const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.makingLook });
-  const start = h("button", { type: "button", class: "main", id: "make-look", disabled: true });
+  const first = h("span", { class: "faint", id: "make-first" }, say.makeFirst);
+  const start = h("button", { type: "button", class: "main", id: "make-look", disabled: true, "aria-describedby": "make-first" });
+  const clear = h("button", { type: "button", id: "clear-pictures" }, say.clearPictures);
+  clear.addEventListener("click", () => {
+    pictures = [];
+    said.textContent = failed.textContent = "";
+    start.disabled = true;
+    label();
+  });
   const label = () => {
-    start.hidden = !pictures.length;
-    start.textContent = pictures.length === 1 ? say.makeNowOne : filled(say.makeNow, { count: pictures.length });
+    const count = pictures.length;
+    start.textContent = count === 0 ? say.makeNowNone : count === 1 ? say.makeNowOne : filled(say.makeNow, { count });
+    first.hidden = count > 0;
+    clear.hidden = count === 0 || start.disabled;
   };
   const take = (files: File[]) => {
     const all = [...pictures, ...files];
@@ -33,11 +43,10 @@ export function make(state: State): HTMLElement {
     const key = keyFor(state, wanted);
     failed.textContent = !isName(wanted) ? say.badName : key === null ? filled(say.nameTaken, { name: wanted }) : "";
     if (failed.textContent || key === null) return name.focus();
-    if (!state.canLearn) {
-      failed.textContent = say.stillLoading;
-      return;
-    }
+    failed.textContent = state.whyNotLearn;
+    if (failed.textContent) return;
     start.disabled = true;
+    label();
     bar.hidden = false;
     bar.value = 0;
     said.textContent = say.makingLook;
@@ -62,7 +71,8 @@ export function make(state: State): HTMLElement {
     { id: "make", "aria-labelledby": "make-title" },
     h("h2", { id: "make-title" }, say.make),
     dropZone(say.choosePictures, say.makeHint, { accept: "image/*", multiple: true, onFiles: take }),
-    h("div", { class: "row" }, h("label", { for: "look-name", class: "grow" }, say.lookName, name), start),
+    h("div", { class: "row" }, h("label", { for: "look-name", class: "grow" }, say.lookName, name)),
+    h("div", { class: "row" }, start, clear, first),
     bar,
     said,
     failed,

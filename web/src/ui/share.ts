@@ -1,6 +1,7 @@
 /** The chosen look out of the browser, and looks of others into it: a file, a colour table, a line of text. */
 
 import { isName } from "../core/styleFile";
+import { filled } from "../messages";
 import { dropZone, h, save } from "./dom";
 import { keyFor, takeLook } from "./looks";
 import type { State } from "./state";
@@ -10,6 +11,8 @@ export function share(state: State): HTMLElement {
   const said = h("p", { class: "said", role: "status", id: "shared" });
   const failed = h("p", { class: "error", role: "alert" });
   const line = h("textarea", { readonly: true, hidden: true, "aria-label": say.code, id: "code" });
+  const which = h("p", { class: "faint" });
+  state.onChange(() => (which.textContent = filled(say.shareWhich, { name: state.chosen?.info.name ?? "" })));
   const act = (label: string, id: string, run: (style: string, name: string) => Promise<void>) =>
     h(
       "button",
@@ -41,10 +44,8 @@ export function share(state: State): HTMLElement {
     said.textContent = say.saveCubeHint;
   });
   const copyCode = act(say.copyCode, "copy-code", async (style) => {
-    if (!state.canLearn) {
-      failed.textContent = say.stillLoading;
-      return;
-    }
+    failed.textContent = state.whyNotLearn;
+    if (failed.textContent) return;
     said.textContent = say.stylizing;
     const { text } = await state.engine.ask("code", { style });
     said.textContent = text === null ? say.codeRefined : say.codeBelow;
@@ -75,31 +76,34 @@ export function share(state: State): HTMLElement {
   const pasted = h("input", { type: "text", id: "paste-code", autocomplete: "off", spellcheck: "false" });
   const use = h("button", { type: "button", id: "use-code" }, say.useCode);
   use.addEventListener("click", () => {
-    if (!state.canLearn) {
-      failed.textContent = say.stillLoading;
-      return;
-    }
+    failed.textContent = state.whyNotLearn;
+    if (failed.textContent) return;
     const text = pasted.value;
     void take((key, name) => state.engine.ask("openCode", { key, name, text }), "from-code").then(() => (pasted.value = ""));
   });
   const files = dropZone(say.openFile, say.dropStyle, {
     accept: ".safetensors",
     multiple: false,
-    onFiles: ([chosen]) =>
-      void take(async (key) => {
-        const file = new Uint8Array(await chosen.arrayBuffer());
-        await state.engine.ask("openStyle", { key, file });
-        return { file };
-      }, chosen.name.replace(/\.[^.]*$/, "")),
+    onFiles: ([chosen]) => state.takeStyle(chosen),
   });
+  state.takeStyle = (chosen) => {
+    const name = chosen.name.replace(/\.[^.]*$/, "");
+    void take(async (key) => {
+      const file = new Uint8Array(await chosen.arrayBuffer());
+      await state.engine.ask("openStyle", { key, file });
+      return { file };
+    }, name);
+  };
   return h(
     "section",
     { id: "share", "aria-labelledby": "share-title" },
     h("h2", { id: "share-title" }, say.share),
+    which,
     h("div", { class: "row" }, saveStyle, saveCube, copyCode),
     said,
     failed,
     line,
+    h("h3", {}, say.openTitle),
     h("div", { class: "row" }, h("label", { for: "paste-code", class: "grow" }, say.pasteCode, pasted), use),
     files,
   );

@@ -4,8 +4,11 @@ import { Engine, EngineError } from "../engine";
 import { filled, LANGUAGES, type Language, type Messages } from "../messages";
 import type { LoadedStyle, PictureType } from "../protocol";
 
+/** Where a look is from: the page, the user's own in this browser, or the user's own on the disk, under `influ ui`. */
+export type Place = "page" | "browser" | "computer";
+
 export interface Look extends LoadedStyle {
-  own: boolean;
+  place: Place;
   preview: string | null; // URL of a picture
 }
 
@@ -25,8 +28,12 @@ export class State {
   strength = 1;
   type: PictureType = "image/jpeg";
   canLearn = false;
+  learnFailed = false;
   version = "";
   messages: Messages;
+  /** What takes a clip and a style file that are dropped anywhere on the page. */
+  takeClip: (file: File) => void = () => {};
+  takeStyle: (file: File) => void = () => {};
   private readonly listeners: (() => void)[] = [];
 
   constructor(
@@ -50,6 +57,12 @@ export class State {
 
   get shown(): Photo | undefined {
     return this.photos.find(({ key }) => key === this.photo);
+  }
+
+  /** Why no style can be made now; empty where one can. */
+  get whyNotLearn(): string {
+    if (this.canLearn) return "";
+    return this.learnFailed ? this.messages.learnFailed : this.messages.stillLoading;
   }
 
   /** A failure in a sentence. */
