@@ -174,7 +174,7 @@ class PageServer:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}; check the name")
         run = self._runs / f"{name}-{secrets.token_hex(4)}"
-        options = ["--minutes", str(minutes), "--run", str(run), "--verbose"]
+        options = ["--minutes", str(minutes), "--run", str(run)]
         self.jobs.start(name, ["styles", "add", name, str(folder), *options], report=run / REPORT)
         return JSONResponse({})
 

@@ -68,8 +68,8 @@ function render(state: State, from?: State): void {
   const main = h(
     "main",
     {},
-    h("div", { class: "column" }, stage(state), feed(state), clips(state)),
-    h("div", { class: "column" }, looks(state), make(state), share(state), token ? computer(state, token) : null),
+    h("div", { class: "column" }, stage(state), feed(state), clips(state), token ? computer(state, token) : null),
+    h("div", { class: "column" }, looks(state), make(state), share(state)),
   );
   const foot = h(
     "footer",

@@ -148,8 +148,8 @@ export function computer(state: State, token: string): HTMLElement {
       bar.setAttribute("aria-label", progress?.label ?? job.name);
       if (progress?.total) bar.value = progress.done / progress.total;
       else bar.removeAttribute("value");
-      const far = job.state === "running" && progress?.total ? `${progress.label}: ${progress.done} / ${progress.total}` : "";
-      lines.textContent = [far, ...job.lines.slice(-3)].filter(Boolean).join(" · ");
+      const far = job.state === "running" && progress?.total ? `${progress.label}: ${progress.done} / ${progress.total}` : null;
+      lines.textContent = far ?? job.lines.slice(-3).join(" · ");
     };
     rows.set(id, show);
     return show;
