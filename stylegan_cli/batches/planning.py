@@ -71,7 +71,10 @@ def plan_batch(inputs: Sequence[Path], naming: Naming, *, recursive: bool = Fals
 
 
 def holds_clips(source: Path) -> bool:
-    """Whether a file is a clip, or a folder has clips. Raises UsageError for one with pictures, too."""
+    """Whether a file is a clip, or a folder has clips.
+
+    Raises UsageError for a folder of both.
+    """
     from stylegan_cli.clips import CLIP_SUFFIXES
 
     if source.is_file():
