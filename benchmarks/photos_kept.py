@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif", ".avif",
             ".jp2", ".jxl", ".dng", ".tar", ".bmp"}  # fmt: skip
@@ -33,10 +34,13 @@ REFUSED = {
     "truncated.jpg": "cut short",
 }
 SAID = {
+    "apng.png": "for programs that show no animation is left out",
     "grayicc.jpg": "is for GRAY, not for RGB pixels",
     "motion.jpg": "the clip of this motion photo is left out",
     "mpo.jpg": "only the first of the pictures",
 }
+# ImageMagick brings the numbers of a PNG with a gamma of 1 to sRGB, and has no part in profiles.
+AS_STORED = {"png_palette_trns.png"}
 LOSSY_DB, EXACT_DB, HDR_DB = 34, 90, 45
 
 
@@ -129,7 +133,12 @@ def stylize(path, target, style, strength):
 
 def compare_pixels(before, after, seen, wrong):
     """Both files as ImageMagick or libvips reads them."""
-    for program in (by_imagemagick, by_libvips):
+    programs = (by_imagemagick, by_libvips)
+    if is_animated_png(before):
+        programs = (by_ffmpeg,)
+    elif before.name in AS_STORED:
+        programs = (by_pillow,)
+    for program in programs:
         one, other = program(before), program(after)
         if one is None or other is None:
             continue
@@ -147,6 +156,22 @@ def compare_pixels(before, after, seen, wrong):
 def by_imagemagick(path):
     """(H, W, 4) uint16 of the first frame, upright; None where it can't be read."""
     return decoded(["convert-im6.q16", f"{path}[0]", "-auto-orient", "-alpha", "on", "PNG64:-"])
+
+
+def is_animated_png(path):
+    """Whether a PNG moves: ImageMagick sees only the picture that stands for the animation."""
+    return path.suffix == ".png" and b"acTL" in path.read_bytes()[:256]
+
+
+def by_ffmpeg(path):
+    """(H, W, 4) of the first frame."""
+    return decoded(["ffmpeg", "-v", "error", "-f", "apng", "-i", str(path), "-frames:v", "1",
+                    "-pix_fmt", "rgba", "-c:v", "png", "-f", "image2pipe", "-"])  # fmt: skip
+
+
+def by_pillow(path):
+    """(H, W, 4) as the numbers are stored."""
+    return np.asarray(Image.open(path).convert("RGBA"))
 
 
 def by_libvips(path):
@@ -205,7 +230,8 @@ def compare_tags(before, after, seen, wrong):
         if other.get(name) != value and not NEVER_KEPT.search(name)
     )  # fmt: skip
     lost = [name for name in lost if not PLACE.search(name) or name in other]
-    if "grayicc" in before.name:
+    # A profile of grey is used up: the result has colours, and the profile of sRGB.
+    if one.get("ICC-header:ColorSpaceData", "").strip() == "GRAY":
         lost = [name for name in lost if not name.startswith("ICC_Profile")]
     if before.suffix.lower() == ".gif" or "motion" in before.name:
         lost = [name for name in lost if not name.startswith(("GIF", "XMP-GCamera"))]

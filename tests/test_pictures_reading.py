@@ -294,7 +294,7 @@ def test_an_animation_is_read_frame_by_frame_with_its_timing(format: str) -> Non
     np.testing.assert_array_equal(picture.pixels, picture.frames[0].pixels)
 
 
-def test_the_stand_in_of_an_apng_is_no_frame() -> None:
+def test_the_stand_in_of_an_apng_is_no_frame_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
     frames = [Image.fromarray(np.roll(scene(), 9 * i, axis=0)) for i in range(3)]
     stream = io.BytesIO()
     frames[0].save(
@@ -307,6 +307,7 @@ def test_the_stand_in_of_an_apng_is_no_frame() -> None:
     )
     picture = read_picture(stream.getvalue())
     assert [frame.duration_ms for frame in picture.frames] == [50, 60]
+    assert "for programs that show no animation is left out" in caplog.text
     np.testing.assert_array_equal(picture.pixels, np.asarray(frames[1]))
 
 

@@ -24,6 +24,7 @@ _XMP: Final = b"XML:com.adobe.xmp"
 _RAW: Final = b"Raw profile type "
 _TEXT_KINDS: Final = (b"tEXt", b"zTXt", b"iTXt")
 _LARGEST_TEXT: Final = 16 * 1024 * 1024  # unpacked
+_STILL_LEFT_OUT: Final = ("the picture for programs that show no animation is left out",)
 _HEADER_END: Final = len(_SIGNATURE) + 25  # ours must follow the header chunk at once
 _METRE_IN: Final = 0.0254
 _SRGB_GAMMA: Final = 45455  # in hundred thousandths
@@ -65,8 +66,9 @@ class Png:
             wanted.check(image.height, image.width, count)
             frames = _animation(data, chunks)
             loop = image.info.get("loop", 0)
+            notes = _STILL_LEFT_OUT if _has_still(chunks) else ()
         else:
-            frames, loop = [_still(data, chunks, image, wanted)], 0
+            frames, loop, notes = [_still(data, chunks, image, wanted)], 0, ()
         icc, cicp = image.info.get("icc_profile"), None
         if icc is None and not any(kind in (b"cICP", b"sRGB") for kind, _ in chunks):
             icc = _profile(dict(chunks))
@@ -79,6 +81,7 @@ class Png:
             cicp=cicp,
             metadata=_metadata(chunks),
             loop=loop,
+            notes=notes,
         )
 
     def encode(self, contents: Contents, quality: int) -> bytes:
@@ -119,6 +122,12 @@ def _still(
         return Frame(pixels, alpha, 0)
     pillow.load(image, wanted)
     return Frame(*pillow.planes(image), 0)
+
+
+def _has_still(chunks: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether the picture of an animation is none of its frames (PNG, 4.9)."""
+    kinds = [kind for kind, _ in chunks]
+    return b"fcTL" in kinds and kinds.index(b"IDAT") < kinds.index(b"fcTL")
 
 
 def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
