@@ -205,7 +205,10 @@ class Stylizer:
                 pixels, self.colours, generator, finish=self._finish, config=self._rendering
             )
         working = self.working_copy(pixels)
-        return self._render(pixels, fit_residual(working, self.residual_of(working)))
+        residual = self.residual_of(working)
+        if pixels.shape[0] * pixels.shape[1] >= self._rendering.large_picture:
+            self._generator_at(min(size)).release_memory()
+        return self._render(pixels, fit_residual(working, residual))
 
     def _render(self, pixels: np.ndarray, maps: ResidualMaps | None) -> np.ndarray:
         return render(

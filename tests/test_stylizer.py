@@ -4,14 +4,14 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from model_files import small_model, write_small_model
 from picture_files import scene
 
-from stylegan_cli.backends import Backend, open_backend
+from stylegan_cli.backends import Backend, StyleGenerator, open_backend
 from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import PictureError, StyleNotFoundError, UsageError
 from stylegan_cli.evaluation.metrics import psnr
@@ -167,6 +167,41 @@ def test_one_stylizer_serves_many_threads(backend: Backend) -> None:
     with ThreadPoolExecutor(4) as pool:
         for found, expected in zip(pool.map(shared.stylize, pictures), wanted, strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_the_network_holds_no_memory_while_a_large_picture_is_rendered(backend: Backend) -> None:
+    photo = np.kron(scene(), np.ones((4, 4, 1), np.uint8))
+    base = small_model().base
+    small = Stylizer(base, style_of(), backend)
+    released = []
+
+    class Watched:
+        """A generator that says when it gives memory back."""
+
+        def __init__(self, generator: StyleGenerator) -> None:
+            self.generator, self.reach = generator, generator.reach
+
+        def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.generator(image)
+
+        def release_memory(self) -> None:
+            released.append(True)
+            self.generator.release_memory()
+
+    class Backed:
+        """The backend with such generators."""
+
+        name = backend.name
+
+        def generator(self, *arguments: Any) -> Watched:
+            return Watched(backend.generator(*arguments))
+
+    large = RenderingConfig(large_picture=photo.shape[0] * photo.shape[1])
+    for rendering, count in ((RenderingConfig(), 0), (large, 2)):
+        watched = Stylizer(base, style_of(), Backed(), rendering=rendering)  # type: ignore[arg-type]
+        for _ in range(2):
+            np.testing.assert_array_equal(watched.stylize(photo), small.stylize(photo))
+        assert len(released) == count
 
 
 def test_deltas_reach_the_picture(backend: Backend) -> None:

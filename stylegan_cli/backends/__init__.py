@@ -29,6 +29,10 @@ class StyleGenerator(Protocol):
         """
         ...
 
+    def release_memory(self) -> None:
+        """Give back what runs have taken and the next one would take again."""
+        ...
+
 
 class Backend(Protocol):
     """Runs the networks of one base on arrays."""

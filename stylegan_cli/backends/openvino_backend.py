@@ -53,6 +53,9 @@ class OpenvinoGenerator:
             raise
         return found["base_colour"], found["residual"]
 
+    def release_memory(self) -> None:
+        """See StyleGenerator. Nothing is held between calls."""
+
 
 class OpenvinoBackend:
     """Runs a base on the CPU, without OpenVINO's telemetry."""

@@ -33,6 +33,9 @@ class TorchGenerator:
                 raise MemoryError(str(error)) from error
             raise
 
+    def release_memory(self) -> None:
+        """See StyleGenerator. Nothing is held between calls."""
+
 
 class TorchBackend:
     """Runs a base on any torch device, in float32."""

@@ -1,7 +1,9 @@
-"""Many pictures in one call: which go in, what each result is called, what became of it."""
+"""Many pictures in one call: which go in, what each result is called, what became of it.
+
+Clips are in `batches.clips`, so that pictures load nothing that only clips need.
+"""
 
 from stylegan_cli.batches.config import (
-    ClipBatchConfig,
     PictureBatchConfig,
     SheetConfig,
     VariationsConfig,
@@ -20,7 +22,6 @@ from stylegan_cli.batches.running import FileOptions, IfThere, default_workers, 
 from stylegan_cli.batches.sheets import write_style_sheet
 from stylegan_cli.batches.stylizing import (
     PictureBatch,
-    open_clip_batch,
     open_picture_batch,
     writes_to_stdout,
 )
@@ -30,7 +31,6 @@ from stylegan_cli.batches.watching import watch_folders
 __all__ = [
     "STREAM",
     "BatchLog",
-    "ClipBatchConfig",
     "FileOptions",
     "IfThere",
     "Job",
@@ -45,7 +45,6 @@ __all__ = [
     "count_outcomes",
     "default_workers",
     "holds_clips",
-    "open_clip_batch",
     "open_log",
     "open_picture_batch",
     "plan_batch",

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
+from stylegan_cli.batches.config import RECURSIVE, SKIP_EXISTING
 from stylegan_cli.batches.file_kinds import FileKind
 from stylegan_cli.batches.outcomes import Outcome, Status, raise_for
-from stylegan_cli.batches.planning import Job
+from stylegan_cli.batches.planning import Job, Naming, plan_batch
+from stylegan_cli.batches.stylizing import result_ending
 from stylegan_cli.clips import CLIP_SUFFIXES, WRITABLE_SUFFIXES
 from stylegan_cli.errors import (
     ClipError,
@@ -18,7 +21,9 @@ from stylegan_cli.errors import (
     messages,
 )
 from stylegan_cli.pictures import find_files
-from stylegan_cli.stylizer import Stylizer
+from stylegan_cli.runtime.config import Option, exclusive
+from stylegan_cli.styles.naming import endings_of_results
+from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_configured_stylizer
 from stylegan_cli.video import StylizeFunction, VideoConfig, VideoResult, stylize_clip
 
 OnProgress = Callable[[int, int], None]
@@ -39,6 +44,48 @@ def _suffix_of_result(source: Path) -> str:
 
 
 CLIPS = FileKind("clip", _clips_in, _format_of_clip, _suffix_of_result, ".mp4, .mov, .mkv or .webm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipBatchConfig:
+    """Which clips go in, where results go, and what becomes of each."""
+
+    out: Annotated[
+        Path | None,
+        Option(
+            "File for one clip (.mp4, .mov, .mkv, .webm), folder for many.",
+            names=("--out", "-o"),
+            shown="STEM_STYLE.EXT beside the clip",
+        ),
+    ] = None
+    recursive: Annotated[bool, RECURSIVE] = False
+    skip_existing: Annotated[bool, SKIP_EXISTING] = False
+    clip: VideoConfig = field(default_factory=VideoConfig)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for two that exclude each other."""
+        exclusive(("--skip-existing", self.skip_existing), ("--overwrite", self.clip.overwrite))
+
+
+def open_clip_batch(
+    inputs: Sequence[Path], style_config: StylizerConfig, config: ClipBatchConfig
+) -> tuple[Stylizer, list[Job]]:
+    """Open the style, and give each clip its result's name; for `run_clips`.
+
+    Raises UsageError for a call that makes no sense, DataError where nothing can be stylized, and
+    what `open_configured_stylizer` raises.
+    """
+    stylizer = open_configured_stylizer(style_config)
+    ending = result_ending(stylizer, style_config) + (
+        "_preview" if config.clip.end_s is not None else ""
+    )
+    naming = Naming(
+        kind=CLIPS,
+        out=config.out,
+        ending="" if config.out is not None else ending,
+        endings_of_results=endings_of_results(ending, style_config.model),
+    )
+    return stylizer, plan_batch(inputs, naming, recursive=config.recursive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What a user may choose about a batch of pictures or clips."""
+"""What a user may choose about a batch of pictures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +8,9 @@ from stylegan_cli.batches.running import IfThere
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
 from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, check, exclusive
-from stylegan_cli.video import VideoConfig
 
-_RECURSIVE = Option("Include the folders inside, mirrored in -o.", names=("--recursive", "-r"))
-_SKIP_EXISTING = Option("Skip inputs that have a result.")
+RECURSIVE = Option("Include the folders inside, mirrored in -o.", names=("--recursive", "-r"))
+SKIP_EXISTING = Option("Skip inputs that have a result.")
 _AI_LABEL = Option(
     "Do not write into results that a network changed them.", names=("--no-ai-label",), off=True
 )
@@ -29,8 +28,8 @@ class PictureBatchConfig:
             shown="STEM_STYLE.EXT beside the input",
         ),
     ] = None
-    recursive: Annotated[bool, _RECURSIVE] = False
-    skip_existing: Annotated[bool, _SKIP_EXISTING] = False
+    recursive: Annotated[bool, RECURSIVE] = False
+    skip_existing: Annotated[bool, SKIP_EXISTING] = False
     overwrite: Annotated[bool, OVERWRITE] = False
     jobs: Annotated[
         int | None,
@@ -103,27 +102,6 @@ class PictureBatchConfig:
         if self.overwrite:
             return IfThere.OVERWRITE
         return IfThere.SKIP if self.skip_existing or self.watch else IfThere.REFUSE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipBatchConfig:
-    """Which clips go in, where results go, and what becomes of each."""
-
-    out: Annotated[
-        Path | None,
-        Option(
-            "File for one clip (.mp4, .mov, .mkv, .webm), folder for many.",
-            names=("--out", "-o"),
-            shown="STEM_STYLE.EXT beside the clip",
-        ),
-    ] = None
-    recursive: Annotated[bool, _RECURSIVE] = False
-    skip_existing: Annotated[bool, _SKIP_EXISTING] = False
-    clip: VideoConfig = field(default_factory=VideoConfig)
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for two that exclude each other."""
-        exclusive(("--skip-existing", self.skip_existing), ("--overwrite", self.clip.overwrite))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

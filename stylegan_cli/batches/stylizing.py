@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_cli.batches.clips import CLIPS
-from stylegan_cli.batches.config import ClipBatchConfig, PictureBatchConfig
+from stylegan_cli.batches.config import PictureBatchConfig
 from stylegan_cli.batches.outcomes import (
     Outcome,
     Status,
@@ -129,7 +128,7 @@ def open_picture_batch(
     stylizer = open_configured_stylizer(style_config, threads=max(1, resolve_threads() // workers))
     if config.ai_label and style_config.strength > 0:
         files = files.labelled(stylizer.ai_label)
-    ending = _ending(stylizer, style_config) if config.suffix is None else config.suffix
+    ending = result_ending(stylizer, style_config) if config.suffix is None else config.suffix
     naming = Naming(
         out=config.out,
         ending="" if config.suffix is None and config.out is not None else ending,
@@ -147,7 +146,8 @@ def open_picture_batch(
     )
 
 
-def _ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
+def result_ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
+    """What follows the name of the source in that of its result."""
     return ending_of(
         stylizer.name,
         strength=style_config.strength,
@@ -178,22 +178,3 @@ def _file_options(style_config: StylizerConfig, config: PictureBatchConfig) -> F
 def writes_to_stdout(inputs: Sequence[Path], config: PictureBatchConfig) -> bool:
     """Whether the one result goes to standard output."""
     return config.out == STREAM or (config.out is None and list(inputs) == [STREAM])
-
-
-def open_clip_batch(
-    inputs: Sequence[Path], style_config: StylizerConfig, config: ClipBatchConfig
-) -> tuple[Stylizer, list[Job]]:
-    """Open the style, and give each clip its result's name; for `run_clips`.
-
-    Raises UsageError for a call that makes no sense, DataError where nothing can be stylized, and
-    what `open_configured_stylizer` raises.
-    """
-    stylizer = open_configured_stylizer(style_config)
-    ending = _ending(stylizer, style_config) + ("_preview" if config.clip.end_s is not None else "")
-    naming = Naming(
-        kind=CLIPS,
-        out=config.out,
-        ending="" if config.out is not None else ending,
-        endings_of_results=endings_of_results(ending, style_config.model),
-    )
-    return stylizer, plan_batch(inputs, naming, recursive=config.recursive)

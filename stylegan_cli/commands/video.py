@@ -8,8 +8,14 @@ from typing import Annotated
 
 import typer
 
-from stylegan_cli.batches import ClipBatchConfig, Job, Status, open_clip_batch, summary
-from stylegan_cli.batches.clips import ClipOutcome, raise_for_clips, run_clips
+from stylegan_cli.batches import Job, Status, summary
+from stylegan_cli.batches.clips import (
+    ClipBatchConfig,
+    ClipOutcome,
+    open_clip_batch,
+    raise_for_clips,
+    run_clips,
+)
 from stylegan_cli.commands.common import (
     Json,
     console,

@@ -11,7 +11,8 @@ class RenderingConfig:
     tile: px, side of a tile; a multiple of STRIDE. min_tile: px; what does not fit into memory at
     this size never will. strip_pixels: full-size pixels that a thread has in hand; a strip stays in
     its cache. min_strip: px; shorter rows are slow to read. max_working_pixels: of a working copy.
-    fast_size: px, short side of the working copy for `--detail fast`, at most.
+    fast_size: px, short side of the working copy for `--detail fast`, at most. large_picture:
+    pixels from which on the network gives its memory back before the result is rendered.
     """
 
     border: int = 16
@@ -21,6 +22,7 @@ class RenderingConfig:
     min_strip: int = 64
     max_working_pixels: int = 4_000_000
     fast_size: int = 256
+    large_picture: int = 20_000_000
 
 
 DEFAULTS = RenderingConfig()
