@@ -1,10 +1,13 @@
 """No command opens a socket but to this machine, and the cache holds nothing but ours."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from certificates import write_credentials
 from clip_files import make_clip
@@ -58,12 +61,60 @@ def test_no_command_opens_a_socket_and_the_cache_holds_nothing_but_ours(
         ("video", clip, "--out", tmp_path / "b.mp4", "--precision", "f32"),
         ("styles", "add", "mine", pictures),
         ("train", "--data", pictures, "--content", pictures, "--steps", "1", "--batch", "1"),
+        ("export", "mine", "-o", tmp_path / "mine.cube"),
+        ("prep", pictures, "--out", tmp_path / "data", "--size", "32"),
     ):
         returned, said = end(start(*words, cwd=tmp_path))
         assert returned == 0, (words, said)
     assert end(waiting)[0] == 0
     assert {path.name for path in cache.glob("*")} <= {"influ"}
 
+
+def test_the_page_s_server_listens_and_opens_no_other_socket(
+    tmp_path: Path, photo: Path, cache: Path
+) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "index.html").write_text("the page")
+    (tmp_path / "photos").mkdir()
+    photo.rename(tmp_path / "photos" / "photo.jpg")
+    call = [sys.executable, "-c", SERVER, RUNNER.parent, tmp_path]
+    asked: dict[str, Any] = {"style": "noir", "strength": 1}
+    asked |= {"source": str(tmp_path / "photos"), "out": str(tmp_path / "out")}
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address, _, token = server.stdout.readline().strip().partition("#token=")
+        try:
+            headers = {"Authorization": f"Bearer {token}"}
+            with httpx.Client(base_url=address, headers=headers) as page:
+                assert page.get("/").text == "the page"
+                assert page.post("/api/jobs/stylize", json=asked).status_code == 200
+                while (job := page.get("/api/jobs").json()["jobs"][0])["state"] == "running":
+                    time.sleep(0.1)
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert job["state"] == "done", job["lines"]
+    assert server.returncode == 0
+    assert {path.name for path in cache.glob("*")} <= {"influ"}
+
+
+SERVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from without_network import allow_no_network
+from stylegan_cli.sharing import page_export
+from stylegan_cli.styles import read_model, shipped_model
+from stylegan_cli.web.serving import serve_page
+
+place = Path(sys.argv[2])
+page_export.page_dir = lambda: place / "dist"
+
+def tell(address):
+    allow_no_network()  # from here on: the socket that listens is there
+    print(address, flush=True)
+
+serve_page(read_model(shipped_model()), "127.0.0.1", 0, place / "runs", tell)
+"""
 
 SESSION = """
 import time

@@ -63,7 +63,7 @@ def _decoded(stream: BinaryIO, wanted: Wanted) -> Picture:
             raise
         # Every library has errors of its own for damaged files.
         except Exception as error:
-            raise PictureError(_why_unreadable(wanted.name, error)) from error
+            raise PictureError(_why_unreadable(wanted, error)) from error
 
 
 def count_pixels(path: Path) -> int:
@@ -140,12 +140,13 @@ def _not_a_file(path: Path, kind: str) -> str:
     return messages.cannot_read(path, f"it is {kind}", "name a picture file")
 
 
-def _why_unreadable(name: str, error: BaseException) -> str:
+def _why_unreadable(wanted: Wanted, error: BaseException) -> str:
     """One sentence that says what is wrong with a file, and what to do."""
-    said = " ".join(str(error).split())
+    name, said = wanted.name, " ".join(str(error).split())
     if "DecompressionBomb" in type(error).__name__:
         why = "it declares more pixels than the limit allows"
-        return messages.cannot_read(name, why, "raise --max-pixels if you trust it")
+        remedy = wanted.remedy("raise --max-pixels if you trust it")
+        return messages.cannot_read(name, why, remedy)
     if "MAX_TEXT" in said or "too large for" in said:
         why = "it hides text or a profile that unpacks to megabytes, as a bomb does"
         return messages.cannot_read(name, why, "use another file")
@@ -153,8 +154,8 @@ def _why_unreadable(name: str, error: BaseException) -> str:
         remedy = "close other programs, or use a smaller picture"
         return messages.cannot_read(name, "it does not fit into memory", remedy)
     if isinstance(error, EOFError) or "truncated" in said.lower():
-        remedy = f"{messages.COPY_AGAIN}, or use what is there with --allow-truncated"
-        return messages.cannot_read(name, "it is cut short", remedy)
+        option = f"{messages.COPY_AGAIN}, or use what is there with --allow-truncated"
+        return messages.cannot_read(name, "it is cut short", wanted.remedy(option))
     why = f"it is damaged ({said or type(error).__name__})"
     return messages.cannot_read(name, why, messages.COPY_AGAIN)
 

@@ -66,10 +66,15 @@ class Wanted:
             raise PictureError(f"{self.name} has no pixels: use another file")
         if height * width * frames > self.max_pixels:
             each = f" in {frames} frames" if frames > 1 else ""
+            remedy = self.remedy("raise it with --max-pixels if you trust it")
             raise PictureError(
                 f"{self.name} is {width}x{height} pixels{each}, the limit is "
-                f"{self.max_pixels / 1e6:g} million: raise it with --max-pixels if you trust it"
+                f"{self.max_pixels / 1e6:g} million: {remedy}"
             )
+
+    def remedy(self, option: str) -> str:
+        """What to do about a picture; options are for pictures that are painted."""
+        return "use another file" if self.still else option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
