@@ -210,6 +210,10 @@ def test_info_describes_models_and_styles(
     assert [creator["name"] for creator in record["creators"]] == ["creatorA", "toon"]
     add("anna", creator, out=tmp_path / "anna.safetensors", licence="CC0")
     capsys.readouterr()
+    named = influ("info", "toon")
+    assert named.returncode == 0
+    assert "toon" in named.stdout
+    assert "creatorA" not in named.stdout
     shown = influ("info", tmp_path / "anna.safetensors")
     assert shown.returncode == 0, shown.stderr
     assert "CC0" in shown.stdout

@@ -336,9 +336,9 @@ def test_the_style_file_stylizes_what_training_stylized(
         result, base_colour = load_generator(merged, torch.device("cpu"))(
             photo, tensors.matrix, tensors.offset, tensors.code[None], torch.tensor([80.0])
         )
-        stylised = tensors.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
+        stylized = tensors.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
     expected = run.trainer.stylize(0, photo)
-    torch.testing.assert_close(stylised, expected, atol=2e-2, rtol=0)  # the file is fp16
+    torch.testing.assert_close(stylized, expected, atol=2e-2, rtol=0)  # the file is fp16
     assert (expected - run.trainer.stylize_instant(0, photo)).abs().max() > 1e-3
 
 
@@ -362,11 +362,11 @@ def test_refining_one_creator_leaves_the_base_and_the_others_alone(
     assert model.base.hash == small_model().base.hash
     assert [style.info.refined for style in model.styles] == [True, False]
     photo = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
-    stylised = [
+    stylized = [
         Stylizer(known.base, known.styles[1], open_backend(known.base)).stylize(photo)
         for known in (run.selection.start, model)
     ]
-    np.testing.assert_array_equal(*stylised)
+    np.testing.assert_array_equal(*stylized)
 
 
 @pytest.mark.parametrize("init", ["linear", "none"])

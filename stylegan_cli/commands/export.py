@@ -1,4 +1,4 @@
-"""`influ export`: a run or a style as one model file, or one look for other programs."""
+"""`influ export`: a run or a style as one model file, or one style for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def export(
 ) -> None:
     """Write one self-describing model: the base and its creators.
 
-    As .onnx: one look as a graph, pixels in and pixels out at any size, for any ONNX runtime. As
+    As .onnx: one style as a graph, pixels in and pixels out at any size, for any ONNX runtime. As
     .cube: the colour part of one style, for Resolve, Premiere, OBS and ffmpeg. With --format web: a
     folder with the page of `influ ui` and the model, ready for any static host. With --verify,
     a file that differs by more than its format allows is not written (exit code 1).

@@ -12,14 +12,19 @@ from stylegan_cli.commands.common import Json, emit, emit_table
 def info(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="MODEL", help="Model or style file. Default: the shipped model."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Model or style file, or the name of a style. Default: the shipped model.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Describe a model or style file: architecture, creators, sizes, metrics, hash."""
-    from stylegan_cli.styles import read_info, shipped_model
+    from stylegan_cli.styles import list_styles, read_info, shipped_model
 
-    path = model or shipped_model()
+    path, name = model or shipped_model(), str(model)
+    if not path.exists():
+        path = next((style.path for style in list_styles() if style.name == name), path)
     described = read_info(path)
     document = {"file": str(path), "bytes": path.stat().st_size, **described}
     if as_json:
@@ -27,6 +32,7 @@ def info(
         return
     document.pop("tensors_sha256", None)  # for machines
     creators = document.pop("creators", None) or [document.pop("creator")]
+    creators = [creator for creator in creators if creator["name"] == name] or creators
     emit({name: value for name, value in document.items() if not isinstance(value, Mapping)}, False)
     rows = [
         (name, key.replace("_", " "), value)

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.instant import pictures_in
 from stylegan_cli.learning.checkpoints import BEST_NAME
-from stylegan_cli.runtime.config import OVERWRITE, Option, check
+from stylegan_cli.runtime.config import OVERWRITE, Option, check, file_option
 from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing import verification
 from stylegan_cli.sharing.cube_file import cube_text, measure_left_out, open_style
-from stylegan_cli.sharing.look_graph import OPSET, look_graph
 from stylegan_cli.sharing.model_export import export_model
 from stylegan_cli.sharing.page_export import check_folder, page_model, write_page
+from stylegan_cli.sharing.style_graph import OPSET, style_graph
 from stylegan_cli.styles import SUFFIX, Model, write_model
 from stylegan_cli.stylizer import Stylizer
 
@@ -61,6 +61,10 @@ class ExportConfig:
         bool,
         Option("Stylize photos by the file, too, and print the largest difference."),
     ] = False
+    max_difference: Annotated[
+        int | None,
+        file_option("Levels of 255 that a verified file may differ; None: as its format allows."),
+    ] = None
     overwrite: Annotated[bool, OVERWRITE] = False
 
     def __post_init__(self) -> None:
@@ -85,24 +89,24 @@ def export_file(
     """Write a run, style or model to `out`: as its suffix says, or as the page of a browser.
 
     Raises UsageError for a suffix that says nothing and for options that do not go with it,
-    OutputExistsError before any work, and StyleFileError for a file that holds another look.
+    OutputExistsError before any work, and StyleFileError for a file that holds another style.
     """
     if config.format == "web":
         return _export_page(source, out, config)
     suffix = out.suffix.lower()
-    of_one_look = suffix in (".cube", ".onnx")
-    if not of_one_look and suffix != SUFFIX:
-        why = f"{out.suffix or 'no suffix'} is not a format for models, looks or colours"
+    of_one_style = suffix in (".cube", ".onnx")
+    if not of_one_style and suffix != SUFFIX:
+        why = f"{out.suffix or 'no suffix'} is not a format for models, styles or colours"
         raise UsageError(messages.cannot_write(out, why, f"use {SUFFIX}, .onnx or .cube"))
-    if of_one_look and (config.content or config.add):
-        raise UsageError(f"{suffix} holds one look: leave out --content and --add")
-    if not of_one_look and config.style is not None:
+    if of_one_style and (config.content or config.add):
+        raise UsageError(f"{suffix} holds one style: leave out --content and --add")
+    if not of_one_style and config.style is not None:
         raise UsageError("--style is for .cube and .onnx: leave it out here")
     if suffix != ".cube" and config.points is not None:
         raise UsageError("--points is for .cube: leave it out here")
     if out.exists() and not config.overwrite:
         raise OutputExistsError(messages.exists_already(out))
-    if not of_one_look:
+    if not of_one_style:
         return _export_model(source, out, config)
     best = Path(source) / BEST_NAME
     stylizer = open_style(str(best) if best.is_file() else source, config.style)
@@ -117,7 +121,7 @@ def _export_page(source: str, folder: Path, config: ExportConfig) -> Exported:
     check_folder(folder, overwrite=config.overwrite)
     model = export_model(source, None, config.add)
     files = page_model(model)
-    verified = verification.verify_page(files, model) if config.verify else None
+    verified = verification.verify_page(files, model, **_bound(config)) if config.verify else None
     written = write_page(files, folder, overwrite=config.overwrite)
     record = {"folder": str(folder), **_of_model(model), "bytes": written}
     tried = f"Try it: python3 -m http.server --directory {folder} --bind 127.0.0.1"
@@ -127,17 +131,19 @@ def _export_page(source: str, folder: Path, config: ExportConfig) -> Exported:
 def _export_model(source: str, out: Path, config: ExportConfig) -> Exported:
     photos = pictures_in(config.content) if config.content else None
     model = export_model(source, photos, config.add)
-    verified = verification.verify_model(model) if config.verify else None
+    verified = verification.verify_model(model, **_bound(config)) if config.verify else None
     write_model(model, out, overwrite=config.overwrite)
     return _with(verified, {"model": str(out), **_of_model(model), "bytes": out.stat().st_size})
 
 
 def _export_graph(stylizer: Stylizer, out: Path, config: ExportConfig) -> Exported:
-    graph = look_graph(stylizer)
-    verified = verification.verify_graph(graph, stylizer) if config.verify else None
+    graph = style_graph(stylizer)
+    verified = (
+        verification.verify_graph(graph, stylizer, **_bound(config)) if config.verify else None
+    )
     write_atomically(out, graph, overwrite=config.overwrite)
     record = {"onnx": str(out), "style": stylizer.name, "opset": OPSET, "bytes": len(graph)}
-    return _with(verified, record, "The graph applies the look at full strength.")
+    return _with(verified, record, "The graph applies the style at full strength.")
 
 
 def _export_cube(
@@ -146,7 +152,7 @@ def _export_cube(
     left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)
     lut = stylizer.lut_of(config.points)
     text = cube_text(stylizer.name, lut)
-    verified = verification.verify_cube(text, stylizer) if config.verify else None
+    verified = verification.verify_cube(text, stylizer, **_bound(config)) if config.verify else None
     write_atomically(out, text.encode(), overwrite=config.overwrite)
     record = {
         "cube": str(out),
@@ -157,13 +163,18 @@ def _export_cube(
         "photos": left_out.photos,
     }
     if left_out.psnr_db is None:
-        note = "This look is colour alone: the .cube holds all of it."
+        note = "This style is colour alone: the .cube holds all of it."
     else:
         note = (
-            f"The .cube leaves out {left_out.share:.0%} of the change that the look makes: "
+            f"The .cube leaves out {left_out.share:.0%} of the change that the style makes: "
             f"what it does in space, like glow, grain and lines ({left_out.psnr_db:.1f} dB)."
         )
     return _with(verified, record, note)
+
+
+def _bound(config: ExportConfig) -> dict[str, int]:
+    """`at_most` for a verification; that of the format where the config has none."""
+    return {} if config.max_difference is None else {"at_most": config.max_difference}
 
 
 def _with(

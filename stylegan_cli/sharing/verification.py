@@ -17,8 +17,8 @@ from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.rendering import look_up
 from stylegan_cli.runtime.resources import starter_photos
-from stylegan_cli.sharing.look_graph import INPUT
 from stylegan_cli.sharing.page_export import STYLIZE
+from stylegan_cli.sharing.style_graph import INPUT
 from stylegan_cli.styles import Model, read_model, read_style, write_model
 from stylegan_cli.stylizer import Stylizer
 
@@ -26,10 +26,10 @@ Stylize = Callable[[np.ndarray], np.ndarray]
 """A picture (H, W, 3) uint8 to one of the same size."""
 
 # Levels of 255 that a file's result may be away from the command's, in 32 bits.
-MOST_OF_MODEL = 0
-MOST_OF_GRAPH = 2  # each of two roundings can fall to the other side
-MOST_OF_CUBE = 1
-MOST_OF_PAGE = 0
+MAX_OF_MODEL = 0
+MAX_OF_GRAPH = 2  # each of two roundings can fall to the other side
+MAX_OF_CUBE = 1
+MAX_OF_PAGE = 0
 LARGE = (1201, 901)  # px, width and height of a photo larger than its working copy
 
 
@@ -57,7 +57,7 @@ class Verified:
 
     def sentence(self) -> str:
         """For people."""
-        of_what = "colours of the look" if self.by_default is None else "result of influ"
+        of_what = "colours of the style" if self.by_default is None else "result of influ"
         found = (
             f"Verified on {self.photos} photos: the largest difference to the {of_what} is "
             f"{self.largest} of 255 levels; {self.at_most} are allowed"
@@ -67,8 +67,8 @@ class Verified:
         return f"{found} (with --precision f32; {self.by_default} with the default precision)."
 
 
-def verify_graph(graph: bytes, stylizer: Stylizer) -> Verified:
-    """A look's ONNX graph in ONNX Runtime alone, against the look. Raises StyleFileError."""
+def verify_graph(graph: bytes, stylizer: Stylizer, at_most: int = MAX_OF_GRAPH) -> Verified:
+    """A style's ONNX graph in ONNX Runtime alone, against the style. Raises StyleFileError."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -79,44 +79,44 @@ def verify_graph(graph: bytes, stylizer: Stylizer) -> Verified:
         styled: np.ndarray = session.run(None, {INPUT: photo})[0]
         return styled
 
-    return _verify([(stylizer, stylize)], MOST_OF_GRAPH)
+    return _verify([(stylizer, stylize)], at_most)
 
 
-def verify_cube(text: str, stylizer: Stylizer) -> Verified:
-    """A .cube as ffmpeg's lut3d reads it, against the look's colours. Raises StyleFileError."""
+def verify_cube(text: str, stylizer: Stylizer, at_most: int = MAX_OF_CUBE) -> Verified:
+    """A .cube as ffmpeg's lut3d reads it, against the style's colours. Raises StyleFileError."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "look.cube"
+        path = Path(folder) / "style.cube"
         path.write_text(text, encoding="utf-8")
 
         def colours(photo: np.ndarray) -> np.ndarray:
             styled = look_up(photo, stylizer.colours)
             return np.asarray(np.rint(styled * 255), np.uint8)
 
-        return _compare([(colours, None, lambda photo: _by_ffmpeg(photo, path))], MOST_OF_CUBE)
+        return _compare([(colours, None, lambda photo: _by_ffmpeg(photo, path))], at_most)
 
 
-def verify_model(model: Model) -> Verified:
+def verify_model(model: Model, at_most: int = MAX_OF_MODEL) -> Verified:
     """A model as it is read back from a file, against what was exported. Raises StyleFileError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         write_model(model, path)
         found = read_model(path)
-    applied = (look.stylize for look in _looks(found))
-    return _verify(zip(_looks(model), applied, strict=True), MOST_OF_MODEL)
+    applied = (one.stylize for one in _stylizers(found))
+    return _verify(zip(_stylizers(model), applied, strict=True), at_most)
 
 
-def verify_page(files: dict[str, bytes], model: Model) -> Verified:
+def verify_page(files: dict[str, bytes], model: Model, at_most: int = MAX_OF_PAGE) -> Verified:
     """What the page stylizes with, its own graph and weights, against `model`.
 
     files: from page_export.page_model. The page's own arithmetic around the graph is in another
     language and is not run here. Raises StyleFileError.
     """
     found, backend = _model_of_page(files[STYLIZE], model)
-    applied = (look.stylize for look in _looks(found, backend))
-    return _verify(zip(_looks(model), applied, strict=True), MOST_OF_PAGE)
+    applied = (one.stylize for one in _stylizers(found, backend))
+    return _verify(zip(_stylizers(model), applied, strict=True), at_most)
 
 
-def _looks(model: Model, backend: Backend | None = None) -> list[Stylizer]:
+def _stylizers(model: Model, backend: Backend | None = None) -> list[Stylizer]:
     backend = backend or open_backend(model.base)
     return [Stylizer(model.base, style, backend) for style in model.styles]
 
@@ -140,12 +140,12 @@ def _model_of_page(file: bytes, model: Model) -> tuple[Model, Backend]:
     return Model(base=base, styles=tuple(styles)), backend
 
 
-def _verify(looks: Iterable[tuple[Stylizer, Stylize]], at_most: int) -> Verified:
-    """Each look beside what `stylize` makes of the same photos."""
+def _verify(pairs: Iterable[tuple[Stylizer, Stylize]], at_most: int) -> Verified:
+    """Each style beside what `stylize` makes of the same photos."""
     compared = []
-    for look, stylize in looks:
-        default = Stylizer(look.base, look.style, look.backend, precision="auto")
-        exact = Stylizer(look.base, look.style, look.backend)
+    for stylizer, stylize in pairs:
+        default = Stylizer(stylizer.base, stylizer.style, stylizer.backend, precision="auto")
+        exact = Stylizer(stylizer.base, stylizer.style, stylizer.backend)
         compared.append((exact.stylize, default.stylize, stylize))
     return _compare(compared, at_most)
 
@@ -153,7 +153,7 @@ def _verify(looks: Iterable[tuple[Stylizer, Stylize]], at_most: int) -> Verified
 def _compare(compared: Sequence[tuple[Stylize, Stylize | None, Stylize]], at_most: int) -> Verified:
     """compared: in 32 bits, as by default, and by the file. Raises StyleFileError."""
     if not compared:
-        raise UsageError("the model holds no look to verify: leave out --verify")
+        raise UsageError("the model holds no style to verify: leave out --verify")
     photos = verification_photos()
     largest, by_default = 0, None
     for stylize, stylize_by_default, stylize_by_file in compared:
@@ -165,7 +165,7 @@ def _compare(compared: Sequence[tuple[Stylize, Stylize | None, Stylize]], at_mos
                 by_default = max(by_default or 0, difference)
     if largest > at_most:
         raise StyleFileError(
-            f"the file would be {largest} of 255 levels away from the look where {at_most} are "
+            f"the file would be {largest} of 255 levels away from the style where {at_most} are "
             "allowed, so it was not written"
         )
     return Verified(len(photos), largest, at_most, by_default)

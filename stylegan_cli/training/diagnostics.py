@@ -68,7 +68,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class OutputStatistics:
-    """Statistics of one creator's stylised photos.
+    """Statistics of one creator's stylized photos.
 
     thumbnails: (N, 3, THUMBNAIL, THUMBNAIL). contrast: mean standard deviation of luma within a
     picture. response: mean absolute change of a picture between two opposite vectors z.
@@ -79,9 +79,9 @@ class OutputStatistics:
     response: float
 
 
-def output_statistics(stylised: Sequence[Tensor], varied: Sequence[Tensor]) -> OutputStatistics:
-    """stylised: photos, each (1, 3, H, W). varied: one of them at two opposite vectors z."""
-    shown = [picture.clamp(-1, 1) for picture in stylised]
+def output_statistics(stylized: Sequence[Tensor], varied: Sequence[Tensor]) -> OutputStatistics:
+    """stylized: photos, each (1, 3, H, W). varied: one of them at two opposite vectors z."""
+    shown = [picture.clamp(-1, 1) for picture in stylized]
     thumbnails = [functional.adaptive_avg_pool2d(picture, THUMBNAIL) for picture in shown]
     contrast = torch.stack([luminance(picture).std() for picture in shown]).mean()
     one, other = (picture.clamp(-1, 1) for picture in varied)
@@ -92,7 +92,7 @@ def output_statistics(stylised: Sequence[Tensor], varied: Sequence[Tensor]) -> O
 def problems_of(
     now: OutputStatistics, instant: OutputStatistics, config: DiagnosticsConfig
 ) -> set[Problem]:
-    """The problems of stylised photos, compared with the instant style on the same photos."""
+    """The problems of stylized photos, compared with the instant style on the same photos."""
     if now.contrast < config.min_contrast * instant.contrast:
         return {Problem.FLAT}
     found = set()
@@ -143,7 +143,7 @@ class Diagnostics:
         self._remember(step, creator, checked if won else frozenset(), checked)
 
     def examine(self, step: int, creator: int, now: OutputStatistics) -> set[Problem]:
-        """Check a creator's stylised photos; returns the problems found."""
+        """Check a creator's stylized photos; returns the problems found."""
         found = problems_of(now, self._instant[creator], self._config)
         self._remember(step, creator, found, DISQUALIFYING | {Problem.IGNORED_Z})
         return found

@@ -56,12 +56,12 @@ class Album:
             moments=[(0, _jpeg(instant[0], SMALL_PX))],
         )
 
-    def add_moment(self, step: int, stylised: Sequence[Tensor]) -> None:
-        """Show `stylised` as the present; of too many moments every other one is kept."""
-        self.latest = _jpegs(stylised, SHOWN_PX)
+    def add_moment(self, step: int, stylized: Sequence[Tensor]) -> None:
+        """Show `stylized` as the present; of too many moments every other one is kept."""
+        self.latest = _jpegs(stylized, SHOWN_PX)
         if len(self.moments) >= MAX_MOMENTS:
             self.moments = self.moments[::2]
-        self.moments.append((step, _jpeg(stylised[0], SMALL_PX)))
+        self.moments.append((step, _jpeg(stylized[0], SMALL_PX)))
 
     def choose_latest(self) -> None:
         """Show the present as the result."""

@@ -24,7 +24,7 @@ KID_GRID = 3  # each picture counts as this many squared: whole pictures are too
 
 @dataclass(frozen=True, slots=True)
 class ValidationMetrics:
-    """How close stylised photos come to a creator's pictures, and how much they keep.
+    """How close stylized photos come to a creator's pictures, and how much they keep.
 
     texture: as TextureDistance.distance. kid: kernel distance of Lite0 features. change:
     self-similarity loss to the photos. kid_lite1: as kid, of a network that no loss uses; it only
@@ -55,7 +55,7 @@ class ValidationMetrics:
 
 
 class CreatorMetrics:
-    """Compares stylised photos with one creator's held-out pictures.
+    """Compares stylized photos with one creator's held-out pictures.
 
     creator: held-out pictures; photos: held-out content; each (1, 3, H, W).
     features: Lite0; reporting: Lite1.
@@ -76,10 +76,10 @@ class CreatorMetrics:
         self._parts = [_parts([_stages(net, x) for x in creator]) for net in self._networks]
 
     @torch.no_grad()
-    def measure(self, stylised: Sequence[Tensor]) -> ValidationMetrics:
-        """stylised: the photos in their order, each (1, 3, H, W)."""
-        stages = [[_stages(net, picture) for picture in stylised] for net in self._networks]
-        shown = [picture.clamp(-1, 1) for picture in stylised]
+    def measure(self, stylized: Sequence[Tensor]) -> ValidationMetrics:
+        """stylized: the photos in their order, each (1, 3, H, W)."""
+        stages = [[_stages(net, picture) for picture in stylized] for net in self._networks]
+        shown = [picture.clamp(-1, 1) for picture in stylized]
         config = self._config
         texture = self._texture.distance(shown, 0, config.patches, config.directions)
         kids = [
@@ -114,9 +114,9 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """One creator at one step: the stylised photos, their metrics, score and statistics."""
+    """One creator at one step: the stylized photos, their metrics, score and statistics."""
 
-    stylised: Sequence[Tensor]
+    stylized: Sequence[Tensor]
     metrics: ValidationMetrics
     score: float
     statistics: OutputStatistics
@@ -131,20 +131,20 @@ class Validator:
     def validate(self, trainer: Trainer, creator: int) -> Validation:
         """The creator's averaged adapter on all held-out photos."""
         held_out = self.held_out[creator]
-        stylised = [trainer.stylize(creator, photo) for photo in held_out.photos]
-        metrics = held_out.metrics.measure(stylised)
+        stylized = [trainer.stylize(creator, photo) for photo in held_out.photos]
+        metrics = held_out.metrics.measure(stylized)
         score = metrics.score(held_out.start, self._config)
-        statistics = self.statistics(trainer, creator, stylised)
-        return Validation(stylised, metrics, score, statistics)
+        statistics = self.statistics(trainer, creator, stylized)
+        return Validation(stylized, metrics, score, statistics)
 
     def statistics(
-        self, trainer: Trainer, creator: int, stylised: Sequence[Tensor]
+        self, trainer: Trainer, creator: int, stylized: Sequence[Tensor]
     ) -> OutputStatistics:
-        """Statistics of stylised photos, and of the first photo at two opposite shifts."""
+        """Statistics of stylized photos, and of the first photo at two opposite shifts."""
         held_out = self.held_out[creator]
         photo = held_out.photos[0]
         varied = [trainer.stylize(creator, photo, shift) for shift in held_out.shifts]
-        return output_statistics(stylised, varied)
+        return output_statistics(stylized, varied)
 
 
 @torch.no_grad()

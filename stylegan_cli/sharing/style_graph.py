@@ -1,7 +1,7 @@
-"""A look as one ONNX graph: pixels in, pixels out, any size, everything inside.
+"""A style as one ONNX graph: pixels in, pixels out, any size, everything inside.
 
 The graph repeats `rendering` and `networks.generator` node by node, with operators of the ONNX
-standard only, so that any runtime for it can apply the look.
+standard only, so that any runtime for it can apply the style.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ UINT8 = 2  # onnx.TensorProto's
 LEVELS = 255
 
 
-def look_graph(stylizer: Stylizer) -> bytes:
-    """The whole look as an ONNX model.
+def style_graph(stylizer: Stylizer) -> bytes:
+    """The whole style as an ONNX model.
 
     Input `pixels` (height, width, 3) uint8, sRGB; output `styled`, alike. Any size from 1 x 1.
     """
@@ -44,7 +44,7 @@ def look_graph(stylizer: Stylizer) -> bytes:
     model.producer_name, model.producer_version = "influ", __version__
     model.doc_string = (
         f"{INPUT}: (height, width, 3) uint8, sRGB, any size. "
-        f"{OUTPUT}: the same picture in the look."
+        f"{OUTPUT}: the same picture in the style."
     )
     info = stylizer.style.info
     told = {"style": info.name, "licence": info.licence, "base": stylizer.base.hash}
@@ -150,7 +150,7 @@ def _look_up(graph: Operations, lut: np.ndarray) -> str:
 
 
 def _residual(graph: _LookBuilder, stylizer: Stylizer) -> str:
-    """What the look adds to the table's colours, in levels, (H, W, 3) float32."""
+    """What the style adds to the LUT's colours, in levels, (H, W, 3) float32."""
     planes = graph.of("Transpose", graph.cast(INPUT, FLOAT), perm=[2, 0, 1])
     planes = graph.of("Unsqueeze", planes, np.array([0]))
     sides = graph.sides(planes)

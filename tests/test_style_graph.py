@@ -1,4 +1,4 @@
-"""Promises of a look as one ONNX graph, and of `influ export --verify`."""
+"""Promises of a style as one ONNX graph, and of `influ export --verify`."""
 
 import json
 import subprocess
@@ -17,8 +17,9 @@ from stylegan_cli.backends import open_backend
 from stylegan_cli.commands.export import export as export_command
 from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.sharing import page_export, verification
-from stylegan_cli.sharing.look_graph import OPSET, look_graph
+from stylegan_cli.sharing.export import ExportConfig, export_file
 from stylegan_cli.sharing.page_export import page_model
+from stylegan_cli.sharing.style_graph import OPSET, style_graph
 from stylegan_cli.sharing.verification import (
     verify_cube,
     verify_graph,
@@ -52,7 +53,7 @@ def _small_photos(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stylizer(mode: str = "drawn") -> Stylizer:
-    """A look with a calibration and changes of its own."""
+    """A style with a calibration and changes of its own."""
     base, style = small_model().base, full_style().with_info(mode=mode)
     return Stylizer(base, style, open_backend(base))
 
@@ -68,28 +69,36 @@ def photo(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["drawn", "colour"])
 def test_the_graph_applies_the_look_in_onnx_runtime_alone(tmp_path: Path, mode: str) -> None:
-    look = stylizer(mode)
-    (tmp_path / "look.onnx").write_bytes(look_graph(look))
+    style = stylizer(mode)
+    (tmp_path / "style.onnx").write_bytes(style_graph(style))
     before, after = tmp_path / "before", tmp_path / "after"
     for folder in (before, after):
         folder.mkdir()
     for height, width in SIZES:
         Image.fromarray(photo(height, width)).save(before / f"{height}x{width}.png")
-    call = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "look.onnx"), str(before), str(after)]
+    call = [
+        sys.executable,
+        "-I",
+        "-c",
+        ALONE,
+        str(tmp_path / "style.onnx"),
+        str(before),
+        str(after),
+    ]
     subprocess.run(call, check=True)
     changed = 0.0
     for height, width in SIZES:
         original = photo(height, width)
-        wanted = look.stylize(original).astype(int)
+        wanted = style.stylize(original).astype(int)
         found = np.asarray(Image.open(after / f"{height}x{width}.png"))
-        assert np.abs(found - wanted).max() <= verification.MOST_OF_GRAPH, (height, width)
+        assert np.abs(found - wanted).max() <= verification.MAX_OF_GRAPH, (height, width)
         changed = max(changed, float(np.abs(wanted - original).mean()))
     assert changed > 10  # or a graph that does nothing would do
 
 
 def test_any_runtime_of_the_standard_reads_the_graph() -> None:
-    look = stylizer()
-    graph = onnx.load_from_string(look_graph(look))
+    style = stylizer()
+    graph = onnx.load_from_string(style_graph(style))
     onnx.checker.check_model(graph, full_check=True)
     assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", OPSET)]
     assert {node.domain for node in graph.graph.node} == {""}
@@ -101,7 +110,7 @@ def test_any_runtime_of_the_standard_reads_the_graph() -> None:
     assert {entry.key: entry.value for entry in graph.metadata_props} == {
         "style": "full",
         "licence": "CC0",
-        "base": look.base.hash,
+        "base": style.base.hash,
     }
 
 
@@ -113,10 +122,11 @@ def test_every_format_is_verified(
 ) -> None:
     page = tmp_path / "dist"
     page.mkdir()
-    (page / "index.html").write_text("<!doctype html>")
+    for name in ("index.html", "service.js"):
+        (page / name).write_text("")
     monkeypatch.setattr(page_export, "page_dir", lambda: page)
-    one_look = [("look.onnx", {"style": "toon"}), ("look.cube", {"style": "toon"})]
-    for name, options in (*one_look, ("all.safetensors", {}), ("page", {"format": "web"})):
+    one_style = [("style.onnx", {"style": "toon"}), ("style.cube", {"style": "toon"})]
+    for name, options in (*one_style, ("all.safetensors", {}), ("page", {"format": "web"})):
         export(str(model), tmp_path / name, verify=True, as_json=True, **options)
         printed = capsys.readouterr()
         record = json.loads(printed.out)
@@ -127,33 +137,31 @@ def test_every_format_is_verified(
 
 
 def test_a_file_of_another_look_is_found_out() -> None:
-    look, other = stylizer(), stylizer("colour")
+    style, other = stylizer(), stylizer("colour")
     with pytest.raises(StyleFileError, match="levels away"):
-        verify_graph(look_graph(other), look)
+        verify_graph(style_graph(other), style)
     with pytest.raises(StyleFileError, match="levels away"):
-        verify_cube("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8, look)
-    base = look.base
-    files = page_model(Model(base=base, styles=(look.style,)))
+        verify_cube("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8, style)
+    base = style.base
+    files = page_model(Model(base=base, styles=(style.style,)))
     with pytest.raises(StyleFileError, match="levels away"):
         verify_page(files, Model(base=base, styles=(other.style,)))
-    with pytest.raises(UsageError, match="no look"):
+    with pytest.raises(UsageError, match="no style"):
         verify_model(Model(base=base))
 
 
-def test_what_fails_the_check_is_not_written(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "look.cube"
+def test_what_fails_the_check_is_not_written(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "style.cube"
     with pytest.raises(StyleFileError, match="not written"):
         export(str(model), out, style="toon", points=2, verify=True)
-    monkeypatch.setattr(verification, "MOST_OF_MODEL", -1)
+    never = ExportConfig(verify=True, max_difference=-1)
     with pytest.raises(StyleFileError, match="not written"):
-        export(str(model), out.with_suffix(".safetensors"), verify=True)
+        export_file(str(model), out.with_suffix(".safetensors"), never)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_options_that_a_graph_does_not_know_are_refused(tmp_path: Path, model: Path) -> None:
-    out = tmp_path / "look.onnx"
+    out = tmp_path / "style.onnx"
     with pytest.raises(UsageError, match="--points"):
         export(str(model), out, style="toon", points=17)
     with pytest.raises(UsageError, match="--content"):
