@@ -160,8 +160,8 @@ class PageServer:
         check_name(style)
         if not source.exists():
             raise UsageError(f"there is no {source}; check the name")
-        out.mkdir(parents=True, exist_ok=True)
         command = "video" if holds_clips(source) else "stylize"
+        out.mkdir(parents=True, exist_ok=True)
         options = ["--out", str(out), "--style", style, "--strength", str(strength)]
         self.jobs.start(source.name, [command, str(source), *options])
         return JSONResponse({})

@@ -57,8 +57,8 @@ function head(state: State, lock: HTMLElement): HTMLElement {
 function render(state: State, from?: State): void {
   const { messages: say } = state;
   if (from) {
-    const { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version } = from;
-    Object.assign(state, { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version });
+    const { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version, label } = from;
+    Object.assign(state, { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version, label });
     current = state;
   }
   document.documentElement.lang = state.language === "zh" ? "zh-CN" : "en";
@@ -107,6 +107,7 @@ async function begin(): Promise<void> {
     const state = new State(engine, language);
     current = state;
     state.version = started.version;
+    state.label = started.label;
     const jpeg = (bytes: Uint8Array) => new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "image/jpeg" });
     state.looks = started.styles.map((style, index) => ({
       ...style,

@@ -1,5 +1,6 @@
 /** What the page asks of its worker, and what comes back. */
 
+import type { Metadata } from "./pictures/containers";
 import type { StyleInfo } from "./core/styleFile";
 
 export type PictureType = "image/jpeg" | "image/png";
@@ -24,12 +25,12 @@ export interface LoadedStyle {
 
 /** Each kind of request: what goes in, what comes out. */
 export interface Requests {
-  start: { in: { stylize: ArrayBuffer; wasm: ArrayBuffer }; out: { version: string; styles: LoadedStyle[]; previews: Uint8Array[]; before: Uint8Array; photo: Uint8Array } };
+  start: { in: { stylize: ArrayBuffer; wasm: ArrayBuffer }; out: { version: string; label: string; styles: LoadedStyle[]; previews: Uint8Array[]; before: Uint8Array; photo: Uint8Array } };
   learn: { in: { bytes: ArrayBuffer }; out: Record<string, never> };
   open: { in: { photo: string; blob: Blob }; out: { height: number; width: number } };
   close: { in: { photo: string }; out: Record<string, never> };
   stylize: { in: { photo: string; style: string; strength: number; side: number }; out: { before: Seen; after: Seen } };
-  download: { in: { photo: string; style: string; strength: number; type: PictureType }; out: { blob: Blob } };
+  download: { in: { photo: string; style: string; strength: number; type: PictureType; metadata: Metadata }; out: { blob: Blob } };
   feed: { in: { photos: string[]; style: string; strength: number; side: number }; out: { photos: FeedPhoto[] } };
   makeStyle: { in: { key: string; name: string; pictures: Blob[] }; out: { style: LoadedStyle; file: Uint8Array; unreadable: number } };
   openStyle: { in: { key: string; file: Uint8Array }; out: LoadedStyle };

@@ -13,10 +13,8 @@ import { type Pixels, rowsOf, type RowSource } from "./core/rendering";
 import { readLine, writeLine } from "./core/styleCode";
 import { readStyleFile, type Style, StyleFileError, writeStyleFile } from "./core/styleFile";
 import { type Prepared, Stylizer } from "./core/stylizer";
-import { labelled, uprightXmp } from "./pictures/aiLabel";
-import { readMetadata, withMetadata } from "./pictures/containers";
+import { type Metadata, withMetadata } from "./pictures/containers";
 import { type DecodedPicture, decodePicture, decodePixels, PictureError } from "./pictures/decode";
-import { uprightExif } from "./pictures/exif";
 import type { Kind, LoadedStyle, OnProgress, PictureType, Reply, Request, Requests, Seen } from "./protocol";
 
 const MOST_THREADS = 4;
@@ -46,7 +44,8 @@ const handlers: { [K in Kind]: Handler<K> } = {
     backend = new Backend(ort, model);
     const loaded = model.creators.map(({ style }) => keep(style.info.name, style));
     const previews = model.creators.map(({ preview }) => preview.slice());
-    return { version: model.version, styles: loaded, previews, before: model.before.slice(), photo: model.photo.slice() };
+    const label = `${model.version}, base ${model.baseHash.slice(0, 12)}`;
+    return { version: model.version, label, styles: loaded, previews, before: model.before.slice(), photo: model.photo.slice() };
   },
   async learn({ bytes }) {
     learn = readLearnModel(new Uint8Array(bytes));
@@ -67,8 +66,8 @@ const handlers: { [K in Kind]: Handler<K> } = {
   async stylize({ photo, style, strength, side }) {
     return stylizeSmall(photo, style, strength, side);
   },
-  async download({ photo, style, strength, type }) {
-    return { blob: await stylizeWhole(photo, style, strength, type) };
+  async download({ photo, style, strength, type, metadata }) {
+    return { blob: await stylizeWhole(photo, style, strength, type, metadata) };
   },
   async feed({ photos: chosen, style, strength, side }, onProgress) {
     const results = [];
@@ -190,8 +189,8 @@ async function stylizeSmall(photo: string, style: string, strength: number, side
   return { before: seen(before), after: seen({ ...before, data }) };
 }
 
-/** The whole photo in the look as a file, with the metadata of its source. */
-async function stylizeWhole(photo: string, style: string, strength: number, type: PictureType): Promise<Blob> {
+/** The whole photo in the look as a file. */
+async function stylizeWhole(photo: string, style: string, strength: number, type: PictureType, metadata: Metadata): Promise<Blob> {
   const picture = await pictureOf(photo);
   const { height, width } = picture;
   const ready = await preparedOf(photo, style, picture);
@@ -206,19 +205,8 @@ async function stylizeWhole(photo: string, style: string, strength: number, type
     picture.context.putImageData(rows, 0, top);
   }
   const encoded = await picture.canvas.convertToBlob({ type, quality: JPEG_QUALITY });
-  const source = photos.get(photo)!;
-  const { exif, xmp } = await readMetadata(new Uint8Array(await source.arrayBuffer()));
-  const metadata = {
-    exif: exif && uprightExif(exif, height, width),
-    xmp: aiLabel(xmp === null ? null : uprightXmp(xmp), style),
-  };
   const bytes = withMetadata(new Uint8Array(await encoded.arrayBuffer()), metadata);
   return new Blob([bytes as Uint8Array<ArrayBuffer>], { type });
-}
-
-function aiLabel(xmp: string | null, style: string): string {
-  const { info } = styles.get(style)!;
-  return labelled(xmp, `influ, style ${info.name}`, `${model.version}, base ${model.baseHash.slice(0, 12)}`);
 }
 
 function overWhite(data: Uint8ClampedArray): void {

@@ -165,49 +165,82 @@ test("every shipped look is the command's", PATIENT, async () => {
   await page.locator("#strength").fill("100");
 });
 
-test("metadata stays, the place goes, the label comes", PATIENT, async () => {
+test("metadata stays, the place goes, the label comes, as in the command's results", PATIENT, async () => {
   const { page } = open;
-  execFileSync(PYTHON, ["-c", MAKE_TAGGED, fixture("tagged.jpg")]);
-  await addPhotos(page, [fixture("tagged.jpg")]);
-  for (const [type, name] of [["image/jpeg", "out.jpg"], ["image/png", "out.png"]]) {
-    await page.selectOption("#format", type);
-    writeFileSync(fixture(name), (await download(page, "#download")).bytes);
-    const told = JSON.parse(execFileSync(PYTHON, ["-c", READ_TAGS, fixture(name)], { encoding: "utf8" }));
-    assert.deepEqual(told.size, [40, 60], "upright");
-    assert.equal(told.artist, "Anna");
-    assert.equal(told.orientation, 1);
-    assert.equal(told.gps, false);
-    assert.equal(told.exposure, 0.01);
-    assert.match(told.xmp, /compositeWithTrainedAlgorithmicMedia/);
-    assert.match(told.xmp, /AISystemUsed="another; influ, style /);
-    assert.match(told.xmp, /photoshop:City="Ulm"/);
-    assert.doesNotMatch(told.xmp, /GPSLatitude/);
+  execFileSync(PYTHON, ["-c", MAKE_TAGGED, folder]);
+  await choose(page, "noir");
+  for (const source of ["tagged.jpg", "tagged.png", "plain.jpg"]) {
+    await addPhotos(page, [fixture(source)]);
+    for (const [type, ending] of [["image/jpeg", "jpg"], ["image/png", "png"]]) {
+      await page.selectOption("#format", type);
+      writeFileSync(fixture(`ours.${ending}`), (await download(page, "#download")).bytes);
+      influ("stylize", source, "--style", "noir", "-o", `theirs.${ending}`, "--overwrite");
+      const [ours, theirs] = ["ours", "theirs"].map((name) =>
+        JSON.parse(execFileSync(PYTHON, ["-c", READ_TAGS, fixture(`${name}.${ending}`)], { encoding: "utf8" })),
+      );
+      assert.deepEqual(ours, theirs, `${source} as ${ending}`);
+      assert.match(JSON.stringify(ours.xmp), /compositeWithTrainedAlgorithmicMedia/);
+      assert.doesNotMatch(JSON.stringify(ours), /Ulm|48,24N/);
+      if (source.startsWith("tagged")) assert.match(JSON.stringify(ours), /Anna.*Kept words/s);
+    }
   }
 });
 
-const MAKE_TAGGED = `
-import sys
+const MAKE_TAGGED = String.raw`
+import struct, sys
+from pathlib import Path
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
+folder = Path(sys.argv[1])
 exif = Image.Exif()
 exif[0x0112], exif[0x013B] = 6, "Anna"
-exif.get_ifd(0x8769)[0x829A] = IFDRational(1, 100)
+exif.get_ifd(0x8769).update({0x829A: IFDRational(1, 100), 0x9214: (10, 5, 8, 4), 0xA002: 60, 0xA003: 40})
 exif.get_ifd(0x8825)[1] = "N"
 xmp = ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-  '<rdf:Description rdf:about="" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:City="Ulm" '
-  'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,24N" '
-  'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" Iptc4xmpExt:AISystemUsed="another"/></rdf:RDF></x:xmpmeta>')
-Image.linear_gradient("L").resize((60, 40)).convert("RGB").save(sys.argv[1], exif=exif, xmp=xmp.encode())
+  '<rdf:Description rdf:about="" xmlns:ps="http://ns.adobe.com/photoshop/1.0/" ps:City="Ulm" ps:Credit="Kept words" '
+  'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,24N" exif:PixelXDimension="60" '
+  'xmlns:dji="http://www.dji.com/drone-dji/1.0/" dji:AbsoluteAltitude="+480" '
+  'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" '
+  'xmlns:ext="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" ext:AISystemUsed="another">'
+  '<ext:LocationCreated><rdf:Bag><rdf:li rdf:parseType="Resource"><ext:City>Ulm</ext:City></rdf:li></rdf:Bag></ext:LocationCreated>'
+  '<r:Regions xmlns:r="http://www.metadataworkinggroup.com/schemas/regions/" rdf:parseType="Resource">'
+  '<r:AppliedToDimensions xmlns:d="http://ns.adobe.com/xap/1.0/sType/Dimensions#" d:w="60" d:h="40" d:unit="pixel"/>'
+  '<r:RegionList><rdf:Bag><rdf:li><rdf:Description r:Name="Anna"><r:Area xmlns:a="http://ns.adobe.com/xmp/sType/Area#" '
+  'a:x="0.25" a:y="0.75" a:w="0.1" a:h="0.2" a:unit="normalized"/></rdf:Description></rdf:li></rdf:Bag></r:RegionList></r:Regions>'
+  '</rdf:Description></rdf:RDF></x:xmpmeta>').encode()
+dataset = lambda number, text: struct.pack(">BBBH", 0x1C, 2, number, len(text)) + text
+iptc = dataset(90, b"Ulm") + dataset(120, b"Kept words") + b"\x1c\x02\x65\x80\x04\x00\x00\x00\x03Ulm"
+block = lambda kind, body: b"8BIM" + struct.pack(">HHI", kind, 0, len(body)) + body + bytes(len(body) % 2)
+resources = block(0x0404, iptc) + block(0x040C, b"thumbnail") + block(0x03ED, b"resolution!")
+segment = b"Photoshop 3.0\0" + resources
+image = Image.linear_gradient("L").resize((60, 40)).convert("RGB")
+image.save(folder / "tagged.jpg", exif=exif, xmp=xmp, dpi=(300, 150), comment=b"by Anna",
+  extra=b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment)
+text = PngInfo()
+text.add_text("Title", "Kept words")
+text.add_text("GPSNote", "48,24N")
+text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+image.save(folder / "tagged.png", exif=exif, pnginfo=text, dpi=(300, 150))
+image.save(folder / "plain.jpg")
 `.trim();
 
 const READ_TAGS = `
 import json, sys
+from pathlib import Path
 from PIL import Image
-image = Image.open(sys.argv[1])
-exif = image.getexif()
-xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-print(json.dumps({"size": image.size, "artist": exif.get(0x013B), "orientation": exif.get(0x0112), "gps": bool(exif.get_ifd(0x8825)),
-  "exposure": float(exif.get_ifd(0x8769).get(0x829A, 0)), "xmp": xmp.decode() if isinstance(xmp, bytes) else xmp}))
+from stylegan_cli.pictures import read_picture
+from stylegan_cli.pictures.metadata import xmp as packets
+path = Path(sys.argv[1])
+metadata, exif = read_picture(path).metadata, Image.open(path).getexif()
+document = packets.parse(metadata.xmp)
+said = sorted([a.namespaceURI, a.localName, a.value] for e in packets.elements(document) for a in e.attributes.values() if a.namespaceURI != packets.XMLNS)
+said += sorted([e.namespaceURI, e.localName, packets.text_of(e).strip()] for e in packets.elements(document))
+plain = lambda fields: {hex(tag): str(value) for tag, value in sorted(fields.items()) if tag not in (0x8769, 0x8825)}
+print(json.dumps({"size": Image.open(path).size, "exif": plain(exif), "details": plain(exif.get_ifd(0x8769)), "gps": plain(exif.get_ifd(0x8825)),
+  "xmp": said, "iptc": (metadata.resources or b"").hex(), "dpi": metadata.dpi and [round(side) for side in metadata.dpi],
+  "words": (metadata.comment or b"").decode(), "text": [body.decode("latin-1") for _, body in metadata.text],
+  "known": bytes.fromhex((metadata.resources or b"").hex()).decode("latin-1")}))
 `.trim();
 
 test("a refined look says why it is no line, and a .cube is the command's", PATIENT, async () => {

@@ -1,5 +1,7 @@
 /** EXIF kept, without what would be wrong or tell too much in the result; mirrors pictures.metadata. */
 
+import { turnedPoint } from "./xmpRegions";
+
 interface Field {
   tag: number;
   type: number;
@@ -22,10 +24,12 @@ const STRUCTURE = new Set([
   317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 337, 338, 339, 340, 341, 342, 347, 512, 513,
   514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 700, 33723, 34377, 34675, 37724, 50341, 50740, 59932,
 ]);
+const AREAS = [0x9214, 0xa214]; // of the subject
 const MOST_FIELDS = 1000;
 
 /** The block for an upright sRGB picture: no place, thumbnail or MakerNote. Null where nothing is worth keeping. */
 export function uprightExif(exif: Uint8Array, height: number, width: number): Uint8Array | null {
+  const orientation = orientationOfExif(exif) ?? 1;
   try {
     const little = exif[0] === 0x49;
     const view = new DataView(exif.buffer, exif.byteOffset, exif.byteLength);
@@ -39,13 +43,41 @@ export function uprightExif(exif: Uint8Array, height: number, width: number): Ui
     if (!kept.length && !more.length) return null;
     const fields = more.map((field) => {
       const side = field.tag === PIXEL_WIDTH ? width : field.tag === PIXEL_HEIGHT ? height : null;
-      return side === null ? field : long(field.tag, side, little);
+      if (side !== null) return long(field.tag, side, little);
+      return AREAS.includes(field.tag) && orientation !== 1 ? turnedArea(field, height, width, orientation, little) : field;
     });
     if (details.some(({ tag }) => tag === COLOUR_SPACE)) fields.push(short(COLOUR_SPACE, 1, little));
     return written([...kept, short(ORIENTATION, 1, little)], fields, little);
   } catch {
     return null; // better no EXIF than one that may tell the place
   }
+}
+
+/** How the pixels of the file must be turned, 1 to 8; null where it does not say. */
+export function orientationOfExif(exif: Uint8Array): number | null {
+  try {
+    const little = exif[0] === 0x49;
+    const view = new DataView(exif.buffer, exif.byteOffset, exif.byteLength);
+    const found = readFields(view, view.getUint32(4, little), little).find(({ tag }) => tag === ORIENTATION);
+    const number = found ? new DataView(found.data.buffer, found.data.byteOffset).getUint16(0, little) : 0;
+    return number >= 1 && number <= 8 ? number : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A point, circle or rectangle around a point, turned with the picture. height, width: of the upright one. */
+function turnedArea(field: Field, height: number, width: number, orientation: number, little: boolean): Field {
+  if (field.type !== 3 || field.count < 2) return field;
+  const view = new DataView(field.data.buffer, field.data.byteOffset);
+  const values = Array.from({ length: field.count }, (_, k) => view.getUint16(2 * k, little));
+  const [right, bottom] = orientation >= 5 ? [height - 1, width - 1] : [width - 1, height - 1];
+  const [x, y] = turnedPoint(values[0], values[1], right, bottom, orientation);
+  const sides = values.slice(2);
+  if (orientation >= 5 && sides.length === 2) sides.reverse();
+  const data = new Uint8Array(2 * field.count);
+  [x, y, ...sides].forEach((value, k) => new DataView(data.buffer).setUint16(2 * k, Math.max(0, value), little));
+  return { ...field, data };
 }
 
 function readFields(view: DataView, at: number, little: boolean): Field[] {

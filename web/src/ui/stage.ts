@@ -1,6 +1,7 @@
 /** The photo in hand: before and after, strength, download. */
 
 import { filled } from "../messages";
+import { metadataOfResult } from "../pictures/resultMetadata";
 import type { PictureType } from "../protocol";
 import { dropZone, h, save, show } from "./dom";
 import type { State } from "./state";
@@ -88,8 +89,10 @@ export function stage(state: State): HTMLElement {
     for (const photo of photos) {
       said.textContent = say.stylizing;
       try {
-        await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
-        const body = { photo: photo.key, style: look.key, strength: state.strength, type: state.type };
+        const { height, width } = await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
+        const label = { system: `influ, style ${look.info.name}`, version: state.label };
+        const metadata = await metadataOfResult(photo.blob, label, height, width);
+        const body = { photo: photo.key, style: look.key, strength: state.strength, type: state.type, metadata };
         const { blob } = await state.engine.ask("download", body);
         const stem = photo.name.replace(/\.[^.]*$/, "");
         save(blob, `${stem}-${look.info.name}.${ENDINGS[state.type]}`);

@@ -30,6 +30,7 @@ export class State {
   canLearn = false;
   learnFailed = false;
   version = "";
+  label = ""; // the version and the base, as results name them
   messages: Messages;
   /** What takes a clip and a style file that are dropped anywhere on the page. */
   takeClip: (file: File) => void = () => {};
