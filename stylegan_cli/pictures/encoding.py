@@ -182,7 +182,11 @@ def _metadata(metadata: Metadata, kind: PictureFormat, kept: Kept, left_out: lis
         left_out.append("the comment")
         metadata = replace(metadata, comment=None)
     if metadata.text and not kind.text:
-        if any(chunk != b"tIME" for chunk, _ in metadata.text):
+        kinds = {chunk for chunk, _ in metadata.text}
+        if kinds & {b"tEXt", b"zTXt", b"iTXt"}:
             left_out.append("PNG text")
         metadata = replace(metadata, text=())
-    return metadata
+    light = tuple(told for told in metadata.light if told[0] in kind.light)
+    if light != metadata.light:
+        left_out.append("the light levels that the source tells")
+    return replace(metadata, light=light)

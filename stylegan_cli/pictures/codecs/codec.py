@@ -16,6 +16,7 @@ class PictureFormat:
     """One kind of picture file, and what its codec can write. The first suffix goes to new files.
 
     deep: 16 bits, or the 10 to 12 that the format has. code_points: colours by H.273.
+    light: kinds of chunks or boxes for the light levels of an HDR picture.
     result: the format that results get, where the codec only reads.
     """
 
@@ -35,6 +36,7 @@ class PictureFormat:
     comment: bool = False
     text: bool = False
     gain_map: bool = False
+    light: tuple[bytes, ...] = ()
     largest_side: int = 2**31 - 1
     result: str | None = None
 

@@ -29,6 +29,7 @@ _LARGEST_PART: Final = 16_000_000
 _TILE: Final = 1024
 _AVIF_SPEED: Final = 9
 _DEEP_BITS: Final = 10
+_LIGHT: Final = (b"mdcv", b"clli")
 _BT601: Final = 6  # the matrix that stands for sRGB
 
 
@@ -52,6 +53,7 @@ class Heif:
         exif=True,
         xmp=True,
         gain_map=True,
+        light=_LIGHT,
         largest_side=16384,
     )
 
@@ -85,7 +87,7 @@ class Heif:
             frames=[Frame(pixels, alpha, 0)],
             icc=icc,
             cicp=cicp,
-            metadata=Metadata(exif, items.describing(b"mime")),
+            metadata=Metadata(exif, items.describing(b"mime"), light=_light(items)),
             orientation=1,
             gain_map=gain_map,
             notes=tuple(notes),
@@ -121,7 +123,13 @@ class Heif:
         # A picture with alpha can't be written in tiles.
         if frame.alpha is not None and len(data) > _LARGEST_PART:
             raise PictureError("the picture is too large for HEIF with transparency: use PNG")
-        return data if headroom is None else _with_apple_map(data, headroom)
+        if headroom is not None:
+            data = _with_apple_map(data, headroom)
+        if not metadata.light:
+            return data
+        items = Items(data)
+        _tell_light(items, metadata)
+        return items.saved()
 
 
 class Avif:
@@ -137,6 +145,7 @@ class Avif:
         code_points=True,
         exif=True,
         xmp=True,
+        light=_LIGHT,
         largest_side=65536,
     )
 
@@ -153,7 +162,7 @@ class Avif:
         data = stream.read()
         items = Items(data)
         icc, cicp = items.colours()
-        metadata = Metadata(items.exif(), items.describing(b"mime"))
+        metadata = Metadata(items.exif(), items.describing(b"mime"), light=_light(items))
         image = pillow.open_image(io.BytesIO(data), ("AVIF",), wanted)
         loop = image.info.get("loop", 0)
         if getattr(image, "n_frames", 1) > 1 and not wanted.still:
@@ -200,6 +209,7 @@ class Avif:
         if contents.icc is not None and cicp is None:
             items.drop_property(items.primary, b"colr")
             items.add_property(items.primary, box(b"colr", b"prof" + contents.icc))
+        _tell_light(items, metadata)
         if metadata.exif is not None:
             number = items.add_item(b"Exif", bytes(4) + metadata.exif)
             items.add_reference(b"cdsc", number, items.primary)
@@ -207,6 +217,16 @@ class Avif:
             number = items.add_item(b"mime", metadata.xmp, b"application/rdf+xml")
             items.add_reference(b"cdsc", number, items.primary)
         return items.saved()
+
+
+def _light(items: Items) -> tuple[tuple[bytes, bytes], ...]:
+    """The light levels that a file tells of its primary picture."""
+    return tuple((kind, body) for kind in _LIGHT for body in items.bodies_of_primary(kind))
+
+
+def _tell_light(items: Items, metadata: Metadata) -> None:
+    for kind, body in metadata.light:
+        items.add_property(items.primary, box(kind, body))
 
 
 def _avif_still(data: bytes, items: Items) -> Frame:

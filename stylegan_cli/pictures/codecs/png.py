@@ -46,6 +46,7 @@ class Png:
         exif=True,
         xmp=True,
         text=True,
+        light=(b"mDCV", b"cLLI"),
     )
 
     def recognises(self, head: bytes) -> bool:
@@ -222,9 +223,10 @@ def _metadata(chunks: Sequence[tuple[bytes, bytes]]) -> Metadata:
                     resources = content if content[:4] == b"8BIM" else resources_of(content)
             else:
                 text.append((kind, body))
-        elif kind == b"tIME":
+        elif kind in (b"tIME", b"pHYs"):  # pHYs of no unit: the pixels' shape
             text.append((kind, body))
-    return Metadata(exif, xmp, resources, text=tuple(text), dpi=dpi)
+    light = tuple(chunk for chunk in chunks if chunk[0] in Png.format.light)
+    return Metadata(exif, xmp, resources, text=tuple(text), dpi=dpi, light=light)
 
 
 def _text(kind: bytes, body: bytes) -> bytes:
@@ -265,6 +267,7 @@ def _described(contents: Contents) -> bytes:
         parts += _chunk(b"cICP", code)
     elif contents.icc is not None:
         parts += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(contents.icc))
+    parts += b"".join(_chunk(kind, body) for kind, body in metadata.light)
     if metadata.dpi is not None:
         across, down = (round(side / _METRE_IN) for side in metadata.dpi)
         parts += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))

@@ -27,6 +27,8 @@ _UNSIGNED, _FLOAT = 1, 3
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _JPEG_COMPRESSIONS: Final = (6, 7, 34892, 33007)
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
+# Description, maker, model, page name, software, time, artist, copyright, EXIF, GPS and the above.
+_DESCRIBING: Final = {270, 271, 272, 285, 305, 306, 315, 33432, 34665, 34853, _XMP, _IPTC}
 _ROWS_PER_STRIP: Final = 64
 
 
@@ -79,16 +81,19 @@ class Tiff:
             }
             orientation = first.tags.get(274)
             dpi = _dpi(first)
+            told_later = any(_DESCRIBING & set(page.tags.keys()) for page in pages[1:])
         photoshop, iptc = _as_bytes(tags.get(_PHOTOSHOP)), _as_bytes(tags.get(_IPTC))
         resources = photoshop or (None if iptc is None else resources_of(iptc))
-        notes = tuple(dict.fromkeys(note for _, found in read for note in found))
+        notes = dict.fromkeys(note for _, found in read for note in found)
+        if told_later:
+            notes["what its later pages say of themselves is left out"] = None
         return Contents(
             frames=[frame for frame, _ in read],
             icc=_as_bytes(tags.get(_ICC)),
             metadata=Metadata(exif_of_tiff(stream), _as_bytes(tags.get(_XMP)), resources, dpi=dpi),
             orientation=1 if orientation is None else int(orientation.value),
             are_pages=len(read) > 1,
-            notes=notes,
+            notes=tuple(notes),
         )
 
     def encode(self, contents: Contents, quality: int) -> bytes:

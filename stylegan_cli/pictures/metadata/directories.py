@@ -1,4 +1,7 @@
-"""Directories of a TIFF stream (TIFF 6.0, section 2): read and changed where they stand."""
+"""Directories of a TIFF stream (TIFF 6.0, section 2): read and changed where they stand.
+
+Those of BigTIFF, whose counts and places have 64 bits, are read alike.
+"""
 
 import struct
 from collections.abc import Callable, Collection, Iterator
@@ -7,13 +10,14 @@ from typing import BinaryIO, Final
 
 _SUB_IFDS: Final = 0x014A
 _LONG: Final = 4
-_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+                16: 8, 17: 8, 18: 8}  # fmt: skip
 _LARGEST_IFD: Final = 1000  # entries; more is damage
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One field of a directory: where its 12 bytes are, and where its value."""
+    """One field of a directory: where its 12 bytes are (20 in BigTIFF), and where its value."""
 
     tag: int
     kind: int
@@ -30,10 +34,12 @@ class Directories:
         """read: (at, size) -> bytes, fewer at the end of the stream."""
         self._read = read
         head = self.read(0, 8)
-        if head[:4] not in (b"II*\0", b"MM\0*"):
+        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise ValueError("not a TIFF stream")
         self.order = "<" if head[:2] == b"II" else ">"
-        (self.first,) = struct.unpack(self.order + "I", head[4:])
+        self._is_big = 43 in head[2:4]
+        self._count, self._place = ("Q", "Q") if self._is_big else ("H", "I")
+        self.first = self._number(8 if self._is_big else 4, self._place)
 
     def read(self, at: int, size: int) -> bytes:
         """`size` bytes from `at`."""
@@ -44,28 +50,37 @@ class Directories:
 
     def entries(self, ifd: int) -> list[Entry]:
         """The entries of the directory at `ifd`; what points beyond the end is passed over."""
-        (count,) = struct.unpack(self.order + "H", self.read(ifd, 2))
+        count = self._number(ifd, self._count)
         if count > _LARGEST_IFD:
             raise ValueError("a directory is too long")
-        table = self.read(ifd + 2, 12 * count)
+        row = struct.Struct(f"{self.order}HH{self._place}")
+        inside = struct.calcsize(self._place)  # bytes of a value that needs no place of its own
+        width, start = row.size + inside, ifd + struct.calcsize(self._count)
+        table = self.read(start, width * count)
         found = []
         for index in range(count):
-            tag, kind, number = struct.unpack_from(self.order + "HHI", table, 12 * index)
-            size, at = _SIZES.get(kind, 0) * number, ifd + 2 + 12 * index
-            value_at = at + 8
-            if size > 4:
-                (value_at,) = struct.unpack_from(self.order + "I", table, 12 * index + 8)
+            tag, kind, number = row.unpack_from(table, width * index)
+            size, at = _SIZES.get(kind, 0) * number, start + width * index
+            value_at = at + row.size
+            if size > inside:
+                (value_at,) = struct.unpack_from(
+                    self.order + self._place, table, width * index + row.size
+                )
             if size:
                 found.append(Entry(tag, kind, number, at, value_at, size))
         return found
 
     def after(self, ifd: int) -> int:
         """Where the directory after the one at `ifd` is; 0 for none."""
-        (count,) = struct.unpack(self.order + "H", self.read(ifd, 2))
+        width = struct.calcsize(f"={self._count}"), struct.calcsize(f"=HH2{self._place}")
         try:
-            return int(self.numbers_at(ifd + 2 + 12 * count, 1)[0])
+            end = ifd + width[0] + width[1] * self._number(ifd, self._count)
+            return self._number(end, self._place)
         except ValueError:
             return 0
+
+    def _number(self, at: int, letter: str) -> int:
+        return int(struct.unpack(self.order + letter, self.read(at, struct.calcsize(letter)))[0])
 
     def numbers_at(self, at: int, count: int) -> tuple[int, ...]:
         """`count` numbers of 32 bits."""
@@ -73,7 +88,7 @@ class Directories:
 
     def numbers(self, entry: Entry) -> tuple[int, ...]:
         """The value of an entry of whole numbers."""
-        letter = {1: "B", 3: "H", 4: "I", 13: "I"}.get(entry.kind)
+        letter = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(entry.kind)
         if letter is None:
             raise ValueError("a number has the wrong type")
         return struct.unpack(
