@@ -1,6 +1,7 @@
 """Config dataclasses read from TOML and JSON, with errors that name what is wrong."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.runtime.config import from_mapping, load_toml, to_mapping
+from stylegan_cli.runtime.config import from_mapping, load_settings, load_toml, to_mapping
 from stylegan_cli.training.config import TrainingConfig
 
 
@@ -120,3 +121,20 @@ def test_the_bounds_of_a_config_inside_another_hold(tmp_path: Path) -> None:
     path.write_text("[diagnostics]\nloss_window = 0\n")
     with pytest.raises(ConfigError, match="loss_window must be at least 1, got 0"):
         from_mapping(TrainingConfig, load_toml(path))
+
+
+@pytest.mark.parametrize(
+    "number", [math.nan, math.inf, -math.inf, 1e308, 10**400, -(10**20)], ids=lambda n: str(n)[:6]
+)
+@pytest.mark.parametrize("field", ["steps", "seed", "lr_g", "size", "scales", "lambda_content"])
+def test_no_setting_takes_a_number_that_is_endless_or_none(field: str, number: float) -> None:
+    value = (0.5, number) if field == "scales" else number
+    with pytest.raises(ConfigError, match=r"must be"):
+        TrainingConfig(**{field: value})
+
+
+def test_a_config_file_with_a_number_of_endless_digits_is_refused(tmp_path: Path) -> None:
+    for name, text in (("a.toml", "steps = {}"), ("a.json", '{{"steps": {}}}')):
+        (tmp_path / name).write_text(text.format("9" * 5000))
+        with pytest.raises(ConfigError, match=name):
+            load_settings(tmp_path / name)

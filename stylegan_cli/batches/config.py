@@ -37,6 +37,7 @@ class PictureBatchConfig:
             "Number of pictures to work on at a time.",
             names=("--jobs", "-j"),
             at_least=1,
+            at_most=256,
             shown="cores and one more",
         ),
     ] = None

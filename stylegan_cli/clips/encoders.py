@@ -63,7 +63,12 @@ class EncoderOptions:
     ] = None
     crf: Annotated[
         float | None,
-        Option("Quality of the encoder; lower is better.", shown="18 for libx264 and libx265"),
+        Option(
+            "Quality of the encoder; lower is better.",
+            at_least=-100,
+            at_most=100,
+            shown="18 for libx264 and libx265",
+        ),
     ] = None
     preset: Annotated[str | None, Option("Speed of the encoder.", shown="veryfast for libx264")] = (
         None

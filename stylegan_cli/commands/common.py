@@ -49,6 +49,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=1024,
         show_default="physical cores",
         help="CPU threads.",
         rich_help_panel=EVERYWHERE,

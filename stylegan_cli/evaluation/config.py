@@ -45,7 +45,9 @@ class EvaluationConfig:
     ] = None
     size: Annotated[
         int,
-        Option("Short side of the results; never enlarged.", metavar="PX", at_least=64),
+        Option(
+            "Short side of the results; never enlarged.", metavar="PX", at_least=64, at_most=4096
+        ),
     ] = 512
     everything: Annotated[
         bool, Option("Use every picture, not only the held-out ones.", names=("--all",))

@@ -38,7 +38,9 @@ class PretrainConfig:
             parse=parse_duration,
         ),
     ] = 36000.0
-    looks: Annotated[int, Option("Batch size: looks per step.", names=("--batch",), at_least=1)] = 8
+    looks: Annotated[
+        int, Option("Batch size: looks per step.", names=("--batch",), at_least=1, at_most=1024)
+    ] = 8
     pictures: Annotated[
         int, file_option("Reference crops, on each of a look's two sides.", at_least=1)
     ] = 6
@@ -54,8 +56,10 @@ class PretrainConfig:
         ),
     ] = 1
     echo_window: Annotated[int, file_option("Batches that are repeated together.", at_least=1)] = 32
-    size: Annotated[int, Option("Side of the training crops, px; a multiple of 8.")] = 96
-    lr: Annotated[float, Option("Learning rate.", names=("--lr-g",), above=0)] = 1e-3
+    size: Annotated[
+        int, Option("Side of the training crops, px; a multiple of 8.", at_least=64, at_most=1024)
+    ] = 96
+    lr: Annotated[float, Option("Learning rate.", names=("--lr-g",), above=0, at_most=1)] = 1e-3
     warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 100
     decay_from: Annotated[
         float,
@@ -125,12 +129,15 @@ class PretrainConfig:
         Option(
             "Number of processes; 0: one per core.",  # on a GPU one
             at_least=0,
+            at_most=1024,
         ),
     ] = 0
     workers: Annotated[
         int,
         file_option(
-            "That draw looks ahead, for each process; 0 draws in the process itself.", at_least=0
+            "That draw looks ahead, for each process; 0 draws in the process itself.",
+            at_least=0,
+            at_most=1024,
         ),
     ] = 0
     seed: Annotated[int, SEED] = 0

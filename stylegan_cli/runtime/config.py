@@ -89,15 +89,17 @@ class Option:
         return f"{low}x<={self.at_most:g}" if self.below is None else f"{low}x<{self.below:g}"
 
     def allows(self, value: float) -> bool:
-        """Whether a number is within the bounds; not a number is not."""
+        """Whether a number is within the bounds; what is endless or not a number is not."""
         return (
-            (self.at_least is None or value >= self.at_least)
+            abs(value) <= _LARGEST
+            and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.at_most is None or value <= self.at_most)
             and (self.below is None or value < self.below)
-            and value == value
         )
 
+
+_LARGEST = 1e15  # magnitude of any number, so that nothing computed from it is endless
 
 DEVICE = Option("Device for the network.", metavar="auto|cpu|cuda[:N]", panel=EVERYWHERE)
 OVERWRITE = Option("Replace existing files.")
@@ -169,9 +171,11 @@ def check(config: "DataclassInstance") -> None:
                 f"{setting.label} must be one of {', '.join(map(str, choices))}; got {value}"
             )
         option = setting.option
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if option is not None and is_number and not option.allows(value):
-            raise ConfigError(f"{setting.label} must be {option.bounds()}, got {float(value):g}")
+        for number in value if isinstance(value, tuple) else (value,):
+            is_number = isinstance(number, Real) and not isinstance(number, bool)
+            if option is not None and is_number and not option.allows(number):
+                bounds = option.bounds() or f"a number up to {_LARGEST:g}"
+                raise ConfigError(f"{setting.label} must be {bounds}, got {number!s:.20}")
 
 
 def exclusive(*options: tuple[str, bool]) -> None:
@@ -202,7 +206,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")
         ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, and of numbers of endless digits
         why = f"it is not valid TOML: {error}"
         raise ConfigError(messages.cannot_read(path, why, "correct it")) from error
     return {key.replace("-", "_"): value for key, value in settings.items()}

@@ -130,20 +130,29 @@ class TrainingConfig:
             parse=parse_duration,
         ),
     ] = 1800.0
-    size: Annotated[int, Option("Side of the training crops, px.")] = 128
+    size: Annotated[int, Option("Side of the training crops, px.", at_least=64, at_most=1024)] = 128
     working_size: Annotated[
         int | None,
-        file_option("Short side in px that pictures are brought to; None: by their own."),
+        file_option(
+            "Short side in px that pictures are brought to; None: by their own.",
+            at_least=64,
+            at_most=4096,
+        ),
     ] = None
     scales: Annotated[
-        tuple[float, float], file_option("Of the working size, drawn for every step.")
+        tuple[float, float],
+        file_option("Of the working size, drawn for every step.", above=0, at_most=4),
     ] = (0.85, 1.15)
-    batch: Annotated[int, Option("Batch size: crops per step.", at_least=1)] = 4
-    lr_g: Annotated[float, Option("Learning rate of the generator's low-rank deltas.", above=0)] = (
-        3e-4
+    batch: Annotated[int, Option("Batch size: crops per step.", at_least=1, at_most=1024)] = 4
+    lr_g: Annotated[
+        float, Option("Learning rate of the generator's low-rank deltas.", above=0, at_most=1)
+    ] = 3e-4
+    lr_code: Annotated[
+        float, file_option("Learning rate of a style's code.", above=0, at_most=1)
+    ] = 3e-3
+    lr_d: Annotated[float, Option("Learning rate of the discriminators.", above=0, at_most=1)] = (
+        4e-4
     )
-    lr_code: Annotated[float, file_option("Learning rate of a style's code.", above=0)] = 3e-3
-    lr_d: Annotated[float, Option("Learning rate of the discriminators.", above=0)] = 4e-4
     warmup: Annotated[
         int, file_option("Number of steps with a rising learning rate.", at_least=0)
     ] = 100
@@ -194,15 +203,20 @@ class TrainingConfig:
     discriminator_channels: Annotated[
         int,
         file_option(
-            "Of the pixel discriminator's first layer; doubles at each downsampling.", at_least=1
+            "Of the pixel discriminator's first layer; doubles at each downsampling.",
+            at_least=1,
+            at_most=512,
         ),
     ] = 32
-    z_dim: Annotated[int, Option("Number of code factors.", at_least=1)] = 4
+    z_dim: Annotated[int, Option("Number of code factors.", at_least=1, at_most=64)] = 4
     ema: Annotated[
         float, Option("Decay of the moving average of the weights.", at_least=0, below=1)
     ] = 0.998
     pool: Annotated[
-        int, Option("Size of the pool of earlier results for the discriminator.", at_least=0)
+        int,
+        Option(
+            "Size of the pool of earlier results for the discriminator.", at_least=0, at_most=10_000
+        ),
     ] = 50
     augment: Annotated[
         Literal["auto", "on", "off"],
