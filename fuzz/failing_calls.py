@@ -183,6 +183,7 @@ def _make_inputs(place: Path) -> None:
         clip.mux(pictures.encode(None))
     write_style(find_style("noir")[1], place / "noir.safetensors")
     small = 'precision = "fp32"\nworking_size = 80\nvalidate_every = 1\nsave_every = 1\n'
+    small += "[texture]\ncrops = 8\nkept = 64\n[validation]\npatches = 64\n"
     (place / "small.toml").write_text(small)
     (place / "out").mkdir()
 
@@ -356,12 +357,11 @@ def _use_small_base(folder: Path) -> None:
     from stylegan_cli.pictures import Picture
     from stylegan_cli.sharing import preview
     from stylegan_cli.styles import SHIPPED_MODEL, Model, library, write_model
-    from stylegan_cli.training import initialisation, texture_distance, validation
+    from stylegan_cli.training import initialisation
 
     styles = [replace(small_style(), deltas={}).renamed(name) for name in ("creatorA", "noir")]
     write_model(Model(base=small_base(), styles=tuple(styles)), folder / SHIPPED_MODEL)
     library.weights_dir = lambda: folder
-    initialisation.TEXTURE_CROPS, texture_distance.KEPT, validation.PATCHES = 8, 64, 64
     # What takes long and writes nothing.
     initialisation.make_style = lambda name, *_, **__: styles[0].renamed(name)
     sheet = Picture(np.zeros((8, 8, 3), np.uint8))

@@ -306,7 +306,7 @@ def _graph_seeds() -> Seeds:
 
     kept = quantised.Quantised(b"a graph", 51.0)
     path = _folder() / ("0" * 32 + ".onnx")
-    quantised._keep(kept, path)
+    quantised._keep(kept, path, 1)
     return {"kept": path.read_bytes()}
 
 

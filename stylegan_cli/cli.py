@@ -287,7 +287,8 @@ def main() -> None:
     try:
         code = build_app(whole=False)(standalone_mode=False, prog_name="influ")
     except TyperException as error:
-        common.say_error(_wrong_use(error))
+        if error.format_message():  # else it was the help, for who gave no command
+            common.say_error(_wrong_use(error))
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = InterruptedByUserError.exit_code

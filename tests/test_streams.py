@@ -70,3 +70,10 @@ def test_ascii_is_enough_for_every_name(tmp_path: Path, photo: Path, influ: Infl
     done = influ("stylize", photo, "-o", "é.jpg", env=environment)
     assert (done.returncode, done.stdout.strip()) == (0, r"\xe9.jpg")
     assert (tmp_path / "é.jpg").exists()
+
+
+def test_a_name_that_holds_lines_makes_one_line(influ: Influ) -> None:
+    done = influ("stylize", "a\nb.jpg", "-o", "c.jpg", "--style", "noir")
+    assert done.stderr == "influ: can't read a\\nb.jpg: it does not exist; check the name\n"
+    done = influ("styles", "pack", "no\nir")
+    assert done.stderr.count("\n") == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from stylegan_cli.commands.streams import printable
+from stylegan_cli.commands.streams import one_line, printable
 from stylegan_cli.runtime.config import DEVICE, EVERYWHERE, OVERWRITE
 from stylegan_cli.runtime.progress_file import tell_progress
 
@@ -105,7 +105,7 @@ class LogLines(logging.Handler):
             say(line, "dim")
         elif line not in self._warned:  # several parts of a command read the same file
             self._warned.add(line)
-            say(line, "yellow")
+            say(one_line(line), "yellow")
 
 
 def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
@@ -162,7 +162,7 @@ def say_refining(folder: Path) -> None:
 
 def say_error(sentence: str) -> None:
     """One sentence on stderr, even when the console is quiet."""
-    say(f"influ: {sentence}", "red")
+    say(one_line(f"influ: {sentence}"), "red")
 
 
 def say(line: str, style: str) -> None:

@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     return text.translate(_ESCAPED)
 
 
+def one_line(text: str) -> str:
+    """`text` with what would end a line escaped, as names may hold it."""
+    return text.replace("\n", "\\n")
+
+
 def prepare_streams() -> None:
     """Make sure that all three streams are there and take every name.
 
@@ -46,7 +51,7 @@ def prepare_streams() -> None:
 
 def write_line(text: str) -> None:
     """One line on stdout: as it is for a pipe, without what it would obey for a terminal."""
-    sys.stdout.write(f"{printable(text) if sys.stdout.isatty() else text}\n")
+    sys.stdout.write(f"{printable(one_line(text)) if sys.stdout.isatty() else text}\n")
 
 
 def drop_output() -> None:
