@@ -1,21 +1,17 @@
 """The networks on ONNX Runtime: graphs from the configs, weights handed over as initialisers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import onnxruntime as ort
 
-from stylegan_cli.backends import Precision, StyleGenerator, build_graph
-from stylegan_cli.backends.quantised import DEFAULTS, QuantisationConfig, generator_in_8_bits
+from stylegan_cli.backends import StyleGenerator, build_graph
+from stylegan_cli.backends.cpu import CpuBackend, Tensors
 from stylegan_cli.networks.architecture import STRIDE
-from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.styles import Base
 
 ort.set_default_logger_severity(4)  # its warnings are for developers; what fails raises
-
-Tensors = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,33 +39,16 @@ class OnnxGenerator:
         self.session.run(None, {"image": np.zeros((1, 3, STRIDE, STRIDE), np.float32)}, options)
 
 
-class OnnxBackend:
-    """Runs a base on the CPU without torch."""
+class OnnxBackend(CpuBackend):
+    """Runs a base by ONNX Runtime."""
 
     name = "onnx"
 
-    def __init__(
-        self,
-        base: Base,
-        threads: int | None = None,
-        quantisation: QuantisationConfig = DEFAULTS,
-    ) -> None:
-        self._base, self._quantisation = base, quantisation
-        self._threads = resolve_threads(threads)
+    def _exact_generator(self, folded: Tensors) -> StyleGenerator:
+        return OnnxGenerator(self._session("generator", folded), self._base.generator.reach)
 
-    def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
-        """See Backend."""
-        reach = self._base.generator.reach
-        exact = OnnxGenerator(self._session("generator", folded), reach)
-        if precision == "f32":
-            return exact
-
-        def open_generator(graph: bytes) -> StyleGenerator:
-            return OnnxGenerator(_open_session(graph, self._threads), reach)
-
-        return generator_in_8_bits(
-            self._base, folded, self.name, exact, open_generator, precision, self._quantisation
-        )
+    def _open_generator(self, graph: bytes) -> StyleGenerator:
+        return OnnxGenerator(_open_session(graph, self._threads), self._base.generator.reach)
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""

@@ -1,7 +1,6 @@
 """The networks on OpenVINO, an extra: quicker than ONNX Runtime on some processors."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -12,17 +11,9 @@ import numpy as np
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 
-from stylegan_cli.backends import Precision, StyleGenerator, build_graph  # noqa: E402
-from stylegan_cli.backends.quantised import (  # noqa: E402
-    DEFAULTS,
-    QuantisationConfig,
-    filled_graph,
-    generator_in_8_bits,
-)
-from stylegan_cli.runtime.devices import resolve_threads  # noqa: E402
-from stylegan_cli.styles import Base  # noqa: E402
-
-Tensors = Mapping[str, np.ndarray]
+from stylegan_cli.backends import StyleGenerator, build_graph  # noqa: E402
+from stylegan_cli.backends.cpu import CpuBackend, Tensors  # noqa: E402
+from stylegan_cli.backends.quantised import filled_graph  # noqa: E402
 
 
 @cache
@@ -57,33 +48,17 @@ class OpenvinoGenerator:
         """See StyleGenerator. Nothing is held between calls."""
 
 
-class OpenvinoBackend:
-    """Runs a base on the CPU, without OpenVINO's telemetry."""
+class OpenvinoBackend(CpuBackend):
+    """Runs a base by OpenVINO, without its telemetry."""
 
     name = "openvino"
 
-    def __init__(
-        self,
-        base: Base,
-        threads: int | None = None,
-        quantisation: QuantisationConfig = DEFAULTS,
-    ) -> None:
-        self._base, self._quantisation = base, quantisation
-        self._threads = resolve_threads(threads)
+    def _exact_generator(self, folded: Tensors) -> StyleGenerator:
+        compiled = self._compiled("generator", folded)
+        return OpenvinoGenerator(compiled, self._base.generator.reach)
 
-    def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
-        """See Backend."""
-        reach = self._base.generator.reach
-        exact = OpenvinoGenerator(self._compiled("generator", folded), reach)
-        if precision == "f32":
-            return exact
-
-        def open_generator(graph: bytes) -> StyleGenerator:
-            return OpenvinoGenerator(self._compile(graph), reach)
-
-        return generator_in_8_bits(
-            self._base, folded, self.name, exact, open_generator, precision, self._quantisation
-        )
+    def _open_generator(self, graph: bytes) -> StyleGenerator:
+        return OpenvinoGenerator(self._compile(graph), self._base.generator.reach)
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""

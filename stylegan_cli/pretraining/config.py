@@ -5,6 +5,14 @@ from typing import Annotated, Literal
 
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.learning.options import (
+    DECAY_FROM,
+    EMA,
+    PRECISION,
+    SAMPLE_EVERY,
+    SAVE_EVERY,
+    WARMUP,
+)
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.runtime.config import SEED, Option, check, file_option, parse_duration
 
@@ -60,14 +68,12 @@ class PretrainConfig:
         int, Option("Side of the training crops, px; a multiple of 8.", at_least=64, at_most=1024)
     ] = 96
     lr: Annotated[float, Option("Learning rate.", names=("--lr-g",), above=0, at_most=1)] = 1e-3
-    warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 100
+    warmup: Annotated[int, Option(WARMUP, at_least=0)] = 100
     decay_from: Annotated[
         float,
-        Option("Share of the steps after which the learning rate falls.", at_least=0, at_most=1),
+        Option(DECAY_FROM, at_least=0, at_most=1),
     ] = 0.6
-    ema: Annotated[
-        float, Option("Decay of the moving average of the weights.", at_least=0, below=1)
-    ] = 0.998
+    ema: Annotated[float, EMA] = 0.998
     features_until: Annotated[
         float,
         file_option(
@@ -105,9 +111,7 @@ class PretrainConfig:
     ] = 1.0
     teacher_fully: Annotated[
         float,
-        file_option(
-            "Share of the steps after which the learning rate falls.", at_least=0, at_most=1
-        ),
+        file_option("Share of the steps until which it is that many.", at_least=0, at_most=1),
     ] = 0.2
     teacher_until: Annotated[
         float, file_option("Share of the steps after which none is.", at_least=0, at_most=1)
@@ -121,9 +125,7 @@ class PretrainConfig:
         file_option("Weight of the error of the parameters predicted from a code.", at_least=0),
     ] = 0.2
     clip_norm: Annotated[float, file_option("Largest norm of the gradients.", above=0)] = 1.0
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"], Option("bf16 where the processor has it.")
-    ] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16"], PRECISION] = "auto"
     processes: Annotated[
         int,
         Option(
@@ -141,8 +143,8 @@ class PretrainConfig:
         ),
     ] = 0
     seed: Annotated[int, SEED] = 0
-    sample_every: Annotated[int, Option("Steps between sample sheets.", at_least=0)] = 500
-    save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 100
+    sample_every: Annotated[int, SAMPLE_EVERY] = 500
+    save_every: Annotated[int, SAVE_EVERY] = 100
     validation_batches: Annotated[int, file_option("Held-out batches.", at_least=1)] = 4
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: StyleEncoderConfig = field(

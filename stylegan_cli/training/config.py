@@ -6,6 +6,14 @@ from typing import Annotated, Literal
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.learning import GanKind
+from stylegan_cli.learning.options import (
+    DECAY_FROM,
+    EMA,
+    PRECISION,
+    SAMPLE_EVERY,
+    SAVE_EVERY,
+    WARMUP,
+)
 from stylegan_cli.runtime.config import SEED, Option, check, file_option, parse_duration
 
 
@@ -154,13 +162,11 @@ class TrainingConfig:
         4e-4
     )
     warmup: Annotated[
-        int, file_option("Number of steps with a rising learning rate.", at_least=0)
+        int, file_option(WARMUP, at_least=0)
     ] = 100
     decay_from: Annotated[
         float,
-        file_option(
-            "Share of the steps after which the learning rate falls.", at_least=0, at_most=1
-        ),
+        file_option(DECAY_FROM, at_least=0, at_most=1),
     ] = 0.6
     gan: Annotated[GanKind, Option("Adversarial loss.")] = "hinge"
     penalty: Annotated[
@@ -210,7 +216,7 @@ class TrainingConfig:
     ] = 32
     z_dim: Annotated[int, Option("Number of code factors.", at_least=1, at_most=64)] = 4
     ema: Annotated[
-        float, Option("Decay of the moving average of the weights.", at_least=0, below=1)
+        float, EMA
     ] = 0.998
     pool: Annotated[
         int,
@@ -228,12 +234,10 @@ class TrainingConfig:
     max_pictures: Annotated[
         int, file_option("Pictures of each side, kept in memory, at most.", at_least=1)
     ] = 400
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"], Option("bf16 where the processor has it.")
-    ] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16"], PRECISION] = "auto"
     seed: Annotated[int, SEED] = 0
-    sample_every: Annotated[int, Option("Steps between sample sheets.", at_least=0)] = 250
-    save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 250
+    sample_every: Annotated[int, SAMPLE_EVERY] = 250
+    save_every: Annotated[int, SAVE_EVERY] = 250
     validate_every: Annotated[int, file_option("Steps between validations.", at_least=1)] = 250
     patience: Annotated[
         int, Option("Validations without a gain before training ends; 0: never.", at_least=0)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+import numpy as np
+
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.colours import Cicp
 from stylegan_cli.pictures.frame import Frame
@@ -120,3 +122,13 @@ class Codec(Protocol):
 
     def encode(self, contents: Contents, quality: int) -> bytes:
         """The bytes of a file; frames are 8 bits unless the format says more."""
+
+
+def frame_of(planes: np.ndarray) -> Frame:
+    """A frame of decoded planes (H, W) or (H, W, C); a second or fourth one is alpha."""
+    alpha = None
+    if planes.ndim == 3 and planes.shape[2] in (2, 4):
+        planes, alpha = planes[..., :-1], np.ascontiguousarray(planes[..., -1])
+    if planes.ndim == 3 and planes.shape[2] == 1:
+        planes = planes[..., 0]
+    return Frame(np.ascontiguousarray(planes), alpha, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.boxes import box, walk
 from stylegan_cli.pictures.codecs import pillow
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
+from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted, frame_of
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
 
@@ -62,13 +62,8 @@ class Jpeg2000:
         if bits < 16:
             most = (1 << bits) - 1
             planes = ((planes.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
-        alpha = None
-        if planes.ndim == 3 and planes.shape[2] in (2, 4):
-            planes, alpha = planes[..., :-1], np.ascontiguousarray(planes[..., -1])
-        if planes.ndim == 3 and planes.shape[2] == 1:
-            planes = planes[..., 0]
         return Contents(
-            frames=[Frame(np.ascontiguousarray(planes), alpha, 0)],
+            frames=[frame_of(planes)],
             icc=icc,
             metadata=_metadata(data),
         )

@@ -7,8 +7,7 @@ import numpy as np
 
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.boxes import box, walk
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
-from stylegan_cli.pictures.frame import Frame
+from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted, frame_of
 from stylegan_cli.pictures.metadata import Metadata
 
 _CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -44,13 +43,8 @@ class JpegXl:
         planes = np.asarray(imagecodecs.jpegxl_decode(data, 0))
         if planes.dtype.kind == "f":
             planes = np.rint(np.clip(planes, 0, 1) * 65535).astype(np.uint16)
-        alpha = None
-        if planes.ndim == 3 and planes.shape[2] in (2, 4):
-            planes, alpha = planes[..., :-1], np.ascontiguousarray(planes[..., -1])
-        if planes.ndim == 3 and planes.shape[2] == 1:
-            planes = planes[..., 0]
         return Contents(
-            frames=[Frame(np.ascontiguousarray(planes), alpha, 0)],
+            frames=[frame_of(planes)],
             icc=icc,
             metadata=_metadata(data),
             orientation=1,
