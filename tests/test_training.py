@@ -37,6 +37,7 @@ from stylegan_cli.styles import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import loop
 from stylegan_cli.training.adapters import StyleTensors
+from stylegan_cli.training.batch import Batch, Creator
 from stylegan_cli.training.config import ConstraintConfig, TrainingConfig, ValidationConfig
 from stylegan_cli.training.constraints import Constraints, constraints_for
 from stylegan_cli.training.data import PictureSet, to_pixels
@@ -45,7 +46,6 @@ from stylegan_cli.training.loop import Run, refine
 from stylegan_cli.training.networks import build_networks
 from stylegan_cli.training.run_folder import START_NAME
 from stylegan_cli.training.start import load_generator, style_tensors
-from stylegan_cli.training.steps import Batch, Creator
 from stylegan_cli.training.texture_distance import TextureDistance
 from stylegan_cli.training.trainer import Trainer, build_trainer
 from stylegan_cli.training.validation import Validation, ValidationMetrics

@@ -1,7 +1,6 @@
 """Model and style files, the user's library, and mixes."""
 
 from stylegan_cli.styles.file import (
-    MAX_CODE_FACTORS,
     METADATA_KEY,
     SUFFIX,
     read_info,
@@ -10,6 +9,7 @@ from stylegan_cli.styles.file import (
     write_model,
     write_style,
 )
+from stylegan_cli.styles.file_parts import MAX_CODE_FACTORS
 from stylegan_cli.styles.library import (
     DEFAULT_STYLE,
     SHIPPED_MODEL,

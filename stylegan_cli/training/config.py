@@ -161,9 +161,7 @@ class TrainingConfig:
     lr_d: Annotated[float, Option("Learning rate of the discriminators.", above=0, at_most=1)] = (
         4e-4
     )
-    warmup: Annotated[
-        int, file_option(WARMUP, at_least=0)
-    ] = 100
+    warmup: Annotated[int, file_option(WARMUP, at_least=0)] = 100
     decay_from: Annotated[
         float,
         file_option(DECAY_FROM, at_least=0, at_most=1),
@@ -215,9 +213,7 @@ class TrainingConfig:
         ),
     ] = 32
     z_dim: Annotated[int, Option("Number of code factors.", at_least=1, at_most=64)] = 4
-    ema: Annotated[
-        float, EMA
-    ] = 0.998
+    ema: Annotated[float, EMA] = 0.998
     pool: Annotated[
         int,
         Option(

@@ -18,6 +18,7 @@ from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.styles import Model, Style
 from stylegan_cli.training import loop
+from stylegan_cli.training.batch import Creator
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.constraints import constraints_for
 from stylegan_cli.training.data import Box, PictureSet, Progress, median_short_side
@@ -28,7 +29,6 @@ from stylegan_cli.training.report import Album
 from stylegan_cli.training.run_folder import RunFolder
 from stylegan_cli.training.selection import Selection
 from stylegan_cli.training.start import load_generator, make_start, style_tensors
-from stylegan_cli.training.steps import Creator
 from stylegan_cli.training.texture_distance import TextureDistance
 from stylegan_cli.training.trainer import build_trainer
 from stylegan_cli.training.validation import CreatorMetrics, HeldOut, Validator

@@ -22,10 +22,10 @@ from stylegan_cli.training.diagnostics import (
     Note,
     Problem,
 )
+from stylegan_cli.training.losses import LOSSES
 from stylegan_cli.training.report import Album, CreatorReport, RunReport, State
 from stylegan_cli.training.run_folder import RunFolder
 from stylegan_cli.training.selection import Selection
-from stylegan_cli.training.steps import LOSSES
 from stylegan_cli.training.trainer import Trainer
 from stylegan_cli.training.validation import ValidationMetrics, Validator
 

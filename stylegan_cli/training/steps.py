@@ -1,114 +1,19 @@
-"""The losses of one step: a batch and the networks in, named terms out."""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+"""One step of each player: a batch and the networks in, named loss terms out."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from stylegan_cli.learning.losses import (
-    anchor_loss,
-    cycle_loss,
-    discriminator_gan_loss,
-    drift_loss,
-    generator_gan_loss,
-    grid_loss,
-    identity_loss,
-    r1_penalty,
-    self_similarity_loss,
-)
-from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
-from stylegan_cli.training.adapters import is_invertible
+from stylegan_cli.training.batch import Batch, Creator
 from stylegan_cli.training.config import TrainingConfig
-from stylegan_cli.training.constraints import Constraints, anchor_weights
-from stylegan_cli.training.data import PictureSet, augment, same_treatment
-from stylegan_cli.training.networks import CONTENT_STAGES, DISCRIMINATOR_STAGES, Networks
-from stylegan_cli.training.texture_distance import TextureDistance
-
-Pass = TypeVar("Pass")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Creator:
-    """What one creator is trained with.
-
-    working_size: px, short side of whole pictures. augmented: the discriminator sees augmented
-    pictures. texture: distance to the creator's texture at the scale of the crops.
-    """
-
-    pictures: PictureSet
-    working_size: int
-    augmented: bool
-    texture: TextureDistance
-    constraints: Constraints = field(default_factory=Constraints)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one step shows: photos and one creator's pictures at one scale."""
-
-    step: int
-    creator: int
-    content: Tensor  # (B, 3, S, S) in [-1, 1]
-    faces: Tensor  # (B, 1, S, S), 1 in faces
-    reals: Tensor  # (B, 3, S, S)
-    short_side: Tensor  # (1,) px of the whole picture
-
-
-def draw_batch(
-    content: PictureSet,
-    creator: Creator,
-    index: int,
-    step: int,
-    config: TrainingConfig,
-    device: torch.device,
-) -> Batch:
-    """The batch of `step` for creator `index`; its draws depend on (seed, step) alone."""
-    rng = numpy_generator(config.seed, step, "batch")
-    short_side = max(config.size, creator.working_size * float(rng.uniform(*config.scales)))
-    photos, faces = content.crops(rng, config.batch, config.size, short_side)
-    reals, _ = creator.pictures.crops(rng, config.batch, config.size, short_side)
-    tensors = (photos, faces, reals, torch.tensor([short_side]))
-    return Batch(step, index, *(tensor.to(device) for tensor in tensors))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorPass:
-    """What the losses of the generator see of one step.
-
-    fake, anchor: results of the present and of the instant style, (B, 3, S, S). scaled: the fake
-    with a smaller gradient in faces. features, content_features: of the fake and of the photos, at
-    DISCRIMINATOR_STAGES. pixels, projected: scores of the two discriminators.
-    """
-
-    batch: Batch
-    networks: Networks
-    creator: Creator
-    config: TrainingConfig
-    fake: Tensor
-    scaled: Tensor
-    anchor: Tensor
-    features: Sequence[Tensor]
-    content_features: Sequence[Tensor]
-    pixels: Sequence[Tensor]
-    projected: Sequence[Tensor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiscriminatorPass:
-    """What the losses of the discriminators see of one step.
-
-    reals: (B, 3, S, S). real, fake: scores of the discriminator of pixels and of that of features.
-    """
-
-    batch: Batch
-    networks: Networks
-    config: TrainingConfig
-    reals: Tensor
-    real: tuple[Sequence[Tensor], Sequence[Tensor]]
-    fake: tuple[Sequence[Tensor], Sequence[Tensor]]
+from stylegan_cli.training.data import augment, same_treatment
+from stylegan_cli.training.losses import (
+    DISCRIMINATOR_LOSSES,
+    GENERATOR_LOSSES,
+    DiscriminatorPass,
+    GeneratorPass,
+    terms_of,
+)
+from stylegan_cli.training.networks import Networks
 
 
 def generator_terms(
@@ -140,7 +45,7 @@ def generator_terms(
         pixels=pixels,
         projected=projected,
     )
-    return fake, _terms(GENERATOR_LOSSES, step)
+    return fake, terms_of(GENERATOR_LOSSES, step)
 
 
 def discriminator_terms(
@@ -168,22 +73,7 @@ def discriminator_terms(
         real=scores[0],
         fake=scores[1],
     )
-    return _terms(DISCRIMINATOR_LOSSES, step)
-
-
-def content_loss(
-    result: Sequence[Tensor], content: Sequence[Tensor], faces: Tensor, face_weight: float
-) -> Tensor:
-    """Self-similarity at the content stages; faces count `1 + face_weight` times.
-
-    result, content: features at DISCRIMINATOR_STAGES. faces: (B, 1, S, S).
-    """
-    losses = []
-    for stage in CONTENT_STAGES:
-        index = DISCRIMINATOR_STAGES.index(stage)
-        inside = functional.interpolate(faces, result[index].shape[2:], mode="area")[:, 0]
-        losses.append(self_similarity_loss(result[index], content[index], 1 + face_weight * inside))
-    return torch.stack(losses).mean()
+    return terms_of(DISCRIMINATOR_LOSSES, step)
 
 
 def scale_gradient(image: Tensor, faces: Tensor, face_weight: float) -> Tensor:
@@ -200,112 +90,3 @@ def _augmented(
 ) -> Tensor:
     """Differentiable augmentation where the creator's folder is small."""
     return augment(images, config.seed, batch.step, purpose) if creator.augmented else images
-
-
-def _gan_pixels(step: GeneratorPass) -> Tensor:
-    return step.config.lambda_pixels * generator_gan_loss(step.config.gan, step.pixels)
-
-
-def _gan_features(step: GeneratorPass) -> Tensor:
-    return step.config.lambda_features * generator_gan_loss(step.config.gan, step.projected)
-
-
-def _content(step: GeneratorPass) -> Tensor:
-    faces, face_weight = step.batch.faces, step.config.face_weight
-    loss = content_loss(step.features, step.content_features, faces, face_weight)
-    return step.config.lambda_content * loss
-
-
-def _anchor(step: GeneratorPass) -> Tensor:
-    config, share = step.config, step.creator.constraints.anchor_share
-    skin = config.constraints.dark_skin_luma
-    weights = anchor_weights(step.anchor, step.batch.faces, share, config.face_weight, skin)
-    weight = 0.0 if config.init == "none" else config.lambda_anchor
-    return weight * anchor_loss(step.fake, step.anchor, weights)
-
-
-def _grid(step: GeneratorPass) -> Tensor:
-    return step.config.lambda_grid * grid_loss(step.fake, step.batch.content).mean()
-
-
-def _drift(step: GeneratorPass) -> Tensor:
-    max_drift = step.creator.constraints.max_drift
-    return step.config.lambda_drift * drift_loss(step.fake, step.anchor, max_drift).mean()
-
-
-def _cycle(step: GeneratorPass) -> Tensor | None:
-    batch, config, generator = step.batch, step.config, step.networks.generator
-    if not config.lambda_cycle:
-        return None
-    draws = torch_generator(config.seed, batch.step, "cycle noise")
-    noise = torch.randn(step.fake.shape, generator=draws).to(step.fake.device)
-    noisy = step.fake + config.cycle_noise * noise
-    with generator.autocast():
-        cycled = generator.reconstruct_cycle(batch.creator, noisy, batch.short_side)
-    hue = is_invertible(generator.styles[batch.creator])
-    return config.lambda_cycle * cycle_loss(cycled, batch.content, hue)
-
-
-def _identity(step: GeneratorPass) -> Tensor | None:
-    batch, generator = step.batch, step.networks.generator
-    if not step.config.lambda_identity:
-        return None
-    with generator.autocast():
-        same = generator.reconstruct_identity(batch.creator, batch.reals, batch.short_side)
-    return step.config.lambda_identity * identity_loss(same, batch.reals)
-
-
-def _texture(step: GeneratorPass) -> Tensor | None:
-    if not step.config.lambda_texture:
-        return None
-    distance = step.creator.texture.distance([step.scaled], step.batch.step)
-    return step.config.lambda_texture * distance
-
-
-def _discriminator_pixels(step: DiscriminatorPass) -> Tensor:
-    return discriminator_gan_loss(step.config.gan, step.real[0], step.fake[0])
-
-
-def _discriminator_features(step: DiscriminatorPass) -> Tensor:
-    return discriminator_gan_loss(step.config.gan, step.real[1], step.fake[1])
-
-
-def _r1(step: DiscriminatorPass) -> Tensor | None:
-    config, discriminator = step.config, step.networks.discriminator
-    if config.penalty != "r1" or step.batch.step % config.r1_every:
-        return None
-    # Every few steps, so much stronger: lazy regularisation (Karras et al. 2020, section 4).
-    watched = step.reals.detach().requires_grad_()
-    penalty = r1_penalty([discriminator.pixels(watched, step.batch.creator)], watched)
-    return config.r1_weight * config.r1_every * penalty
-
-
-GENERATOR_LOSSES: Mapping[str, Callable[[GeneratorPass], Tensor | None]] = {
-    "gan_pixels": _gan_pixels,
-    "gan_features": _gan_features,
-    "content": _content,
-    "anchor": _anchor,
-    "grid": _grid,
-    "drift": _drift,
-    "cycle": _cycle,
-    "identity": _identity,
-    "texture": _texture,
-}
-"""Each weighted term of the generator's loss, by its column in metrics.csv; None: without weight.
-
-A new loss is one entry here, with a weight in TrainingConfig.
-"""
-
-DISCRIMINATOR_LOSSES: Mapping[str, Callable[[DiscriminatorPass], Tensor | None]] = {
-    "discriminator_pixels": _discriminator_pixels,
-    "discriminator_features": _discriminator_features,
-    "r1": _r1,
-}
-"""The same of the discriminators' loss; None: not due in this step."""
-
-LOSSES = (*GENERATOR_LOSSES, *DISCRIMINATOR_LOSSES)
-
-
-def _terms(losses: Mapping[str, Callable[[Pass], Tensor | None]], step: Pass) -> dict[str, Tensor]:
-    terms = {name: loss(step) for name, loss in losses.items()}
-    return {name: term for name, term in terms.items() if term is not None}

@@ -10,15 +10,13 @@ from torch import Tensor, nn
 
 from stylegan_cli.learning.ema import Ema
 from stylegan_cli.learning.schedules import learning_rate
+from stylegan_cli.training.batch import Batch, Creator, draw_batch
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import HistoryPool, PictureSet
 from stylegan_cli.training.diagnostics import NotANumberError
 from stylegan_cli.training.networks import Networks
 from stylegan_cli.training.steps import (
-    Batch,
-    Creator,
     discriminator_terms,
-    draw_batch,
     generator_terms,
 )
 
