@@ -98,11 +98,11 @@ def hash_of_cube(path):
 
 
 def metrics_of(path):
-    """Each row's values in the order of their columns, without what a clock has measured."""
+    """Each row's values in the order of their columns, without empty ones and those of a clock."""
     with path.open() as file:
         heading, *rows = csv.reader(file)
     kept = [i for i, name in enumerate(heading) if name not in ("seconds", "elapsed_s", "step_s")]
-    return [" ".join(row[i] if i < len(row) else "" for i in kept) for row in rows]
+    return [" ".join(row[i] for i in kept if i < len(row) and row[i]) for row in rows]
 
 
 def tensors_of(run):

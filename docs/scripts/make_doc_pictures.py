@@ -1,7 +1,8 @@
-"""Make the pictures of the docs: `python docs/scripts/make_doc_pictures.py [--engravings FOLDER]`.
+"""Make the pictures of the docs: `python docs/scripts/make_doc_pictures.py`.
 
-They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). The engraved
-portraits behind the last picture are in the public domain; without their folder, it stays as it is.
+They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). Two more are
+made where their sources are named: --engravings FOLDER, portraits in the public domain, and --page
+web/results/1-own-style.png, which `make test-web` writes.
 """
 
 import argparse
@@ -72,17 +73,29 @@ def make_refined(folder: Path, engravings: Path) -> None:
     save([[pixels(PHOTO), pixels(instant), pixels(refined)]], labels, "instant-refined.jpg")
 
 
+def make_page(shot: Path) -> None:
+    """examples/page.jpg: the upper part of the page in a browser, 1000 px wide."""
+    whole = pixels(shot)
+    upper = whole[: whole.shape[1] * 961 // 1000]
+    picture = Picture(resize_within(upper, 1000), source_format="JPEG")
+    write_picture(picture, ROOT / "examples" / "page.jpg", quality=88, overwrite=True)
+
+
 def main() -> None:
     """Make them all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engravings", type=Path, metavar="FOLDER")
-    engravings = parser.parse_args().engravings
+    parser.add_argument("--page", type=Path, metavar="SHOT")
+    arguments = parser.parse_args()
+    engravings = arguments.engravings
     IMAGES.mkdir(exist_ok=True)
     make_sheet()
     with tempfile.TemporaryDirectory() as folder:
         make_learned(Path(folder))
         if engravings:
             make_refined(Path(folder), engravings)
+    if arguments.page:
+        make_page(arguments.page)
 
 
 if __name__ == "__main__":
