@@ -112,8 +112,8 @@ def with_luma_of(styled: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """
     luma = np.clip(styled @ LUMA, 0, 1)[..., None]
     chroma = photo - (photo @ LUMA)[..., None]
-    room = np.where(chroma > 0, 1 - luma, luma)
-    share = np.min(room / np.maximum(np.abs(chroma), 1e-6), axis=-1, keepdims=True)
+    headroom = np.where(chroma > 0, 1 - luma, luma)
+    share = np.min(headroom / np.maximum(np.abs(chroma), 1e-6), axis=-1, keepdims=True)
     result: np.ndarray = np.clip(luma + np.minimum(share, 1) * chroma, 0, 1)
     return result.astype(np.float32)
 

@@ -38,7 +38,7 @@ from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
-SCALES_IN_HAND = 4  # generators kept: one per short side of the working copy
+MAX_GENERATORS = 4  # generators kept: one per short side of the working copy
 
 Detail = Literal["auto", "fast", "fine"]
 
@@ -127,7 +127,7 @@ class Stylizer:
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
         self.threads, self._rendering = resolve_threads(threads), rendering
-        self._generator_at = lru_cache(SCALES_IN_HAND)(self._fold_generator)
+        self._generator_at = lru_cache(MAX_GENERATORS)(self._fold_generator)
 
     @property
     def name(self) -> str:

@@ -334,7 +334,7 @@ def test_pixels_in_hand_are_limited_and_a_larger_picture_is_alone(tmp_path: Path
     limit = 2 * 48 * 64
     raise_for(
         run_batch(
-            jobs_for(tmp_path, *names), count, FileOptions(), workers=5, max_pixels_in_hand=limit
+            jobs_for(tmp_path, *names), count, FileOptions(), workers=5, max_pixels_in_flight=limit
         )
     )
     assert most == {(48, 64): limit, (480, 640): 480 * 640}

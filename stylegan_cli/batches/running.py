@@ -36,7 +36,7 @@ from stylegan_cli.runtime.interruption import StopRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS_IN_HAND: Final = 64_000_000  # a pixel costs some 30 bytes while it is stylized
+MAX_PIXELS_IN_FLIGHT: Final = 64_000_000  # a pixel costs some 30 bytes while it is stylized
 
 # What libraries say when they run out of memory without a MemoryError.
 _OUT_OF_MEMORY: Final = ("bad_alloc", "failed to allocate", "out of memory", "not enough memory")
@@ -86,7 +86,7 @@ def run_batch(
     options: FileOptions,
     *,
     workers: int = 1,
-    max_pixels_in_hand: int = MAX_PIXELS_IN_HAND,
+    max_pixels_in_flight: int = MAX_PIXELS_IN_FLIGHT,
     stop: StopRequest | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -95,7 +95,7 @@ def run_batch(
 
     workers: how many pictures are in hand at a time, each in a thread of its own, so that one is
         decoded or encoded while another is stylized. `stylize` must allow that.
-    max_pixels_in_hand: of all of them together; a larger picture is in hand alone.
+    max_pixels_in_flight: of all of them together; a larger picture is processed alone.
     stop: once requested, what is in hand is dropped at its next step and nothing begins.
     on_outcome, on_progress: called in the thread of the job, one at a time, once it is through; an
         error of theirs ends the batch.
@@ -115,7 +115,9 @@ def run_batch(
             if on_progress is not None:
                 on_progress(len(outcomes), len(jobs))
 
-    batch = _Batch(jobs, stylize, options, count, max_pixels_in_hand, stop or StopRequest(), report)
+    batch = _Batch(
+        jobs, stylize, options, count, max_pixels_in_flight, stop or StopRequest(), report
+    )
     threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     if on_progress is not None:
         on_progress(0, len(jobs))
@@ -182,7 +184,7 @@ class _Batch:
         stylize: Callable[[Picture], Picture],
         options: FileOptions,
         workers: int,
-        max_pixels_in_hand: int,
+        max_pixels_in_flight: int,
         stop: StopRequest,
         report: Callable[[Outcome], None],
     ) -> None:
@@ -192,7 +194,7 @@ class _Batch:
         self._are_many = workers > 1
         self._waiting = deque(jobs)
         self._ran_short: set[Job] = set()
-        self._budget = PixelBudget(max_pixels_in_hand)
+        self._budget = PixelBudget(max_pixels_in_flight)
         # What changes from here on is the work of another run.
         self._before = {job.target: _stamp(job.target) for job in jobs}
         for folder in {job.target.parent for job in jobs}:

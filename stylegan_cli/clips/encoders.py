@@ -177,9 +177,9 @@ def _for_substitute(asked: EncoderOptions, codec: str, notes: list[str]) -> Enco
 def _software_preset(name: str, codec: str) -> str | None:
     if name not in _PRESETS:
         return None
-    slowness = _PRESETS.index(name)
+    rank = _PRESETS.index(name)
     # Those of AV1 and VP9 are numbers, fast ones large.
-    return {"libsvtav1": str(12 - slowness), "libvpx-vp9": str(8 - slowness)}.get(codec, name)
+    return {"libsvtav1": str(12 - rank), "libvpx-vp9": str(8 - rank)}.get(codec, name)
 
 
 def _pixel_formats(codec: str) -> list[str]:

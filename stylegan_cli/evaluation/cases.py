@@ -87,8 +87,8 @@ def _paired_cases(
                 for stem, path in sorted(side.items())
                 if stem not in other
             )
-            ours, theirs = (tuple(side[stem] for stem in both) for side in (photos, truths))
-            cases.append(Case(style, ours, truths=theirs, unmatched=alone))
+            results, wanted = (tuple(side[stem] for stem in both) for side in (photos, truths))
+            cases.append(Case(style, results, truths=wanted, unmatched=alone))
     if not cases:
         raise DataError(
             f"no picture in {paired} has the name of a photo in {data}: a truth is named like its "

@@ -138,8 +138,8 @@ def compare_with_truth(
     if not styled:
         raise DataError(f"none of the {len(pairs)} pairs could be used: {failed[0]}")
     measures = {
-        name: Measure(*mean_of(ours), float(np.mean(theirs)), better)
-        for (name, (_, better)), ours, theirs in zip(
+        name: Measure(*mean_of(measured), float(np.mean(unchanged)), better)
+        for (name, (_, better)), measured, unchanged in zip(
             TRUTH_MEASURES.items(),
             zip(*styled, strict=True),
             zip(*untouched, strict=True),

@@ -50,10 +50,10 @@ def skin_change(
     marked = _cheeks(face, photo.shape[:2])
     if marked.sum() < _MIN_PIXELS:
         return None
-    ours, true, before = (_lab(to_unit(pixels)[marked]) for pixels in (result, truth, photo))
+    found, true, before = (_lab(to_unit(pixels)[marked]) for pixels in (result, truth, photo))
     return SkinChange(
         lightness=float(np.median(before[:, 0])),
-        difference=float(np.mean(deltaE_ciede2000(true, ours))),  # type: ignore[no-untyped-call]
+        difference=float(np.mean(deltaE_ciede2000(true, found))),  # type: ignore[no-untyped-call]
         untouched=float(np.mean(deltaE_ciede2000(true, before))),  # type: ignore[no-untyped-call]
     )
 

@@ -172,8 +172,8 @@ class Items:
 
     def drop_property(self, item: int, kind: bytes) -> None:
         """Take the properties of this kind from an item."""
-        mine = self._items[item].properties
-        mine[:] = [(n, e) for n, e in mine if self._properties[n - 1][4:8] != kind]
+        properties = self._items[item].properties
+        properties[:] = [(n, e) for n, e in properties if self._properties[n - 1][4:8] != kind]
 
     def saved(self) -> bytes:
         """The file with all that was added."""

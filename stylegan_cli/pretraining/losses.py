@@ -56,11 +56,11 @@ def texture_error(result: Tensor, truth: Tensor) -> Tensor:
     (Portilla & Simoncelli 2000). Images are (N, 3, S, S) in [-1, 1].
     """
     errors = []
-    mine, theirs = luminance(result), luminance(truth)
+    found, wanted = luminance(result), luminance(truth)
     for _ in range(TEXTURE_SCALES):
-        pairs = zip(_contrasts(mine), _contrasts(theirs), strict=True)
+        pairs = zip(_contrasts(found), _contrasts(wanted), strict=True)
         errors += [_l1(contrast, wanted) for contrast, wanted in pairs]
-        mine, theirs = functional.avg_pool2d(mine, 2), functional.avg_pool2d(theirs, 2)
+        found, wanted = functional.avg_pool2d(found, 2), functional.avg_pool2d(wanted, 2)
     return torch.stack(errors).mean(0)
 
 

@@ -48,16 +48,16 @@ def render(
     maps = residual and residual.widened(width, white_level(pixels.dtype))
 
     def compose_strips(strips: Sequence[slice]) -> None:
-        room = np.empty(0, np.float32)
+        buffer = np.empty(0, np.float32)
         for columns in strips:
             strip = np.ascontiguousarray(pixels[:, columns])
             added = None
             if maps:
                 planes = [np.asarray(plane, np.float32) for plane in cv2.split(strip)]
                 # Arrays at hand are in the cache, new ones are not.
-                if room.shape[1:] != planes[0].shape:
-                    room = np.empty((2, *planes[0].shape), np.float32)
-                added = maps.residual(planes, columns, room)
+                if buffer.shape[1:] != planes[0].shape:
+                    buffer = np.empty((2, *planes[0].shape), np.float32)
+                added = maps.residual(planes, columns, buffer)
             result[:, columns] = _compose(strip, colours, added, finish)
 
     # Columns, as parts of the maps can be stretched down their columns and be exact.

@@ -31,16 +31,16 @@ class ResidualMaps:
         return ResidualMaps(np.stack(slope), level)
 
     def residual(
-        self, picture: Sequence[np.ndarray], columns: slice, room: np.ndarray | None = None
+        self, picture: Sequence[np.ndarray], columns: slice, buffer: np.ndarray | None = None
     ) -> Iterator[np.ndarray]:
         """The residual in some columns of a picture: red, green and blue, (H, columns) each.
 
         picture: those columns of the picture, red, green and blue, (H, columns) float32 each. The
             maps are as wide as the whole picture, and `scale` is its white (widened).
-        room: (2, H, columns) float32, overwritten. A plane lies in it until the next one is asked.
+        buffer: (2, H, columns) float32, overwritten. It holds a plane until the next is asked.
         """
         height, width = picture[0].shape
-        total, stretched = np.empty((2, height, width), np.float32) if room is None else room
+        total, stretched = np.empty((2, height, width), np.float32) if buffer is None else buffer
 
         def stretch(plane: np.ndarray, out: np.ndarray, interpolation: int) -> None:
             # Across it stays as it is, so that these columns get what they get in the whole.

@@ -110,7 +110,7 @@ def list_styles(model: Path | None = None) -> list[FoundStyle]:
     """Every style that can be used by name: the user's own, then the model's."""
     path = model or shipped_model()
     document = read_info(path) if path.exists() else {}
-    theirs = {info.name: info for info in style_infos(document, path)}
+    of_model = {info.name: info for info in style_infos(document, path)}
     found = []
     for file in sorted(user_styles_dir().glob(f"*{SUFFIX}")):
         own, infos = {}, []
@@ -120,10 +120,10 @@ def list_styles(model: Path | None = None) -> list[FoundStyle]:
         if own.get("kind") != "style" or not infos:
             continue  # not a style: reading it by name says what is wrong with it
         fits = own.get("base_hash") == document.get("base_hash")
-        found.append(FoundStyle(file.stem, file, "yours", infos[0], file.stem in theirs, fits))
+        found.append(FoundStyle(file.stem, file, "yours", infos[0], file.stem in of_model, fits))
     names = {style.name for style in found}
     origin: Literal["model", "shipped"] = "model" if model else "shipped"
-    return found + [FoundStyle(n, path, origin, i) for n, i in theirs.items() if n not in names]
+    return found + [FoundStyle(n, path, origin, i) for n, i in of_model.items() if n not in names]
 
 
 def usable_names(model: Path | None = None) -> tuple[list[str], list[str]]:

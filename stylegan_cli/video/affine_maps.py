@@ -43,13 +43,15 @@ def carried(step: Step, maps: Plane) -> Plane:
     return np.stack([displaced(part, flow) for part in maps])
 
 
-def applied(maps: Plane, guide: Pixels, size: tuple[int, int], room: Plane | None = None) -> Plane:
+def applied(
+    maps: Plane, guide: Pixels, size: tuple[int, int], buffer: Plane | None = None
+) -> Plane:
     """The residual of a frame in levels, (H, W, 3).
 
-    guide: the frame itself, or a smaller copy of it. size: (H, W). room: (2, *guide.shape), which
+    guide: the frame itself, or a smaller copy of it. size: (H, W). buffer: (2, *guide.shape), which
     is overwritten, and in which the result may lie: new arrays take longer than what they are for.
     """
-    total, product = np.empty((2, *guide.shape), np.float32) if room is None else room
+    total, product = np.empty((2, *guide.shape), np.float32) if buffer is None else buffer
     height, width = guide.shape[:2]
     *slopes, level = maps
     cv2.resize(level * np.float32(255), (width, height), total)

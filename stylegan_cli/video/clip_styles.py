@@ -136,7 +136,7 @@ class PhotographicClipStyle:
         self._guide_side = max(_GUIDE_SIDE, self.working_side)
         self._pause = max(1, round(_LONGEST_PAUSE_S * steady * frame_rate))
         self._shortest_pause = min(self._pause, round(_SHORTEST_PAUSE_S * frame_rate))
-        self._room = np.empty((2, 0, 0, 3), np.float32)
+        self._buffer = np.empty((2, 0, 0, 3), np.float32)
         self._now: Plane | None = None  # (4, h, w, 3): the maps in use
         self._target: Plane | None = None  # (4, h, w, 3): those of the last run
         self._known: Plane | None = None  # (h, w) in [0, 1]: what that run has seen
@@ -146,10 +146,10 @@ class PhotographicClipStyle:
     def __call__(self, pixels: Pixels) -> Pixels:
         """See ClipStyle."""
         guide = halved(pixels, self._guide_side)
-        if self._room.shape[1:] != guide.shape:
-            self._room = np.empty((2, *guide.shape), np.float32)
+        if self._buffer.shape[1:] != guide.shape:
+            self._buffer = np.empty((2, *guide.shape), np.float32)
         maps = self._next_maps(guide, self._movement.follow(_reduced(guide, _FLOW_SIDE)))
-        added = applied(maps, guide, pixels.shape[:2], self._room)
+        added = applied(maps, guide, pixels.shape[:2], self._buffer)
         return _sum(self.lut(pixels), added)
 
     def _next_maps(self, guide: Pixels, step: Step | None) -> Plane:
@@ -167,7 +167,7 @@ class PhotographicClipStyle:
         if self._since >= self._pause or is_too_new:
             expected, target = target, self._computed(guide)
             if new > _LITTLE_NEW / 2:
-                wrong = applied(expected - target, guide, guide.shape[:2], self._room)
+                wrong = applied(expected - target, guide, guide.shape[:2], self._buffer)
                 self._max_new = _max_new_share(new, wrong)
             # What is new has no past to be steady with.
             now = target + np.asarray(known[..., None], np.float32) * (now - target)

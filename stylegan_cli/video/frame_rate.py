@@ -21,11 +21,11 @@ class FrameRate:
     def __init__(self, info: ClipInfo, rate: Fraction) -> None:
         seconds = info.duration_s
         # Ticks so fine that sound, which some containers count in them too, loses nothing.
-        fineness = math.ceil(_TICKS_PER_SECOND / rate.numerator)
-        self._ticks = rate.denominator * fineness
+        ticks_per_step = math.ceil(_TICKS_PER_SECOND / rate.numerator)
+        self._ticks = rate.denominator * ticks_per_step
         self.info = replace(
             info,
-            time_base=Fraction(1, rate.numerator * fineness),
+            time_base=Fraction(1, rate.numerator * ticks_per_step),
             frame_rate=rate,
             frame_count=None if seconds is None else round(seconds * rate),
         )

@@ -26,7 +26,7 @@ _globals = threading.RLock()
 @contextmanager
 def held(wanted: Wanted) -> Iterator[None]:
     """Pillow with our limits and quiet: what it would print goes to the log."""
-    with _globals, warnings.catch_warnings(record=True) as heard:
+    with _globals, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
         Image.MAX_IMAGE_PIXELS = wanted.max_pixels
@@ -35,7 +35,7 @@ def held(wanted: Wanted) -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
-            for warning in heard:
+            for warning in caught:
                 logger.info("%s: %s", wanted.name, warning.message)
 
 

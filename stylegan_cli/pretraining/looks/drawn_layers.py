@@ -310,13 +310,13 @@ def _form_lines(grey: Pixels, spacing_px: float, length_px: float) -> Pixels:
 
     Noise of our own would depend on position, which no convolution can know.
     """
-    detail = _evened(grey - blurred(grey, 1.5 * spacing_px), 6 * spacing_px)
+    detail = _equalized(grey - blurred(grey, 1.5 * spacing_px), 6 * spacing_px)
     direction = form_direction(grey, 5 * spacing_px)
     drawn_out = smeared(detail, direction, length_px)
-    return np.clip(_evened(drawn_out, 6 * spacing_px), -1.5, 1.5)
+    return np.clip(_equalized(drawn_out, 6 * spacing_px), -1.5, 1.5)
 
 
-def _evened(detail: Pixels, sigma: float) -> Pixels:
+def _equalized(detail: Pixels, sigma: float) -> Pixels:
     """Detail divided by its local size; where there is next to none, it stays next to none."""
     size: Pixels = np.sqrt(blurred(detail * detail, sigma) + np.float32(2e-5))
     return detail / size

@@ -84,8 +84,8 @@ def _read(descriptor: int) -> dict[str, object]:
         signature = json.loads(os.pread(descriptor, _MAX_CLAIM, 0))
     except (OSError, ValueError, RecursionError):
         return {}
-    ours = isinstance(signature, dict) and signature.get("influ") == _KIND
-    return signature if ours and isinstance(signature.get("process"), int) else {}
+    is_ours = isinstance(signature, dict) and signature.get("influ") == _KIND
+    return signature if is_ours and isinstance(signature.get("process"), int) else {}
 
 
 def _busy(signature: dict[str, object], target: Path) -> BusyError:
