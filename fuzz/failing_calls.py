@@ -2,7 +2,7 @@
 
     python -m fuzz.failing_calls [--out FILE] [--most N] [COMMAND ...]
 
-For n = 1 to the last, with a full disk, with a broken disk and with SIGKILL, each command runs in a
+For n = 1 to the last, with a full and with a broken disk and with SIGKILL, each command runs in a
 process of its own. Afterwards its results are whole or absent, nothing of the user's has changed,
 and the same command again completes and leaves nothing behind. Needs a C compiler, on Linux.
 """
@@ -28,7 +28,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-ENDS = {"full disk": errno.ENOSPC, "broken disk": errno.EIO, "killed": 0}
+# Of each end: the errno, and whether the disk stays full from there on.
+ENDS = {
+    "no room once": (errno.ENOSPC, False),
+    "full disk": (errno.ENOSPC, True),
+    "broken disk": (errno.EIO, False),
+    "killed": (0, False),
+}
 LIBRARY = "INFLU_FAILING_CALLS"
 LAST = 100_000
 
@@ -188,6 +194,7 @@ def _make_inputs(place: Path) -> None:
     (place / "out").mkdir()
 
 
+NO_SENTENCE = ("Traceback", "unexpected error", "the output")  # "the output": which file?
 MINE = ("taxes.txt", ".influ-notes.part", ".hidden", "styles/notes.txt", "train/mine/taxes.txt")
 
 
@@ -222,7 +229,9 @@ class Ended:
     modules: Sequence[str]
 
 
-def run(words: Sequence[str], out: Path, number: int, error: int) -> Ended:
+def run(
+    words: Sequence[str], out: Path, number: int = LAST, error: int = 0, stays: bool = False
+) -> Ended:
     """A command in a process of its own."""
     reader, writer = os.pipe()
     said = tempfile.TemporaryFile()  # noqa: SIM115
@@ -234,7 +243,8 @@ def run(words: Sequence[str], out: Path, number: int, error: int) -> Ended:
             os.dup2(said.fileno(), 2)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             library = ctypes.CDLL(os.environ[LIBRARY])
-            library.influ_arm(os.fsencode(out), ctypes.c_long(number), ctypes.c_int(error))
+            where = os.fsencode(out), ctypes.c_long(number)
+            library.influ_arm(*where, ctypes.c_int(error), ctypes.c_int(stays))
             code = _influ(words)
             with os.fdopen(writer, "w") as file:
                 json.dump([library.influ_count(), sorted(sys.modules)], file)
@@ -266,7 +276,7 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
     command, out = commands()[name], place / "out"
     os.environ["INFLU_STYLES"] = str(out / "styles")
     before = _put_mine(out)
-    whole = run(command.words(place, False), out, LAST, 0)
+    whole = run(command.words(place, False), out)
     assert whole.code == 0, whole.said
     for module in whole.modules:  # once, as processes are copies of this one
         with suppress(Exception):
@@ -276,18 +286,18 @@ def try_all(name: str, place: Path, most: int = LAST) -> dict[str, Any]:
     found: dict[str, Any] = {"command": name, "calls": last, "tried": 0}
     found |= dict.fromkeys(("lost", "torn", "foreign", "traceback", "leftovers"), 0)
     problems: list[str] = []
-    for end, error in ENDS.items():
+    for end, (error, stays) in ENDS.items():
         for number in numbers:
             found["tried"] += 1
             assert _put_mine(out) == before
-            said = run(command.words(place, False), out, number, error).said
-            if error and ("Traceback" in said or "unexpected error" in said):
+            said = run(command.words(place, False), out, number, error, stays).said
+            if error and any(words in said for words in NO_SENTENCE):
                 found["traceback"] += 1
                 problems.append(f"{end} at {number}: {said[-300:]}")
             if torn := _torn(command, out):
                 found["torn"] += 1
                 problems.append(f"{end} at {number}: torn {torn}")
-            again = run(command.words(place, True), out, LAST, 0)
+            again = run(command.words(place, True), out)
             is_there = again.code == 0 and all(any(out.glob(name)) for name in command.results)
             if not is_there or _torn(command, out):
                 found["lost"] += 1

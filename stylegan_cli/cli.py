@@ -292,6 +292,10 @@ def main() -> None:
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = InterruptedByUserError.exit_code
+    except OSError as error:  # of a help or a version that found no room
+        drop_output()
+        code, sentence = _describe(error)
+        common.say_error(sentence)
     try:
         sys.stdout.flush()
     except OSError:  # said before; Python would say it again

@@ -1,9 +1,9 @@
 """Promises of files/: whole or not at all, never through a link, never anyone else's."""
 
 import errno
-import json
 import os
 import re
+import resource
 import stat
 import subprocess
 import sys
@@ -20,7 +20,8 @@ from stylegan_cli.runtime.files import (
     claimed,
     parse_json,
     path_inside,
-    read_json,
+    read_sealed,
+    sealed,
     write_atomically,
 )
 from stylegan_cli.runtime.files.leftovers import draft_name, is_leftover_name
@@ -74,6 +75,20 @@ def test_a_call_that_fails_leaves_the_old_file_and_nothing_else(
     monkeypatch.undo()
     assert target.read_bytes() == b"mine"
     assert names_in(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("size", [100, 100_000])  # less and more than is buffered
+def test_a_disk_that_stays_full_is_one_sentence(tmp_path: Path, size: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(WriteError, match="make room and try again"):
+            write_atomically(tmp_path / "a", b"x" * size)
+        with pytest.raises(WriteError, match="make room"), claimed(tmp_path / "b"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -260,7 +275,9 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, kin
         (b"\xff{}", "not UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b" " * 2000, "larger than 1,000 bytes"),
-        (b'{"a": ' + b"9" * 900 + b"}", None),
+        (b'{"a": 1}', "damaged or was changed; restore it"),
+        (sealed({"a": 1}).replace("1", "2", 1).encode(), "damaged or was changed; restore it"),
+        (sealed({"a": 10**800, "é": "\udcff"}).encode(), None),
     ],
 )
 def test_json_of_a_wrong_kind_is_one_sentence(
@@ -270,10 +287,10 @@ def test_json_of_a_wrong_kind_is_one_sentence(
     path.write_bytes(data)
     most = 1000 if len(data) <= 2000 else 1 << 20
     if reason is None:
-        assert read_json(path, DataError, most=most) == json.loads(data)
+        assert read_sealed(path, DataError, "", most=most) == {"a": 10**800, "é": "\udcff"}
         return
     with pytest.raises(DataError, match=reason) as refused:
-        read_json(path, DataError, most=most)
+        read_sealed(path, DataError, "restore it", most=most)
     assert "\n" not in str(refused.value)
 
 
@@ -285,7 +302,7 @@ def test_a_number_of_a_million_digits_is_one_sentence() -> None:
 def test_a_pipe_is_no_file_to_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(DataError, match="not a regular file"):
-        read_json(tmp_path / "a.json", DataError)
+        read_sealed(tmp_path / "a.json", DataError, "")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/etc/passwd", "a/../../x", "link/x", "a\0b", ".."])

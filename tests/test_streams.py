@@ -77,3 +77,12 @@ def test_a_name_that_holds_lines_makes_one_line(influ: Influ) -> None:
     assert done.stderr == "influ: can't read a\\nb.jpg: it does not exist; check the name\n"
     done = influ("styles", "pack", "no\nir")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["stylize", "--help"]])
+def test_a_help_that_finds_no_room_is_one_sentence(influ: Influ, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = influ(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "no space is left" in done.stderr

@@ -74,8 +74,12 @@ def _sign(descriptor: int, path: Path) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not is_claim(descriptor):
         raise WriteError(messages.cannot_write(path, "it is not a file of influ", "move it away"))
     signature = {"influ": _KIND, "process": os.getpid(), "host": socket.gethostname()}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(signature).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(signature).encode(), 0)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _read(descriptor: int) -> dict[str, object]:

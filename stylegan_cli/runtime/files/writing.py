@@ -81,15 +81,20 @@ def check_target(target: Path, *, overwrite: bool = False, inputs: Sequence[Path
 
 @contextmanager
 def draft_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new locked file in the folder of `target`, removed at the end unless it was placed."""
+    """A new locked file in the folder of `target`, removed at the end unless it was placed.
+
+    What is to be placed must be flushed before.
+    """
     folder = target.parent
     tidy(folder)
     with explained(target):
         draft, descriptor = _new_draft(folder)
+    file = os.fdopen(descriptor, "w+b", closefd=False)
     try:
-        with os.fdopen(descriptor, "w+b", closefd=False) as file:
-            yield draft, file
+        yield draft, file
     finally:
+        with suppress(OSError):  # a disk that is full refuses what is buffered once more
+            file.close()
         with suppress(OSError):
             draft.unlink()
         os.close(descriptor)
