@@ -49,7 +49,7 @@ async function keeperOfPage(): Promise<Keeper | null> {
   try {
     const known = await navigator.serviceWorker.getRegistration();
     const registration = await navigator.serviceWorker.register("service.js", { updateViaCache: "all" });
-    return { registration, known: known !== undefined };
+    return registration && { registration, known: known !== undefined };
   } catch {
     return null;
   }

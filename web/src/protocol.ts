@@ -29,6 +29,8 @@ export interface Requests {
   learn: { in: { bytes: ArrayBuffer }; out: Record<string, never> };
   open: { in: { photo: string; blob: Blob }; out: { height: number; width: number } };
   close: { in: { photo: string }; out: Record<string, never> };
+  /** The colours alone, at once; null where the whole result is as quick. */
+  colours: { in: { photo: string; style: string; strength: number; side: number }; out: { before: Seen; after: Seen } | null };
   stylize: { in: { photo: string; style: string; strength: number; side: number }; out: { before: Seen; after: Seen } };
   download: { in: { photo: string; style: string; strength: number; type: PictureType; metadata: Metadata }; out: { blob: Blob } };
   feed: { in: { photos: string[]; style: string; strength: number; side: number }; out: { photos: FeedPhoto[] } };

@@ -63,6 +63,13 @@ const handlers: { [K in Kind]: Handler<K> } = {
     for (const key of prepared.keys()) if (key.startsWith(`${photo}\n`)) prepared.delete(key);
     return {};
   },
+  async colours({ photo, style, strength, side }) {
+    if (prepared.has(`${photo}\n${style}`)) return null;
+    const before = shrunk(await pictureOf(photo), side);
+    const data = before.data.slice();
+    stylizerOf(style).coarseTable.apply(data, before.width, strength);
+    return { before: seen(before), after: seen({ ...before, data }) };
+  },
   async stylize({ photo, style, strength, side }) {
     return stylizeSmall(photo, style, strength, side);
   },

@@ -14,9 +14,17 @@ function compare(gpu: ColourOnGpu, points: number, strength: number): { near: nu
   if (!gpu.apply({ points, data }, there, width, strength)) throw new Error("the graphics processor failed");
   const off = here.map((value, k) => Math.abs(value - there[k]));
   const share = (wanted: (value: number, k: number) => boolean) => off.filter(wanted).length / off.length;
-  return { near: share((value) => value <= 1), worst: Math.max(...off), changed: share((_, k) => here[k] !== rows[k]) };
+  return { near: share((value) => value <= 1), worst: off.reduce((most, value) => Math.max(most, value), 0), changed: share((_, k) => here[k] !== rows[k]) };
 }
 
 // In the page the processor is taken where there is no graphics processor, as here.
-const gpu = ColourOnGpu.open(true);
-self.postMessage(gpu && [[33, 1], [65, 1], [33, 0.4]].map(([points, strength]) => compare(gpu, points, strength)));
+async function opened(): Promise<ColourOnGpu | null> {
+  for (let tries = 0; tries < 40; tries++) {
+    const gpu = ColourOnGpu.open(true);
+    if (gpu) return gpu;
+    await new Promise((resolve) => setTimeout(resolve, 500)); // the browser's graphics are still starting
+  }
+  return null;
+}
+
+void opened().then((gpu) => self.postMessage(gpu && [[33, 1], [65, 1], [33, 0.4]].map(([points, strength]) => compare(gpu, points, strength))));

@@ -371,9 +371,15 @@ test("two megapixels: a drawn look and a look of colour", PATIENT, async () => {
   figures.twoMegapixels.colourStyles = {};
   for (const style of ["noir", "teal_orange", "noir"]) {
     const [clicked, used] = [performance.now(), cpuSeconds()];
-    await choose(page, style); // a kind of style that has no network to run
+    await page.check(`.look input[value="${style}"]`);
+    await page.waitForFunction(
+      (wanted) => ["coloured", "stylized"].some((which) => document.querySelector("canvas.after").dataset[which]?.split(" ").includes(wanted)),
+      style,
+    );
+    const [coloured, colouredCpu] = [(performance.now() - clicked) / 1000, cpuSeconds() - used];
+    await stylized(page, style);
     const name = style in figures.twoMegapixels.colourStyles ? `${style} again` : style;
-    figures.twoMegapixels.colourStyles[name] = { wall: (performance.now() - clicked) / 1000, cpu: cpuSeconds() - used };
+    figures.twoMegapixels.colourStyles[name] = { colouredSeconds: coloured, colouredCpuSeconds: colouredCpu, wholeSeconds: (performance.now() - clicked) / 1000, cpuSeconds: cpuSeconds() - used };
   }
 });
 
@@ -444,7 +450,7 @@ test("how fast the page loads, as Lighthouse tells it", PATIENT, async () => {
   figures.load = {};
   for (const [line, conditions] of Object.entries(lines)) {
     const host = await serve(join(folder, "page"), { gzip: true });
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, serviceWorkers: "block" });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
     const page = await context.newPage();
     const cdp = await context.newCDPSession(page);
     await cdp.send("Network.enable");

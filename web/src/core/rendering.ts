@@ -31,21 +31,29 @@ export type Planes = [Plane, Plane, Plane];
 /** The per-pixel part of a folded style as a table; see rendering.bake_lut. */
 export function bakeLut(folded: Weights, calibration: Lut | null, model: StylizeModel): Lut {
   const { constants } = model;
-  const toned = (colours: Float32Array): Float32Array => {
-    const result = clip(applyColour(folded, colours, constants));
-    return calibration ? clip(applyLut(result, calibration)) : result;
-  };
-  const bake = (points: number): Lut => ({ points, data: toned(lattice(points)) });
-  const lut = bake(constants.lut_points);
+  const lut = bakeCoarseLut(folded, calibration, constants);
   const generator = new RandomGenerator(model.lutColours);
   const colours = Float32Array.from({ length: 3 * 4096 }, () => generator.float());
-  const [found, wanted] = [applyLut(colours, lut), toned(colours)];
+  const [found, wanted] = [applyLut(colours, lut), toned(folded, calibration, colours, constants)];
   let close = 0;
   for (let k = 0; k < colours.length; k += 3) {
     const off = [0, 1, 2].map((c) => Math.abs(found[k + c] - wanted[k + c]));
     if (Math.max(...off) <= 1 / 255) close++;
   }
-  return close / 4096 >= 0.99 ? lut : bake(constants.fine_lut_points);
+  if (close / 4096 >= 0.99) return lut;
+  const points = constants.fine_lut_points;
+  return { points, data: toned(folded, calibration, lattice(points), constants) };
+}
+
+/** The table that `bakeLut` takes where it is near enough. */
+export function bakeCoarseLut(folded: Weights, calibration: Lut | null, constants: Constants): Lut {
+  const points = constants.lut_points;
+  return { points, data: toned(folded, calibration, lattice(points), constants) };
+}
+
+function toned(folded: Weights, calibration: Lut | null, colours: Float32Array, constants: Constants): Float32Array {
+  const result = clip(applyColour(folded, colours, constants));
+  return calibration ? clip(applyLut(result, calibration)) : result;
 }
 
 function clip(values: Float32Array): Float32Array {

@@ -6,6 +6,7 @@ import type { Weights } from "./model";
 import {
   type AddedRows,
   addedFromPlanes,
+  bakeCoarseLut,
   bakeLut,
   bringDown,
   ColourTable,
@@ -32,6 +33,7 @@ export class Stylizer {
   private readonly weights: Weights;
   private readonly generators = new Map<number, Promise<StyleGenerator>>();
   private ownTable?: ColourTable;
+  private ownCoarseTable?: ColourTable;
 
   constructor(
     readonly style: Style,
@@ -44,6 +46,14 @@ export class Stylizer {
   get table(): ColourTable {
     this.ownTable ??= new ColourTable(bakeLut(this.fold(this.constants.lut_short_side), this.style.calibration, this.backend.model));
     return this.ownTable;
+  }
+
+  /** The same with as few points as a table ever has: near it, and there at once. */
+  get coarseTable(): ColourTable {
+    if (this.ownTable) return this.ownTable;
+    const folded = this.fold(this.constants.lut_short_side);
+    this.ownCoarseTable ??= new ColourTable(bakeCoarseLut(folded, this.style.calibration, this.constants));
+    return this.ownCoarseTable;
   }
 
   /** Run the network on a picture's working copy. */

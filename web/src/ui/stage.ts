@@ -2,7 +2,7 @@
 
 import { filled } from "../messages";
 import { metadataOfResult } from "../pictures/resultMetadata";
-import type { PictureType } from "../protocol";
+import type { PictureType, Seen } from "../protocol";
 import { dropZone, h, save, show } from "./dom";
 import type { State } from "./state";
 
@@ -62,14 +62,22 @@ export function stage(state: State): HTMLElement {
       try {
         const body = { photo: photo.key, style: look.key, strength: state.strength, side: SHOWN_SIDE };
         await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
-        const seen = await state.engine.ask("stylize", body);
-        show(before, seen.before);
-        show(after, seen.after);
+        const draw = (seen: { before: Seen; after: Seen }) => {
+          show(before, seen.before);
+          show(after, seen.after);
+          place();
+        };
+        const colours = await state.engine.ask("colours", body);
+        if (colours) {
+          draw(colours);
+          after.dataset.coloured = look.key;
+        }
+        if (wanted) continue; // something else was chosen meanwhile
+        draw(await state.engine.ask("stylize", body));
         if (failedPhoto === photo.key) failed.textContent = "";
         said.textContent = filled(say.stylized, { name: photo.name, look: look.info.name });
         after.setAttribute("aria-label", said.textContent);
         after.dataset.stylized = `${photo.key} ${look.key} ${state.strength}`;
-        place();
       } catch (error) {
         if (!state.photos.includes(photo)) continue;
         failed.textContent = `${photo.name}: ${state.explain(error)}`;
