@@ -34,6 +34,7 @@ const stylizers = new Map<string, Stylizer>();
 const photos = new Map<string, Blob>();
 const decoded = new Map<string, DecodedPicture>();
 const prepared = new Map<string, Prepared>();
+let small: { photo: string; side: number; pixels: Pixels } | undefined;
 
 const handlers: { [K in Kind]: Handler<K> } = {
   async start({ stylize, wasm }) {
@@ -60,12 +61,13 @@ const handlers: { [K in Kind]: Handler<K> } = {
   async close({ photo }) {
     photos.delete(photo);
     decoded.delete(photo);
+    if (small?.photo === photo) small = undefined;
     for (const key of prepared.keys()) if (key.startsWith(`${photo}\n`)) prepared.delete(key);
     return {};
   },
   async colours({ photo, style, strength, side }) {
     if (prepared.has(`${photo}\n${style}`)) return null;
-    const before = shrunk(await pictureOf(photo), side);
+    const before = await smallOf(photo, side);
     const data = before.data.slice();
     stylizerOf(style).coarseTable.apply(data, before.width, strength);
     return { before: seen(before), after: seen({ ...before, data }) };
@@ -189,7 +191,7 @@ async function stylizeSmall(photo: string, style: string, strength: number, side
   const picture = await pictureOf(photo);
   const ready = await preparedOf(photo, style, picture);
   // What was stylized whole is small, and is shown whole.
-  const before = ready.added ? whole(picture) : shrunk(picture, side);
+  const before = ready.added ? whole(picture) : await smallOf(photo, side);
   const stylizer = stylizerOf(style);
   const data = before.data.slice();
   stylizer.render(data, 0, before.width, stylizer.rowsFor(ready, before.height, before.width), strength);
@@ -227,6 +229,12 @@ function overWhite(data: Uint8ClampedArray): void {
 
 function whole(picture: DecodedPicture): Pixels {
   return { height: picture.height, width: picture.width, data: picture.rows(0, picture.height) };
+}
+
+/** The photo in hand as the screen shows it; drawn once for all styles and strengths. */
+async function smallOf(photo: string, side: number): Promise<Pixels> {
+  if (small?.photo !== photo || small.side !== side) small = { photo, side, pixels: shrunk(await pictureOf(photo), side) };
+  return small.pixels;
 }
 
 function shrunk(picture: DecodedPicture, side: number): Pixels {
