@@ -236,6 +236,22 @@ def test_damaged_pictures_among_those_held_out_do_not_end_a_run(place: Path, sid
     assert [said.count(f"left out: can't read {side}/{path.name}") for path in held] == [1]
 
 
+def test_a_style_that_could_not_be_kept_is_refused_before_the_work(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "a file").write_text("mine")
+    monkeypatch.setenv("INFLU_STYLES", str(place / "a file" / "styles"))
+    for words in (
+        ("train", "--data", "faces", "--content", "photos", *ONE),
+        ("styles", "add", "anna", "faces"),
+    ):
+        result = _influ(*words)
+        assert result.exit_code == 1
+        assert "no style can be kept there; name a folder of yours" in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not (place / "runs").exists()
+
+
 def test_a_folder_that_is_no_run_is_refused_before_anything_is_said(place: Path) -> None:
     (place / "mine" / "samples").mkdir(parents=True)
     (place / "mine" / "samples" / "holiday.txt").write_text("mine")

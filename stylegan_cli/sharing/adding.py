@@ -16,6 +16,7 @@ from stylegan_cli.sharing.style_code import read_line
 from stylegan_cli.styles import (
     Base,
     Style,
+    check_styles_folder,
     read_info,
     read_model,
     read_style,
@@ -123,6 +124,8 @@ def make_from(
     """
     if (folder is None) == (config.code is None):
         raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
+    if config.out is None:
+        check_styles_folder()
     target = config.out or user_style_path(name)
     for path in (target, preview_path(target)) if config.out else (target,):
         _refuse_taken(path, messages.OVERWRITE, config.overwrite)
@@ -164,6 +167,7 @@ def read_handed_on(
     style = read_style(file, base)
     if name is not None:
         style = style.renamed(name)
+    check_styles_folder()
     taken = "add --overwrite to replace it, or choose another name with --as"
     _refuse_taken(user_style_path(style.name), taken, overwrite)
     return MadeStyle(style=style, base=base, backend=open_backend(base))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stylegan_cli.errors import StyleFileError, StyleNotFoundError, messages
+from stylegan_cli.errors import StyleFileError, StyleNotFoundError, WriteError, messages
 from stylegan_cli.runtime.resources import in_a_home, weights_dir
 from stylegan_cli.styles.file import (
     SUFFIX,
@@ -59,6 +59,15 @@ def user_style_path(name: str) -> Path:
     """The file of the user's own style `name`. Raises UsageError for a name that can't be one."""
     check_name(name)
     return user_styles_dir() / f"{name}{SUFFIX}"
+
+
+def check_styles_folder() -> None:
+    """Raise WriteError where the user's folder can hold no style, before any work for one."""
+    folder = user_styles_dir()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        remedy = f"name a folder of yours with the environment variable {STYLES_FOLDER_VARIABLE}"
+        raise WriteError(messages.cannot_write(folder, "no style can be kept there", remedy))
 
 
 def register(style: Style, *, overwrite: bool = False) -> Path:

@@ -23,7 +23,7 @@ from stylegan_cli.runtime.config import (
 )
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.resources import starter_dir
-from stylegan_cli.styles import check_name
+from stylegan_cli.styles import check_name, check_styles_folder
 from stylegan_cli.training.config import TrainingConfig
 
 # A resumed run keeps its settings; these do not change what is learned. Its end may move.
@@ -112,6 +112,7 @@ def plan_run(
     pictures = _find_pictures(run)
     folder = _run_folder(run, pictures)
     config = _resumed_config(folder, settings) if run.resume else TrainingConfig(**settings)
+    check_styles_folder()
     return RunPlan(run=run, folder=folder, pictures=pictures, config=config)
 
 
