@@ -128,8 +128,8 @@ def choose_encoder(
     name = _available(asked.codec or usual, notes)
     if asked.codec is not None and name != asked.codec:
         asked = _for_substitute(asked, name, notes)
-    least_bits = 10 if colours.is_hdr else 8
-    pix_fmt = _pixel_format(name, asked.pix_fmt, like, size, least_bits, notes)
+    min_bits = 10 if colours.is_hdr else 8
+    pix_fmt = _pixel_format(name, asked.pix_fmt, like, size, min_bits, notes)
     written = _written_colours(name, pix_fmt, colours, size[1])
     light = like.light if colours.is_hdr else MasteringLight()
     return Encoder(name, pix_fmt, written, _options(name, asked, light))
@@ -191,7 +191,7 @@ def _pixel_format(
     asked: str | None,
     like: ClipInfo,
     size: tuple[int, int],
-    least_bits: int,
+    min_bits: int,
     notes: list[str],
 ) -> str:
     available = _pixel_formats(codec)
@@ -214,8 +214,8 @@ def _pixel_format(
         available,
         like.pix_fmt,
         whole_colour=whole_colour,
-        least_bits=least_bits,
-        most_bits=8 if like.has_alpha else 10,  # With transparency, frames are stylized in 8.
+        min_bits=min_bits,
+        max_bits=8 if like.has_alpha else 10,  # With transparency, frames are stylized in 8.
     )
     if whole_colour and PixelShape.of(chosen).columns < PixelShape.of(like.pix_fmt).columns:
         notes.append(

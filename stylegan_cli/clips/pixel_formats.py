@@ -43,14 +43,14 @@ def nearest_format(
     source: str,
     *,
     whole_colour: bool,
-    least_bits: int = 8,
-    most_bits: int = 10,
+    min_bits: int = 8,
+    max_bits: int = 10,
 ) -> str:
     """The format of `available` that keeps most of `source`, and of those the smallest.
 
     RGB and 4:1:1 are written as 4:2:0, which every player takes, where there is a choice.
     whole_colour: only formats with a colour of its own for each pixel, if there are any.
-    least_bits, most_bits: of each number.
+    min_bits, max_bits: of each number.
     """
     wanted = PixelShape.of(source)
     is_usual = not wanted.is_rgb and (wanted.columns, wanted.rows) in ((1, 1), (2, 1))
@@ -62,7 +62,7 @@ def nearest_format(
         usable = whole or usable
 
     def cost(name: str) -> tuple[int, ...]:
-        shape, bits = usable[name], max(least_bits, min(wanted.bits, most_bits))
+        shape, bits = usable[name], max(min_bits, min(wanted.bits, max_bits))
         lost = max(0, shape.columns - columns) + max(0, shape.rows - rows)
         more = max(0, columns - shape.columns) + max(0, rows - shape.rows)
         return max(0, bits - shape.bits), lost, max(0, shape.bits - bits), more

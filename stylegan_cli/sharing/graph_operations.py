@@ -15,7 +15,7 @@ from stylegan_cli.rendering.guided_maps import GUIDE_NOISE, GUIDE_SHARE
 MAX_HALVINGS = 24
 FLOAT, INT64, DOUBLE = 1, 7, 11  # onnx.TensorProto's
 CUBIC = -0.75  # the kernel's slope at 1 px (OpenCV's INTER_CUBIC)
-LEAST_COVERED = 1e-3  # px; what a result covers less of is left out (OpenCV's INTER_AREA)
+MIN_COVERED = 1e-3  # px; what a result covers less of is left out (OpenCV's INTER_AREA)
 _ROWS, _COLUMNS = 2, 3  # axes of planes
 
 Value = str | int | float | np.ndarray | np.generic
@@ -124,7 +124,7 @@ def _area(graph: Operations, planes: str, axis: int, wanted: str) -> str:
         graph.of("Min", graph.of("Add", left, np.float64(1)), end),
         graph.of("Max", left, start),
     )
-    counts = graph.of("Greater", covered, np.float64(LEAST_COVERED))
+    counts = graph.of("Greater", covered, np.float64(MIN_COVERED))
     share = graph.of("Div", covered, graph.of("Sub", end, start))
     share = graph.cast(graph.of("Where", counts, share, np.float64(0)), FLOAT)
     return _weighed(graph, planes, axis, place, share)

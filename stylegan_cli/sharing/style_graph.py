@@ -17,7 +17,7 @@ from stylegan_cli.stylizer import Stylizer
 
 OPSET, IR_VERSION = 18, 8
 INPUT, OUTPUT = "pixels", "styled"
-LEAST_SHORT_SIDE = 16.0  # px; see Stylizer
+MIN_SHORT_SIDE = 16.0  # px; see Stylizer
 UINT8 = 2  # onnx.TensorProto's
 
 LEVELS = 255
@@ -156,7 +156,7 @@ def _residual(graph: _LookBuilder, stylizer: Stylizer) -> str:
     sides = graph.sides(planes)
     small = operations.working_sides(graph, sides, stylizer.style.info.working_size)
     working = graph.of("Div", operations.bring_down(graph, planes, small), float(LEVELS))
-    short = graph.of("Max", graph.cast(graph.of("Min", *small), FLOAT), LEAST_SHORT_SIDE)
+    short = graph.of("Max", graph.cast(graph.of("Min", *small), FLOAT), MIN_SHORT_SIDE)
     graph.log_size = graph.of("Log", graph.of("Div", short, 256.0))
     bordered = operations.mirrored(graph, working)
     signed = graph.of("Sub", graph.of("Mul", bordered, 2.0), 1.0)

@@ -75,13 +75,13 @@ class Pnm:
         contents = _decoded(stream, ("PPM",), wanted)
         stream.seek(0)
         data = stream.read()
-        if data[:2] not in (b"P2", b"P3", b"P5", b"P6") or _most(data) < 256:
+        if data[:2] not in (b"P2", b"P3", b"P5", b"P6") or _max_value(data) < 256:
             return contents
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if values is None or values.dtype != np.uint16:
             return contents
         pixels = np.asarray(values if values.ndim == 2 else values[..., ::-1])
-        most = _most(data)
+        most = _max_value(data)
         pixels = ((pixels.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
         return Contents(frames=[Frame(np.ascontiguousarray(pixels), None, 0)])
 
@@ -93,7 +93,7 @@ class Pnm:
         return head + pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
 
 
-def _most(data: bytes) -> int:
+def _max_value(data: bytes) -> int:
     """The value that stands for white."""
     lines = (line.partition(b"#")[0] for line in data[:4096].split(b"\n"))
     words = b" ".join(lines).split()
