@@ -1,6 +1,8 @@
 """Promises of runtime/interruption.py."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +32,19 @@ def test_handlers_come_back_even_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), stop_between_steps():
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_modules_are_imported_ends_the_process_in_silence(
+    number: signal.Signals,
+) -> None:
+    script = (
+        "import signal, sys\n"
+        "class Raise:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'stylegan_cli.cli': signal.raise_signal({int(number)})\n"
+        "sys.meta_path.insert(0, Raise())\n"
+        "from stylegan_cli.__main__ import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
