@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.sharing import page_export, verification
 from stylegan_cli.sharing.export import ExportConfig, export_file
 from stylegan_cli.sharing.page_export import page_model
-from stylegan_cli.sharing.style_graph import OPSET, style_graph
+from stylegan_cli.sharing.style_graph import INPUT, OPSET, style_graph
 from stylegan_cli.sharing.verification import (
     verify_cube,
     verify_graph,
@@ -94,6 +95,21 @@ def test_the_graph_applies_the_look_in_onnx_runtime_alone(tmp_path: Path, mode: 
         assert np.abs(found - wanted).max() <= verification.MAX_OF_GRAPH, (height, width)
         changed = max(changed, float(np.abs(wanted - original).mean()))
     assert changed > 10  # or a graph that does nothing would do
+
+
+def test_another_runtime_gives_the_same_pixels() -> None:
+    if find_spec("openvino") is None:
+        pytest.skip("openvino is an extra")
+    from stylegan_cli.backends.openvino_backend import _core  # one for the whole process
+
+    style = stylizer()
+    core = _core()
+    graph = core.read_model(style_graph(style), b"")
+    compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for height, width in SIZES[::2]:
+        original = photo(height, width)
+        found = np.asarray(compiled({INPUT: original})[0]).astype(int)
+        assert np.abs(found - style.stylize(original)).max() <= verification.MAX_OF_GRAPH
 
 
 def test_any_runtime_of_the_standard_reads_the_graph() -> None:
