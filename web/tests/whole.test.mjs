@@ -5,7 +5,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 import { addPhotos, allThere, choose, compare, cpuSeconds, download, launch, makeFixtures, makeStyle, mostMemory, openPage, stylized, RESULTS } from "./browser.mjs";
@@ -27,9 +27,9 @@ before(async () => {
   await open.ready();
 }, PATIENT);
 
+afterEach(() => writeFileSync(join(RESULTS, "figures.json"), `${JSON.stringify(figures, null, 2)}\n`));
+
 after(async () => {
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, "figures.json"), `${JSON.stringify(figures, null, 2)}\n`);
   await open?.close();
   await browser?.close();
 });
