@@ -13,9 +13,13 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+from stylegan_cli.networks.architecture import (
+    ColourEstimatorConfig,
+    GeneratorConfig,
+    StyleEncoderConfig,
+)
 from stylegan_cli.runtime.config import from_mapping
-from stylegan_cli.styles import Base, Model, Style, StyleInfo, write_model
+from stylegan_cli.styles import Base, ColourEstimator, Model, Style, StyleInfo, write_model
 
 
 def convert(old: Path, new: Path) -> Model:
@@ -33,6 +37,12 @@ def convert(old: Path, new: Path) -> Model:
         tensors={name: value.astype(np.float32) for name, value in under("base/").items()},
         content_colours=tensors["content_colours"],
         prior_code_factors=tensors["prior_code_factors"],
+        colour_estimator=ColourEstimator(
+            config=from_mapping(ColourEstimatorConfig, document["colour_estimator"]),
+            tensors=under("colour_estimator/"),
+        )
+        if document.get("colour_estimator")
+        else None,
     )
     styles = []
     for index, entry in enumerate(document["creators"]):

@@ -122,6 +122,7 @@ def load_style(
     strength: float = 1.0,
     seed: int | None = None,
     preserve_colour: bool = False,
+    even: bool = False,
     detail: Detail = "auto",
     device: str = "auto",
 ) -> LoadedStyle:
@@ -130,7 +131,8 @@ def load_style(
     style: a name ("toon"), a mix ("toon:0.7,vangogh:0.3"), or the path of a style file, or of a
     model file with one style in it. model: a model file with the style of that name.
     strength: 0 keeps the photo, 1 is the whole style. seed: a variation of the style.
-    preserve_colour: keep the photo's own colours.
+    preserve_colour: keep the photo's own colours. even: bring its exposure and white balance to
+    the average first.
     Raises StyleNotFoundError, StyleFileError, DeviceError and UsageError.
     """
     from stylegan_cli.stylizer import StylizerConfig, open_configured_stylizer
@@ -147,6 +149,7 @@ def load_style(
         strength=strength,
         seed=seed,
         preserve_colour=preserve_colour,
+        even=even,
         detail=detail,
         device=device,
     )

@@ -41,6 +41,7 @@ COMMANDS = {
     "prep": "prep:prep",
     "train": "train:train",
     "pretrain": "pretrain:pretrain",
+    "pretrain-colours": "pretrain_colours:pretrain_colours",
     "evaluate": "evaluate:evaluate",
     "export": "export:export",
     "ui": "ui:ui",

@@ -61,17 +61,6 @@ def transfer_lut(
     return lut
 
 
-def colour_distance(first: Colours, second: Colours, directions: int = 24) -> float:
-    """Sliced Wasserstein-1 distance of two sets of colours (Rabin et al. 2011), in unit colour."""
-    shares = np.linspace(0.01, 0.99, 99)
-    distances = []
-    for seed in range(directions):
-        axis = _random_rotation(seed)[:, 0]
-        quantiles = [_quantiles(colours @ axis, shares) for colours in (first, second)]
-        distances.append(np.abs(quantiles[0] - quantiles[1]).mean())
-    return float(np.mean(distances))
-
-
 def apply_lut(colours: Colours, lut: np.ndarray) -> Colours:
     """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
     points = lut.reshape(-1, 3)

@@ -14,7 +14,7 @@ import numpy as np
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import apply_lut, with_luma_of
 from stylegan_cli.errors import UsageError
-from stylegan_cli.instant import make_style
+from stylegan_cli.instant import PhotoBalance, make_style
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import SYSTEM_PREFIX, AiLabel, Picture
 from stylegan_cli.rendering import (
@@ -83,6 +83,10 @@ class StylizerConfig:
             names=("--preserve-color",),
         ),
     ] = False
+    even: Annotated[
+        bool,
+        Option("Bring each photo's exposure and white balance to the average first."),
+    ] = False
     detail: Annotated[
         Detail,
         Option("Size the network works at: that of the style, small, or full."),
@@ -117,6 +121,7 @@ class Stylizer:
         strength: float = 1.0,
         *,
         preserve_colour: bool = False,
+        even: bool = False,
         detail: Detail = "auto",
         precision: Precision = "f32",
         threads: int | None = None,
@@ -126,6 +131,9 @@ class Stylizer:
             raise UsageError(f"--strength must be from 0 to 1, got {strength}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
+        self.even = even
+        if even and base.colour_estimator is None:
+            raise UsageError("--even needs a model with a colour estimator; leave out --model")
         self.threads, self._rendering = resolve_threads(threads), rendering
         self._generator_at = lru_cache(MAX_GENERATORS)(self._fold_generator)
 
@@ -152,7 +160,7 @@ class Stylizer:
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         options = (style.info.mode, style.info.working_size, self.strength, self.preserve_colour)
-        runtime = (self.detail, self.backend.name, self.precision)
+        runtime = (self.detail, self.backend.name, self.precision, *(["even"] * self.even))
         digest.update(repr((*options, *runtime)).encode())
         return digest.hexdigest()[:32]
 
@@ -164,6 +172,7 @@ class Stylizer:
             self.backend,
             self.strength,
             preserve_colour=self.preserve_colour,
+            even=self.even,
             detail=self.detail,
             # A style that may never be asked for again is not prepared.
             precision="f32" if self.precision == "auto" else self.precision,
@@ -187,6 +196,11 @@ class Stylizer:
         whole.strength = 1.0
         return whole
 
+    @cached_property
+    def _balance(self) -> PhotoBalance | None:
+        estimator = self.base.colour_estimator
+        return PhotoBalance(estimator, self.threads) if self.even and estimator else None
+
     def recolour(self, colours: np.ndarray) -> np.ndarray:
         """What `stylize` does to single colours, wherever they are; (N, 3) unit float32."""
         styled = apply_lut(colours, self.lut)
@@ -196,6 +210,8 @@ class Stylizer:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
         if self.strength == 0:
             return pixels.copy()
+        if self._balance is not None:
+            pixels = self._balance.balanced(pixels)
         if self.style.info.mode == "colour":
             return self._render(pixels, None)
         size = self._working_size(pixels.shape[:2])
@@ -310,6 +326,7 @@ def open_configured_stylizer(
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own style.
     preserve_colour: keep the picture's own colours, and take luma and texture from the style.
+    even: bring each photo's exposure and white balance to the average before its style.
     detail: `auto` stylizes at the style's working size, `fast` at 256 px at most, `fine` at the
     picture's own size. precision: as in `backends.Backend.generator`.
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
@@ -329,6 +346,7 @@ def open_configured_stylizer(
         runner,
         style_config.strength,
         preserve_colour=style_config.preserve_colour,
+        even=style_config.even,
         detail=style_config.detail,
         # A style of one call is not prepared for 8 bits.
         precision="f32"

@@ -9,7 +9,6 @@ from scipy.interpolate import RegularGridInterpolator
 from stylegan_cli.colour import (
     STATISTICS_DIM,
     apply_lut,
-    colour_distance,
     linear_map,
     lut_grid,
     sample_colours,
@@ -63,15 +62,6 @@ def test_the_transfer_table_moves_the_distribution_closer_than_the_linear_map() 
 
     assert distance(moved) < 0.01
     assert distance(moved) < 0.5 * distance(source @ matrix + offset)
-
-
-def test_the_distance_of_a_shifted_set_is_its_mean_shadow_on_all_directions() -> None:
-    found = [colour_distance(colours(1), colours(1) + shift) for shift in (0, 0.1, 0.2)]
-    assert found[0] == 0
-    assert found[2] == pytest.approx(2 * found[1], rel=1e-3)
-    # A vector's shadow on a random direction is half its length on average: here 0.1 times root 3.
-    assert found[1] == pytest.approx(0.05 * 3**0.5, rel=0.25)
-    assert colour_distance(colours(1), colours(2)) == colour_distance(colours(2), colours(1))
 
 
 @pytest.mark.parametrize("size", [2, 17, 33])

@@ -9,7 +9,8 @@ import onnxruntime as ort
 from stylegan_cli.backends import StyleGenerator, build_graph
 from stylegan_cli.backends.cpu import CpuBackend, Tensors
 from stylegan_cli.networks.architecture import STRIDE
-from stylegan_cli.styles import Base
+from stylegan_cli.networks.estimator_graphs import colour_head_graph, colour_statistics_graph
+from stylegan_cli.styles import Base, ColourEstimator
 
 ort.set_default_logger_severity(4)  # its warnings are for developers; what fails raises
 
@@ -82,6 +83,35 @@ class GivenGraphBackend(OnnxBackend):
 
     def _session(self, graph: str, weights: Tensors) -> ort.InferenceSession:
         return _open_session(self._graph, self._threads, weights)
+
+
+class EstimatorNetworks:
+    """The two networks of a colour estimator (networks.estimator_graphs), on the CPU."""
+
+    def __init__(self, estimator: ColourEstimator, threads: int) -> None:
+        config = estimator.config
+        self._statistics = _open_session(
+            colour_statistics_graph(config), threads, estimator.part("vision.")
+        )
+        head = estimator.part("head.") | estimator.part("lut.")
+        self._head = _open_session(colour_head_graph(config), threads, head)
+
+    def statistics(self, picture: np.ndarray, rank: np.ndarray) -> np.ndarray:
+        """picture: (H, W, 3) unit; rank: (H, W), of its luma. Sides are multiples of 16.
+
+        Returns (clusters + 1, COLOUR_MOMENTS + 1).
+        """
+        inputs = {
+            "picture": np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32),
+            "luma": rank[None, None] * np.float32(2) - 1,
+        }
+        statistics: np.ndarray = self._statistics.run(None, inputs)[0][0]
+        return statistics
+
+    def lut(self, described: np.ndarray) -> np.ndarray:
+        """described: (inputs,). Returns (lut_size³, 3) unit, not clipped."""
+        lut: np.ndarray = self._head.run(None, {"described": described[None]})[0]
+        return lut
 
 
 def _open_session(

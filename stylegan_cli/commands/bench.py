@@ -12,7 +12,9 @@ from stylegan_cli.stylizer import StylizerConfig
 def bench(
     style_config: Annotated[
         StylizerConfig,
-        Without("references", "strength", "seed", "preserve_colour", "detail", "precision"),
+        Without(
+            *("references", "strength", "seed", "preserve_colour", "even", "detail", "precision")
+        ),
     ],
     config: throughput.ThroughputConfig,
     as_json: Json = False,

@@ -21,7 +21,7 @@ def sheet(
     ],
     config: SheetConfig,
     style_config: Annotated[
-        StylizerConfig, Without("style", "references", "seed", "detail", "precision")
+        StylizerConfig, Without("style", "references", "seed", "even", "detail", "precision")
     ],
     as_json: Json = False,
 ) -> None:

@@ -24,6 +24,7 @@ from stylegan_cli.commands.common import (
     say_default_style,
     say_error,
 )
+from stylegan_cli.commands.options import Without
 from stylegan_cli.commands.streams import write_line
 from stylegan_cli.stylizer import StylizerConfig
 
@@ -33,7 +34,8 @@ def video(
         list[Path],
         typer.Argument(metavar="CLIP", show_default=False, help="Clips, or folders of clips."),
     ],
-    style_config: StylizerConfig,
+    # Frames that are each evened out flicker.
+    style_config: Annotated[StylizerConfig, Without("even")],
     config: ClipBatchConfig,
     as_json: Json = False,
 ) -> None:

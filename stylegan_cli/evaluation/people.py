@@ -47,7 +47,7 @@ def skin_change(
 
     result, truth, photo: (H, W, 3) of one size and any depth. None where too little skin is seen.
     """
-    marked = _cheeks(face, photo.shape[:2])
+    marked = cheek_mask(face, photo.shape[:2])
     if marked.sum() < _MIN_PIXELS:
         return None
     found, true, before = (_lab(to_unit(pixels)[marked]) for pixels in (result, truth, photo))
@@ -127,7 +127,7 @@ class People:
         return (f"skin by tercile of lightness, {len(self._skin)} faces: CIEDE2000 {found}",)
 
 
-def _cheeks(face: Face, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def cheek_mask(face: Face, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """(H, W): a disc on each cheek, half way from eye to corner of the mouth."""
     eyes, mouth = (
         np.array(pair)

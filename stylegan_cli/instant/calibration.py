@@ -1,20 +1,13 @@
-"""A LUT of the base colour that removes what is left of a style's colour error."""
+"""A LUT of the base colour that gives a style's results the colours that are estimated."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stylegan_cli.backends import StyleGenerator
-from stylegan_cli.colour import (
-    apply_lut,
-    colour_distance,
-    linear_map,
-    lut_corners,
-    lut_grid,
-    transfer_lut,
-)
+from stylegan_cli.colour import apply_lut, linear_map, lut_corners, lut_grid, transfer_lut
 from stylegan_cli.instant.config import CalibrationConfig
 from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics
 from stylegan_cli.pictures import to_unit
@@ -26,51 +19,50 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ColourSamples:
-    """Content colours and the network's outputs for each, all (N, 3).
+    """Colours and the network's outputs for each, all (N, 3) unit.
 
-    photo: unit. base_colour, residual: see Generator.
+    photo: `content` colours of content; behind them, every colour of a grid once. base_colour,
+    residual: see Generator.
     """
 
     photo: np.ndarray
     base_colour: np.ndarray
     residual: np.ndarray
+    content: int
 
 
 def calibrate(
     colours: ColourSamples,
+    lut: np.ndarray | None,
     creator: SetStatistics,
     config: CalibrationConfig,
     *,
-    closed_form_only: bool = False,
+    wholly: bool = False,
 ) -> np.ndarray:
-    """A (K, K, K, 3) LUT of the base colour that moves the results' colours to the creator's.
+    """A (K, K, K, 3) LUT of the base colour that brings results to where they are expected.
 
-    Shrunk towards the identity where there is little to trust. The less a style draws, the more its
-    colours are the closed form's, which is nearer the truth with many pictures. closed_form_only:
-    they are the closed form's alone.
+    lut: (L, L, L, 3), the colour estimator's, of the photo; None where a base has none. What is
+    expected lies between it and the network's own colours: their errors have little in common, and
+    the more a style draws, the less a LUT of the photo can tell. With many pictures it lies between
+    that and the distribution of the creator's colours. wholly: it is `lut` alone.
     """
-    results = np.clip(colours.base_colour + colours.residual, 0, 1)
-    moved_by = colour_transfer(results, creator, config.points)
-    shift = apply_lut(results, moved_by) - results
-    moved = float(np.sqrt(np.mean(shift**2)))
-    enough = 1 / (1 + (config.half_trust_pictures / creator.count) ** config.trust_growth)
-    energy = float(np.sqrt(np.mean(colours.residual**2)))
-    drawn = 1 / (1 + (energy / config.half_trust_residual) ** config.residual_growth)
-    trust = enough * drawn / (1 + (moved / config.half_trust_shift) ** 2)
-    trust = 1.0 if closed_form_only else trust
-    nodes = lut_grid(config.points)
-    shrunk = nodes + trust * (apply_lut(nodes, moved_by) - nodes)
-    calibration: np.ndarray = shrunk.reshape(*(config.points,) * 3, 3)
-    log.info("calibration moves colours by %.3f and is trusted to %.0f %%", moved, 100 * trust)
-    transfer = mean_transfer if closed_form_only else colour_transfer
-    closed_form = apply_lut(colours.photo, transfer(colours.photo, creator, config.points))
-    share = trust / (1 + (energy / config.half_closed_form_residual) ** 2)
-    share = 1.0 if closed_form_only else share
-    found = colours.base_colour + trust * shift
-    wanted = found + share * (closed_form - colours.residual - found)
+    residual = float(np.sqrt(np.mean(colours.residual[: colours.content] ** 2)))
+    results = own = np.clip(colours.base_colour + colours.residual, 0, 1)
+    share = config.estimate_share / (1 + (residual / config.half_estimate_residual) ** 2)
+    share = 1.0 if wholly else share
+    if lut is not None:
+        results = results + share * (apply_lut(colours.photo, lut) - results)
+    transfer = transfer_lut(results[: colours.content], creator.colours)
+    many = 1 / (1 + (config.half_transfer_pictures / creator.count) ** 2)
+    many /= 1 + (residual / config.half_transfer_residual) ** config.residual_growth
+    many = 0.0 if wholly else many
+    results = results + many * (apply_lut(results, transfer) - results)
+    log.info("residual of %.3f: %.2f of the estimate, %.2f of the transfer", residual, share, many)
+    wanted = colours.base_colour + results - own
+    calibration: np.ndarray = lut_grid(config.points).reshape(*(config.points,) * 3, 3)
     for _ in range(config.boosting_steps):
         missing = wanted - apply_lut(colours.base_colour, calibration)
-        calibration += _smooth_lut(colours.base_colour, missing, config)
+        calibration = calibration + _smooth_lut(colours.base_colour, missing, config)
     return calibration.astype(np.float32)
 
 
@@ -111,46 +103,18 @@ def residual_of(colours: np.ndarray, outputs: Sequence[GeneratorOutput]) -> np.n
     return found
 
 
-def colour_transfer(source: np.ndarray, creator: SetStatistics, points: int) -> np.ndarray:
-    """A LUT that moves unit colours (N, 3) to the distribution of the creator's.
-
-    points: per channel.
-
-    The linear map, or a LUT of the whole distribution where that is closer on held-out pictures: on
-    the same pictures a LUT also gains by fitting what is special about these people.
-    """
-    source = numpy_generator(0, 0, "calibration").permutation(source)
-    sources = source[::2], source[1::2]
-    targets = creator.every_second()
-
-    def whole_lut(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-        return transfer_lut(source, target, size=points)
-
-    def held_out_error(fit: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
-        luts = [fit(*halves) for halves in zip(sources, targets, strict=True)]
-        held_out = zip(luts, reversed(sources), reversed(targets), strict=True)
-        return sum(colour_distance(apply_lut(some, lut), rest) for lut, some, rest in held_out)
-
-    closest = min(_linear_lut, whole_lut, key=held_out_error)
-    return closest(source, creator.colours)
-
-
 def mean_transfer(source: np.ndarray, creator: SetStatistics, points: int) -> np.ndarray:
-    """The mean of the two LUTs of `colour_transfer`, for styles that no LUT can follow.
+    """The mean of the linear map and of a LUT of the whole distribution, for styles of no kind.
 
-    A LUT may match a distribution the wrong way round, where a linear map errs on the other side:
-    the mean of two guesses is rarely worse than the better one.
+    source: (N, 3) unit. points: per channel. A LUT may match a distribution the wrong way round,
+    where a linear map errs on the other side: the mean of two guesses is rarely worse than the
+    better one.
     """
     whole = transfer_lut(source, creator.colours, size=points)
-    linear = apply_lut(lut_grid(points), _linear_lut(source, creator.colours))
-    mean: np.ndarray = (whole + np.clip(linear, 0, 1).reshape(whole.shape)) / 2
+    matrix, offset = linear_map(source, creator.colours)
+    linear = np.clip(lut_grid(points) @ matrix + offset, 0, 1)
+    mean: np.ndarray = (whole + linear.reshape(whole.shape)) / 2
     return mean
-
-
-def _linear_lut(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    matrix, offset = linear_map(source, target)
-    lut: np.ndarray = (lut_grid(2) @ matrix + offset).reshape(2, 2, 2, 3)
-    return lut
 
 
 def _smooth_lut(colours: np.ndarray, values: np.ndarray, config: CalibrationConfig) -> np.ndarray:

@@ -72,50 +72,50 @@ class OutOfDistributionConfig:
         float, file_option("A style with a stronger one was encoded well enough.", at_least=0)
     ] = 0.1
     tiles: Annotated[int, file_option("Tiles to compare on, at most.", at_least=1)] = 32
+    min_pictures: Annotated[
+        int, file_option("Fewer look like no kind, whatever they are.", at_least=1)
+    ] = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationConfig:
-    """The LUT that corrects a style's colours, and how far it is trusted; see calibration.
+    """The LUT that brings a style's colours to where they are expected; see calibration.
 
-    It is trusted with many pictures, and less the further it would move colours: a base errs by a
-    few percent, two unlike sets of people differ by a tenth and more. With 30 pictures the network
-    is nearer the truth than their colours, with 200 it is not (docs/research/design.md). Shifts and
-    residuals are root mean squares of unit colours.
+    Residuals are root mean squares of unit colours.
     """
 
     pictures: Annotated[
         int, file_option("Content photos whose residuals are measured.", at_least=1)
     ] = 24
-    min_pictures: Annotated[
-        int, file_option("The trust in fewer is below a hundredth.", at_least=1)
-    ] = 18
     points: Annotated[
-        int, file_option("Per channel, of the LUT; 15 take 20 kB of a file.", at_least=2)
-    ] = 15
-    half_trust_pictures: Annotated[
-        int, file_option("Of so many pictures, half is trusted.", at_least=1)
-    ] = 80
-    trust_growth: Annotated[
-        int, file_option("Power of their number by which distrust falls.", at_least=0)
-    ] = 3
-    half_trust_shift: Annotated[
-        float, file_option("Of colours moved so far, half is trusted.", above=0)
-    ] = 0.12
-    half_trust_residual: Annotated[
+        int, file_option("Per channel, of the LUT; 17 take 29 kB of a file.", at_least=2)
+    ] = 17
+    estimate_share: Annotated[
         float,
-        file_option("With such a residual, half: lines depend on the people, too.", above=0),
+        file_option(
+            "Share of the estimated colours where nothing is drawn; the rest are the network's.",
+            at_least=0,
+            at_most=1,
+        ),
+    ] = 0.6
+    half_estimate_residual: Annotated[
+        float, file_option("With such a residual, half of that share.", above=0)
+    ] = 0.03
+    half_transfer_pictures: Annotated[
+        int,
+        file_option("Of so many pictures, the distribution of colours counts half.", at_least=1),
+    ] = 200
+    half_transfer_residual: Annotated[
+        float,
+        file_option("With such a residual, half of that: lines depend on people, too.", above=0),
     ] = 0.1
     residual_growth: Annotated[
-        int, file_option("Power of it by which distrust grows.", at_least=0)
+        int, file_option("Power of the residual by which that falls.", at_least=0)
     ] = 4
-    half_closed_form_residual: Annotated[
-        float, file_option("With such a residual, colours are half the closed form's.", above=0)
-    ] = 0.03
     boosting_steps: Annotated[
         int,
         file_option("Kernel regressions of what is left (twicing, Tukey 1977).", at_least=0),
-    ] = 5
+    ] = 8
     min_colours: Annotated[
         float, file_option("Colours at a point of the LUT that are too few to go by.", above=0)
     ] = 0.1

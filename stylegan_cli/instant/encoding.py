@@ -49,11 +49,6 @@ class SetStatistics:
         """The share of one picture, (M / N, 3)."""
         return np.array_split(self.colours, self.count)[index]
 
-    def every_second(self) -> tuple[np.ndarray, np.ndarray]:
-        """The colours of every second picture, and those of the others."""
-        shares = np.array_split(self.colours, self.count)
-        return np.concatenate(shares[::2]), np.concatenate(shares[1::2])
-
 
 def pictures_in(place: Path, endings: Collection[str] = ()) -> list[Path]:
     """The pictures of a folder and the folders in it; or the one picture that `place` is.

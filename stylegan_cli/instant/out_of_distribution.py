@@ -30,6 +30,8 @@ def closed_form_is_nearer(
     further from the creator's pictures than the closed form, by the encoder's own moments. before:
     (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1].
     """
+    if creator.count < config.out_of_distribution.min_pictures:
+        return False
     statistics = style_statistics(creator.colours, before, creator.count)
     wanted = _head_inputs(base, creator.mean_moments, statistics)
     limits = config.out_of_distribution

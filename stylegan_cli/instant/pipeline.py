@@ -6,25 +6,34 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_cli.backends import Backend
-from stylegan_cli.colour import linear_map, sample_colours
+from stylegan_cli.colour import linear_map, lut_grid, sample_colours
 from stylegan_cli.instant.calibration import (
     ColourSamples,
     calibrate,
     generate_photos,
+    mean_transfer,
     residual_of,
 )
 from stylegan_cli.instant.code_refinement import CodeRefiner, refine_code
+from stylegan_cli.instant.colour_estimation import ColourEstimation
 from stylegan_cli.instant.config import DEFAULTS, InstantConfig
-from stylegan_cli.instant.encoding import SET_COLOURS, evenly_from, read_all, read_set, some_tiles
+from stylegan_cli.instant.encoding import (
+    SET_COLOURS,
+    evenly_from,
+    read_all,
+    set_statistics,
+    some_tiles,
+)
 from stylegan_cli.instant.out_of_distribution import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
 from stylegan_cli.instant.variation import code_factors_of
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.networks.folding import apply_colour, fold_style
 from stylegan_cli.pictures import to_unit
+from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
-from stylegan_cli.styles import Base, Style, StyleInfo
+from stylegan_cli.styles import Base, ColourEstimator, Style, StyleInfo
 
 
 def make_style(
@@ -46,7 +55,8 @@ def make_style(
     need_all: stop at a picture that can't be read instead of leaving it out.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
-    creator = read_set(pictures, backend, on_progress, need_all=need_all)
+    arrays = read_all(pictures, on_progress, need_all)
+    creator = set_statistics(arrays, backend)
     photos = read_all(starter_photos() if content is None else content)
     if content is None:
         before = to_unit(base.content_colours)
@@ -64,20 +74,22 @@ def make_style(
     mode, size = choose_rendering(
         lambda side: backend.generator(fold(code, side)), config.render_mode
     )
-    calibration = None
-    if creator.count >= config.calibration.min_pictures:
-        folded = fold(code)
-        generator = backend.generator(folded)
-        closed_form = closed_form_is_nearer(
-            base, creator, before, backend, generator, tiles, config
-        )
-        if closed_form:  # the network would draw another kind of style
-            mode = "colour"
-        outputs = generate_photos(generator, evenly_from(photos, config.calibration.pictures))
-        # Without a residual the base colour is the result, known for every content colour.
-        residual = np.zeros_like(before) if mode == "colour" else residual_of(before, outputs)
-        colours = ColourSamples(before, apply_colour(folded, before), residual)
-        calibration = calibrate(colours, creator, config.calibration, closed_form_only=closed_form)
+    # Every colour counts a little, so that none is left to chance that the content lacks.
+    sampled = np.concatenate([before, lut_grid(config.calibration.points)])
+    folded, residual = fold(code), np.zeros_like(sampled)
+    generator = backend.generator(folded)
+    alien = closed_form_is_nearer(base, creator, before, backend, generator, tiles, config)
+    if alien:  # the network would draw another kind of style
+        mode = "colour"
+    if mode != "colour":  # otherwise the base colour is the result
+        some = evenly_from(photos, config.calibration.pictures)
+        residual = residual_of(sampled, generate_photos(generator, some))
+    colours = ColourSamples(sampled, apply_colour(folded, sampled), residual, len(before))
+    lut = None
+    if alien:
+        lut = mean_transfer(before, creator, config.calibration.points)
+    elif base.colour_estimator:
+        lut = _estimate(base.colour_estimator, arrays)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -92,6 +104,12 @@ def make_style(
         matrix=matrix,
         offset=offset,
         code=code,
-        calibration=calibration,
+        calibration=calibrate(colours, lut, creator, config.calibration, wholly=alien),
         code_factors=code_factors_of(base, backend, creator, before, config.variation),
     )
+
+
+def _estimate(estimator: ColourEstimator, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The LUT of the pictures' style, as far as colours alone tell it."""
+    estimation = ColourEstimation(estimator, resolve_threads())
+    return estimation.lut([estimation.statistics(picture) for picture in pictures])

@@ -15,6 +15,7 @@ STRIDE = 8  # the generator halves a picture three times
 BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
 LIMIT = 6.0  # deviations of what the encoder hears; an odd folder must not throw a code far out
+MAX_LUT_SIZE = 65
 PROBES_PER_CHANNEL = 2  # mixtures of a stage's channels whose moments the style encoder takes, too
 
 # How the style encoder meets every picture, in training and in use: moments of a whole picture are
@@ -163,3 +164,89 @@ def _conv(name: str, channels_in: int, channels_out: int, size: int) -> Shapes:
         f"{name}.weight": (channels_out, channels_in, size, size),
         f"{name}.bias": (channels_out,),
     }
+
+
+# EfficientNet-Lite0 up to its stage at stride 16 (Tan & Le 2019, table 1, without
+# squeeze-and-excitation): expansion, kernel size, stride, channels and repeats of each stage.
+VISION_STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+)
+VISION_STEM = 32  # channels, at stride 2
+VISION_CHANNELS = (40, 112)  # of the two stages in use, at strides 8 and 16
+VISION_CELL = 8  # px, the finer of the two strides
+LUMA_KNOTS = 6  # bells over luma that colours are counted in
+COLOUR_MOMENTS = 9 + 3 * LUMA_KNOTS  # see estimator_graphs.colour_statistics_graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourEstimatorConfig:
+    """What it takes to rebuild a ColourEstimator."""
+
+    clusters: int = 48  # of what the frozen network sees
+    hidden: int = 768
+    components: int = 96  # principal components of looks
+    lut_size: int = 17  # points per channel
+
+    def __post_init__(self) -> None:
+        _require_positive(self, ("clusters", "hidden", "components"))
+        if not 2 <= self.lut_size <= MAX_LUT_SIZE:
+            raise ConfigError(f"lut_size must be from 2 to {MAX_LUT_SIZE}, got {self.lut_size}")
+
+    @property
+    def inputs(self) -> int:
+        """Length of the head's input: moments and mass of each cluster and of all, and a count."""
+        return (self.clusters + 1) * COLOUR_MOMENTS + self.clusters + 1
+
+
+@dataclass(frozen=True, slots=True)
+class InvertedResidual:
+    """One block of EfficientNet-Lite: channels in, inside and out; kernel size and stride."""
+
+    channels_in: int
+    channels_inside: int
+    channels_out: int
+    size: int
+    stride: int
+
+
+def vision_blocks() -> list[InvertedResidual]:
+    """All blocks of VISION_STAGES in order."""
+    blocks, wide = [], VISION_STEM
+    for expansion, size, stride, channels, repeats in VISION_STAGES:
+        for index in range(repeats):
+            first = stride if index == 0 else 1
+            blocks.append(InvertedResidual(wide, expansion * wide, channels, size, first))
+            wide = channels
+    return blocks
+
+
+def colour_statistics_shapes(config: ColourEstimatorConfig) -> Shapes:
+    """Name and shape of every tensor that reads pictures: the frozen network and its clusters."""
+    shapes = _conv("vision.stem", 1, VISION_STEM, 3)
+    for index, block in enumerate(vision_blocks()):
+        name, inside = f"vision.blocks.{index}", block.channels_inside
+        if inside != block.channels_in:
+            shapes |= _conv(f"{name}.expand", block.channels_in, inside, 1)
+        shapes |= _conv(f"{name}.depthwise", 1, inside, block.size)
+        shapes |= _conv(f"{name}.project", inside, block.channels_out, 1)
+    return shapes | _conv("vision.clusters", sum(VISION_CHANNELS), config.clusters, 1)
+
+
+def colour_head_shapes(config: ColourEstimatorConfig) -> Shapes:
+    """Name and shape of every tensor that makes a LUT of the statistics."""
+    shapes: Shapes = {"head.centre": (config.inputs,), "head.scale": (config.inputs,)}
+    layers = {
+        "first": (config.inputs, config.hidden),
+        "second": (config.hidden, config.hidden),
+        "third": (config.hidden, config.hidden),
+        "last": (config.hidden, config.components),
+    }
+    for name, (rows, columns) in layers.items():
+        shapes |= {f"head.{name}.weight": (columns, rows), f"head.{name}.bias": (columns,)}
+    shapes |= {"balance.weight": (3, config.inputs), "balance.bias": (3,)}
+    points = config.lut_size**3
+    return shapes | {"lut.components": (config.components, points, 3), "lut.mean": (points, 3)}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.learning.checkpoints import check_run_folder, has_checkpoint, load_config
+from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import pictures_by_domain
 from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, read_settings, to_mapping
@@ -46,6 +47,26 @@ class PretrainPlan:
         return plan | {"settings": to_mapping(self.config)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourPlan:
+    """A run of the colour estimator that may begin. domains: its photos by folder."""
+
+    run: ColourRunConfig
+    domains: dict[str, list[Path]]
+    config: ColourTrainingConfig
+
+    @property
+    def count(self) -> int:
+        """How many photos there are."""
+        return sum(map(len, self.domains.values()))
+
+    def as_mapping(self) -> dict[str, Any]:
+        """What would be done, for a reader."""
+        counts = {name: len(paths) for name, paths in self.domains.items()}
+        plan = {"run": str(self.run.out), "pictures": counts, "films": str(self.run.films)}
+        return plan | {"settings": to_mapping(self.config)}
+
+
 def plan_run(
     run: PretrainRunConfig, typed: Mapping[str, Any], from_file: Mapping[str, Any] | None = None
 ) -> PretrainPlan:
@@ -54,10 +75,27 @@ def plan_run(
     What is typed goes before the file, that before what a resumed run had, that before defaults.
     Raises UsageError, ConfigError, DataError and OutputExistsError, each before anything is done.
     """
+    config = PretrainConfig(**_settings(PretrainConfig, run, typed, from_file or {}))
+    return PretrainPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)
+
+
+def plan_colour_run(
+    run: ColourRunConfig, typed: Mapping[str, Any], from_file: Mapping[str, Any] | None = None
+) -> ColourPlan:
+    """As `plan_run`, for the colour estimator."""
+    config = ColourTrainingConfig(**_settings(ColourTrainingConfig, run, typed, from_file or {}))
+    return ColourPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)
+
+
+def _settings(
+    kind: type,
+    run: PretrainRunConfig | ColourRunConfig,
+    typed: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The settings of a run whose folder may be used as asked for."""
     stored = load_config(run.out) if run.resume and has_checkpoint(run.out) else {}
-    settings = read_settings(PretrainConfig, stored)
-    settings |= read_settings(PretrainConfig, from_file or {}) | dict(typed)
-    config = PretrainConfig(**settings)
+    settings = read_settings(kind, stored) | read_settings(kind, from_file) | dict(typed)
     if run.resume and not has_checkpoint(run.out):
         raise UsageError(messages.cannot_read(run.out, "it holds no run", "leave out --resume"))
     if has_checkpoint(run.out) and not (run.resume or run.overwrite):
@@ -65,4 +103,4 @@ def plan_run(
         raise OutputExistsError(messages.exists_already(f"a run in {run.out}", remedy))
     if not run.resume:
         check_run_folder(run.out)
-    return PretrainPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)
+    return settings

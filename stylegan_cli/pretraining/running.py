@@ -1,12 +1,18 @@
 """A planned run, from its folder to its last step."""
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
-from stylegan_cli.learning.checkpoints import opened_run
+from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
+from stylegan_cli.networks.architecture import READ_SHORT_SIDE
+from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pretraining.colour_looks import read_films
+from stylegan_cli.pretraining.colour_training import train_colours
 from stylegan_cli.pretraining.loop import pretrain
-from stylegan_cli.pretraining.planning import PretrainPlan
+from stylegan_cli.pretraining.planning import ColourPlan, PretrainPlan
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.styles import read_model
+from stylegan_cli.styles import read_model, write_model
 
 
 def run_plan(plan: PretrainPlan, on_progress: Callable[[int, int], None]) -> bool:
@@ -24,3 +30,23 @@ def run_plan(plan: PretrainPlan, on_progress: Callable[[int, int], None]) -> boo
             init=init,
             on_progress=on_progress,
         )
+
+
+def run_colour_plan(plan: ColourPlan, on_progress: Callable[[int, int], None]) -> Path | None:
+    """The run that was planned: the model with its estimator, or None where the user stopped it."""
+    run = plan.run
+    model, films = read_model(run.model), read_films(run.films)
+    photos = {
+        name: [read_rgb(path, READ_SHORT_SIDE) for path in paths]
+        for name, paths in plan.domains.items()
+    }
+    with opened_run(run.out, resume=run.resume, overwrite=run.overwrite):
+        estimator = train_colours(
+            photos, films, run.out, plan.config, resume=run.resume, on_progress=on_progress
+        )
+        if estimator is None:
+            return None
+        base = dataclasses.replace(model.base, colour_estimator=estimator)
+        whole, path = dataclasses.replace(model, base=base), run.out / BEST_NAME
+        write_model(whole, path, overwrite=True)
+    return path

@@ -21,10 +21,11 @@ from safetensors.numpy import save
 from stylegan_cli import colour
 from stylegan_cli.backends import build_graph, open_backend
 from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
-from stylegan_cli.instant import encoding
+from stylegan_cli.instant import colour_estimation, encoding
 from stylegan_cli.instant.config import DEFAULTS as INSTANT
 from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.networks import architecture
+from stylegan_cli.networks.estimator_graphs import colour_head_graph, colour_statistics_graph
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pictures.pages import jpeg_within
 from stylegan_cli.rendering import guided_maps, lut
@@ -34,7 +35,7 @@ from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.runtime.resources import page_dir, starter_photos
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.sharing import entropy_coding, style_code
-from stylegan_cli.styles import METADATA_KEY, Base, Model, write_style
+from stylegan_cli.styles import METADATA_KEY, Base, ColourEstimator, Model, write_style
 from stylegan_cli.stylizer import Stylizer
 
 STYLIZE, LEARN = "stylize.safetensors", "learn.safetensors"
@@ -148,7 +149,6 @@ def _learn_file(base: Base) -> bytes:
         "content_colours": base.content_colours,
         "prior_code_factors": base.prior_code_factors.astype(np.float32),
         "rotations": _rotations(),
-        "content_order": _order("calibration", len(base.content_colours)),
         "line_order": _order("colours of a line", len(base.content_colours)),
         "tile_choices": _tile_choices(),
         "stylized_choices": _stylized_choices(),
@@ -161,6 +161,9 @@ def _learn_file(base: Base) -> bytes:
             f"encoder/{part}": value.astype(np.float16)
             for part, value in base.encoder_part(f"{name}.").items()
         }
+    estimator: dict[str, Any] = {}
+    if base.colour_estimator:
+        tensors |= _estimator_tensors(base.colour_estimator, estimator)
     # As files, which are smaller; browsers decode them with the library that Python does.
     for index, path in enumerate(starter_photos()):
         tensors[f"starter/{index}.jpg"] = _bytes(path.read_bytes())
@@ -170,6 +173,7 @@ def _learn_file(base: Base) -> bytes:
     document = {
         "base_hash": base.hash,
         "encoder": encoder,
+        "colour_estimator": estimator,
         "creator_colours": _generator_state("creator colours"),
         "starter": len(starter_photos()),
         "render_mode": len(render_mode_photos()),
@@ -177,6 +181,26 @@ def _learn_file(base: Base) -> bytes:
         "constants": _learning_constants(),
     }
     return _file(tensors, document)
+
+
+def _estimator_tensors(estimator: ColourEstimator, document: dict[str, Any]) -> Arrays:
+    """Its graphs and weights; `document` gets its config and the places of the weights."""
+    config = estimator.config
+    document["lut_points"] = config.lut_size
+    graphs = {
+        "colour_statistics": colour_statistics_graph(config),
+        "colour_head": colour_head_graph(config),
+    }
+    tensors = {
+        f"colour_estimator/{name}": value.astype(np.float16)
+        for name, value in estimator.tensors.items()
+        if not name.startswith("balance.")
+    }
+    for name in ("head.centre", "head.scale"):
+        tensors[f"colour_estimator/{name}"] = estimator.tensors[name]
+    for name, graph in graphs.items():
+        tensors[f"graph/{name}"], document[name] = _graph_with_places(graph)
+    return tensors
 
 
 def _stylizing_constants() -> dict[str, float]:
@@ -220,21 +244,25 @@ def _learning_constants() -> dict[str, float]:
         "drawn_psnr": render_mode.drawn_db,
         "same_drawing_psnr": render_mode.same_drawing_db,
         "calibration_pictures": calibration.pictures,
-        "trusted_pictures": calibration.half_trust_pictures,
-        "trust_growth": calibration.trust_growth,
-        "fewest_for_calibration": calibration.min_pictures,
         "calibration_points": calibration.points,
-        "trusted_shift": calibration.half_trust_shift,
-        "trusted_residual": calibration.half_trust_residual,
-        "drawn_growth": calibration.residual_growth,
-        "drawn_residual": calibration.half_closed_form_residual,
+        "estimate_share": calibration.estimate_share,
+        "half_estimate_residual": calibration.half_estimate_residual,
+        "half_transfer_pictures": calibration.half_transfer_pictures,
+        "half_transfer_residual": calibration.half_transfer_residual,
+        "residual_growth": calibration.residual_growth,
         "twicings": calibration.boosting_steps,
         "few_colours": calibration.min_colours,
         "novel": distribution.max_deviation,
         "least_drawn": distribution.min_drawn,
         "most_drawn": distribution.max_drawn,
-        "limit": architecture.LIMIT,
         "compared_tiles": distribution.tiles,
+        "fewest_to_tell": distribution.min_pictures,
+        "limit": architecture.LIMIT,
+        "seen_short_side": colour_estimation.SHORT_SIDE,
+        "seen_long_side": colour_estimation.LONG_SIDE,
+        "seen_alignment": colour_estimation.ALIGNMENT,
+        "shrinkage": colour_estimation.SHRINKAGE,
+        "moments": architecture.COLOUR_MOMENTS,
         "variation_rank": variation.rank,
         "variation_shrink": variation.shrinkage,
         "fewest_for_variation": variation.min_pictures,

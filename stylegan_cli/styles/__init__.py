@@ -29,6 +29,7 @@ from stylegan_cli.styles.library import (
 )
 from stylegan_cli.styles.model import (
     Base,
+    ColourEstimator,
     Mode,
     Model,
     Style,
@@ -43,6 +44,7 @@ __all__ = [
     "SHIPPED_MODEL",
     "SUFFIX",
     "Base",
+    "ColourEstimator",
     "FoundStyle",
     "Mode",
     "Model",

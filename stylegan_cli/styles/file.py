@@ -20,7 +20,12 @@ from stylegan_cli.errors import StyleFileError, messages
 from stylegan_cli.runtime.config import to_mapping
 from stylegan_cli.runtime.files import make_folder, sealed, unsealed, write_atomically
 from stylegan_cli.runtime.version import __version__
-from stylegan_cli.styles.file_parts import read_base_parts, read_style_info, read_style_parts
+from stylegan_cli.styles.file_parts import (
+    ESTIMATOR,
+    read_base_parts,
+    read_style_info,
+    read_style_parts,
+)
 from stylegan_cli.styles.model import Base, Model, Style, StyleInfo, Tensors
 
 FORMAT_VERSION = 1
@@ -30,6 +35,9 @@ MAX_METADATA = 1 << 20  # bytes of JSON that are read at most
 MAX_CREATORS = 1000
 MAX_FILE = 2 << 30  # bytes
 MAX_TENSORS = 100_000
+
+# Tensors of the colour estimator that half precision is too coarse for.
+_EXACT = ("head.centre", "head.scale", "balance.weight", "balance.bias")
 
 
 def read_model(path: Path) -> Model:
@@ -72,10 +80,17 @@ def write_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
     }
     for index, style in enumerate(model.styles):
         tensors |= _style_tensors(style, f"creators/{index}/")
+    estimator = base.colour_estimator
+    if estimator:
+        tensors |= {
+            f"{ESTIMATOR}{name}": value.astype(np.float32 if name in _EXACT else np.float16)
+            for name, value in estimator.tensors.items()
+        }
     document = {
         "kind": "model",
         "generator": to_mapping(base.generator),
         "encoder": to_mapping(base.encoder),
+        "colour_estimator": to_mapping(estimator.config) if estimator else None,
         "base_hash": base.hash,
         "creators": [_style_entry(style) for style in model.styles],
         "info": dict(model.info),

@@ -8,18 +8,22 @@ import numpy as np
 
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
 from stylegan_cli.networks.architecture import (
+    ColourEstimatorConfig,
     GeneratorConfig,
     StyleEncoderConfig,
+    colour_head_shapes,
+    colour_statistics_shapes,
     encoder_shapes,
     generator_shapes,
 )
 from stylegan_cli.runtime.config import from_mapping
-from stylegan_cli.styles.model import Base, Style, StyleInfo, Tensors
+from stylegan_cli.styles.model import Base, ColourEstimator, Style, StyleInfo, Tensors
 
 MAX_VALUE = 1e4  # of any number of a style; those of a trained one are below 100
 MAX_CODE_FACTORS = 64  # rows
 MAX_LUT = 65  # points per channel of a calibration
 
+ESTIMATOR = "colour_estimator/"  # before the names of its tensors
 _CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "code_factors")
 
 
@@ -46,7 +50,25 @@ def read_base_parts(file: Tensors, document: Mapping[str, Any], path: Path) -> B
         prior_code_factors=_tensor(
             file, "prior_code_factors", path, shape=(None, generator.code_dim)
         ),
+        colour_estimator=_read_estimator(file, document, path),
     )
+
+
+def _read_estimator(
+    file: Tensors, document: Mapping[str, Any], path: Path
+) -> ColourEstimator | None:
+    if document.get("colour_estimator") is None:
+        return None
+    try:
+        config = from_mapping(ColourEstimatorConfig, document["colour_estimator"])
+    except (ConfigError, TypeError, AttributeError) as error:
+        raise StyleFileError(f"the colour estimator inside {path} is damaged: {error}") from error
+    shapes = colour_statistics_shapes(config) | colour_head_shapes(config)
+    tensors = {
+        name: _tensor(file, ESTIMATOR + name, path, shape=shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    return ColourEstimator(config=config, tensors=tensors)
 
 
 def read_style_parts(

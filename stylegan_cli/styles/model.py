@@ -12,7 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from stylegan_cli.errors import ConfigError, StyleNotFoundError, UsageError, messages
-from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
+from stylegan_cli.networks.architecture import (
+    ColourEstimatorConfig,
+    GeneratorConfig,
+    StyleEncoderConfig,
+)
 from stylegan_cli.runtime.config import to_mapping
 
 MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
@@ -89,6 +93,22 @@ class Style:
         return dataclasses.replace(self, info=dataclasses.replace(self.info, **changes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourEstimator:
+    """What estimates the LUT of a style from pictures (instant.colour_estimation).
+
+    tensors: named as in architecture.colour_statistics_shapes and colour_head_shapes. A style does
+    not depend on it once it is made, so the hash of the base leaves it out.
+    """
+
+    config: ColourEstimatorConfig
+    tensors: Tensors
+
+    def part(self, prefix: str) -> dict[str, np.ndarray]:
+        """The tensors whose names begin with `prefix`, under their own names."""
+        return {n: v for n, v in self.tensors.items() if n.startswith(prefix)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Base:
     """Generator and style encoder, as arrays.
@@ -96,6 +116,7 @@ class Base:
     tensors: float32, named `generator.…` and `encoder.…`.
     content_colours: (N, 3) uint8, a sample of the content photos' pixels.
     prior_code_factors: (rank, code_dim), the variety of a creator too small to show their own.
+    colour_estimator: None until it is trained (`influ pretrain-colours`).
     """
 
     generator: GeneratorConfig
@@ -103,6 +124,7 @@ class Base:
     tensors: Tensors
     content_colours: np.ndarray
     prior_code_factors: np.ndarray
+    colour_estimator: ColourEstimator | None = None
 
     @property
     def generator_tensors(self) -> dict[str, np.ndarray]:

@@ -54,6 +54,11 @@ def draw_look(rng: np.random.Generator) -> Look:
     return Look(tuple(layers))
 
 
+def draw_grade(rng: np.random.Generator) -> Look:
+    """Draw a random look of colour alone."""
+    return Look(tuple(_colours(rng)))
+
+
 def _layer(rng: np.random.Generator, kind: type[Layer]) -> Layer:
     layer = kind.draw(rng)
     while is_excluded(layer):

@@ -1,7 +1,7 @@
 /** The networks on ONNX Runtime: graphs of the base, weights handed over beside them. */
 
 import type * as Ort from "onnxruntime-web/wasm";
-import { type Graph, type LearnModel, type StylizeModel, weightsFile, type Weights } from "./model";
+import { type ColourEstimator, type Graph, type LearnModel, type StylizeModel, weightsFile, type Weights } from "./model";
 
 /** A picture as the networks get it: (3, height, width) in [-1, 1]. */
 export interface Planar {
@@ -20,6 +20,8 @@ export interface StyleGenerator {
 export class Backend {
   private features?: Promise<Ort.InferenceSession>;
   private head?: Promise<Ort.InferenceSession>;
+  private colours?: Promise<Ort.InferenceSession>;
+  private colourHead?: Promise<Ort.InferenceSession>;
 
   constructor(
     private readonly ort: typeof Ort,
@@ -69,6 +71,37 @@ export class Backend {
       statistics: new this.ort.Tensor("float32", statistics, [1, statistics.length]),
     });
     return (output.code.data as Float32Array).slice();
+  }
+
+  /**
+   * Colours of a picture by what is seen there: unit planes (3, height, width) and its luma's rank, sides multiples
+   * of 16 → sums of each cluster, rows of `moments` + 1.
+   */
+  async colourStatistics(picture: Planar, rank: Float32Array): Promise<Float32Array> {
+    const { statistics, weights } = this.needEstimator();
+    this.colours ??= this.open(statistics, weights);
+    const session = await this.colours;
+    const { height, width, data } = picture;
+    const output = await session.run({
+      picture: new this.ort.Tensor("float32", data, [1, 3, height, width]),
+      luma: new this.ort.Tensor("float32", rank, [1, 1, height, width]),
+    });
+    return (output.statistics.data as Float32Array).slice();
+  }
+
+  /** The points of a style's LUT, unit and not clipped, from what describes its pictures. */
+  async colourLut(described: Float32Array): Promise<Float32Array> {
+    const { head, weights } = this.needEstimator();
+    this.colourHead ??= this.open(head, weights);
+    const session = await this.colourHead;
+    const input = new this.ort.Tensor("float32", described, [1, described.length]);
+    return ((await session.run({ described: input })).lut.data as Float32Array).slice();
+  }
+
+  private needEstimator(): ColourEstimator {
+    const { colourEstimator } = this.needLearn();
+    if (!colourEstimator) throw new Error("the base has no colour estimator");
+    return colourEstimator;
   }
 
   private needLearn(): LearnModel {

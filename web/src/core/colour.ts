@@ -127,21 +127,6 @@ export function transferLut(source: Colours, target: Colours, points: number, ro
   return { points, data: Float32Array.from(nodes) };
 }
 
-/** Sliced Wasserstein-1 distance of two sets of colours (Rabin et al. 2011). */
-export function colourDistance(first: Colours, second: Colours, rotations: Float64Array): number {
-  const shares = linspace(0.01, 0.99, 99);
-  const directions = 24;
-  let total = 0;
-  for (let seed = 0; seed < directions; seed++) {
-    const axis = [0, 3, 6].map((k) => rotations[9 * seed + k]);
-    const [one, two] = [first, second].map((colours) => quantiles(projected(colours, axis), shares));
-    let sum = 0;
-    for (let k = 0; k < shares.length; k++) sum += Math.abs(one[k] - two[k]);
-    total += sum / shares.length;
-  }
-  return total / directions;
-}
-
 /** What the encoder is told about a creator's colours beside the content's; see colour.style_statistics. */
 export function styleStatistics(
   creator: Colours,
@@ -224,14 +209,6 @@ export function linspace(from: number, to: number, count: number): Float64Array 
 
 function column(colours: ArrayLike<number>, axis: number): Float64Array {
   return Float64Array.from({ length: colours.length / 3 }, (_, n) => colours[3 * n + axis]);
-}
-
-function projected(colours: Colours, axis: number[]): Float64Array {
-  const result = new Float64Array(colours.length / 3);
-  for (let n = 0; n < result.length; n++) {
-    result[n] = colours[3 * n] * axis[0] + colours[3 * n + 1] * axis[1] + colours[3 * n + 2] * axis[2];
-  }
-  return result;
 }
 
 function rotated(colours: Float64Array, m: Float64Array): Float64Array<ArrayBuffer> {

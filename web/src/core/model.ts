@@ -61,15 +61,23 @@ export interface StylizeModel {
   photo: Uint8Array; // the same at its own size
 }
 
+/** What estimates the colours of a style from its pictures. */
+export interface ColourEstimator {
+  statistics: Graph;
+  head: Graph;
+  weights: Weights;
+  points: number; // per channel, of its LUT
+}
+
 /** Encoder, content colours and photos: what making a style takes beside it. */
 export interface LearnModel {
   features: Graph;
   head: Graph;
   encoder: Weights;
+  colourEstimator: ColourEstimator | null;
   contentColours: Float32Array; // (N, 3) unit
   priorCodeFactors: Float32Array; // (rank, code_dim)
   rotations: Float64Array;
-  contentOrder: Int32Array;
   lineOrder: Int32Array;
   tileChoices: Int32Array; // (N, 2): photo, tile
   stylizedChoices: Int32Array; // (N, 2): photo, pixel

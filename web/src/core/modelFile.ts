@@ -1,6 +1,6 @@
 /** Reads `stylize.safetensors` and `learn.safetensors` as `influ export` writes them. */
 
-import type { LearnModel, StylizeModel, Weights } from "./model";
+import type { ColourEstimator, LearnModel, StylizeModel, Weights } from "./model";
 import { BrokenFileError, doubles, floats, integers, readTensors, type Tensor, type TensorFile } from "./safetensors";
 import { readStyleFile } from "./styleFile";
 
@@ -41,10 +41,10 @@ export function readLearnModel(bytes: Uint8Array): LearnModel {
     features: { bytes: raw(file, "graph/features"), weights: told.encoder.features },
     head: { bytes: raw(file, "graph/head"), weights: told.encoder.head },
     encoder: weightsUnder(file, "encoder/"),
+    colourEstimator: told.colour_estimator.lut_points ? colourEstimator(file, told.colour_estimator) : null,
     contentColours: floats(tensor("content_colours")).map((value) => value / 255),
     priorCodeFactors: floats(tensor("prior_code_factors")),
     rotations: doubles(tensor("rotations")),
-    contentOrder: integers(tensor("content_order")),
     lineOrder: integers(tensor("line_order")),
     tileChoices: integers(tensor("tile_choices")),
     stylizedChoices: integers(tensor("stylized_choices")),
@@ -53,6 +53,15 @@ export function readLearnModel(bytes: Uint8Array): LearnModel {
     renderMode: jpegs("render_mode", told.render_mode),
     measured: told.measured,
     constants: told.constants,
+  };
+}
+
+function colourEstimator(file: TensorFile, told: any): ColourEstimator {
+  return {
+    statistics: { bytes: raw(file, "graph/colour_statistics"), weights: told.colour_statistics },
+    head: { bytes: raw(file, "graph/colour_head"), weights: told.colour_head },
+    weights: weightsUnder(file, "colour_estimator/"),
+    points: told.lut_points,
   };
 }
 

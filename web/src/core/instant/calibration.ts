@@ -1,41 +1,51 @@
-/** What is left of a look's colour error, removed by a table; mirrors instant.calibration. */
+/** A table that gives results the colours that are estimated; mirrors instant.calibration. */
 
-import { applyLut, colourDistance, type Colours, forCorners, lattice, linearMap, type Lut, transferLut } from "../colour";
+import { applyLut, type Colours, forCorners, lattice, linearMap, type Lut, transferLut } from "../colour";
 import type { LearnModel } from "../model";
 import type { Planes } from "../rendering";
-import { everySecond, type PictureSet, type Rgb } from "./encoding";
+import { type PictureSet, type Rgb } from "./encoding";
 
-/** Content colours and what the network makes of each, all (N, 3). */
+/** Points per channel of colour.transfer_lut where none are asked for. */
+const TRANSFER_POINTS = 17;
+
+/** Colours and what the network makes of each, all (N, 3); behind the `content` first ones, those of a grid. */
 export interface StylizedColours {
+  content: number;
   photo: Colours;
   toned: Colours;
   residual: Colours;
 }
 
-/** A table for the per-pixel part that moves the results' colours to the creator's. */
-export function calibrate(colours: StylizedColours, creator: PictureSet, learn: LearnModel, wholly: boolean): Lut {
+/**
+ * A table of the base colour that brings results to where they are expected: between the network's own colours, those
+ * of `lut` (of the photo, where there is one) and, with many pictures, the distribution of the creator's.
+ * wholly: they are those of `lut` alone.
+ */
+export function calibrate(
+  colours: StylizedColours,
+  lut: Lut | null,
+  creator: PictureSet,
+  learn: LearnModel,
+  wholly: boolean,
+): Lut {
   const told = learn.constants;
-  const results = colours.toned.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
-  const movedBy = colourTransfer(results, creator, learn);
-  const shift = difference(applyLut(results, movedBy), results);
-  const moved = rootMeanSquare(shift);
-  const enough = 1 / (1 + (told.trusted_pictures / creator.moments.length) ** told.trust_growth);
-  const energy = rootMeanSquare(colours.residual);
-  const drawn = 1 / (1 + (energy / told.trusted_residual) ** told.drawn_growth);
-  const trust = wholly ? 1 : (enough * drawn) / (1 + (moved / told.trusted_shift) ** 2);
-  const nodes = lattice(told.calibration_points);
-  const carried = applyLut(nodes, movedBy);
-  const table: Lut = {
-    points: told.calibration_points,
-    data: nodes.map((value, k) => value + trust * (carried[k] - value)),
-  };
-  const carry = wholly ? meanTransfer : colourTransfer;
-  const closedForm = applyLut(colours.photo, carry(colours.photo, creator, learn));
-  const share = wholly ? 1 : trust / (1 + (energy / told.drawn_residual) ** 2);
-  const wanted = colours.toned.map((toned, k) => {
-    const found = toned + trust * shift[k];
-    return found + share * (closedForm[k] - colours.residual[k] - found);
-  });
+  const content = 3 * colours.content;
+  const energy = rootMeanSquare(colours.residual.subarray(0, content));
+  const own = colours.toned.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
+  let results: Float32Array = own;
+  if (lut) {
+    const share = wholly ? 1 : told.estimate_share / (1 + (energy / told.half_estimate_residual) ** 2);
+    results = between(results, applyLut(colours.photo, lut), share);
+  }
+  if (!wholly) {
+    const transfer = transferLut(results.slice(0, content), creator.colours, TRANSFER_POINTS, learn.rotations);
+    const count = creator.moments.length;
+    const many =
+      1 / (1 + (told.half_transfer_pictures / count) ** 2) / (1 + (energy / told.half_transfer_residual) ** told.residual_growth);
+    results = between(results, applyLut(results, transfer), many);
+  }
+  const wanted = colours.toned.map((toned, k) => toned + results[k] - own[k]);
+  const table: Lut = { points: told.calibration_points, data: lattice(told.calibration_points) };
   for (let round = 0; round < told.twicings; round++) {
     const missing = difference(wanted, applyLut(colours.toned, table));
     const smooth = smoothTable(colours.toned, missing, told.calibration_points, told.few_colours);
@@ -44,23 +54,7 @@ export function calibrate(colours: StylizedColours, creator: PictureSet, learn: 
   return table;
 }
 
-/** The linear map or a transfer of the whole distribution, whichever is closer on pictures kept aside. */
-function colourTransfer(source: Colours, creator: PictureSet, learn: LearnModel): Lut {
-  const mixed = new Float32Array(source.length);
-  learn.contentOrder.forEach((from, to) => mixed.set(source.subarray(3 * from, 3 * from + 3), 3 * to));
-  const sources = [0, 1].map((rest) => every(mixed, 2, rest));
-  const targets = everySecond(creator);
-  const missed = (fit: Fit) => {
-    const tables = [0, 1].map((k) => fit(sources[k], targets[k], learn));
-    return [0, 1].reduce((sum, k) => {
-      return sum + colourDistance(applyLut(sources[1 - k], tables[k]), targets[1 - k], learn.rotations);
-    }, 0);
-  };
-  const closest = missed(wholeTable) < missed(linearTable) ? wholeTable : linearTable;
-  return closest(mixed, creator.colours, learn);
-}
-
-/** Halfway between the two of `colourTransfer`, for looks that no table can follow. */
+/** Halfway between the linear map and a table of the whole distribution, for styles of no kind. */
 export function meanTransfer(source: Colours, creator: PictureSet, learn: LearnModel): Lut {
   const whole = wholeTable(source, creator.colours, learn);
   const linear = applyLut(lattice(whole.points), linearTable(source, creator.colours));
@@ -69,8 +63,6 @@ export function meanTransfer(source: Colours, creator: PictureSet, learn: LearnM
     data: whole.data.map((value, k) => (value + Math.min(1, Math.max(0, linear[k]))) / 2),
   };
 }
-
-type Fit = (source: Colours, target: Colours, learn: LearnModel) => Lut;
 
 function linearTable(source: Colours, target: Colours): Lut {
   const { matrix, offset } = linearMap(source, target);
@@ -179,10 +171,8 @@ function reflected(at: number, points: number): number {
   return around < points ? around : 2 * points - 1 - around;
 }
 
-function every(colours: Colours, step: number, from: number): Colours {
-  const result: number[] = [];
-  for (let k = 3 * from; k < colours.length; k += 3 * step) result.push(colours[k], colours[k + 1], colours[k + 2]);
-  return Float32Array.from(result);
+function between(one: Float32Array, other: Float32Array, share: number): Float32Array {
+  return one.map((value, k) => value + share * (other[k] - value));
 }
 
 function difference(a: Float32Array, b: Float32Array): Float32Array {

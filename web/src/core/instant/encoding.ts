@@ -80,12 +80,6 @@ export function coloursOf(set: PictureSet): Colours[] {
   return set.moments.map((_, index) => set.colours.subarray(index * each, (index + 1) * each));
 }
 
-/** The colours of every second picture, and those of the others. */
-export function everySecond(set: PictureSet): [Colours, Colours] {
-  const shares = coloursOf(set);
-  return [0, 1].map((rest) => concatenate(shares.filter((_, k) => k % 2 === rest))) as [Colours, Colours];
-}
-
 export function concatenate(parts: Float32Array[]): Float32Array<ArrayBuffer> {
   const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let place = 0;

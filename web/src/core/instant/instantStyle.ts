@@ -1,12 +1,13 @@
 /** Pictures → style: code, colour map, calibration, variation, rendering; mirrors instant.instant_style. */
 
 import { Backend, type StyleGenerator } from "../backend";
-import { linearMap } from "../colour";
+import { type Colours, lattice, linearMap } from "../colour";
 import { applyColour, foldStyle } from "../folding";
 import type { LearnModel } from "../model";
 import { bringDown, type Pixels, type Planes, rowsOf, runGenerator } from "../rendering";
 import { EMPTY, type Style } from "../styleFile";
-import { calibrate, residualOf } from "./calibration";
+import { calibrate, meanTransfer, residualOf } from "./calibration";
+import { estimateLut } from "./colourEstimation";
 import { closedFormIsNearer } from "./novelty";
 import { evenlyFrom, opaque, pictureSet, readRgb, type Rgb, someTiles } from "./encoding";
 import { refineCode } from "./codeRefinement";
@@ -44,27 +45,36 @@ export async function makeStyle(
   const chosen = await chooseRendering((side) => backend.generator(fold(code, side)), content.renderMode, model, learn);
   let mode = chosen.mode;
   onProgress(0.72);
-  let calibration = null;
-  if (creator.moments.length >= told.fewest_for_calibration) {
-    const folded = fold(code);
-    const generator = await backend.generator(folded);
-    const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles);
-    if (wholly) mode = "colour"; // what the network would draw is of another kind
-    const residual =
-      mode === "colour"
-        ? new Float32Array(before.length)
-        : residualOf(before, await stylizedPhotos(generator, content.starter, backend, learn), learn.stylizedChoices);
-    await generator.release();
-    onProgress(0.88);
-    const colours = { photo: before, toned: applyColour(folded, before, model.constants), residual };
-    calibration = calibrate(colours, creator, learn, wholly);
-  }
+  // Every colour counts a little, so that none is left to chance that the content lacks.
+  const sampled = joined(before, lattice(told.calibration_points));
+  const folded = fold(code);
+  const generator = await backend.generator(folded);
+  const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles);
+  if (wholly) mode = "colour"; // what the network would draw is of another kind
+  const residual =
+    mode === "colour"
+      ? new Float32Array(sampled.length)
+      : residualOf(sampled, await stylizedPhotos(generator, content.starter, backend, learn), learn.stylizedChoices);
+  await generator.release();
+  onProgress(0.84);
+  const toned = applyColour(folded, sampled, model.constants);
+  const lut = wholly ? meanTransfer(before, creator, learn) : await estimateLut(pictures, backend, learn);
+  onProgress(0.92);
+  const colours = { photo: sampled, toned, residual, content: before.length / 3 };
+  const calibration = calibrate(colours, lut, creator, learn, wholly);
   onProgress(0.97);
   const codeFactors = await variationOf(creator, before, backend, learn);
   onProgress(1);
   const count = creator.moments.length;
   const info = { ...EMPTY, name, display_name: name, pictures: count, working_size: chosen.size, mode };
   return { info, baseHash: model.baseHash, ...map, code, codeFactors, calibration, deltas: new Map() };
+}
+
+function joined(one: Colours, other: Colours): Colours {
+  const both = new Float32Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
 }
 
 /** What a look makes of some starter photos, by their number. */

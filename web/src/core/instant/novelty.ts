@@ -16,6 +16,7 @@ export async function closedFormIsNearer(
   tiles: Float32Array,
 ): Promise<boolean> {
   const told = learn.constants;
+  if (creator.moments.length < told.fewest_to_tell) return false;
   const statistics = statisticsOf(learn, creator.colours, before, creator.moments.length);
   const wanted = heard(learn, meanOf(creator.moments), statistics);
   if (meanSquare(wanted) < told.novel) return false;

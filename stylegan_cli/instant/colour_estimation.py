@@ -1,0 +1,80 @@
+"""The per-pixel part of a style, estimated from pictures alone as a LUT.
+
+Colours are counted by what is seen: skin with skin, sky with sky, so that what a creator's people
+wear does not pass for the style. What is seen comes from a frozen network that is shown the rank of
+luma, which no tone curve changes, in directions that looks move least. The head is trained on
+simulated creators (pretraining.colour_tasks): it has learned how far to trust 1, 5, 30 or 200
+pictures, and what colours people have.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from stylegan_cli.backends.onnx_backend import EstimatorNetworks
+from stylegan_cli.networks.architecture import COLOUR_MOMENTS
+from stylegan_cli.pictures import to_unit
+from stylegan_cli.styles import ColourEstimator
+
+SHORT_SIDE = 128  # px that pictures are seen at
+LONG_SIDE = 192  # px; longer pictures are cut to their middle
+ALIGNMENT = 16  # px; sides are multiples of it
+SHRINKAGE = 2e-3  # share of a picture from the whole's moments that each cluster's begin with
+
+
+class ColourEstimation:
+    """Runs the colour estimator of a base on the CPU."""
+
+    def __init__(self, estimator: ColourEstimator, threads: int) -> None:
+        self._config = estimator.config
+        self._networks = EstimatorNetworks(estimator, threads)
+
+    def statistics(self, picture: np.ndarray) -> np.ndarray:
+        """Of one uint8 picture (H, W, 3): see estimator_graphs.colour_statistics_graph."""
+        seen = as_seen(picture)
+        return self._networks.statistics(to_unit(seen), rank_of_luma(seen))
+
+    def lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
+        """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics."""
+        mean = np.stack(statistics).mean(0, dtype=np.float64)
+        lut = self._networks.lut(describe(mean, len(statistics)))
+        clipped: np.ndarray = np.clip(lut, 0, 1).reshape(*(self._config.lut_size,) * 3, 3)
+        return clipped
+
+
+def describe(statistics: np.ndarray, count: int | np.ndarray) -> np.ndarray:
+    """The head's inputs for sets: (..., clusters + 1, COLOUR_MOMENTS + 1) → (..., inputs).
+
+    count: pictures that stand behind each set.
+    """
+    sums, masses = np.split(statistics, [COLOUR_MOMENTS], axis=-1)
+    means = (sums + SHRINKAGE * sums[..., -1:, :]) / (masses + SHRINKAGE)
+    flat = means.reshape(*means.shape[:-2], -1)
+    counts = np.broadcast_to(
+        np.log(np.asarray(count, np.float32))[..., None], (*flat.shape[:-1], 1)
+    )
+    described: np.ndarray = np.concatenate(
+        [flat, np.log(masses[..., :-1, 0] + SHRINKAGE), counts], axis=-1
+    )
+    return described.astype(np.float32)
+
+
+def as_seen(picture: np.ndarray) -> np.ndarray:
+    """The middle of a uint8 picture at the size that it is seen at."""
+    scale = SHORT_SIDE / min(picture.shape[:2])
+    full = [max(ALIGNMENT, round(side * scale)) for side in picture.shape[:2]]
+    size = [min(LONG_SIDE, max(1, round(side / ALIGNMENT)) * ALIGNMENT) for side in full]
+    height, width = (max(pair) for pair in zip(full, size, strict=True))
+    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    return np.ascontiguousarray(resized[top : top + size[0], left : left + size[1]])
+
+
+def rank_of_luma(picture: np.ndarray) -> np.ndarray:
+    """Luma of a uint8 picture as its rank among the pixels, (H, W) float32 from 0 to 1."""
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    counts = np.bincount(luma.ravel(), minlength=256)
+    ranks = (np.cumsum(counts) - counts / 2) / luma.size
+    rank: np.ndarray = ranks.astype(np.float32)[luma]
+    return rank

@@ -1,0 +1,75 @@
+"""Exposure and white balance of single photos, brought to what photos have on average.
+
+A linear model reads how far a photo is off from the colours of what is seen in it
+(colour_estimation): skin that is too dark, a wall that is too blue. What it reads is taken back as
+gains of linear light, the same for each pixel.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stylegan_cli.instant.colour_estimation import ColourEstimation, describe
+from stylegan_cli.networks.architecture import LIMIT
+from stylegan_cli.styles import ColourEstimator
+
+GAMMA = 2.2  # of sRGB, nearly
+CURVE_POINTS = 1025
+MAX_STOPS = 2.0  # that a photo is moved at most
+
+
+class PhotoBalance:
+    """Reads and corrects exposure and white balance with a base's colour estimator."""
+
+    def __init__(self, estimator: ColourEstimator, threads: int) -> None:
+        self._estimation = ColourEstimation(estimator, threads)
+        self._tensors = estimator.tensors
+
+    def stops(self, picture: np.ndarray) -> np.ndarray:
+        """How far a uint8 picture (H, W, 3) is above the average, (3,) in stops of R, G and B."""
+        described = describe(self._estimation.statistics(picture), 1)
+        inputs = standard_inputs(described, self._tensors)
+        off = self._tensors["balance.weight"] @ inputs + self._tensors["balance.bias"]
+        stops: np.ndarray = np.clip(off, -MAX_STOPS, MAX_STOPS)
+        return stops
+
+    def balanced(self, pixels: np.ndarray) -> np.ndarray:
+        """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
+        if pixels.dtype.kind == "f":
+            seen = (255 * np.clip(pixels, 0, 1) + 0.5).astype(np.uint8)
+            places = np.linspace(0, 1, CURVE_POINTS)
+            channels = [
+                np.interp(pixels[..., channel], places, curve)
+                for channel, curve in enumerate(self._curves(seen, places))
+            ]
+            return np.stack(channels, -1).astype(pixels.dtype)
+        most = np.iinfo(pixels.dtype).max
+        seen = pixels if most == 255 else (pixels // 257).astype(np.uint8)
+        curves = self._curves(seen, np.linspace(0, 1, most + 1))
+        tables = [np.rint(most * curve).astype(pixels.dtype) for curve in curves]
+        return np.stack([table[pixels[..., c]] for c, table in enumerate(tables)], -1)
+
+    def _curves(self, seen: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
+        """What R, G and B at `places` become."""
+        return [rolled_off(gain * places) for gain in np.exp2(-self.stops(seen) / GAMMA)]
+
+
+def standard_inputs(described: np.ndarray, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The head's inputs (..., inputs) in deviations over its training."""
+    scaled = (described - tensors["head.centre"]) * tensors["head.scale"]
+    inputs: np.ndarray = np.clip(scaled, -LIMIT, LIMIT)
+    return inputs
+
+
+def rolled_off(levels: np.ndarray, shoulder: float = 0.8) -> np.ndarray:
+    """Levels above the shoulder, compressed so that the brightest becomes 1 and none is lost."""
+    most = float(levels.max())
+    if most <= 1:
+        return levels
+    above = np.maximum(levels - shoulder, 0)
+    # A hyperbola with a slope of one at the shoulder (Reinhard et al. 2002) that ends at 1.
+    room, rise = 1 - shoulder, most - shoulder
+    bend = room / (rise - room)
+    bent = room * (1 + bend) * above / (above + bend * rise)
+    compressed: np.ndarray = np.minimum(levels, shoulder) + bent
+    return compressed

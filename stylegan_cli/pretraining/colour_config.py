@@ -1,0 +1,85 @@
+"""Settings of a training run of the colour estimator."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from stylegan_cli.errors import ConfigError
+from stylegan_cli.networks.architecture import ColourEstimatorConfig
+from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, check, file_option, parse_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourRunConfig:
+    """What a run of `influ pretrain-colours` learns from, and where it goes."""
+
+    content: Annotated[
+        tuple[Path, ...], Option("Folder of photos; repeatable.", must_exist="folder")
+    ]
+    films: Annotated[Path, Option("Folder of film tables (HaldCLUT).", must_exist="folder")]
+    model: Annotated[
+        Path, Option("Model file that gets the estimator; it is not changed.", must_exist="file")
+    ]
+    out: Annotated[Path, Option("Run folder.")] = Path("runs/colours")
+    resume: Annotated[bool, Option("Continue the run.")] = False
+    overwrite: Annotated[bool, OVERWRITE] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourTrainingConfig:
+    """A run of `influ pretrain-colours`."""
+
+    steps: Annotated[
+        int | None, Option("Number of steps, instead of a time limit.", at_least=1)
+    ] = None
+    time_limit_s: Annotated[
+        float,
+        Option(
+            "Time for training: 90s, 30m, 10h.",
+            names=("--time-limit",),
+            above=0,
+            shown="1h",
+            parse=parse_duration,
+        ),
+    ] = 3600.0
+    batch: Annotated[int, Option("Batch size: simulated creators per step.", at_least=1)] = 256
+    looks: Annotated[
+        int, file_option("Random looks that creators have, or mix two of.", at_least=2)
+    ] = 6000
+    held_out: Annotated[
+        int, file_option("Simulated creators that are only measured.", at_least=1)
+    ] = 200
+    fresh: Annotated[
+        int, file_option("New simulated creators per step; the rest repeat.", at_least=1)
+    ] = 4
+    first: Annotated[int, file_option("Simulated creators before the first step.", at_least=1)] = (
+        2000
+    )
+    kept: Annotated[
+        int, file_option("Simulated creators in memory at most, 100 kB each.", at_least=1)
+    ] = 24000
+    lr: Annotated[float, Option("Learning rate.", above=0)] = 1e-3
+    warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 200
+    weight_decay: Annotated[float, file_option("Weight decay of AdamW.", at_least=0)] = 0.05
+    clusters: Annotated[int, file_option("Clusters of what is seen.", at_least=1)] = 48
+    hidden: Annotated[int, file_option("Width of the head.", at_least=1)] = 768
+    components: Annotated[int, file_option("Principal components of looks.", at_least=1)] = 96
+    workers: Annotated[
+        int, Option("Processes that simulate creators; 0: in this one.", at_least=0)
+    ] = 2
+    seed: Annotated[int, SEED] = 0
+    save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 500
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range."""
+        check(self)
+        if self.components >= self.looks:
+            raise ConfigError(
+                f"components must be fewer than looks, got {self.components} and {self.looks}"
+            )
+
+    def estimator(self) -> ColourEstimatorConfig:
+        """The network that is trained."""
+        return ColourEstimatorConfig(
+            clusters=self.clusters, hidden=self.hidden, components=self.components
+        )

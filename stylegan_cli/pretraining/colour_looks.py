@@ -1,0 +1,146 @@
+"""Random looks as LUTs, for the colour estimator: film tables by others and random grades.
+
+Film tables are mixed, exaggerated, given exchanged channels and composed with random grades; the
+rest are the random grades of pre-training.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stylegan_cli.colour import apply_lut, lut_corners, lut_grid
+from stylegan_cli.errors import DataError
+from stylegan_cli.pictures import find_own_pictures, to_unit
+from stylegan_cli.pretraining.looks import draw_grade
+from stylegan_cli.runtime.randomness import numpy_generator
+
+LUT_SIZE = 17  # points per channel
+EVERYWHERE = 0.05  # of the weight that colours no photo has get
+NEARBY = 0.25  # of the weight that colours near those of photos get
+GREY = 0.02  # mean range of the channels of a black-and-white table, unit
+
+
+def read_films(folder: Path) -> list[np.ndarray]:
+    """All HaldCLUTs of a folder. Raises DataError where there are none, or for another picture."""
+    films = [read_haldclut(path) for path in find_own_pictures(folder)]
+    if not films:
+        raise DataError(f"{folder} holds no film tables; name a folder of HaldCLUT pictures")
+    return films
+
+
+def read_haldclut(path: Path) -> np.ndarray:
+    """A HaldCLUT picture as a (LUT_SIZE³, 3) table, unit. Raises DataError for another picture."""
+    with Image.open(path) as file:
+        colours = to_unit(np.asarray(file.convert("RGB"))).reshape(-1, 3)
+    size = round(len(colours) ** (1 / 3))
+    if size**3 != len(colours):
+        raise DataError(f"{path} is not a HaldCLUT: its pixels are not a cube; remove it")
+    lut = colours.reshape(size, size, size, 3).transpose(2, 1, 0, 3)
+    return apply_lut(lut_grid(LUT_SIZE), lut)
+
+
+def draw_lut(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
+    """A random look as a (LUT_SIZE³, 3) table, unit. films: tables as `read_haldclut` has them."""
+    kind = rng.random()
+    if kind < 0.4:
+        lut = _draw_film(rng, films)
+        if rng.random() < 0.6:
+            lut = _in_either_order(rng, lut, _light_grade(rng))
+    elif kind < 0.75:
+        lut = _grade(rng)
+    else:
+        lut = _in_either_order(rng, _grade(rng), _draw_film(rng, films))
+    return _compose(_light_grade(rng), lut) if rng.random() < 0.3 else lut
+
+
+def draw_prior(films: Sequence[np.ndarray], count: int, seed: int) -> np.ndarray:
+    """`count` random looks, (count, LUT_SIZE³, 3) float16."""
+    rng = numpy_generator(seed, 0, "looks of the colour prior")
+    return np.stack([draw_lut(rng, films).astype(np.float16) for _ in range(count)])
+
+
+def principal_components(
+    looks: np.ndarray, colours: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (P, 3), components (count, P, 3) and density (P,) of looks (N, P, 3).
+
+    colours: (N, 3) unit, of photos. A point of a table counts as often as photos have its colour:
+    with `sqrt(density)` the components are orthonormal.
+    """
+    from scipy.linalg import eigh
+
+    density = _density(colours)
+    weights = np.sqrt(density)[:, None]
+    mean = looks.mean(0, dtype=np.float32)
+    rows = ((looks - mean) * weights.astype(np.float32)).reshape(len(looks), -1)
+    # Of rows.T @ rows by way of the smaller rows @ rows.T.
+    last = len(looks) - 1
+    values, vectors = eigh(
+        (rows @ rows.T).astype(np.float64), subset_by_index=(last - count + 1, last)
+    )
+    basis = (rows.T @ vectors / np.sqrt(values)).T[::-1]
+    components = basis.reshape(count, -1, 3) / weights
+    return mean.astype(np.float32), components.astype(np.float32), density.astype(np.float32)
+
+
+def _draw_film(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
+    """One film table or a mix of two, more or less of it, with channels exchanged."""
+    grid = lut_grid(LUT_SIZE)
+    grey = [np.ptp(film, axis=1).mean() < GREY for film in films]
+    wants_grey = rng.random() < 0.22 or all(grey)
+    pool = [film for film, is_grey in zip(films, grey, strict=True) if is_grey == wants_grey]
+    pool = pool or list(films)
+    lut = pool[int(rng.integers(len(pool)))]
+    if rng.random() < 0.6:
+        share = rng.uniform(-0.3, 1.3)
+        lut = (1 - share) * lut + share * pool[int(rng.integers(len(pool)))]
+    if not wants_grey and rng.random() < 0.5:
+        lut = grid + rng.uniform(0.5, 1.6) * (lut - grid)
+    lut = np.clip(lut, 0, 1)
+    if rng.random() < 0.25:
+        order = rng.permutation(3)
+        lut = apply_lut(grid[:, order], _as_cube(lut))[:, np.argsort(order)]
+    return lut
+
+
+def _grade(rng: np.random.Generator) -> np.ndarray:
+    look = draw_grade(rng)
+    while "steps" in look.families:  # no smooth table holds them
+        look = draw_grade(rng)
+    return look(lut_grid(LUT_SIZE)[:, None], 1)[:, 0]
+
+
+def _light_grade(rng: np.random.Generator) -> np.ndarray:
+    grid = lut_grid(LUT_SIZE)
+    lut: np.ndarray = grid + np.float32(rng.uniform(0.3, 1)) * (_grade(rng) - grid)
+    return lut
+
+
+def _in_either_order(rng: np.random.Generator, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return _compose(one, other) if rng.random() < 0.5 else _compose(other, one)
+
+
+def _compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    lut: np.ndarray = np.clip(apply_lut(np.clip(first, 0, 1), _as_cube(second)), 0, 1)
+    return lut
+
+
+def _as_cube(values: np.ndarray) -> np.ndarray:
+    return values.reshape(*(LUT_SIZE,) * 3, *values.shape[1:])
+
+
+def _density(colours: np.ndarray) -> np.ndarray:
+    """How often photos have the colours around each point of a table, (LUT_SIZE³,)."""
+    from scipy.ndimage import gaussian_filter
+
+    counts = np.zeros(LUT_SIZE**3)
+    for index, share in lut_corners(colours, LUT_SIZE):
+        np.add.at(counts, index, share)
+    near = gaussian_filter(_as_cube(counts), 1).ravel()
+    own = 1 - NEARBY - EVERYWHERE
+    density: np.ndarray = (
+        own * counts / counts.sum() + NEARBY * near / near.sum() + EVERYWHERE / counts.size
+    )
+    return density

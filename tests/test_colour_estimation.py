@@ -1,0 +1,268 @@
+"""Promises of instant/colour_estimation.py and of what trains it."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Influ
+from model_files import small_model
+from PIL import Image
+
+from stylegan_cli.backends import open_backend
+from stylegan_cli.colour import apply_lut, linear_map, lut_grid, sample_colours
+from stylegan_cli.errors import ConfigError, DataError, UsageError
+from stylegan_cli.instant.colour_estimation import ColourEstimation, as_seen, describe
+from stylegan_cli.instant.photo_balance import PhotoBalance, rolled_off
+from stylegan_cli.networks.colour_estimator import ColourHead
+from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pretraining import colour_looks, colour_tasks
+from stylegan_cli.pretraining.colour_config import ColourTrainingConfig
+from stylegan_cli.pretraining.colour_training import ColourTrainer, TaskMemory
+from stylegan_cli.runtime.randomness import numpy_generator
+from stylegan_cli.runtime.resources import starter_photos
+from stylegan_cli.styles import ColourEstimator, read_model, shipped_model
+from stylegan_cli.stylizer import Stylizer
+
+
+@pytest.fixture(scope="module")
+def estimator() -> ColourEstimator:
+    found = read_model(shipped_model()).base.colour_estimator
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def estimation(estimator: ColourEstimator) -> ColourEstimation:
+    return ColourEstimation(estimator, 1)
+
+
+def warm(colours: np.ndarray) -> np.ndarray:
+    """A warm print: a curve, a tint, weaker shadows."""
+    result: np.ndarray = 0.06 + 0.9 * colours ** np.float32([0.8, 1.0, 1.3])
+    return result
+
+
+def styled(photo: np.ndarray) -> np.ndarray:
+    return (255 * np.clip(warm(photo / np.float32(255)), 0, 1) + 0.5).astype(np.uint8)
+
+
+def test_the_graph_counts_what_training_counts(
+    estimator: ColourEstimator, estimation: ColourEstimation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour_tasks, "PIXEL_STRIDE", 1)
+    clusters = colour_tasks.Clusters(
+        estimator.tensors["vision.clusters.weight"][:, :, 0, 0].T,
+        estimator.tensors["vision.clusters.bias"],
+    )
+    tasks = colour_tasks.ColourTasks(
+        colour_tasks.SeenPhotos({}, 0), clusters, np.zeros((1, 17**3, 3)), 0
+    )
+    photo = read_rgb(starter_photos()[3], 256)
+    seen = as_seen(photo)
+    share = next(tasks._shares([seen]))
+    wanted = colour_tasks._statistics(colour_tasks._cells(seen), share)
+    np.testing.assert_allclose(estimation.statistics(photo), wanted.numpy(), atol=2e-4)
+
+
+def test_the_graph_and_the_trained_head_agree(
+    estimator: ColourEstimator, estimation: ColourEstimation
+) -> None:
+    head = ColourHead(estimator.config)
+    head.load_state_dict(
+        {name.removeprefix("head."): torch.from_numpy(value)
+         for name, value in estimator.part("head.").items()}
+    )  # fmt: skip
+    found = [estimation.statistics(read_rgb(path, 256)) for path in starter_photos()[:3]]
+    described = torch.from_numpy(describe(np.mean(found, 0), 3))
+    with torch.no_grad():
+        weights = head(described[None])[0].numpy()
+    lut = estimator.tensors["lut.mean"] + np.tensordot(
+        weights, estimator.tensors["lut.components"], 1
+    )
+    np.testing.assert_allclose(estimation.lut(found).reshape(-1, 3), np.clip(lut, 0, 1), atol=1e-4)
+
+
+def test_people_who_were_never_seen_in_a_look_tell_it_better_than_their_colours(
+    estimation: ColourEstimation,
+) -> None:
+    photos = [read_rgb(path, 256) for path in starter_photos()]
+    creator = [styled(photo) for photo in photos[::4]]
+    rng = numpy_generator(0, 0, "test")
+    others = sample_colours(photos[1::4], 5000, rng)
+    matrix, offset = linear_map(others, sample_colours(creator, 5000, rng))
+    lut = estimation.lut([estimation.statistics(picture) for picture in creator])
+    truth = np.clip(warm(others), 0, 1)
+    estimated, linear, plain = (
+        np.mean((found - truth) ** 2)
+        for found in (apply_lut(others, lut), others @ matrix + offset, others)
+    )
+    assert estimated < 0.5 * linear
+    assert estimated < 0.1 * plain
+
+
+def test_the_order_of_pictures_does_not_matter(estimation: ColourEstimation) -> None:
+    found = [estimation.statistics(read_rgb(path, 128)) for path in starter_photos()[:5]]
+    np.testing.assert_allclose(estimation.lut(found), estimation.lut(found[::-1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 3), (9, 700), (40, 50)])
+def test_odd_pictures_are_counted(size: tuple[int, int], estimation: ColourEstimation) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    found = estimation.statistics(picture)
+    assert np.isfinite(found).all()
+    assert found[-1, -1] == pytest.approx(1, abs=1e-5)
+    assert np.isfinite(estimation.lut([found])).all()
+
+
+def haldclut(path: Path, size: int = 8) -> np.ndarray:
+    """A HaldCLUT file of `warm`; returns its table."""
+    table = np.clip(warm(lut_grid(size)), 0, 1).reshape(size, size, size, 3)
+    pixels = (255 * table.transpose(2, 1, 0, 3) + 0.5).astype(np.uint8)
+    Image.fromarray(pixels.reshape(size**2, size, 3)).save(path)
+    return table
+
+
+def test_a_film_table_is_read_as_the_look_that_it_holds(tmp_path: Path) -> None:
+    haldclut(tmp_path / "film.png", 16)
+    (film,) = colour_looks.read_films(tmp_path)
+    wanted = np.clip(warm(lut_grid(colour_looks.LUT_SIZE)), 0, 1)
+    assert np.abs(film - wanted).max() < 0.02
+    Image.new("RGB", (5, 5)).save(tmp_path / "photo.png")
+    with pytest.raises(DataError, match="not a HaldCLUT"):
+        colour_looks.read_films(tmp_path)
+
+
+def test_components_hold_looks_and_are_orthonormal_where_photos_have_colours(
+    tmp_path: Path,
+) -> None:
+    haldclut(tmp_path / "film.png")
+    looks = colour_looks.draw_prior(colour_looks.read_films(tmp_path), 40, 0)
+    colours = np.random.default_rng(0).random((4000, 3), np.float32)
+    mean, components, density = colour_looks.principal_components(looks, colours, 30)
+    weighted = (components * np.sqrt(density)[:, None]).reshape(30, -1)
+    np.testing.assert_allclose(weighted @ weighted.T, np.eye(30), atol=1e-3)
+    moved = ((looks[0] - mean) * np.sqrt(density)[:, None]).ravel()
+    assert np.square(moved - weighted.T @ (weighted @ moved)).sum() < 0.1 * np.square(moved).sum()
+
+
+def test_a_run_learns_resumes_and_leaves_a_model_with_its_estimator(
+    tmp_path: Path, influ: Influ
+) -> None:
+    films, content = tmp_path / "films", tmp_path / "content"
+    films.mkdir()
+    content.mkdir()
+    haldclut(films / "film.png")
+    for path in starter_photos()[:6]:
+        (content / path.name).write_bytes(path.read_bytes())
+    config = tmp_path / "run.json"
+    config.write_text(
+        json.dumps(
+            {"looks": 40, "held_out": 2, "first": 6, "fresh": 1, "components": 8, "hidden": 16}
+            | {"clusters": 4, "batch": 8, "workers": 0, "save_every": 2}
+        )
+    )
+    run = tmp_path / "run"
+    words = ["pretrain-colours", "--content", str(content), "--films", str(films)]
+    words += ["--model", str(shipped_model()), "--out", str(run), "--config", str(config)]
+    for steps, more in (("4", ()), ("6", ("--resume",))):
+        result = influ(*words, "--steps", steps, *more)
+        assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+    assert all(float(row["psnr_30"]) > 5 for row in rows)
+    found = read_model(run / "best.safetensors").base
+    assert found.hash == read_model(shipped_model()).base.hash
+    assert found.colour_estimator is not None
+    assert found.colour_estimator.config.clusters == 4
+    lut = ColourEstimation(found.colour_estimator, 1).lut([np.zeros((5, 28), np.float32)])
+    assert lut.shape == (17, 17, 17, 3)
+
+
+def test_statistics_reach_the_head_as_they_are(tmp_path: Path) -> None:
+    trainer = ColourTrainer(
+        ColourTrainingConfig(clusters=2, hidden=4, components=1, looks=2),
+        {"density": torch.ones(8), "mean": torch.zeros(8, 3), "components": torch.ones(1, 8, 3)},
+    )
+    statistics = torch.randn(3, 28)  # chroma may be below nothing
+    statistics[:, -1] = torch.tensor([0.3, 0.7, 1.0])
+    pictures = statistics.expand(colour_tasks.KEPT_PICTURES, 3, 28).half()
+    task = colour_tasks.ColourTask(pictures, statistics, torch.zeros(3, 28), torch.zeros(8, 3))
+    memory = TaskMemory(trainer, 5)
+    memory.add(iter([task]), 1)
+    inputs, _ = memory.all_of(colour_tasks.SET_PICTURES)
+    np.testing.assert_allclose(inputs[0], describe(statistics.numpy(), 96), atol=0.01)
+
+
+def test_more_components_than_looks_are_refused() -> None:
+    with pytest.raises(ConfigError, match="fewer than looks"):
+        ColourTrainingConfig(looks=10, components=10)
+
+
+@pytest.fixture(scope="module")
+def balance(estimator: ColourEstimator) -> PhotoBalance:
+    return PhotoBalance(estimator, 1)
+
+
+def off(photo: np.ndarray, stops: float, warmth: float) -> np.ndarray:
+    """A photo taken by a camera that is off by so many stops, and by so many in red and blue."""
+    gains = np.exp2(np.array([stops + warmth, stops, stops - warmth]) / 2.2)
+    return (255 * np.clip(gains * photo / 255, 0, 1) + 0.5).astype(np.uint8)
+
+
+def test_photos_that_are_off_come_nearer_to_each_other(balance: PhotoBalance) -> None:
+    photos = [read_rgb(path, 256) for path in starter_photos()[:40:5]]
+    cameras = [
+        (1, 0),
+        (-1, 0),
+        (0.5, 0.4),
+        (-0.5, -0.4),
+        (0, 0.5),
+        (0, -0.5),
+        (0.8, 0.2),
+        (-1, 0.3),
+    ]
+    taken = [off(photo, *camera) for photo, camera in zip(photos, cameras, strict=True)]
+
+    def shift(pictures: list[np.ndarray]) -> float:
+        """Mean distance to the photos as they were, of the mean colour."""
+        pairs = zip(pictures, photos, strict=True)
+        return float(np.mean([np.abs(a.mean((0, 1)) - b.mean((0, 1))).mean() for a, b in pairs]))
+
+    assert shift([balance.balanced(picture) for picture in taken]) < 0.7 * shift(taken)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_every_depth_is_balanced_alike(balance: PhotoBalance, dtype: type) -> None:
+    photo = off(read_rgb(starter_photos()[2], 128), -1, 0.3)
+    most = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    deep = (photo / 255 * most).astype(dtype)
+    found = balance.balanced(deep)
+    assert (found.dtype, found.shape) == (deep.dtype, deep.shape)
+    assert np.abs(found / most - balance.balanced(photo) / 255).max() < 0.02
+
+
+def test_highlights_are_compressed_and_not_clipped() -> None:
+    levels = rolled_off(np.linspace(0, 1.6, 200))
+    assert (np.diff(levels) > 0).all()
+    assert levels[-1] == pytest.approx(1)
+    np.testing.assert_array_equal(rolled_off(np.linspace(0, 0.9, 9)), np.linspace(0, 0.9, 9))
+
+
+def test_a_model_without_an_estimator_evens_nothing_out() -> None:
+    model = small_model()
+    with pytest.raises(UsageError, match="--even needs"):
+        Stylizer(model.base, model.styles[0], open_backend(model.base), even=True)
+
+
+def test_a_photo_is_evened_out_before_its_style(balance: PhotoBalance) -> None:
+    model = read_model(shipped_model())
+    backend = open_backend(model.base)
+    photo = off(read_rgb(starter_photos()[4], 128), -1, 0)
+    plain, even = (
+        Stylizer(model.base, model.style("noir"), backend, even=on) for on in (False, True)
+    )
+    np.testing.assert_array_equal(even.stylize(photo), plain.stylize(balance.balanced(photo)))
+    assert even.fingerprint != plain.fingerprint
