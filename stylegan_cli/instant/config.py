@@ -97,7 +97,7 @@ class CalibrationConfig:
             at_least=0,
             at_most=1,
         ),
-    ] = 0.6
+    ] = 0.7
     half_estimate_residual: Annotated[
         float, file_option("With such a residual, half of that share.", above=0)
     ] = 0.03
