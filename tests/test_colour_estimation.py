@@ -14,8 +14,8 @@ from PIL import Image
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import apply_lut, linear_map, lut_grid, sample_colours
 from stylegan_cli.errors import ConfigError, DataError, UsageError
-from stylegan_cli.instant.colour_estimation import ColourEstimation, as_seen, describe
-from stylegan_cli.instant.photo_balance import PhotoBalance, rolled_off
+from stylegan_cli.instant.colour_estimation import ColourEstimation, as_seen, head_inputs
+from stylegan_cli.instant.photo_balance import PhotoBalance, scaled
 from stylegan_cli.networks.colour_estimator import ColourHead
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import colour_looks, colour_tasks
@@ -76,7 +76,7 @@ def test_the_graph_and_the_trained_head_agree(
          for name, value in estimator.part("head.").items()}
     )  # fmt: skip
     found = [estimation.statistics(read_rgb(path, 256)) for path in starter_photos()[:3]]
-    described = torch.from_numpy(describe(np.mean(found, 0), 3))
+    described = torch.from_numpy(head_inputs(np.mean(found, 0), 3))
     with torch.no_grad():
         weights = head(described[None])[0].numpy()
     lut = estimator.tensors["lut.mean"] + np.tensordot(
@@ -193,7 +193,7 @@ def test_statistics_reach_the_head_as_they_are(tmp_path: Path) -> None:
     memory = TaskMemory(trainer, 5)
     memory.add(iter([task]), 1)
     inputs, _ = memory.all_of(colour_tasks.SET_PICTURES)
-    np.testing.assert_allclose(inputs[0], describe(statistics.numpy(), 96), atol=0.01)
+    np.testing.assert_allclose(inputs[0], head_inputs(statistics.numpy(), 96), atol=0.01)
 
 
 def test_more_components_than_looks_are_refused() -> None:
@@ -244,11 +244,12 @@ def test_every_depth_is_balanced_alike(balance: PhotoBalance, dtype: type) -> No
     assert np.abs(found / most - balance.balanced(photo) / 255).max() < 0.02
 
 
-def test_highlights_are_compressed_and_not_clipped() -> None:
-    levels = rolled_off(np.linspace(0, 1.6, 200))
+@pytest.mark.parametrize("gain", [0.6, 1.0, 1.01, 1.6])
+def test_white_stays_white_and_no_level_is_lost(gain: float) -> None:
+    levels = scaled(np.linspace(0, 1, 200), gain)
     assert (np.diff(levels) > 0).all()
-    assert levels[-1] == pytest.approx(1)
-    np.testing.assert_array_equal(rolled_off(np.linspace(0, 0.9, 9)), np.linspace(0, 0.9, 9))
+    assert (levels[0], levels[-1]) == (0, pytest.approx(1))
+    assert levels[60] == pytest.approx(gain * 60 / 199, rel=0.01)
 
 
 def test_a_model_without_an_estimator_evens_nothing_out() -> None:

@@ -37,27 +37,32 @@ def calibrate(
     creator: SetStatistics,
     config: CalibrationConfig,
     *,
-    wholly: bool = False,
+    lut_only: bool = False,
 ) -> np.ndarray:
     """A (K, K, K, 3) LUT of the base colour that brings results to where they are expected.
 
     lut: (L, L, L, 3), the colour estimator's, of the photo; None where a base has none. What is
     expected lies between it and the network's own colours: their errors have little in common, and
     the more a style draws, the less a LUT of the photo can tell. With many pictures it lies between
-    that and the distribution of the creator's colours. wholly: it is `lut` alone.
+    that and the distribution of the creator's colours. lut_only: it is `lut` alone.
     """
     residual = float(np.sqrt(np.mean(colours.residual[: colours.content] ** 2)))
     results = own = np.clip(colours.base_colour + colours.residual, 0, 1)
     share = config.estimate_share / (1 + (residual / config.half_estimate_residual) ** 2)
-    share = 1.0 if wholly else share
+    share = 1.0 if lut_only else share
     if lut is not None:
         results = results + share * (apply_lut(colours.photo, lut) - results)
     transfer = transfer_lut(results[: colours.content], creator.colours)
-    many = 1 / (1 + (config.half_transfer_pictures / creator.count) ** 2)
-    many /= 1 + (residual / config.half_transfer_residual) ** config.residual_growth
-    many = 0.0 if wholly else many
-    results = results + many * (apply_lut(results, transfer) - results)
-    log.info("residual of %.3f: %.2f of the estimate, %.2f of the transfer", residual, share, many)
+    transfer_share = 1 / (1 + (config.half_transfer_pictures / creator.count) ** 2)
+    transfer_share /= 1 + (residual / config.half_transfer_residual) ** config.residual_growth
+    transfer_share = 0.0 if lut_only else transfer_share
+    results = results + transfer_share * (apply_lut(results, transfer) - results)
+    log.info(
+        "residual of %.3f: %.2f of the estimate, %.2f of the transfer",
+        residual,
+        share,
+        transfer_share,
+    )
     wanted = colours.base_colour + results - own
     calibration: np.ndarray = lut_grid(config.points).reshape(*(config.points,) * 3, 3)
     for _ in range(config.boosting_steps):

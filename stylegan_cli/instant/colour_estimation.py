@@ -38,12 +38,12 @@ class ColourEstimation:
     def lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
         """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics."""
         mean = np.stack(statistics).mean(0, dtype=np.float64)
-        lut = self._networks.lut(describe(mean, len(statistics)))
+        lut = self._networks.lut(head_inputs(mean, len(statistics)))
         clipped: np.ndarray = np.clip(lut, 0, 1).reshape(*(self._config.lut_size,) * 3, 3)
         return clipped
 
 
-def describe(statistics: np.ndarray, count: int | np.ndarray) -> np.ndarray:
+def head_inputs(statistics: np.ndarray, count: int | np.ndarray) -> np.ndarray:
     """The head's inputs for sets: (..., clusters + 1, COLOUR_MOMENTS + 1) → (..., inputs).
 
     count: pictures that stand behind each set.

@@ -20,7 +20,9 @@ class RefinementConfig:
     min_for_second_step: Annotated[
         int, file_option("Pictures from which a second step gains more than it costs.", at_least=1)
     ] = 20
-    check_every: Annotated[int, file_option("One tile of so many checks a step.", at_least=1)] = 4
+    check_every: Annotated[
+        int, file_option("One tile in this many validates a step.", at_least=1)
+    ] = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class RenderModeConfig:
         float, file_option("PSNR of a residual rebuilt from a working copy against itself.")
     ] = 36.0
     drawn_db: Annotated[
-        float, file_option("The same; what is worse from one size is not good from the next.")
+        float, file_option("Below this PSNR, larger working sizes are not tried.")
     ] = 30.0
     same_drawing_db: Annotated[
         float, file_option("PSNR of a larger result, brought down, against one as learned.")
@@ -73,7 +75,7 @@ class OutOfDistributionConfig:
     ] = 0.1
     tiles: Annotated[int, file_option("Tiles to compare on, at most.", at_least=1)] = 32
     min_pictures: Annotated[
-        int, file_option("Fewer look like no kind, whatever they are.", at_least=1)
+        int, file_option("With fewer, the test is unreliable and is skipped.", at_least=1)
     ] = 18
 
 
@@ -99,18 +101,18 @@ class CalibrationConfig:
         ),
     ] = 0.7
     half_estimate_residual: Annotated[
-        float, file_option("With such a residual, half of that share.", above=0)
+        float, file_option("Residual at which that share halves.", above=0)
     ] = 0.03
     half_transfer_pictures: Annotated[
         int,
-        file_option("Of so many pictures, the distribution of colours counts half.", at_least=1),
+        file_option("Number of pictures at which the transfer gets half the weight.", at_least=1),
     ] = 200
     half_transfer_residual: Annotated[
         float,
-        file_option("With such a residual, half of that: lines depend on people, too.", above=0),
+        file_option("Residual at which that weight halves: lines depend on people, too.", above=0),
     ] = 0.1
     residual_growth: Annotated[
-        int, file_option("Power of the residual by which that falls.", at_least=0)
+        int, file_option("Power of the residual by which that weight falls.", at_least=0)
     ] = 4
     boosting_steps: Annotated[
         int,

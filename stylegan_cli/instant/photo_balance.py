@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stylegan_cli.instant.colour_estimation import ColourEstimation, describe
+from stylegan_cli.instant.colour_estimation import ColourEstimation, head_inputs
 from stylegan_cli.networks.architecture import LIMIT
 from stylegan_cli.styles import ColourEstimator
 
 GAMMA = 2.2  # of sRGB, nearly
 CURVE_POINTS = 1025
+WHITE_POWER = 8  # of a level, that brings the brightest back to white
 MAX_STOPS = 2.0  # that a photo is moved at most
 
 
@@ -27,7 +28,7 @@ class PhotoBalance:
 
     def stops(self, picture: np.ndarray) -> np.ndarray:
         """How far a uint8 picture (H, W, 3) is above the average, (3,) in stops of R, G and B."""
-        described = describe(self._estimation.statistics(picture), 1)
+        described = head_inputs(self._estimation.statistics(picture), 1)
         inputs = standard_inputs(described, self._tensors)
         off = self._tensors["balance.weight"] @ inputs + self._tensors["balance.bias"]
         stops: np.ndarray = np.clip(off, -MAX_STOPS, MAX_STOPS)
@@ -51,7 +52,7 @@ class PhotoBalance:
 
     def _curves(self, seen: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
         """What R, G and B at `places` become."""
-        return [rolled_off(gain * places) for gain in np.exp2(-self.stops(seen) / GAMMA)]
+        return [scaled(places, float(gain)) for gain in np.exp2(-self.stops(seen) / GAMMA)]
 
 
 def standard_inputs(described: np.ndarray, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -61,15 +62,16 @@ def standard_inputs(described: np.ndarray, tensors: Mapping[str, np.ndarray]) ->
     return inputs
 
 
-def rolled_off(levels: np.ndarray, shoulder: float = 0.8) -> np.ndarray:
-    """Levels above the shoulder, compressed so that the brightest becomes 1 and none is lost."""
-    most = float(levels.max())
-    if most <= 1:
-        return levels
-    above = np.maximum(levels - shoulder, 0)
+def scaled(levels: np.ndarray, gain: float, shoulder: float = 0.8) -> np.ndarray:
+    """Levels from 0 to 1 times a gain, bent so that white stays white and no level is lost."""
+    if gain <= 1 + 1e-6:
+        bent: np.ndarray = gain * levels + (1 - gain) * levels**WHITE_POWER
+        return bent
+    raised = gain * levels
+    above = np.maximum(raised - shoulder, 0)
     # A hyperbola with a slope of one at the shoulder (Reinhard et al. 2002) that ends at 1.
-    room, rise = 1 - shoulder, most - shoulder
+    room, rise = 1 - shoulder, gain - shoulder
     bend = room / (rise - room)
-    bent = room * (1 + bend) * above / (above + bend * rise)
-    compressed: np.ndarray = np.minimum(levels, shoulder) + bent
-    return compressed
+    bent = np.minimum(raised, shoulder) + room * (1 + bend) * above / (above + bend * rise)
+    whole: np.ndarray = np.minimum(bent, 1)
+    return whole

@@ -78,15 +78,17 @@ def make_style(
     sampled = np.concatenate([before, lut_grid(config.calibration.points)])
     folded, residual = fold(code), np.zeros_like(sampled)
     generator = backend.generator(folded)
-    alien = closed_form_is_nearer(base, creator, before, backend, generator, tiles, config)
-    if alien:  # the network would draw another kind of style
+    is_out_of_distribution = closed_form_is_nearer(
+        base, creator, before, backend, generator, tiles, config
+    )
+    if is_out_of_distribution:  # the network would draw another kind of style
         mode = "colour"
     if mode != "colour":  # otherwise the base colour is the result
         some = evenly_from(photos, config.calibration.pictures)
         residual = residual_of(sampled, generate_photos(generator, some))
     colours = ColourSamples(sampled, apply_colour(folded, sampled), residual, len(before))
     lut = None
-    if alien:
+    if is_out_of_distribution:
         lut = mean_transfer(before, creator, config.calibration.points)
     elif base.colour_estimator:
         lut = _estimate(base.colour_estimator, arrays)
@@ -104,7 +106,9 @@ def make_style(
         matrix=matrix,
         offset=offset,
         code=code,
-        calibration=calibrate(colours, lut, creator, config.calibration, wholly=alien),
+        calibration=calibrate(
+            colours, lut, creator, config.calibration, lut_only=is_out_of_distribution
+        ),
         code_factors=code_factors_of(base, backend, creator, before, config.variation),
     )
 

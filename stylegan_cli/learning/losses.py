@@ -15,7 +15,7 @@ from stylegan_cli.networks.layers import luminance
 
 def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
     """The generator's adversarial loss, averaged over the discriminators."""
-    return torch.stack([_GENERATOR_LOSSES[kind](scores.float()) for scores in fake]).mean()
+    return torch.stack([_GENERATOR_GAN_LOSSES[kind](scores.float()) for scores in fake]).mean()
 
 
 def discriminator_gan_loss(kind: GanKind, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
@@ -57,7 +57,7 @@ def cross_entropy_g(fake: Tensor) -> Tensor:
 
 
 _DISCRIMINATOR_LOSSES = {"hinge": hinge_d, "lsgan": least_squares_d, "bce": cross_entropy_d}
-_GENERATOR_LOSSES = {
+_GENERATOR_GAN_LOSSES = {
     "hinge": hinge_g,
     "lsgan": least_squares_g,
     "bce": cross_entropy_g,

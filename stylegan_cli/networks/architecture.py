@@ -14,12 +14,12 @@ MAX_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
 BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
-LIMIT = 6.0  # deviations of what the encoder hears; an odd folder must not throw a code far out
+LIMIT = 6.0  # standard deviations at which inputs of a head are clipped
 MAX_LUT_SIZE = 65
 PROBES_PER_CHANNEL = 2  # mixtures of a stage's channels whose moments the style encoder takes, too
 
 # How the style encoder meets every picture, in training and in use: moments of a whole picture are
-# not those of its tiles, which have more margin; read whole, a sketch comes out 6 dB worse.
+# not those of its tiles, which have more padding; read whole, a sketch comes out 6 dB worse.
 READ_SHORT_SIDE = 256  # px
 READ_TILE = 96  # px
 
@@ -178,7 +178,7 @@ VISION_STAGES = (
 VISION_STEM = 32  # channels, at stride 2
 VISION_CHANNELS = (40, 112)  # of the two stages in use, at strides 8 and 16
 VISION_CELL = 8  # px, the finer of the two strides
-LUMA_KNOTS = 6  # bells over luma that colours are counted in
+LUMA_KNOTS = 6  # Gaussian bins over luma
 COLOUR_MOMENTS = 9 + 3 * LUMA_KNOTS  # see estimator_graphs.colour_statistics_graph
 
 

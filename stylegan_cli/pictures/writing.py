@@ -31,7 +31,7 @@ def write_picture(
     overwrite: replace a file that is there; never anything that is not a regular file.
     kept: what of the place stays in the metadata.
     ai_label: what the XMP says of the network that changed the picture.
-    seal: the last hand on the bytes of the file, which it gets with their format.
+    seal: signs the encoded bytes; it gets them with their format.
     Raises PictureError, WriteError, and OutputExistsError for a file that is there already.
     """
     kind = format or (format_of(target) if isinstance(target, Path) else None)

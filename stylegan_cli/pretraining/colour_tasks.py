@@ -125,7 +125,9 @@ class ColourTasks(IterableDataset[ColourTask]):
         camera = torch.from_numpy(_draw_camera(rng))
         chosen = self._photos.draw_set(rng)
         own = {
-            index: _statistics(_look_up(lut, _taken_with(pixels[index], camera)), shares[index])
+            index: _statistics(
+                _look_up(lut, _apply_camera_gains(pixels[index], camera)), shares[index]
+            )
             for index in sorted(set(chosen))
         }
         shown = [int(index) for index in rng.permutation(list(own))[:SHIFTED_PICTURES]]
@@ -187,10 +189,10 @@ def find_clusters(photos: SeenPhotos, looks: np.ndarray, count: int, seed: int) 
     return Clusters(weight.astype(np.float32), bias.astype(np.float32))
 
 
-def off_photos(
+def miscalibrated_photos(
     photos: SeenPhotos, clusters: Clusters, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Photos off in exposure and white balance: gains of linear light (3,) and statistics."""
+    """Photos with wrong exposure and white balance: gains of linear light (3,) and statistics."""
     rng = numpy_generator(seed, 0, "photos that are off")
     tasks = ColourTasks(photos, clusters, np.zeros((1, LUT_SIZE**3, 3)), seed)
     for picture, shares in zip(photos.pictures, tasks._shares(photos.pictures), strict=True):
@@ -198,7 +200,7 @@ def off_photos(
         for _ in range(CAMERAS):
             stops = rng.normal(0, 0.7) + np.array([1, 0, -1]) * rng.normal(0, 0.3)
             camera = np.exp2(stops + rng.normal(0, 0.1, 3)).astype(np.float32)
-            taken = _taken_with(cells, torch.from_numpy(camera))
+            taken = _apply_camera_gains(cells, torch.from_numpy(camera))
             yield camera, _statistics(taken, shares).numpy()
 
 
@@ -241,12 +243,12 @@ def _draw_camera(rng: np.random.Generator) -> np.ndarray:
 
 def _in_look(picture: np.ndarray, lut: Tensor, camera: Tensor) -> np.ndarray:
     colours = torch.from_numpy(picture).reshape(-1, 3).float() / 255
-    looked = _look_up(lut, _taken_with(colours, camera)) * 255 + 0.5
+    looked = _look_up(lut, _apply_camera_gains(colours, camera)) * 255 + 0.5
     styled: np.ndarray = looked.byte().numpy().reshape(picture.shape)
     return styled
 
 
-def _taken_with(colours: Tensor, camera: Tensor) -> Tensor:
+def _apply_camera_gains(colours: Tensor, camera: Tensor) -> Tensor:
     if bool((camera == 1).all()):
         return colours
     taken: Tensor = (colours**2.2 * camera).clamp(0, 1) ** (1 / 2.2)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.instant.colour_estimation import describe
+from stylegan_cli.instant.colour_estimation import head_inputs
 from stylegan_cli.instant.photo_balance import standard_inputs
 from stylegan_cli.learning.checkpoints import load_latest_checkpoint, save_checkpoint, save_config
 from stylegan_cli.learning.logging import Metrics
@@ -31,7 +31,7 @@ from stylegan_cli.pretraining.colour_tasks import (
     ColourTasks,
     SeenPhotos,
     find_clusters,
-    off_photos,
+    miscalibrated_photos,
 )
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 VALIDATION_COUNTS = (1, 5, 30, SET_PICTURES)
 LOG_EVERY = 50  # steps
 BALANCE_RIDGE = 0.3  # per photo
-LEAST_ERROR = 1e-5  # mean square, unit colours: 50 dB are enough
+ERROR_FLOOR = 1e-5  # mean square, unit colours: 50 dB are enough
 COLUMNS = ("loss_db", "lr", "tasks", "seconds", *(f"psnr_{count}" for count in VALIDATION_COUNTS))
 
 Progress = Callable[[int, int], None]
@@ -134,14 +134,14 @@ class ColourTrainer:
         self.total_steps = self.config.steps or state["total_steps"]
 
     def _errors(self, described: Tensor, targets: Tensor) -> Tensor:
-        """Mean squared error of colours, (N,), at least LEAST_ERROR."""
+        """Mean squared error of colours, (N,), at least ERROR_FLOOR."""
         weights, rest = targets[:, :-1], targets[:, -1]
         missed: Tensor = (self.head(described) - weights).square().sum(1) + rest
-        return missed / 3 + LEAST_ERROR
+        return missed / 3 + ERROR_FLOOR
 
 
 class TaskMemory:
-    """Simulated creators that are learned from again and again, with ever other pictures."""
+    """Simulated creators that are learned from repeatedly, each time with different pictures."""
 
     def __init__(self, trainer: ColourTrainer, capacity: int) -> None:
         self._trainer, self._capacity = trainer, capacity
@@ -192,7 +192,7 @@ class TaskMemory:
             targets.append(target)
         statistics = torch.stack(means)
         statistics[..., -1].clamp_(min=0)  # a shift may leave less than nothing in a cluster
-        inputs = describe(statistics.numpy(), np.array(counts))
+        inputs = head_inputs(statistics.numpy(), np.array(counts))
         return torch.from_numpy(inputs), torch.stack(targets)
 
 
@@ -268,8 +268,8 @@ def fit_balance(
 
     See instant.photo_balance. tensors: with the head's centre and scale.
     """
-    cameras, statistics = zip(*off_photos(photos, clusters, seed), strict=True)
-    inputs = standard_inputs(describe(np.stack(statistics), 1), tensors).astype(np.float64)
+    cameras, statistics = zip(*miscalibrated_photos(photos, clusters, seed), strict=True)
+    inputs = standard_inputs(head_inputs(np.stack(statistics), 1), tensors).astype(np.float64)
     stops = np.log2(np.stack(cameras)).astype(np.float64)
     centre, mean = inputs.mean(0), stops.mean(0)
     apart = inputs - centre

@@ -29,7 +29,7 @@ class ConstraintConfig:
     ] = 0.07
     full_rate_texture: Annotated[
         float,
-        file_option("From this texture distance on, too.", above=0),
+        file_option("Texture distance from which a style learns at the full rate.", above=0),
     ] = 0.2
     drift_margin: Annotated[
         float,
@@ -67,7 +67,9 @@ class ValidationConfig:
     directions: Annotated[int, file_option("Projections of patches.", at_least=1)] = 128
     min_kid: Annotated[
         float,
-        file_option("Gains are relative to at least this, which chance makes.", above=0),
+        file_option(
+            "Floor of the KID that gains are relative to; smaller values are noise.", above=0
+        ),
     ] = 0.1
     content_margin: Annotated[
         float,

@@ -170,7 +170,7 @@ GENERATOR_LOSSES: Mapping[str, Callable[[GeneratorPass], Tensor | None]] = {
     "identity": _identity,
     "texture": _texture,
 }
-"""Each weighted term of the generator's loss, by its column in metrics.csv; None: without weight.
+"""Each weighted term of the generator's loss, by its column in metrics.csv; None: disabled.
 
 A new loss is one entry here, with a weight in TrainingConfig.
 """

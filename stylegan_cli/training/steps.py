@@ -51,7 +51,7 @@ def generator_terms(
 def discriminator_terms(
     batch: Batch, fakes: Tensor, networks: Networks, creator: Creator, config: TrainingConfig
 ) -> dict[str, Tensor]:
-    """The terms of the discriminators' loss. fakes: (B, 3, S, S), of now and before."""
+    """The terms of the discriminators' loss. fakes: (B, 3, S, S), current and replayed."""
     discriminator = networks.discriminator
     reals, fakes = same_treatment((batch.reals, fakes), config.seed, batch.step)
     with networks.generator.autocast():
@@ -79,7 +79,7 @@ def discriminator_terms(
 def scale_gradient(image: Tensor, faces: Tensor, face_weight: float) -> Tensor:
     """`image`, with the gradient inside faces scaled by 1 / (1 + face_weight)².
 
-    A network that has to add texture to skin speckles it.
+    Adversarial gradients on faces cause speckle.
     """
     share = 1 / (1 + face_weight * faces) ** 2
     return share * image + (1 - share) * image.detach()

@@ -77,7 +77,7 @@ class Wanted:
             )
 
     def remedy(self, option: str) -> str:
-        """What to do about a picture; options are for pictures that are painted."""
+        """What to do about a picture; options are for pictures that are stylized."""
         return "use another file" if self.still else option
 
 
