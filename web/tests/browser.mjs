@@ -86,7 +86,9 @@ export async function makeStyle(page, name, pictures) {
   await page.setInputFiles("#make input[type=file]", pictures);
   await page.fill("#look-name", name);
   await page.click("#make-look");
-  await page.waitForFunction((made) => document.querySelector("#made").textContent.includes(`${made} is made`), name, { timeout: 600_000 });
+  const ended = (made) => document.querySelector("#made").textContent.includes(`${made} is made`) || document.querySelector("#make .error").textContent;
+  const told = await (await page.waitForFunction(ended, name, { timeout: 600_000 })).jsonValue();
+  if (told !== true) throw new Error(told);
   await stylized(page, `own/${name}`);
 }
 
