@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import apply_lut, with_luma_of
 from stylegan_cli.errors import UsageError
-from stylegan_cli.instant import PhotoBalance, make_style
+from stylegan_cli.instant import PhotoBalance, make_style, without_stops
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import SYSTEM_PREFIX, AiLabel, Picture
 from stylegan_cli.rendering import (
@@ -182,12 +182,16 @@ class Stylizer:
 
     def stylize_picture(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""
+        if self._balance is not None:
+            stops = self._balance.stops(picture.srgb_pixels())
+            level = partial(without_stops, stops=stops)
+            picture = picture.map_pixels(level, level)
         if self.strength == 0:
             return picture
         if picture.colours.is_srgb:
-            return picture.map_pixels(self.stylize)
+            return picture.map_pixels(self._stylize)
         # Blended in the picture's own colours, so that a little strength changes a little.
-        return picture.map_pixels(self._whole.stylize, self._whole.recolour, share=self.strength)
+        return picture.map_pixels(self._whole._stylize, self._whole.recolour, share=self.strength)
 
     @cached_property
     def _whole(self) -> "Stylizer":
@@ -208,10 +212,11 @@ class Stylizer:
 
     def stylize(self, pixels: np.ndarray) -> np.ndarray:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
-        if self.strength == 0:
-            return pixels.copy()
         if self._balance is not None:
             pixels = self._balance.balanced(pixels)
+        return pixels.copy() if self.strength == 0 else self._stylize(pixels)
+
+    def _stylize(self, pixels: np.ndarray) -> np.ndarray:
         if self.style.info.mode == "colour":
             return self._render(pixels, None)
         size = self._working_size(pixels.shape[:2])

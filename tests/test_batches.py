@@ -633,6 +633,7 @@ def test_variations_write_nothing_where_one_is_there(tmp_path: Path) -> None:
 def test_results_that_differ_get_names_that_differ() -> None:
     assert ending_of("toon", strength=0.6) == "_toon_strength-60"
     assert ending_of("toon", seed=7, keep_colours=True) == "_toon_seed-7_own-colours"
+    assert ending_of("toon", strength=0, even=True) == "_toon_strength-0_even"
 
 
 @pytest.mark.parametrize("inputs", [("a.jpg",), ("a.jpg", "b.jpg")])

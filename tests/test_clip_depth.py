@@ -1,5 +1,6 @@
 """Clips of more than 8 bits, HDR among them, and of colours at more than half resolution."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ def planes_of(path: Path) -> Any:
 def psnr(before: Any, after: Any, peak: float) -> float:
     error = np.mean(np.square(before.astype(np.float64) - after))
     return float(10 * np.log10(peak**2 / error))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="scheduling is Linux's")
+def test_no_encoder_makes_the_process_real_time(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    source = hdr_clip(tmp_path / "a.mp4", HLG, HDR10)
+    seen = set()
+
+    def look(*arguments: Any) -> Any:
+        tasks = Path("/proc/self/task").iterdir()
+        seen.update(os.sched_getscheduler(int(task.name)) for task in tasks)
+        return same(*arguments)
+
+    stylize_clip(source, tmp_path / "b.webm", look, VideoConfig(steady=0))
+    assert seen | {os.sched_getscheduler(0)} == {before}
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])

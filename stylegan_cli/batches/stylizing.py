@@ -153,6 +153,7 @@ def result_ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
         strength=style_config.strength,
         seed=style_config.seed,
         keep_colours=style_config.preserve_colour,
+        even=style_config.even,
     )
 
 

@@ -2,9 +2,11 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any
 
 import av.error
@@ -265,6 +267,25 @@ def _options(codec: str, asked: EncoderOptions, light: MasteringLight) -> dict[s
         key = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}[codec]
         options[key] = ":".join([*filter(None, [options.get(key)]), *parameters])
     return options
+
+
+@contextmanager
+def same_scheduling() -> Iterator[None]:
+    """Here an encoder may open; its process and threads are scheduled as before.
+
+    SVT-AV1 makes a process of root's real-time. All else on the machine would starve, and whatever
+    the process starts would be real-time, too.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for task in Path("/proc/self/task").glob("*"):
+            with suppress(OSError):  # a thread that has ended meanwhile
+                os.sched_setscheduler(int(task.name), policy, parameters)
 
 
 def _encodes(codec: str) -> bool:

@@ -10,7 +10,13 @@ from av.video.frame import VideoFrame
 
 from stylegan_cli.clips.colour_tags import ColourTags
 from stylegan_cli.clips.description import EXACT, ClipFrame, ClipInfo
-from stylegan_cli.clips.encoders import Encoder, EncoderOptions, choose_encoder, has_encoder
+from stylegan_cli.clips.encoders import (
+    Encoder,
+    EncoderOptions,
+    choose_encoder,
+    has_encoder,
+    same_scheduling,
+)
 from stylegan_cli.clips.failures import explained
 from stylegan_cli.clips.fields import INTERLACED_CODECS, FieldSplitter
 from stylegan_cli.clips.planes import can_be_planar, turned
@@ -188,7 +194,7 @@ class FrameEncoder:
         self._join = None if plan.fields is None else FieldSplitter(order=plan.fields)
         self._context: Any = CodecContext.create(plan.encoder.name, "w")
         plan.configure(self._context)
-        with explained(path, starting=True):
+        with explained(path, starting=True), same_scheduling():
             self._context.open()
 
     def encode(self, frame: ClipFrame) -> list[ClipPacket]:

@@ -15,6 +15,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from stylegan_cli.clips.description import ClipInfo
+from stylegan_cli.clips.encoders import same_scheduling
 from stylegan_cli.clips.encoding import ClipPlan
 from stylegan_cli.clips.failures import explained
 from stylegan_cli.clips.packet_files import read_packets, read_times
@@ -154,7 +155,8 @@ class ClipWriter:
         self.plan.configure(stream.codec_context)
         stream.time_base = info.time_base
         stream.set_display_matrix(info.display_matrix)
-        stream.codec_context.open()
+        with same_scheduling():
+            stream.codec_context.open()
         stream.disposition = info.disposition
         stream.metadata.update(clip_tags(info.picture_tags))
         pictures: VideoStream = stream

@@ -2,7 +2,7 @@
 
 from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.instant.encoding import pictures_in, read_set
-from stylegan_cli.instant.photo_balance import PhotoBalance
+from stylegan_cli.instant.photo_balance import PhotoBalance, without_stops
 from stylegan_cli.instant.pipeline import make_style
 from stylegan_cli.instant.render_mode import with_mode_of_residual
 from stylegan_cli.instant.variation import measure_prior_code_factors
@@ -15,4 +15,5 @@ __all__ = [
     "pictures_in",
     "read_set",
     "with_mode_of_residual",
+    "without_stops",
 ]

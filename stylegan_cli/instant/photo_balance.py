@@ -26,9 +26,12 @@ class PhotoBalance:
         self._estimation = ColourEstimation(estimator, threads)
         self._tensors = estimator.tensors
 
-    def stops(self, picture: np.ndarray) -> np.ndarray:
-        """How far a uint8 picture (H, W, 3) is above the average, (3,) in stops of R, G and B."""
-        described = head_inputs(self._estimation.statistics(picture), 1)
+    def stops(self, pixels: np.ndarray) -> np.ndarray:
+        """How far a photo is above the average of photos, (3,) in stops of R, G and B.
+
+        pixels: (H, W, 3) uint8, uint16 or unit float32.
+        """
+        described = head_inputs(self._estimation.statistics(_in_8_bits(pixels)), 1)
         inputs = standard_inputs(described, self._tensors)
         off = self._tensors["balance.weight"] @ inputs + self._tensors["balance.bias"]
         stops: np.ndarray = np.clip(off, -MAX_STOPS, MAX_STOPS)
@@ -36,23 +39,31 @@ class PhotoBalance:
 
     def balanced(self, pixels: np.ndarray) -> np.ndarray:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
-        if pixels.dtype.kind == "f":
-            seen = (255 * np.clip(pixels, 0, 1) + 0.5).astype(np.uint8)
-            places = np.linspace(0, 1, CURVE_POINTS)
-            channels = [
-                np.interp(pixels[..., channel], places, curve)
-                for channel, curve in enumerate(self._curves(seen, places))
-            ]
-            return np.stack(channels, -1).astype(pixels.dtype)
-        most = np.iinfo(pixels.dtype).max
-        seen = pixels if most == 255 else (pixels // 257).astype(np.uint8)
-        curves = self._curves(seen, np.linspace(0, 1, most + 1))
-        tables = [np.rint(most * curve).astype(pixels.dtype) for curve in curves]
-        return np.stack([table[pixels[..., c]] for c, table in enumerate(tables)], -1)
+        return without_stops(pixels, self.stops(pixels))
 
-    def _curves(self, seen: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
-        """What R, G and B at `places` become."""
-        return [scaled(places, float(gain)) for gain in np.exp2(-self.stops(seen) / GAMMA)]
+
+def without_stops(colours: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) uint8, uint16 or unit float32, as a photo `stops` below has them."""
+    gains = np.exp2(-stops / GAMMA)
+    if colours.dtype.kind == "f":
+        places = np.linspace(0, 1, CURVE_POINTS)
+        channels = [
+            np.interp(colours[..., channel], places, scaled(places, float(gain)))
+            for channel, gain in enumerate(gains)
+        ]
+        return np.stack(channels, -1).astype(colours.dtype)
+    most = np.iinfo(colours.dtype).max
+    places = np.linspace(0, 1, most + 1)
+    tables = [np.rint(most * scaled(places, float(gain))).astype(colours.dtype) for gain in gains]
+    return np.stack([table[colours[..., c]] for c, table in enumerate(tables)], -1)
+
+
+def _in_8_bits(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels
+    most = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    levels: np.ndarray = (255 * np.clip(pixels / most, 0, 1) + 0.5).astype(np.uint8)
+    return levels
 
 
 def standard_inputs(described: np.ndarray, tensors: Mapping[str, np.ndarray]) -> np.ndarray:

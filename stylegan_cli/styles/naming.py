@@ -9,7 +9,12 @@ from stylegan_cli.styles.library import list_styles
 
 
 def ending_of(
-    name: str, *, strength: float = 1.0, seed: int | None = None, keep_colours: bool = False
+    name: str,
+    *,
+    strength: float = 1.0,
+    seed: int | None = None,
+    keep_colours: bool = False,
+    even: bool = False,
 ) -> str:
     """What marks a result of the style called `name`: "_toon", fit for a file name.
 
@@ -18,7 +23,8 @@ def ending_of(
     ending = "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
     ending += f"_strength-{100 * strength:g}" if strength != 1 else ""
     ending += f"_seed-{seed}" if seed is not None else ""
-    return ending + ("_own-colours" if keep_colours else "")
+    ending += "_own-colours" if keep_colours else ""
+    return ending + ("_even" if even else "")
 
 
 def endings_of_results(ending: str = "", model: Path | None = None) -> set[str]:
