@@ -57,6 +57,21 @@ def test_wide_colours_are_stylized_and_stay_apart(dtype: type) -> None:
     assert to_srgb(stylized, Colours(P3)).max() == np.iinfo(dtype).max
 
 
+def test_wide_colours_come_out_alike_in_8_and_16_bits() -> None:
+    wide = saturated()  # each colour four times, in three shades
+    shades = np.repeat([0, 20, 20, 40], 3).astype(np.uint8)[:, None, None]
+
+    def stylize(pixels: Array) -> Array:
+        one = pixels.dtype.type(1 if pixels.dtype == np.uint8 else 257)
+        return brighter(pixels) // 2 + shades * one
+
+    shallow, deep = (
+        Picture(pixels, colours=Colours(P3)).map_pixels(stylize, lambda unit: unit**0.8 / 2).pixels
+        for pixels in (wide, wide.astype(np.uint16) * 257)
+    )
+    assert np.abs(shallow - deep / 257).max() <= 3
+
+
 @pytest.mark.parametrize("colours", [Colours(P3), Colours(cicp=PQ_2020)], ids=["P3", "PQ"])
 def test_a_little_strength_changes_a_little(colours: Colours) -> None:
     pixels = saturated().astype(np.uint16) * 257

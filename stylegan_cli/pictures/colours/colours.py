@@ -79,40 +79,67 @@ def restore(own: Pixels, stylized: Pixels, colours: Colours, recolour: Recolour)
     """
     if colours.is_srgb:
         return stylized
-    result = np.empty_like(stylized)
     if colours.is_hdr:
-        peak = _peak(own, colours)
+        peak, result = _peak(own, colours), np.empty_like(stylized)
         for rows in _strips(own):
             result[rows] = _hdr_again(own[rows], stylized[rows], colours, peak, recolour)
         return result
     profile = colours.profile()
     assert profile is not None
-    cells = profiles.cells_beyond_srgb(profile)
+    result = _clipped(profiles.transform(stylized, profiles.srgb_profile(), profile))
+    cells = profiles.cells_beyond_srgb(profile).ravel()
+    if not cells.any():
+        return result
     for rows in _strips(own):
-        strip = stylized[rows]
-        result[rows] = _clipped(profiles.transform(strip, profiles.srgb_profile(), profile))
-        beyond = cells[_cell_of(own[rows])] if cells.any() else np.zeros(strip.shape[:2], bool)
-        if beyond.any():
-            extended = profiles.srgb_of_linear(
-                profiles.linear_srgb(to_unit(own[rows][beyond]), profile)
+        flat = own[rows].reshape(-1, 3)
+        beyond = np.flatnonzero(np.take(cells, _cell_of(flat)))
+        if beyond.size:
+            before, after = (
+                np.take(pixels, beyond, axis=0) for pixels in (flat, stylized[rows].reshape(-1, 3))
             )
-            carried = _carried(extended, to_unit(strip[beyond]), recolour)
-            back = profiles.from_linear_srgb(profiles.linear_of_srgb(carried), profile)
-            result[rows][beyond] = from_unit(back, own.dtype)
+            changed = _extended(before, after, profile, recolour)
+            result[rows].reshape(-1, 3)[beyond] = changed
     return result
 
 
-def _carried(extended: Plane, stylized: Plane, recolour: Recolour) -> Plane:
-    """Stylized sRGB (N, 3) with what `extended`, the sRGB before, had beyond 0 and 1."""
+def _extended(own: Pixels, stylized: Pixels, profile: bytes, recolour: Recolour) -> Pixels:
+    """Stylized sRGB (N, 3) in the colours of a profile, with what `own` has beyond sRGB.
+
+    Each colour is worked on once, however many pixels have it.
+    """
+    pairs, pair_of = _distinct(np.hstack([own, stylized]))
+    colours, colour_of = _distinct(pairs[:, :3])
+    linear = profiles.linear_srgb(to_unit(colours), profile)
+    change = _change_beyond(profiles.srgb_of_linear(linear), recolour)
+    carried = to_unit(pairs[:, 3:]) + change[colour_of]
+    back = profiles.from_linear_srgb(profiles.linear_of_srgb(carried), profile)
+    return from_unit(back, own.dtype)[pair_of]
+
+
+def _distinct(rows: Pixels) -> tuple[Pixels, npt.NDArray[np.intp] | slice]:
+    """The different ones of `rows` (N, up to 8), and which of them each row is.
+
+    Of 8 bits alone: deeper pixels are seldom alike, and are left as they are.
+    """
+    if rows.dtype != np.uint8:
+        return rows, slice(None)
+    padded = np.zeros((len(rows), 8), np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    found, which = np.unique(padded.view(np.uint64)[:, 0], return_inverse=True)
+    return found.view(np.uint8).reshape(-1, 8)[:, : rows.shape[1]], which
+
+
+def _change_beyond(extended: Plane, recolour: Recolour) -> Plane:
+    """What a style adds, (N, 3), to colours for what `extended`, their sRGB, has beyond 0 and 1."""
     inside = np.clip(extended, 0, 1)
     beyond = extended - inside
     where = (np.abs(beyond) > _CLEARLY_BEYOND).any(axis=1)
-    result = stylized.copy()
+    change = np.zeros(extended.shape, np.float32)
     if where.any():
         edge = inside[where].astype(np.float32)
         mirrored = np.clip(edge - beyond[where], 0, 1).astype(np.float32)
-        result[where] += recolour(edge) - recolour(mirrored)
-    return result
+        change[where] = recolour(edge) - recolour(mirrored)
+    return change
 
 
 def _sdr_of(pixels: Pixels, colours: Colours) -> Pixels:
@@ -132,7 +159,8 @@ def _hdr_again(
     assert colours.cicp is not None
     light, ratio = _sdr_light(own, colours, peak)
     extended = profiles.srgb_of_linear(_turned(light * ratio[..., None], colours)).reshape(-1, 3)
-    carried = _carried(np.asarray(extended, np.float32), to_unit(stylized).reshape(-1, 3), recolour)
+    change = _change_beyond(np.asarray(extended, np.float32), recolour)
+    carried = to_unit(stylized).reshape(-1, 3) + change
     linear = np.asarray(profiles.linear_of_srgb(carried), np.float32)
     back = linear @ np.linalg.inv(colours.cicp.to_linear_srgb()).T.astype(np.float32)
     back = back.reshape(own.shape) / ratio[..., None]
@@ -165,12 +193,12 @@ def _strips(pixels: Pixels) -> Iterator[slice]:
     return (slice(row, row + _ROWS) for row in range(0, pixels.shape[0], _ROWS))
 
 
-def _cell_of(pixels: Pixels) -> tuple[npt.NDArray[np.intp], ...]:
-    """Which part of the colour cube each pixel lies in, an index for each channel."""
+def _cell_of(pixels: Pixels) -> npt.NDArray[np.uint16]:
+    """Which part of the colour cube each pixel (N, 3) lies in, (N,), the red slowest."""
     if pixels.dtype == np.float32:
         pixels = from_unit(pixels, np.uint16)
-    shift = pixels.itemsize * 8 - 5
-    return tuple((pixels[..., channel] >> shift).astype(np.intp) for channel in range(3))
+    red, green, blue = (pixels >> (pixels.itemsize * 8 - 5)).astype(np.uint16).T
+    return (red << 10) | (green << 5) | blue
 
 
 def _clipped(pixels: Pixels) -> Pixels:
