@@ -198,7 +198,8 @@ def _cell_of(pixels: Pixels) -> npt.NDArray[np.uint16]:
     if pixels.dtype == np.float32:
         pixels = from_unit(pixels, np.uint16)
     red, green, blue = (pixels >> (pixels.itemsize * 8 - 5)).astype(np.uint16).T
-    return (red << 10) | (green << 5) | blue
+    cells: npt.NDArray[np.uint16] = (red << 10) | (green << 5) | blue
+    return cells
 
 
 def _clipped(pixels: Pixels) -> Pixels:
