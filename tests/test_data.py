@@ -148,8 +148,8 @@ def test_a_picture_that_can_not_be_read_is_left_out_by_name(
 
 def test_whole_pictures_fit_the_network(folder: Folder) -> None:
     pictures = PictureSet(sorted(folder("faces", 3, (50, 77)).iterdir()), 64)
-    wholes = pictures.wholes(2, 40)
-    assert [tuple(picture.shape) for picture in wholes] == [(1, 3, 40, 56)] * 2
+    whole = pictures.whole_pictures(2, 40)
+    assert [tuple(picture.shape) for picture in whole] == [(1, 3, 40, 56)] * 2
     assert median_short_side(sorted((folder("b", 3, (50, 77))).iterdir())) == 50
 
 

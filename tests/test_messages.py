@@ -69,7 +69,7 @@ def test_a_file_of_the_wrong_kind_gets_the_command_that_takes_it(
 
 def test_a_wrong_word_on_the_command_line_is_one_sentence(influ: Influ) -> None:
     for words, said in (
-        (("stylize", "a.jpg"), "there is no command 'stylize'; did you mean 'stylize'?"),
+        (("stylise", "a.jpg"), "there is no command 'stylise'; did you mean 'stylize'?"),
         (("stylize", "a.jpg", "--sytle", "x"), "no option '--sytle'; did you mean '--style'?"),
         (("stylize", "a.jpg", "--backend", "onx"), "'onx' is not one of 'auto', 'onnx'"),
     ):

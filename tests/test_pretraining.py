@@ -334,7 +334,8 @@ def test_features_are_settled_when_their_share_of_the_steps_is_over(
 
 def test_a_base_to_start_from_must_fit(domains: dict[str, list[Path]], tmp_path: Path) -> None:
     tensors = {name: value.numpy() for name, value in tiny_base().state_dict().items()}
-    config = PretrainConfig(**TINY, steps=1)
+    wider = {"generator": GeneratorConfig(base_channels=8, blocks=1, colour_channels=4)}
+    config = PretrainConfig(**TINY | wider, steps=1)
     with pytest.raises(TrainingError, match="--init"):
         pretrain(domains, tmp_path, config, init=tensors)
     assert list(tmp_path.iterdir()) == []

@@ -450,7 +450,9 @@ def test_after_a_loss_that_is_no_number_it_goes_back_and_on_slower(
 def test_a_run_that_can_not_be_helped_stops_with_a_remedy(
     folder: Path, data: TrainingData, base: Path
 ) -> None:
-    run = open_run(folder, data, _config(base, lr_code=1e38, warmup=0))
+    config = _config(base, warmup=0)
+    object.__setattr__(config, "lr_code", 1e38)  # no setting is as bad as this
+    run = open_run(folder, data, config)
     with pytest.raises(TrainingError, match="--lr-g"):
         refine(run)
     assert len(run.diagnostics.notes) == 3
