@@ -58,7 +58,7 @@ def desk(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     make_clip(tmp_path / "clip.mp4", times=range(0, 66_000, 1500), size=(64, 48))
     shutil.copy(tmp_path / "clip.mp4", tmp_path / "shoot")
     shutil.copy(EXAMPLES / "clip.mp4", tmp_path / "interview.mp4")
-    monkeypatch.setattr("stylegan_cli.styles.library.weights_dir", lambda: shipped)
+    monkeypatch.setattr("stylegan_cli.styles.registry.weights_dir", lambda: shipped)
     # What training itself promises is tested where it lives.
     monkeypatch.setattr(refining, "refine_style", lambda instant, *rest, **options: instant)
     monkeypatch.chdir(tmp_path)

@@ -165,7 +165,7 @@ def test_a_style_file_is_shown_alone(
     capsys: Printed,
 ) -> None:
     monkeypatch.setattr("stylegan_cli.stylizer.shipped_model", lambda: model)
-    monkeypatch.setattr("stylegan_cli.styles.library.shipped_model", lambda: model)
+    monkeypatch.setattr("stylegan_cli.styles.registry.shipped_model", lambda: model)
     own = small_model().styles[0].renamed("anna")
     write_style(own, styles_dir / "anna.safetensors")
     write_style(own.renamed("berta"), tmp_path / "berta.safetensors")

@@ -57,7 +57,7 @@ def place(tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
             Image.fromarray(pixels).resize((96, 80)).save(tmp_path / name / f"{index}.png")
     (tmp_path / "small.toml").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stylegan_cli.styles.library.weights_dir", lambda: shipped.parent)
+    monkeypatch.setattr("stylegan_cli.styles.registry.weights_dir", lambda: shipped.parent)
     return tmp_path
 
 

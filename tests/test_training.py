@@ -375,7 +375,7 @@ def test_a_fresh_network_begins_at_the_closed_form_and_learns(
 ) -> None:
     (tmp_path / "weights").mkdir()
     shutil.copy(base, tmp_path / "weights" / SHIPPED_MODEL)
-    monkeypatch.setattr("stylegan_cli.styles.library.weights_dir", lambda: tmp_path / "weights")
+    monkeypatch.setattr("stylegan_cli.styles.registry.weights_dir", lambda: tmp_path / "weights")
     run = open_run(tmp_path, data, _config(base, init=init, gan="lsgan"))
     photo = run.validator.held_out[1].photos[0]
     if init == "none":

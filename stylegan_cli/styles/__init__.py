@@ -1,4 +1,4 @@
-"""Model and style files, the user's library, and mixes."""
+"""Model and style files, the registry of styles, and mixes."""
 
 from stylegan_cli.styles.file import (
     METADATA_KEY,
@@ -10,7 +10,16 @@ from stylegan_cli.styles.file import (
     write_style,
 )
 from stylegan_cli.styles.file_parts import MAX_CODE_FACTORS
-from stylegan_cli.styles.library import (
+from stylegan_cli.styles.model import (
+    Base,
+    ColourEstimator,
+    Mode,
+    Model,
+    Style,
+    StyleInfo,
+    check_name,
+)
+from stylegan_cli.styles.registry import (
     DEFAULT_STYLE,
     SHIPPED_MODEL,
     FoundStyle,
@@ -26,15 +35,6 @@ from stylegan_cli.styles.library import (
     usable_names,
     user_style_path,
     with_model,
-)
-from stylegan_cli.styles.model import (
-    Base,
-    ColourEstimator,
-    Mode,
-    Model,
-    Style,
-    StyleInfo,
-    check_name,
 )
 
 __all__ = [

@@ -52,7 +52,7 @@ def parse_mix(style: str) -> list[tuple[str, float]]:
 def find_style_or_mix(style: str | None, model: Path | None = None) -> tuple[Base, Style]:
     """The style called `style`, or the mix it describes, and its base.
 
-    Raises what `parse_mix` and `library.find_style` raise.
+    Raises what `parse_mix` and `registry.find_style` raise.
     """
     if style is None or not is_mix(style):
         return find_style(style, model)

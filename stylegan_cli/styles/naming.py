@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stylegan_cli.errors import InfluError
-from stylegan_cli.styles.library import list_styles
+from stylegan_cli.styles.registry import list_styles
 
 
 def ending_of(

@@ -1,4 +1,4 @@
-"""Promises of styles/library.py."""
+"""Promises of styles/registry.py."""
 
 import dataclasses
 from pathlib import Path
@@ -18,10 +18,10 @@ from stylegan_cli.styles import (
     Model,
     find_style,
     free_name,
-    library,
     list_styles,
     read_model,
     register,
+    registry,
     user_style_path,
     write_model,
     write_style,
@@ -51,7 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shipped(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small model as the one that comes with the package."""
-    monkeypatch.setattr(library, "weights_dir", lambda: model.parent)
+    monkeypatch.setattr(registry, "weights_dir", lambda: model.parent)
     return model
 
 
@@ -142,8 +142,8 @@ def test_a_style_of_another_model_is_found_with_that_model_alone(
     other = tmp_path / "other.safetensors"
     write_model(Model(base=other_base), other)
     style = dataclasses.replace(full_style(), base_hash=other_base.hash)
-    register(library.with_model(style, other))
-    register(library.with_model(full_style(), shipped).renamed("at-home"))
+    register(registry.with_model(style, other))
+    register(registry.with_model(full_style(), shipped).renamed("at-home"))
     with pytest.raises(StyleFileError, match="made on another model") as refused:
         find_style("full")
     assert other_base.hash in str(refused.value)
@@ -162,13 +162,13 @@ def test_a_style_of_another_model_is_found_with_that_model_alone(
 def test_a_missing_package_file_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(library, "weights_dir", lambda: tmp_path / "gone")
+    monkeypatch.setattr(registry, "weights_dir", lambda: tmp_path / "gone")
     with pytest.raises(StyleNotFoundError, match="--model"):
-        library.shipped_model()
+        registry.shipped_model()
 
 
 def test_each_shipped_style_is_a_file_that_can_be_mailed(tmp_path: Path) -> None:
-    styles = read_model(library.shipped_model()).styles
+    styles = read_model(registry.shipped_model()).styles
     assert any(style.info.refined for style in styles)
     for style in styles:
         write_style(style, tmp_path / f"{style.name}.safetensors")
