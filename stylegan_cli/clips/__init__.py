@@ -1,14 +1,7 @@
 """The only place that opens clips: what one holds, its frames in and out, the rest copied."""
 
 from stylegan_cli.clips.colour_tags import YCGCO, ColourTags
-from stylegan_cli.clips.description import (
-    CLIP_SUFFIXES,
-    ClipFrame,
-    ClipInfo,
-    Orientation,
-    is_clip,
-    read_info,
-)
+from stylegan_cli.clips.description import ClipFrame, ClipInfo, Orientation, read_info
 from stylegan_cli.clips.encoders import EncoderOptions
 from stylegan_cli.clips.encoding import (
     WRITABLE_SUFFIXES,
@@ -18,6 +11,7 @@ from stylegan_cli.clips.encoding import (
     plan_clip,
 )
 from stylegan_cli.clips.failures import explained
+from stylegan_cli.clips.opening import CLIP_SUFFIXES, is_clip
 from stylegan_cli.clips.packet_files import append_packet, read_packets, read_times
 from stylegan_cli.clips.planes import YuvCodes, planes_of
 from stylegan_cli.clips.reading import ClipReader

@@ -17,16 +17,9 @@ from av.video.frame import VideoFrame
 
 from stylegan_cli.clips.clock import Clock, may_be_joined
 from stylegan_cli.clips.conversion import FrameConverter
-from stylegan_cli.clips.description import (
-    ClipFrame,
-    ClipInfo,
-    Pixels,
-    open_clip,
-    picture_decoder,
-    picture_stream,
-    read_info,
-)
+from stylegan_cli.clips.description import ClipFrame, ClipInfo, Pixels, read_info
 from stylegan_cli.clips.fields import Deinterlacer
+from stylegan_cli.clips.opening import open_clip, picture_decoder, picture_stream
 from stylegan_cli.clips.side_data import holds_captions
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError

@@ -14,7 +14,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from stylegan_cli.clips.description import open_clip
+from stylegan_cli.clips.opening import open_clip
 from stylegan_cli.clips.side_data import data_kinds
 from stylegan_cli.clips.sound import add_encoder, differences
 from stylegan_cli.clips.subtitles import add_text, converted

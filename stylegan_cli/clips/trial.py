@@ -9,7 +9,7 @@ import av
 import av.error
 from av.stream import Stream
 
-from stylegan_cli.clips.description import open_clip
+from stylegan_cli.clips.opening import open_clip
 from stylegan_cli.clips.side_data import data_kinds
 
 # How many packets of which kind of track: what a container refuses, it refuses at once.

@@ -9,7 +9,8 @@ from typing import Any
 import av.error
 from av.container import InputContainer
 
-from stylegan_cli.clips.description import ClipInfo, open_clip, picture_stream, read_info
+from stylegan_cli.clips.description import ClipInfo, read_info
+from stylegan_cli.clips.opening import open_clip, picture_stream
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError, messages
 
