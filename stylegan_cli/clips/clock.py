@@ -8,12 +8,14 @@ tracks of a part are then moved together, so that it begins where the part befor
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av.error
 from av.container import InputContainer
 from av.format import Flags
 
+from stylegan_cli.clips.opening import open_clip
 from stylegan_cli.clips.tracks import ClipPacket
 
 # Seconds. Decoding times within a track never go back, but for rounding; all tracks of a part lie
@@ -23,12 +25,6 @@ _BACK, _AHEAD = Fraction(1, 10), Fraction(3)
 # Seconds between decoding and showing. Where parts meet, FFmpeg may give the last packet of one the
 # time of the first of the next.
 _LONGEST_DELAY = Fraction(10)
-
-
-def may_be_joined(container: InputContainer) -> bool:
-    """Whether the format allows for times that jump, as FFmpeg's description of it says."""
-    jumps: Any = Flags.ts_discont.value
-    return bool(container.format.flags & jumps)
 
 
 @dataclass(slots=True)
@@ -124,6 +120,19 @@ class Clock:
             packet.pts += ticks
         if packet.dts is not None:
             packet.dts += ticks
+
+
+def clock_of(path: Path) -> Clock | None:
+    """The clock of a recording that is joined of parts, None for any other clip."""
+    with open_clip(path) as container:
+        clock = Clock(container) if _may_be_joined(container) else None
+    return clock if clock is not None and clock.parts > 1 else None
+
+
+def _may_be_joined(container: InputContainer) -> bool:
+    """Whether the format allows for times that jump, as FFmpeg's description of it says."""
+    jumps: Any = Flags.ts_discont.value
+    return bool(container.format.flags & jumps)
 
 
 def _packets(container: InputContainer) -> Iterator[ClipPacket]:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +14,12 @@ import numpy.typing as npt
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
-from stylegan_cli.clips.clock import Clock, may_be_joined
+from stylegan_cli.clips.clock import Clock, clock_of
 from stylegan_cli.clips.conversion import FrameConverter
 from stylegan_cli.clips.description import ClipFrame, ClipInfo, Pixels, read_info
 from stylegan_cli.clips.fields import Deinterlacer
 from stylegan_cli.clips.opening import open_clip, picture_decoder, picture_stream
+from stylegan_cli.clips.part import ClipPart
 from stylegan_cli.clips.side_data import holds_captions
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Shown:
-    """A decoded frame and, once somebody wants it, what it looks like: pixels and alpha."""
+    """A decoded frame and, once it is asked for, its pixels and alpha."""
 
     frame: VideoFrame
     picture: tuple[npt.NDArray[Any], Pixels | None] | None = None
@@ -53,7 +53,7 @@ class ClipReader:
         end_s: float | None = None,
         tone_map: bool = False,
     ) -> None:
-        self._clock = _clock_of(path)
+        self._clock = clock_of(path)
         self.info = _on_one_clock(read_info(path), self._clock)
         self.decoded_frames = 0
         self.held_frames = 0
@@ -80,7 +80,10 @@ class ClipReader:
         self._track_end: int | None = None
         if self._is_indexed and self.stream.duration is not None:
             self._track_end = (self.stream.start_time or 0) + self.stream.duration
-        self._set_part(start_s, end_s)
+        self.part = ClipPart(self.info, start_s, end_s)
+        # Without an index a search ends between keyframes: read such a file from its beginning.
+        if start_s and self.info.format_name.startswith(("mov", "matroska", "avi")):
+            self._seek(start_s)
 
     def __enter__(self) -> Self:
         return self
@@ -88,27 +91,13 @@ class ClipReader:
     def __exit__(self, *_: object) -> None:
         self.container.close()
 
-    def _set_part(self, start_s: float | None, end_s: float | None) -> None:
-        info = self.info
-        self.is_cut = start_s is not None or end_s is not None
-        # All tracks begin together at nothing. What begins before it, as sound with a delay of its
-        # encoder does, stays where it is; but a broadcast's clock starts anywhere and turns over.
-        first_s = _seconds(info.start_s)
-        if not info.format_name.startswith("mpeg"):
-            first_s = max(first_s, Fraction(0))
-        self.start_s = _seconds(start_s or 0.0)
-        self.origin_s = first_s + self.start_s
-        self._end_s = None if end_s is None else first_s + _seconds(end_s)
-        self._origin = round(self.origin_s / info.time_base)
-        self._end = None if self._end_s is None else round(self._end_s / info.time_base)
-        # Without an index a search ends between keyframes: read such a file from its beginning.
-        if start_s and info.format_name.startswith(("mov", "matroska", "avi")):
-            try:
-                self.container.seek(round(self.origin_s * av.time_base), backward=True)
-            except av.error.FFmpegError as error:
-                raise ClipError(
-                    f"{info.path} can't be searched for {start_s:g} s: leave out the start"
-                ) from error
+    def _seek(self, start_s: float) -> None:
+        try:
+            self.container.seek(round(self.part.origin_s * av.time_base), backward=True)
+        except av.error.FFmpegError as error:
+            raise ClipError(
+                f"{self.info.path} can't be searched for {start_s:g} s: leave out the start"
+            ) from error
 
     def __iter__(self) -> Iterator[ClipFrame | ClipPacket]:
         try:
@@ -117,10 +106,10 @@ class ClipReader:
                 if packet.stream.index == self.stream.index:
                     yield from self._decode(packet)
                     # Sound lags behind pictures in some files: read a little past the end.
-                    if self._is_past_end(packet, slack_s=1):
+                    if self.part.is_over(packet, slack_s=1):
                         return
                 elif packet.size and self._is_wanted(packet):
-                    yield self._shifted(packet)
+                    yield self.part.moved(packet)
         except av.error.FFmpegError as error:
             _log.debug("reading %s stops early: %s", self.info.path, error)
             self._broke_off = True
@@ -137,24 +126,14 @@ class ClipReader:
         with suppress(av.error.FFmpegError):  # Where the file breaks off, so did the frames.
             for packet in self._demux():
                 if packet.stream.index == self.stream.index:
-                    if self._is_past_end(packet, slack_s=1):
+                    if self.part.is_over(packet, slack_s=1):
                         return
                 elif packet.size and self._is_wanted(packet):
-                    yield self._shifted(packet)
+                    yield self.part.moved(packet)
 
     def chapters(self) -> list[Any]:
         """The chapters of the part that is read, moved along with it."""
-        kept: list[Any] = []
-        for chapter in self.container.chapters():
-            time_base = chapter["time_base"] or Fraction(1, av.time_base)
-            origin = round(self.origin_s / time_base)
-            end = chapter["end"]
-            if self._end_s is not None:
-                end = min(end, round(self._end_s / time_base))
-            start = max(chapter["start"], origin)
-            if start < end:
-                kept.append({**chapter, "start": start - origin, "end": end - origin})
-        return kept
+        return self.part.moved_chapters(self.container.chapters())
 
     def _demux(self) -> Iterator[ClipPacket]:
         """The packets of the pictures and of the `copied` streams, all on one clock."""
@@ -193,7 +172,7 @@ class ClipReader:
     @property
     def shortfall(self) -> str | None:
         """How much of a clip that was read through there was: "65 of 180 frames"; None for all."""
-        if self.is_cut:
+        if self.part.is_cut:
             return self._shortfall_of_part()
         count = self.info.frame_count
         if count is not None and self._seen_packets < count and self._is_indexed:
@@ -209,9 +188,9 @@ class ClipReader:
         if self.stream.duration is None or self._last_pts is None or self._clock is not None:
             return None
         end = (self.stream.start_time or 0) + self.stream.duration
-        end = end if self._end is None else min(end, self._end)
-        total_s = float((end - self._origin) * self.info.time_base)
-        seen_s = float((self._last_pts - self._origin) * self.info.time_base)
+        end = end if self.part.end is None else min(end, self.part.end)
+        total_s = float((end - self.part.origin) * self.info.time_base)
+        seen_s = float((self._last_pts - self.part.origin) * self.info.time_base)
         return None if seen_s > total_s - 0.5 else f"{max(seen_s, 0):.1f} of {total_s:.1f} seconds"
 
     @property
@@ -260,7 +239,7 @@ class ClipReader:
         self.decoded_frames += 1
         if frame.key_frame and not self.has_captions:  # Looking into each takes its time.
             self.has_captions = holds_captions(frame)
-        if self._is_in_part(pts):
+        if self.part.has_frame(pts):
             if (frame.width, frame.height) != self.info.coded_size:
                 self.resized_frames += 1
             self._last = _Shown(frame)
@@ -271,7 +250,7 @@ class ClipReader:
 
         A packet without a frame is no damage by itself: VP8 stores some that are never shown.
         """
-        if self._is_damaged and self._last is not None and self._is_in_part(pts):
+        if self._is_damaged and self._last is not None and self.part.has_frame(pts):
             self.held_frames += 1
             self._last_pts = pts
             yield from self._show(self._last, pts, is_repeat=True)
@@ -287,7 +266,7 @@ class ClipReader:
         duration = shown.frame.duration
         if self._track_end is not None and pts < self._track_end:
             duration = min(duration, self._track_end - pts)
-        yield ClipFrame(pixels, alpha, pts - self._origin, duration, is_repeat)
+        yield ClipFrame(pixels, alpha, pts - self.part.origin, duration, is_repeat)
 
     def _is_late(self, frame: VideoFrame) -> bool:
         last = self._last_pts
@@ -305,37 +284,12 @@ class ClipReader:
             return self._last_pts + 1
         return pts
 
-    def _is_in_part(self, pts: int) -> bool:
-        is_late_enough = not self.is_cut or pts >= self._origin
-        return is_late_enough and (self._end is None or pts < self._end)
-
-    def _is_past_end(self, packet: ClipPacket, slack_s: int) -> bool:
-        if self._end_s is None or packet.dts is None:
-            return False
-        return packet.dts * packet.time_base > self._end_s + slack_s
-
     def _is_wanted(self, packet: ClipPacket) -> bool:
         if packet.pts is None:
             return False
         time_s = packet.pts * packet.time_base
         self._seen_until_s = max(self._seen_until_s, float(time_s))
-        if self.is_cut and time_s < self.origin_s:
-            return False
-        return self._end_s is None or time_s < self._end_s
-
-    def _shifted(self, packet: ClipPacket) -> ClipPacket:
-        ticks = round(self.origin_s / packet.time_base)
-        if packet.pts is not None:
-            packet.dts = (packet.pts if packet.dts is None else packet.dts) - ticks
-            packet.pts -= ticks
-        return packet
-
-
-def _clock_of(path: Path) -> Clock | None:
-    """The clock of a recording that is joined of parts, None for any other clip."""
-    with open_clip(path) as container:
-        clock = Clock(container) if may_be_joined(container) else None
-    return clock if clock is not None and clock.parts > 1 else None
+        return self.part.has_time(time_s)
 
 
 def _on_one_clock(info: ClipInfo, clock: Clock | None) -> ClipInfo:
@@ -343,8 +297,3 @@ def _on_one_clock(info: ClipInfo, clock: Clock | None) -> ClipInfo:
         return info
     length_s = float(clock.end_s - clock.start_s)
     return replace(info, start_s=float(clock.start_s), duration_s=length_s)
-
-
-def _seconds(seconds: float) -> Fraction:
-    """A time as people mean it: 0.1 is a tenth, not the nearest float."""
-    return Fraction(seconds).limit_denominator(1_000_000)

@@ -71,7 +71,7 @@ class ClipWriter:
         rates = reader.info.frame_rate, self.plan.like.frame_rate
         for tags in (self._container.metadata, self._pictures.metadata):
             for key in [key for key in tags if key.lower() == "timecode"]:
-                if moved := moved_timecode(tags[key], reader.start_s, *rates):
+                if moved := moved_timecode(tags[key], reader.part.start_s, *rates):
                     tags[key] = moved
                 else:
                     del tags[key]
