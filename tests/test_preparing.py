@@ -30,7 +30,6 @@ from stylegan_cli.errors import (
 from stylegan_cli.pictures import read_rgb, resize
 from stylegan_cli.pictures.faces import Face, detect_faces
 from stylegan_cli.preparing import (
-    FacesRule,
     PrepConfig,
     PrepSummary,
     Reason,
@@ -51,7 +50,7 @@ from stylegan_cli.runtime.files import claimed
 STARTER = Path(__file__).parents[1] / "stylegan_cli" / "starter"
 PORTRAITS = sorted(STARTER.glob("*-synthetic-*.jpg"))
 SMALL = PrepConfig(size=128)
-FRAMES_ONLY = PrepConfig(size=64, faces=FacesRule.OFF)
+FRAMES_ONLY = PrepConfig(size=64, faces="off")
 
 
 def scene(seed: int, height: int = 120, width: int = 160) -> np.ndarray:
@@ -266,7 +265,7 @@ def test_blur_is_judged_in_the_source_whatever_the_size_of_the_result(
     photo = read_rgb(PORTRAITS[0])
     save(photo, tmp_path / "raw" / "sharp.png")
     save(cv2.GaussianBlur(photo, (0, 0), 3), tmp_path / "raw" / "veiled.png")
-    config = PrepConfig(size=size, faces=FacesRule.OFF)
+    config = PrepConfig(size=size, faces="off")
     summary = prepare([tmp_path / "raw"], tmp_path / "data", config)
     assert (summary.new, summary.rejected) == (1, {Reason.BLURRED: 1})
 
@@ -392,7 +391,7 @@ def test_every_rejected_picture_has_its_reason_and_the_rest_goes_on(tmp_path: Pa
 def test_faces_may_be_required_preferred_or_none_of_our_business(tmp_path: Path) -> None:
     raw = save_scenes(tmp_path / "raw", 1)
     shutil.copy(PORTRAITS[0], raw / "person.jpg")
-    for rule, new in ((FacesRule.REQUIRED, 1), (FacesRule.PREFER, 2), (FacesRule.OFF, 2)):
+    for rule, new in (("required", 1), ("prefer", 2), ("off", 2)):
         data = tmp_path / rule
         assert prepare([raw], data, PrepConfig(size=128, faces=rule)).new == new
         looked = {Path(entry.source).stem: entry.faces for entry in read_manifest(data)}
@@ -429,7 +428,7 @@ def test_neither_order_nor_names_decide_on_the_split(tmp_path: Path) -> None:
     for number, path in enumerate(sorted(first.iterdir(), reverse=True)):
         second.mkdir(exist_ok=True)
         shutil.copy(path, second / f"renamed-{number:02}.png")
-    config = PrepConfig(size=64, faces=FacesRule.OFF, val_share=0.3)
+    config = PrepConfig(size=64, faces="off", val_share=0.3)
     prepare([first], tmp_path / "a", config)
     prepare(sorted(second.iterdir(), reverse=True), tmp_path / "b", config)
     assert outputs(tmp_path / "a") == outputs(tmp_path / "b")
@@ -447,7 +446,7 @@ def test_neither_side_stays_empty_where_there_are_two_pictures(tmp_path: Path) -
 
 
 def test_one_picture_is_always_learned_from(tmp_path: Path) -> None:
-    config = PrepConfig(size=64, faces=FacesRule.OFF, val_share=0.9)
+    config = PrepConfig(size=64, faces="off", val_share=0.9)
     for seed in range(4):
         raw = save_scenes(tmp_path / f"raw{seed}", 1, start=seed)
         summary = prepare([raw], tmp_path / f"data{seed}", config)
@@ -457,7 +456,7 @@ def test_one_picture_is_always_learned_from(tmp_path: Path) -> None:
 def test_frames_of_a_clip_are_taken_at_scene_changes_and_stay_together(tmp_path: Path) -> None:
     raw = save_scenes(tmp_path / "raw", 3)
     save_clip(raw / "clip.mp4", 5)
-    config = PrepConfig(size=64, faces=FacesRule.OFF, every_s=0.5, val_share=0.5)
+    config = PrepConfig(size=64, faces="off", every_s=0.5, val_share=0.5)
     prepare([raw], tmp_path / "data", config)
     frames = [entry for entry in read_manifest(tmp_path / "data") if entry.time_s is not None]
     assert [frame.time_s for frame in frames] == pytest.approx([0, 1, 2, 3, 4], abs=0.15)
@@ -465,7 +464,7 @@ def test_frames_of_a_clip_are_taken_at_scene_changes_and_stay_together(tmp_path:
     before = contents(tmp_path / "data")
     assert prepare([raw], tmp_path / "data", config).new == 0
     assert contents(tmp_path / "data") == before
-    apart = PrepConfig(size=64, faces=FacesRule.OFF, every_s=1.6)
+    apart = PrepConfig(size=64, faces="off", every_s=1.6)
     prepare([raw / "clip.mp4"], tmp_path / "apart", apart)
     times = [entry.time_s or 0.0 for entry in read_manifest(tmp_path / "apart")]
     assert len(times) >= 3
@@ -483,7 +482,7 @@ def test_pictures_that_are_almost_the_same_stay_together(tmp_path: Path) -> None
             save(variant, tmp_path / "raw" / f"{seed}-b.png")
             related += 1
     assert related >= 3
-    config = PrepConfig(size=64, faces=FacesRule.OFF, val_share=0.5)
+    config = PrepConfig(size=64, faces="off", val_share=0.5)
     summary = prepare([tmp_path / "raw"], tmp_path / "data", config)
     assert summary.new == 2 * related
     sides: dict[str, set[str | None]] = {}
@@ -493,7 +492,7 @@ def test_pictures_that_are_almost_the_same_stay_together(tmp_path: Path) -> None
 
 
 def test_a_creator_joins_the_same_data_set_under_the_own_name(tmp_path: Path) -> None:
-    creator = PrepConfig(size=96, faces=FacesRule.OFF, name="ink")
+    creator = PrepConfig(size=96, faces="off", name="ink")
     prepare([save_scenes(tmp_path / "ink", 2, start=50)], tmp_path / "data", creator)
     prepare([save_scenes(tmp_path / "raw", 2)], tmp_path / "data", FRAMES_ONLY)
     counts = Counter(path.split("/")[1] for path in outputs(tmp_path / "data"))
@@ -503,7 +502,7 @@ def test_a_creator_joins_the_same_data_set_under_the_own_name(tmp_path: Path) ->
 
 
 def test_a_clip_goes_as_one_where_its_likeness_is(tmp_path: Path) -> None:
-    creator = PrepConfig(size=64, faces=FacesRule.OFF, name="ink")
+    creator = PrepConfig(size=64, faces="off", name="ink")
     prepare([save(scene(1000), tmp_path / "still.png")], tmp_path / "data", creator)
     prepare([save_clip(tmp_path / "clip.mp4", 4)], tmp_path / "data", FRAMES_ONLY)
     entries = read_manifest(tmp_path / "data")
@@ -549,7 +548,7 @@ def test_a_killed_run_whose_manifest_is_lost_is_made_good(tmp_path: Path) -> Non
 def test_rejected_pictures_get_another_chance_under_other_rules(tmp_path: Path) -> None:
     save(cv2.GaussianBlur(scene(8), (0, 0), 12), tmp_path / "raw" / "a.png")
     assert prepare([tmp_path / "raw"], tmp_path / "data", FRAMES_ONLY).new == 0
-    lenient = PrepConfig(size=64, faces=FacesRule.OFF, min_sharpness=0)
+    lenient = PrepConfig(size=64, faces="off", min_sharpness=0)
     assert prepare([tmp_path / "raw"], tmp_path / "data", lenient).new == 1
     assert len(read_manifest(tmp_path / "data")) == 1
 
@@ -558,7 +557,7 @@ def test_sizes_are_not_mixed_under_one_name(tmp_path: Path) -> None:
     raw = save_scenes(tmp_path / "raw", 1)
     prepare([raw], tmp_path / "data", FRAMES_ONLY)
     with pytest.raises(UsageError, match="use --size 64, or another --out"):
-        prepare([raw], tmp_path / "data", PrepConfig(size=96, faces=FacesRule.OFF))
+        prepare([raw], tmp_path / "data", PrepConfig(size=96, faces="off"))
 
 
 def test_a_data_set_inside_the_source_folder_is_not_read_again(tmp_path: Path) -> None:
@@ -703,7 +702,7 @@ def test_whatever_a_library_raises_for_a_file_the_rest_goes_on(
             raise struct.error("unpack requires a buffer of 4 bytes")
         return read_rgb(path)
 
-    monkeypatch.setattr("stylegan_cli.preparing.dataset.read_rgb", read)
+    monkeypatch.setattr("stylegan_cli.preparing.sources.read_rgb", read)
     summary = prepare([raw], tmp_path / "data", FRAMES_ONLY)
     assert (summary.new, summary.rejected) == (2, {"unreadable": 1})
 

@@ -13,6 +13,7 @@ Pixels = npt.NDArray[np.uint8]
 SHARPNESS_SIDE = 256  # px; the scale at which sharpness is measured
 FAINTEST = 5.0  # levels of 255, the standard deviation of a picture that shows something
 HASH_SIDE = 16  # a hash has this many bits, squared
+MAX_DISTANCE = HASH_SIDE**2  # of two hashes
 
 # Of 256 bits. Copies, recompressed to quality 50 or halved in size, differ by at most 8; trimmed,
 # brightened and slightly turned ones by up to 24; different photos and paintings by 58 or more, but
