@@ -7,8 +7,8 @@ import pytest
 from picture_files import put, saved, scene
 
 from stylegan_cli.batches import Naming, Status, names, plan_batch, run_batch
+from stylegan_cli.batches.file_options import FileOptions
 from stylegan_cli.batches.names import TakenNames, source_key
-from stylegan_cli.batches.running import FileOptions
 from stylegan_cli.pictures import Picture, read_picture
 
 

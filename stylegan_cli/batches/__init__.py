@@ -8,6 +8,7 @@ from stylegan_cli.batches.config import (
     SheetConfig,
     VariationsConfig,
 )
+from stylegan_cli.batches.file_options import FileOptions, IfThere
 from stylegan_cli.batches.outcomes import (
     BatchLog,
     Outcome,
@@ -18,7 +19,7 @@ from stylegan_cli.batches.outcomes import (
     summary,
 )
 from stylegan_cli.batches.planning import STREAM, Job, Naming, Planner, holds_clips, plan_batch
-from stylegan_cli.batches.running import FileOptions, IfThere, default_workers, run_batch
+from stylegan_cli.batches.running import default_workers, run_batch
 from stylegan_cli.batches.sheets import write_style_sheet
 from stylegan_cli.batches.stylizing import (
     PictureBatch,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from stylegan_cli.batches.running import IfThere
+from stylegan_cli.batches.file_options import IfThere
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
 from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, check, exclusive

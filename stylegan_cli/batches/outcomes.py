@@ -34,13 +34,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one job; `error` is set when it failed, `sha256` when it was asked for."""
+    """What became of one job; `error` is set when it failed.
+
+    sha256, result_sha256: of the bytes of source and result, where the storage knows them.
+    """
 
     job: Job
     status: Status
     seconds: float = 0.0
     error: InfluError | None = None
     sha256: str | None = None
+    result_sha256: str | None = None
 
     def record(self) -> dict[str, object]:
         """The outcome as a JSON object."""

@@ -1,38 +1,28 @@
 """A batch under way: several pictures in hand at a time, as many as memory allows."""
 
-import hashlib
 import logging
-import os
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import BinaryIO, Final, TypeVar
 
+from stylegan_cli.batches.file_options import FileOptions, IfThere
 from stylegan_cli.batches.outcomes import Outcome, Status
+from stylegan_cli.batches.pixel_budget import PixelBudget
 from stylegan_cli.batches.planning import STREAM, Job
+from stylegan_cli.batches.storage import Delivered, Fetched, LocalStorage, Storage
 from stylegan_cli.errors import BusyError, InfluError, PictureError, messages
-from stylegan_cli.pictures import (
-    JPEG_QUALITY,
-    MAX_PIXELS,
-    NOTHING_KEPT,
-    AiLabel,
-    Kept,
-    Picture,
-    count_pixels,
-    read_picture,
-    write_picture,
-)
-from stylegan_cli.pictures.credentials import Credentials, sign_picture
+from stylegan_cli.pictures import Picture, read_picture, write_picture
+from stylegan_cli.pictures.credentials import sign_picture
 from stylegan_cli.runtime.devices import resolve_threads
-from stylegan_cli.runtime.files import check_target, claimed, tidy
 from stylegan_cli.runtime.interruption import StopRequest
+
+_Part = TypeVar("_Part")
 
 logger = logging.getLogger(__name__)
 
@@ -40,39 +30,6 @@ MAX_PIXELS_IN_FLIGHT: Final = 64_000_000  # a pixel costs some 30 bytes while it
 
 # What libraries say when they run out of memory without a MemoryError.
 _OUT_OF_MEMORY: Final = ("bad_alloc", "failed to allocate", "out of memory", "not enough memory")
-
-
-class IfThere(StrEnum):
-    """What to do when a result is there already."""
-
-    REFUSE = "refuse"
-    SKIP = "skip"
-    OVERWRITE = "overwrite"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileOptions:
-    """How files are read and written in a batch; as in `read_picture` and `write_picture`.
-
-    credentials: sign each result, as made from its source, with what the label says; needs one.
-    keep_time: a result gets the time of its source.
-    with_hash: outcomes carry the SHA-256 of their source.
-    """
-
-    max_pixels: int = MAX_PIXELS
-    allow_truncated: bool = False
-    format: str | None = None
-    quality: int = JPEG_QUALITY
-    kept: Kept = NOTHING_KEPT
-    keep_time: bool = False
-    ai_label: AiLabel | None = None
-    credentials: Credentials | None = None
-    if_there: IfThere = IfThere.REFUSE
-    with_hash: bool = False
-
-    def labelled(self, label: AiLabel) -> "FileOptions":
-        """The same, with results that say what a trained network did."""
-        return replace(self, ai_label=label)
 
 
 def default_workers() -> int:
@@ -90,6 +47,7 @@ def run_batch(
     stop: StopRequest | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    storage: Storage | None = None,
 ) -> list[Outcome]:
     """Read, stylize and write every job; one that fails is reported and the rest goes on.
 
@@ -99,6 +57,7 @@ def run_batch(
     stop: once requested, what is in hand is dropped at its next step and nothing begins.
     on_outcome, on_progress: called in the thread of the job, one at a time, once it is through; an
         error of theirs ends the batch.
+    storage: where the files are; by default on this machine.
     Returns the outcomes in the order of the jobs, without those that a stop left out.
     """
     count = max(1, min(workers, len(jobs)))
@@ -115,9 +74,10 @@ def run_batch(
             if on_progress is not None:
                 on_progress(len(outcomes), len(jobs))
 
-    batch = _Batch(
-        jobs, stylize, options, count, max_pixels_in_flight, stop or StopRequest(), report
-    )
+    storage = storage or LocalStorage(options)
+    storage.prepare(jobs)
+    stop = stop or StopRequest()
+    batch = _Batch(jobs, stylize, options, count, max_pixels_in_flight, stop, report, storage)
     threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     if on_progress is not None:
         on_progress(0, len(jobs))
@@ -133,42 +93,8 @@ def run_batch(
         for thread in threads:
             if thread.is_alive():  # what starts from here on begins nothing
                 thread.join()
-        batch.remove_empty_folders()
+        storage.finish()
     return [outcomes[job] for job in jobs if job in outcomes]
-
-
-class PixelBudget:
-    """How many pixels may be in hand at a time; first come, first served."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def hold(self, pixels: int) -> Iterator[None]:
-        """Wait until `pixels` fit beside what others hold, or until nobody holds any."""
-        with self._turn, self._changed:
-            self._changed.wait_for(lambda: not self._held or self._held + pixels <= self._limit)
-            self._held += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._held -= pixels
-                self._changed.notify_all()
-
-    @contextmanager
-    def hold_all(self) -> Iterator[None]:
-        """Wait until nobody holds any, and keep it so."""
-        with self.hold(sys.maxsize):
-            yield
-
-    def halve(self) -> None:
-        """From now on, half of what is in hand at this moment."""
-        with self._changed:
-            self._limit = max(1, min(self._limit, self._held) // 2)
 
 
 class _StoppedError(Exception):
@@ -187,19 +113,15 @@ class _Batch:
         max_pixels_in_flight: int,
         stop: StopRequest,
         report: Callable[[Outcome], None],
+        storage: Storage,
     ) -> None:
         self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
         self._stylize, self._options, self._stop, self._report = stylize, options, stop, report
-        self._left_early = False
+        self._storage, self._left_early = storage, False
         self._are_many = workers > 1
         self._waiting = deque(jobs)
         self._ran_short: set[Job] = set()
         self._budget = PixelBudget(max_pixels_in_flight)
-        # What changes from here on is the work of another run.
-        self._before = {job.target: _stamp(job.target) for job in jobs}
-        for folder in {job.target.parent for job in jobs}:
-            tidy(folder)  # also where all is done already and nothing is written
-        self._made_folders: set[Path] = set()
 
     def work(self) -> None:
         """Take one job after the other until there is none; then say so, or what error ended it."""
@@ -217,12 +139,6 @@ class _Batch:
         """Let the workers stop at their next step."""
         self._left_early = True
 
-    def remove_empty_folders(self) -> None:
-        """Take away folders that were made for results which never came."""
-        for folder in sorted(self._made_folders, reverse=True):
-            with suppress(OSError):
-                folder.rmdir()
-
     @property
     def _stopped(self) -> bool:
         return self._left_early or self._stop.requested
@@ -234,82 +150,66 @@ class _Batch:
             return None
 
     def _do(self, job: Job) -> None:
+        started_s = time.monotonic()
+        fetched = self._attempt(job, lambda: self._storage.fetch(job))
+        if isinstance(fetched, Fetched):
+            outcome = self._made(job, fetched)
+            if outcome is None:
+                return
+        else:
+            outcome = fetched
+        if outcome.error is not None:
+            logger.debug("%s failed", job.source, exc_info=outcome.error)
+            _forget_frames(outcome.error)
+        self._report(replace(outcome, seconds=time.monotonic() - started_s))
+
+    def _made(self, job: Job, fetched: Fetched) -> Outcome | None:
+        """What became of a job that could be read; None where it waits until it is alone."""
         alone = job in self._ran_short
-        cost = count_pixels(job.source) if self._are_many else 0
+        cost = fetched.pixels() if self._are_many else 0
         with self._budget.hold_all() if alone else self._budget.hold(cost):
-            outcome = self._outcome(job)
+            made = self._attempt(
+                job,
+                lambda: self._storage.deliver(job, fetched, partial(self._make, job)),
+            )
+            outcome = made if isinstance(made, Outcome) else Outcome(job, made.status)
             short = outcome.error is not None and _is_out_of_memory(outcome.error)
             if short and self._are_many and not alone and job.source != STREAM:
                 logger.info("%s ran out of memory and waits until it is alone", job.source)
                 self._budget.halve()
                 self._ran_short.add(job)
                 self._waiting.append(job)
-                return
-        if outcome.error is not None:
-            logger.debug("%s failed", job.source, exc_info=outcome.error)
-            _forget_frames(outcome.error)
-        self._report(outcome)
+                return None
+        result_sha256 = made.sha256 if isinstance(made, Delivered) else None
+        return replace(outcome, sha256=fetched.sha256, result_sha256=result_sha256)
 
-    def _outcome(self, job: Job) -> Outcome:
-        started_s = time.monotonic()
-        status, error, sha256 = Status.DONE, None, None
+    def _attempt(self, job: Job, work: Callable[[], _Part]) -> "_Part | Outcome":
+        """What `work` returns, or what became of the job where it fails."""
         try:
-            if self._options.with_hash and job.source != STREAM:
-                sha256 = _hash(job.source)
-            status = self._attempt(job)
+            return work()
         except _StoppedError:
             raise
         except BusyError:
-            status = Status.TAKEN
+            return Outcome(job, Status.TAKEN)
         except InfluError as failure:
-            status, error = Status.FAILED, failure
+            return Outcome(job, Status.FAILED, error=failure)
         # One picture must not stop the rest, whatever a library makes of it.
         except Exception as failure:
-            status, error = Status.FAILED, PictureError(_sentence(job, failure))
+            error = PictureError(_sentence(job, failure))
             error.__cause__ = failure
-        return Outcome(job, status, time.monotonic() - started_s, error, sha256)
+            return Outcome(job, Status.FAILED, error=error)
 
-    def _attempt(self, job: Job) -> Status:
-        if job.target == STREAM:
-            self._write(job)
-            return Status.DONE
-        if job.target.parent.is_dir() and (status := self._standing(job.target)) is not None:
-            return status
-        self._make_folder(job.target.parent)
-        with claimed(job.target):
-            # Once more: another run may have finished it and given up its claim.
-            if (status := self._standing(job.target)) is not None:
-                return status
-            self._write(job)
-        return Status.DONE
-
-    def _standing(self, target: Path) -> Status | None:
-        """What a result that is there already means; None when there is nothing in the way.
-
-        Raises WriteError for a target that can't be written, OutputExistsError for one that may
-        not be.
-        """
-        now = _stamp(target)
-        if now is not None and now != self._before[target]:
-            return Status.TAKEN
-        if self._options.if_there is IfThere.SKIP and target.is_file():
-            return Status.SKIPPED
-        check_target(target, overwrite=self._options.if_there is IfThere.OVERWRITE)
-        return None
-
-    def _write(self, job: Job) -> None:
+    def _make(self, job: Job, source: Path | BinaryIO, target: Path | BinaryIO) -> None:
         options = self._options
         picture = read_picture(
-            sys.stdin.buffer if job.source == STREAM else job.source,
-            max_pixels=options.max_pixels,
-            allow_truncated=options.allow_truncated,
+            source, max_pixels=options.max_pixels, allow_truncated=options.allow_truncated
         )
         self._check_stop()
         picture = self._stylize(picture)
         self._check_stop()
         write_picture(
             picture,
-            sys.stdout.buffer if job.target == STREAM else job.target,
+            target,
             format=options.format,
             quality=options.quality,
             overwrite=options.if_there is IfThere.OVERWRITE,
@@ -317,9 +217,6 @@ class _Batch:
             ai_label=options.ai_label,
             seal=None if options.credentials is None else self._seal(job, picture.source_format),
         )
-        if options.keep_time and STREAM not in (job.source, job.target):
-            taken = job.source.stat()
-            os.utime(job.target, ns=(taken.st_atime_ns, taken.st_mtime_ns))
 
     def _seal(self, job: Job, source_format: str) -> Callable[[bytes, str], bytes]:
         """What signs the file of a result, as made from its source."""
@@ -337,35 +234,6 @@ class _Batch:
     def _check_stop(self) -> None:
         if self._stopped:
             raise _StoppedError
-
-    def _make_folder(self, folder: Path) -> None:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        make_folder(folder)
-        self._made_folders.update(missing)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, and those above it. Raises PictureError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PictureError(messages.cannot_write(folder, messages.why(error))) from error
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced; None when there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _hash(path: Path) -> str | None:
-    if not path.is_file():
-        return None  # reading it says why
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_cli.batches.config import PictureBatchConfig
+from stylegan_cli.batches.file_options import FileOptions
 from stylegan_cli.batches.outcomes import (
     Outcome,
     Status,
@@ -20,7 +21,7 @@ from stylegan_cli.batches.planning import (
     Planner,
     plan_batch,
 )
-from stylegan_cli.batches.running import FileOptions, default_workers, run_batch
+from stylegan_cli.batches.running import default_workers, run_batch
 from stylegan_cli.batches.watching import watch_folders
 from stylegan_cli.errors import InterruptedByUserError, UsageError
 from stylegan_cli.pictures import Kept

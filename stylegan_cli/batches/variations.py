@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from stylegan_cli.batches.running import make_folder
+from stylegan_cli.batches.storage import make_folder
 from stylegan_cli.pictures import (
     FORMATS,
     AiLabel,

@@ -66,16 +66,16 @@ def _decoded(stream: BinaryIO, wanted: Wanted) -> Picture:
             raise PictureError(_why_unreadable(wanted, error)) from error
 
 
-def count_pixels(path: Path) -> int:
+def count_pixels(source: Path | bytes) -> int:
     """Pixels of a picture file by its header, all frames together; 0 where it does not say."""
-    header = read_header(path)
+    header = read_header(source)
     return header.height * header.width * header.frames
 
 
-def read_header(path: Path) -> Header:
+def read_header(source: Path | bytes) -> Header:
     """The size that a picture file declares, in px before it is turned; 0 where it does not say."""
     try:
-        _, stream = _opened(path)
+        _, stream = _opened(source)
         with stream:
             return declared_size(stream)
     except Exception:  # reading it says what is wrong
