@@ -1,13 +1,16 @@
 """Every layout of pixels in TIFF, JPEG 2000, RAW and moving PNG, against known values."""
 
 import io
+import logging
 import struct
 import zlib
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from picture_files import Array, every_deep_value, saved, scene
 from PIL import Image
 
@@ -78,6 +81,19 @@ def test_tiff_of_grey_reads_whatever_is_white(pixels: Array) -> None:
     with_alpha = read_picture(tiff(np.dstack([grey, pixels[..., 1:2]]), 1, extra=2))
     np.testing.assert_array_equal(with_alpha.pixels, expected)
     np.testing.assert_array_equal(with_alpha.alpha, pixels[..., 1])
+    negative = read_picture(tiff(np.dstack([white - grey, pixels[..., 1:2]]), 0, extra=2))
+    np.testing.assert_array_equal(negative.pixels, expected)
+    np.testing.assert_array_equal(negative.alpha, pixels[..., 1])
+
+
+def test_the_mask_of_a_tiff_page_is_no_page() -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        writer.write(SHALLOW, photometric="rgb", metadata=None)
+        writer.write(SHALLOW[..., 0] > 9, photometric="mask", subfiletype=4, metadata=None)
+    picture = read_picture(stream.getvalue())
+    np.testing.assert_array_equal(picture.pixels, SHALLOW)
+    assert picture.frames == ()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -108,8 +124,10 @@ def test_float_tiff_reads_and_stays_float() -> None:
         ((SHALLOW * 1.0).astype(np.float32), 2, "nothing says what is white"),
         (SHALLOW, 8, "CIELAB"),
         (SHALLOW.astype(np.uint32), 2, "32-bit"),
+        (SHALLOW, 5, "not CMYK"),
+        (np.dstack([SHALLOW, SHALLOW]), 6, "YCbCr"),
     ],
-    ids=["floats", "lab", "32"],
+    ids=["floats", "lab", "32", "inks", "ycbcr"],
 )
 def test_a_layout_nobody_reads_right_is_refused_by_name(
     planes: Array, photometric: int, reason: str
@@ -144,13 +162,25 @@ def test_jpeg_2000_keeps_all_bits(pixels: Array) -> None:
 
 
 @pytest.mark.parametrize("pixels", [SHALLOW, DEEP], ids=["8", "16"])
-def test_jpeg_xl_keeps_depth_and_alpha(pixels: Array) -> None:
+def test_jpeg_xl_keeps_colours_depth_and_alpha(pixels: Array) -> None:
     pytest.importorskip("pillow_jxl")
     again = read_picture(encode_picture(Picture(pixels, pixels[..., 0].copy()), "JPEGXL"))
     assert (again.source_format, again.pixels.dtype) == ("JPEGXL", pixels.dtype)
     assert again.alpha is not None
     white = np.iinfo(pixels.dtype).max
-    assert np.abs(again.pixels / white - pixels / white).mean() < 0.02
+    # By the profile in the file, as any other program reads it.
+    assert np.abs(again.srgb_pixels() / white - pixels / white).mean() < 0.02
+
+
+def test_a_moving_jpeg_xl_is_said_to_lose_its_movement(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("pillow_jxl")
+    frames = np.stack([SHALLOW, SHALLOW[::-1]])
+    with caplog.at_level(logging.WARNING):
+        read_picture(bytes(imagecodecs.jpegxl_encode(frames, 95)))
+        assert "only the first frame of this animation" in caplog.text
+        caplog.clear()
+        read_picture(bytes(imagecodecs.jpegxl_encode(SHALLOW, 95)))
+    assert caplog.text == ""
 
 
 def dng(mosaic: Array, preview: Array) -> bytes:

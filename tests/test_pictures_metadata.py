@@ -221,6 +221,17 @@ def test_what_the_format_cannot_hold_is_said(caplog: pytest.LogCaptureFixture) -
     ]
 
 
+def test_transparency_and_depth_that_do_not_fit_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    deep = scene().astype(np.uint16) * 257
+    with caplog.at_level(logging.WARNING):
+        encode_picture(Picture(deep, deep[..., 0].copy()), "JPEG", name="a.jpg")
+        encode_picture(Picture(deep, np.full_like(deep[..., 0], 65535)), "PNG", name="b.png")
+    assert [record.getMessage() for record in caplog.records] == [
+        "a.jpg: JPEG can't hold transparency, which is left out",
+        "a.jpg: JPEG can't hold more than 8 bits, which is left out",
+    ]
+
+
 def test_a_motion_photo_loses_its_clip_and_the_claim(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,7 +19,7 @@ from stylegan_cli.pictures.metadata import NOTHING_KEPT, Kept, Metadata
 from stylegan_cli.pictures.metadata.exif import with_srgb
 from stylegan_cli.pictures.metadata.metadata import without_place
 from stylegan_cli.pictures.picture import Picture
-from stylegan_cli.pictures.pixels import change_depth, over_white
+from stylegan_cli.pictures.pixels import change_depth, from_unit, over_white
 from stylegan_cli.pictures.provenance import AiLabel
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,11 @@ def encode_picture(
         metadata = replace(metadata, xmp=ai_label.merged_into(metadata.xmp))
     if coloured.changed and metadata.exif is not None:
         metadata = replace(metadata, exif=with_srgb(metadata.exif))
+    if not kind.alpha and any(_is_seen_through(frame) for frame in frames):
+        left_out.append("transparency")
+    is_deep = picture.pixels.dtype != np.uint8 and picture.source_format != "RAW"
+    if is_deep and _depth(picture.pixels.dtype, kind, len(frames) > 1) == np.uint8:
+        left_out.append("more than 8 bits")
     gain_map = picture.gain_map
     if gain_map is not None and not kind.gain_map:
         left_out.append("the HDR gain map")
@@ -105,6 +110,10 @@ def _frames(picture: Picture, kind: PictureFormat, left_out: list[str]) -> Seque
         return picture.frames
     left_out.append("more than the first page" if picture.are_pages else "movement")
     return [first]
+
+
+def _is_seen_through(frame: Frame) -> bool:
+    return frame.alpha is not None and frame.alpha.min() < from_unit(np.ones(1), frame.alpha.dtype)
 
 
 def _coloured(

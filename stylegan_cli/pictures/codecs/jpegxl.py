@@ -8,7 +8,9 @@ import numpy as np
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.boxes import box, walk
 from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted, frame_of
+from stylegan_cli.pictures.colours.profiles import linear_of_srgb
 from stylegan_cli.pictures.metadata import Metadata
+from stylegan_cli.pictures.pixels import from_unit, to_unit
 
 _CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 _CODESTREAM: Final = b"\xff\x0a"
@@ -30,14 +32,14 @@ class JpegXl:
 
     def probe(self, stream: BinaryIO) -> Header:
         """By the first bits of the codestream."""
-        return _size(stream.read(1 << 20))
+        return _header(stream.read(1 << 20))[0]
 
     def decode(self, stream: BinaryIO, wanted: Wanted) -> Contents:
         """The picture, upright as the decoder turns it."""
         import imagecodecs
 
         data = stream.read()
-        header = _size(data)
+        header, is_animation = _header(data)
         wanted.check(header.height, header.width)
         icc = _profile(data, wanted.name)
         planes = np.asarray(imagecodecs.jpegxl_decode(data, 0))
@@ -48,6 +50,7 @@ class JpegXl:
             icc=icc,
             metadata=_metadata(data),
             orientation=1,
+            notes=("only the first frame of this animation is used",) if is_animation else (),
         )
 
     def encode(self, contents: Contents, quality: int) -> bytes:
@@ -55,7 +58,10 @@ class JpegXl:
         import imagecodecs
 
         frame, metadata = contents.frames[0], contents.metadata
-        planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
+        pixels = frame.pixels
+        if pixels.dtype == np.uint16:  # the library calls these linear, whatever they are
+            pixels = from_unit(linear_of_srgb(to_unit(pixels)), np.uint16)
+        planes = pixels if frame.alpha is None else np.dstack([pixels, frame.alpha])
         data = bytes(
             imagecodecs.jpegxl_encode(
                 np.ascontiguousarray(planes), quality, effort=_EFFORT, usecontainer=True
@@ -79,8 +85,8 @@ def _profile(data: bytes, name: str) -> bytes | None:
     return bytes(profile) if profile else None
 
 
-def _size(data: bytes) -> Header:
-    """Height and width as the codestream's header packs them (ISO/IEC 18181-1, D.2)."""
+def _header(data: bytes) -> tuple[Header, bool]:
+    """The size, and whether it moves, as the header packs them (ISO/IEC 18181-1, D.2 and D.3)."""
     start = 0
     if data.startswith(_CONTAINER):
         parts = [found for found in walk(data) if found.kind in (b"jxlc", b"jxlp")]
@@ -103,13 +109,23 @@ def _size(data: bytes) -> Header:
             return (take(5) + 1) * 8
         return take((9, 13, 18, 30)[take(2)]) + 1
 
-    small = take(1)
-    height = side(small)
-    ratio = take(3)
-    if ratio:
-        over, under = _RATIOS[ratio]
-        return Header(height, height * over // under)
-    return Header(height, side(small))
+    def size() -> Header:
+        small = take(1)
+        height = side(small)
+        ratio = take(3)
+        if ratio:
+            over, under = _RATIOS[ratio]
+            return Header(height, height * over // under)
+        return Header(height, side(small))
+
+    header, is_animation = size(), False
+    is_usual = take(1)
+    if not is_usual and take(1):  # what most files have no use for
+        take(3)  # the orientation
+        if take(1):
+            size()  # as it is to be shown
+        is_animation = bool(not take(1) and take(1))  # after a preview
+    return header, is_animation
 
 
 def _metadata(data: bytes) -> Metadata:

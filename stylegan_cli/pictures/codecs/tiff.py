@@ -26,6 +26,7 @@ _PHOTOMETRICS: Final = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _
 _UNSIGNED, _FLOAT = 1, 3
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _JPEG_COMPRESSIONS: Final = (6, 7, 34892, 33007)
+_INK_SET: Final = 332
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 # Description, maker, model, page name, software, time, artist, copyright, EXIF, GPS and the above.
 _DESCRIBING: Final = {270, 271, 272, 285, 305, 306, 315, 33432, 34665, 34853, _XMP, _IPTC}
@@ -111,8 +112,10 @@ class Tiff:
 
 
 def _pages(file: Any) -> list[Any]:
-    """The pages that are pictures of their own; subfiles that are reduced copies are none."""
-    pages = [page for page in file.pages if not page.is_reduced and page.imagewidth]
+    """The pages that are pictures of their own; reduced copies and masks of others are none."""
+    pages = [
+        page for page in file.pages if page.imagewidth and not page.is_reduced and not page.is_mask
+    ]
     if not pages:
         pages = [file.pages[0]]
     return pages
@@ -129,14 +132,12 @@ def _read(page: Any, wanted: Wanted) -> tuple[Frame, list[str]]:
     values = _scaled(values, bits, wanted.name)
     if page.photometric == _PALETTE:
         return Frame(_coloured(values, page.colormap), None, 0), []
-    if page.photometric == _WHITE_IS_ZERO:
-        values = np.asarray(
-            (1 if values.dtype == np.float32 else np.iinfo(values.dtype).max) - values
-        )
     if page.photometric == _YCBCR and page.compression not in _JPEG_COMPRESSIONS:
         values = np.asarray(Image.fromarray(values, "YCbCr").convert("RGB"))
+    white_is_zero = page.photometric == _WHITE_IS_ZERO
     if values.ndim == 2:
-        return Frame(np.ascontiguousarray(values), None, 0), []
+        pixels = _negative(values) if white_is_zero else values
+        return Frame(np.ascontiguousarray(pixels), None, 0), []
     colours = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _INKS: 4}.get(page.photometric, 3)
     pixels = values[..., 0] if colours == 1 else values[..., :colours]
     extra, notes, alpha = tuple(page.extrasamples), [], None
@@ -149,7 +150,13 @@ def _read(page: Any, wanted: Wanted) -> tuple[Frame, list[str]]:
                 pixels = _straight(pixels, alpha)
         elif "an extra channel is left out" not in notes:
             notes.append("an extra channel is left out")
+    pixels = _negative(pixels) if white_is_zero else pixels
     return Frame(np.ascontiguousarray(pixels), alpha, 0), notes
+
+
+def _negative(pixels: Pixels) -> Pixels:
+    most = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
+    return np.asarray(most - pixels)
 
 
 def _refuse(page: Any, bits: int, name: str) -> None:
@@ -158,9 +165,15 @@ def _refuse(page: Any, bits: int, name: str) -> None:
     if kind not in _PHOTOMETRICS:
         known = str(getattr(page.photometric, "name", kind))
         raise PictureError(f"{name} is a TIFF of {known} pixels: convert it to RGB")
-    is_plain = page.compression in _JPEG_COMPRESSIONS or page.subsampling in (None, (1, 1))
+    is_jpeg = page.compression in _JPEG_COMPRESSIONS
+    is_plain = is_jpeg or (page.subsampling in (None, (1, 1)) and page.samplesperpixel == 3)
     if kind == _YCBCR and (not is_plain or bits != 8):
         raise PictureError(f"{name} is a TIFF of YCbCr pixels: convert it to RGB")
+    if is_jpeg and page.planarconfig == 2 and page.samplesperpixel > 1:
+        raise PictureError(f"{name} is a TIFF with a JPEG for each colour: convert it to RGB")
+    inks = page.tags.valueof(_INK_SET, 1)
+    if kind == _INKS and (inks != 1 or page.samplesperpixel < 4):
+        raise PictureError(f"{name} is a TIFF of inks that are not CMYK: convert it to RGB")
     is_float = page.sampleformat == _FLOAT
     if page.sampleformat not in (_UNSIGNED, _FLOAT, 4) or (bits > 16 and not is_float):
         signed = "signed" if page.sampleformat == 2 else f"{bits}-bit"
