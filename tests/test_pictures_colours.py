@@ -3,6 +3,7 @@
 import io
 import logging
 import zlib
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -23,7 +24,7 @@ from PIL import Image
 from stylegan_cli.pictures import Metadata, Picture, encode_picture, read_picture
 from stylegan_cli.pictures.colours import Cicp, Colours, to_srgb
 from stylegan_cli.pictures.colours.coding import nits_of_pq, pq_of_nits
-from stylegan_cli.pictures.gain_maps import GainMap, apple_headroom, from_apple
+from stylegan_cli.pictures.gain_maps import GainMap, apple_headroom, from_iso, of_linear_gains
 from stylegan_cli.pictures.metadata.exif import maker_note_of
 
 P3 = rgb_profile(DISPLAY_P3, SRGB_CURVE)
@@ -172,14 +173,13 @@ def test_a_profile_of_another_space_is_left_out_with_a_word(
 # Gain maps
 
 
+GAINS = np.repeat([[0, 255]], 24, axis=0).repeat(16, axis=1).astype(np.uint8)
+GAIN_MAP = GainMap(GAINS, high=(2.0,), offset_sdr=(0.0,), offset_hdr=(0.0,), headroom=(0.0, 2.0))
+
+
 def with_map() -> Picture:
     """A picture whose right half is brighter in HDR by two stops."""
-    gains = np.zeros((24, 32), np.uint8)
-    gains[:, 16:] = 255
-    gain_map = GainMap(
-        gains, high=(2.0,), offset_sdr=(0.0,), offset_hdr=(0.0,), headroom=(0.0, 2.0)
-    )
-    return Picture(scene(), metadata=Metadata(), gain_map=gain_map)
+    return Picture(scene(), metadata=Metadata(), gain_map=GAIN_MAP)
 
 
 def hdr_of(data: bytes) -> Array:
@@ -223,6 +223,54 @@ def test_a_gain_map_turns_with_its_picture() -> None:
     assert hdr_of(encode_picture(picture, "JPEG")).shape[:2] == (64, 48)
 
 
+def test_gains_of_each_colour_are_read_elsewhere() -> None:
+    gain_map = replace(GAIN_MAP, pixels=np.full((24, 32, 3), 255, np.uint8), high=(0.0, 1.0, 2.0))
+    data = encode_picture(Picture(np.full((48, 64, 3), 128, np.uint8), gain_map=gain_map), "JPEG")
+    red, green, blue = np.median(hdr_of(data), axis=(0, 1))
+    assert green == pytest.approx(2 * red, rel=0.05)
+    assert blue == pytest.approx(4 * red, rel=0.05)
+    again = read_picture(data).gain_map
+    assert again is not None
+    assert again.high == pytest.approx((0.0, 1.0, 2.0))
+
+
+def test_a_gain_map_that_only_iso_21496_describes_is_read() -> None:
+    gain_map = replace(GAIN_MAP, high=(1.5,), gamma=(1.25,), headroom=(0.0, 1.5))
+    data = encode_picture(Picture(scene(), gain_map=gain_map), "JPEG")
+    again = read_picture(data.replace(b"hdr-gain-map", b"hdr-gone-map")).gain_map
+    assert again is not None
+    assert (again.high, again.gamma) == ((1.5,), (1.25,))
+    assert again.headroom == (0.0, 1.5)
+    for under in (1, 7):  # the same with a denominator of its own for each number
+        numbers = (0, 3 * under, -under, 2 * under, under, 0, under)
+        block = b"\0\0\0\0\x40" + b"".join(
+            number.to_bytes(4, signed=True) + under.to_bytes(4) for number in numbers
+        )
+        found = from_iso(gain_map.pixels, block, None)
+        assert found is not None
+        assert (found.low, found.high, found.headroom) == ((-1.0,), (2.0,), (0.0, 3.0))
+    assert from_iso(gain_map.pixels, b"\0\0\0\0\x44" + block[5:], None) is None  # HDR below it
+    assert from_iso(gain_map.pixels, block[:40], None) is None
+
+
+def test_apples_gain_map_in_a_jpeg_becomes_one_that_others_read() -> None:
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf'
+        b'-syntax-ns#"><rdf:Description rdf:about="" xmlns:HDRGainMap="http://ns.apple.com/'
+        b'HDRGainMap/1.0/" HDRGainMap:HDRGainMapHeadroom="4.0"/></rdf:RDF></x:xmpmeta>'
+    )
+    behind = saved(GAINS, "JPEG", quality=95, xmp=xmp)
+    with_room = encode_picture(with_map(), "JPEG")
+    base = with_room[: with_room.rindex(b"\xff\xd8\xff")].replace(b"hdr-gain-map", b"hdr-gone-map")
+    at = base.index(b"MPF\0") + 4 + 50 + 16
+    base = base[: at + 4] + len(behind).to_bytes(4) + base[at + 8 :]
+    picture = read_picture(base + behind)
+    assert picture.gain_map is not None
+    assert picture.gain_map.headroom[1] == pytest.approx(2)
+    light = hdr_of(encode_picture(picture, "JPEG"))
+    assert light[20, 56, 2] == pytest.approx(4 * light[20, 20, 2], rel=0.25)
+
+
 def test_a_heic_keeps_apples_gain_map_and_jpeg_gets_one() -> None:
     data = encode_picture(with_map(), "HEIF")
     opened = pillow_heif.open_heif(data)
@@ -239,7 +287,7 @@ def test_a_heic_keeps_apples_gain_map_and_jpeg_gets_one() -> None:
 
 def test_apples_gains_survive_the_way_there_and_back() -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
-    gains, headroom = from_apple(ramp, 4.0).to_apple()
+    gains, headroom = of_linear_gains(ramp, 4.0).to_apple()
     assert headroom == pytest.approx(4)
     assert np.abs(gains.astype(int) - ramp).max() <= 3
 

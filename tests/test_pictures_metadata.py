@@ -232,6 +232,17 @@ def test_transparency_and_depth_that_do_not_fit_are_said(caplog: pytest.LogCaptu
     ]
 
 
+@pytest.mark.parametrize("behind", [b"....ftypmp42", b"\0\0\x30\x0aMotionPhoto_Data...SEFT"])
+def test_a_clip_behind_a_photo_is_said_whatever_the_metadata_say(
+    behind: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_picture(saved(scene(), "JPEG"))
+        assert caplog.text == ""
+        read_picture(saved(scene(), "JPEG") + behind)
+    assert "clip of this motion photo is left out" in caplog.text
+
+
 def test_a_motion_photo_loses_its_clip_and_the_claim(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

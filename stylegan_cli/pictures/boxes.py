@@ -145,6 +145,10 @@ class Items:
             if found.kind in pictures and item not in parts | beside | {self.primary}
         ]
 
+    def has(self, kind: bytes) -> bool:
+        """Whether there is any item of this kind."""
+        return any(found.kind == kind for found in self._items.values())
+
     def add_property(self, item: int, data: bytes, essential: bool = False) -> None:
         """Give an item a property, as the bytes of its box."""
         self._properties.append(data)

@@ -7,16 +7,19 @@ effect to your photos" (HEIC; a headroom and linear gains). Kept here as Ultra H
 import struct
 from dataclasses import dataclass, replace
 from typing import Final
-from xml.dom.minidom import Document
 
 import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli.pictures.metadata import xmp as packets
+from stylegan_cli.pictures.metadata.exif import maker_note_of
 from stylegan_cli.pictures.orientation import turned
 from stylegan_cli.pictures.pixels import Pixels, to_unit
 
 _SMALLEST_HEADROOM: Final = 1.001
+_DENOMINATOR: Final = 1_000_000
+# Flags of ISO 21496-1; the first says that gains are of the primaries that the picture is in.
+_IN_BASE, _MANY_CHANNELS, _ONE_DENOMINATOR, _BASE_IS_HDR = 0x40, 0x80, 0x08, 0x04
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,6 @@ class GainMap:
 
     def xmp(self) -> bytes:
         """The packet that goes into the file of the map."""
-        document = packets.parse(packets.EMPTY)
-        assert document is not None
         fields = {
             "GainMapMin": self.low,
             "GainMapMax": self.high,
@@ -57,19 +58,29 @@ class GainMap:
             "HDRCapacityMin": self.headroom[:1],
             "HDRCapacityMax": self.headroom[1:],
         }
-        simple = {"Version": "1.0", "BaseRenditionIsHDR": "False"}
-        simple |= {name: f"{v[0]:.6f}" for name, v in fields.items() if len(set(v)) == 1}
-        packets.add_description(document, "hdrgm", packets.GAIN_MAP, simple)
+        simple, lists = 'hdrgm:Version="1.0" hdrgm:BaseRenditionIsHDR="False"', ""
         for name, values in fields.items():
-            if len(set(values)) > 1:
+            if len(set(values)) == 1:
+                simple += f' hdrgm:{name}="{values[0]:.6f}"'
+            else:
                 items = "".join(f"<rdf:li>{value:.6f}</rdf:li>" for value in values)
-                packets.add_fragment(
-                    document,
-                    f'<rdf:Description xmlns:rdf="{packets.RDF}" rdf:about="" '
-                    f'xmlns:hdrgm="{packets.GAIN_MAP}"><hdrgm:{name}><rdf:Seq>{items}</rdf:Seq>'
-                    f"</hdrgm:{name}></rdf:Description>",
-                )
-        return packets.serialised(document)
+                lists += f"<hdrgm:{name}><rdf:Seq>{items}</rdf:Seq></hdrgm:{name}>"
+        description = (
+            f'<rdf:Description rdf:about="" xmlns:hdrgm="{packets.GAIN_MAP}" {simple}>'
+            f"{lists}</rdf:Description></rdf:RDF>"
+        )
+        return packets.EMPTY.replace(b"</rdf:RDF>", description.encode())
+
+    def iso(self) -> bytes:
+        """The block of ISO 21496-1, annex C, that says the same."""
+        fields = (self.low, self.high, self.gamma, self.offset_sdr, self.offset_hdr)
+        channels = max(map(len, fields))
+        numbers = [*self.headroom]
+        for channel in range(channels):
+            numbers += [values[channel % len(values)] for values in fields]
+        flags = _IN_BASE | _ONE_DENOMINATOR | (_MANY_CHANNELS if channels > 1 else 0)
+        wholes = (round(number * _DENOMINATOR) for number in numbers)
+        return struct.pack(f">HHBI{len(numbers)}i", 0, 0, flags, _DENOMINATOR, *wholes)
 
     def to_apple(self) -> tuple[npt.NDArray[np.uint8], float]:
         """(h, w) linear gains as Apple encodes them, and the headroom they are shares of."""
@@ -81,8 +92,21 @@ class GainMap:
         return np.rint(_encoded_709(linear) * 255).astype(np.uint8), headroom
 
 
-def from_apple(pixels: Pixels, headroom: float) -> GainMap:
-    """A map of Apple's. headroom: how many times brighter than white HDR can get."""
+def from_apple(pixels: Pixels, xmp: bytes | None, exif: bytes | None) -> GainMap | None:
+    """A map (h, w) of Apple's; its XMP or the maker's note tells how bright it gets, else None."""
+    document = None if xmp is None else packets.parse(xmp)
+    said = None
+    if document is not None:
+        said = packets.value_of(document, packets.APPLE_GAIN_MAP, "HDRGainMapHeadroom")
+    try:
+        headroom = float(said) if said else apple_headroom(exif and maker_note_of(exif))
+    except ValueError:
+        headroom = None
+    return None if headroom is None or pixels.ndim != 2 else of_linear_gains(pixels, headroom)
+
+
+def of_linear_gains(pixels: Pixels, headroom: float) -> GainMap:
+    """A map of (h, w) gains as Apple encodes them. headroom: times brighter than white at most."""
     headroom = max(headroom, _SMALLEST_HEADROOM)
     high = float(np.log2(headroom))
     gain = 1 + (headroom - 1) * _linear_709(to_unit(pixels))
@@ -114,21 +138,25 @@ def apple_headroom(maker_note: bytes | None) -> float | None:
     return float(2.0 ** max(stops, 0))
 
 
-def parameters(pixels: Pixels, document: Document, jpeg: bytes | None) -> GainMap | None:
-    """A map with what the XMP of its file says; None where it says nothing of gains."""
+def from_xmp(pixels: Pixels, xmp: bytes, jpeg: bytes | None) -> GainMap | None:
+    """A map with what the XMP of its file says; None where it says nothing of gains over SDR."""
+    document = packets.parse(xmp)
+    if document is None:
+        return None
 
     def numbers(name: str, default: float) -> tuple[float, ...]:
         text = packets.values_of(document, packets.GAIN_MAP, name)
         return tuple(map(float, text)) if text else (default,)
 
+    is_hdr = packets.value_of(document, packets.GAIN_MAP, "BaseRenditionIsHDR")
     try:
-        high = packets.values_of(document, packets.GAIN_MAP, "GainMapMax")
-        if not high:
+        high = numbers("GainMapMax", 0)
+        if high == (0,) or (is_hdr or "").lower() == "true":
             return None
         return GainMap(
             pixels,
             numbers("GainMapMin", 0),
-            tuple(map(float, high)),
+            high,
             numbers("Gamma", 1),
             numbers("OffsetSDR", 1 / 64),
             numbers("OffsetHDR", 1 / 64),
@@ -137,6 +165,31 @@ def parameters(pixels: Pixels, document: Document, jpeg: bytes | None) -> GainMa
         )
     except ValueError:
         return None
+
+
+def from_iso(pixels: Pixels, block: bytes, jpeg: bytes | None) -> GainMap | None:
+    """A map with what a block of ISO 21496-1 (annex C) says; None for one over an HDR picture."""
+    try:
+        version, _, flags = struct.unpack_from(">HHB", block)
+        if version or flags & _BASE_IS_HDR:
+            return None
+        channels = 3 if flags & _MANY_CHANNELS else 1
+        if flags & _ONE_DENOMINATOR:
+            (under,) = struct.unpack_from(">I", block, 5)
+            numbers = [n / under for n in _signed(block, 9, 2 + 5 * channels)]
+        else:
+            pairs = _signed(block, 5, 2 * (2 + 5 * channels))
+            numbers = [over / under for over, under in zip(*[iter(pairs)] * 2, strict=True)]
+    except (struct.error, ZeroDivisionError):
+        return None
+    low, high, gamma, offset_sdr, offset_hdr = (tuple(numbers[2 + i :: 5]) for i in range(5))
+    if min(gamma) <= 0:
+        return None
+    return GainMap(pixels, low, high, gamma, offset_sdr, offset_hdr, (numbers[0], numbers[1]), jpeg)
+
+
+def _signed(block: bytes, at: int, count: int) -> tuple[int, ...]:
+    return struct.unpack_from(f">{count}i", block, at)
 
 
 def _linear_709(encoded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

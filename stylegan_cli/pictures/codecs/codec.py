@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from stylegan_cli.pictures.colours import Cicp
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.gain_maps import GainMap
 from stylegan_cli.pictures.metadata import Metadata
+
+CLIP_LEFT_OUT: Final = "the clip of this motion photo is left out"
+MAP_LEFT_OUT: Final = "the HDR gain map that it speaks of can't be used and is left out"
+FIRST_ALONE: Final = "only the first of the pictures in this file is used"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,21 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures.boxes import Items, box, full_box
+from stylegan_cli.pictures.boxes import Items, box, full_box, walk
 from stylegan_cli.pictures.codecs import pillow
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
+from stylegan_cli.pictures.codecs.codec import (
+    CLIP_LEFT_OUT,
+    FIRST_ALONE,
+    MAP_LEFT_OUT,
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+)
 from stylegan_cli.pictures.frame import Frame
-from stylegan_cli.pictures.gain_maps import GainMap, apple_headroom, from_apple
+from stylegan_cli.pictures.gain_maps import GainMap, from_apple
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata import xmp as packets
-from stylegan_cli.pictures.metadata.exif import maker_note_of
 from stylegan_cli.pictures.pixels import Pixels, change_depth
 
 logger = logging.getLogger(__name__)
@@ -80,9 +87,13 @@ class Heif:
         pixels, alpha = _split(np.asarray(opened))
         items = Items(data)
         icc, cicp = items.colours()
-        notes = ["only the first of the pictures in this file is used"] if len(opened) > 1 else []
+        notes = [FIRST_ALONE] if len(opened) > 1 else []
         exif = items.exif()
         gain_map = None if wanted.still else _apple_map(opened, items, exif)
+        if gain_map is None and _has_map(opened, items):
+            notes.append(MAP_LEFT_OUT)
+        if any(found.kind == b"mpvd" for found in walk(data)):
+            notes.append(CLIP_LEFT_OUT)
         return Contents(
             frames=[Frame(pixels, alpha, 0)],
             icc=icc,
@@ -176,6 +187,7 @@ class Avif:
             metadata=metadata,
             orientation=orientation,
             loop=loop,
+            notes=(MAP_LEFT_OUT,) if items.has(b"tmap") else (),
         )
 
     def encode(self, contents: Contents, quality: int) -> bytes:
@@ -269,26 +281,22 @@ def _bytes(pixels: Pixels) -> bytes:
     return np.ascontiguousarray(pixels).tobytes()
 
 
+def _has_map(opened: Any, items: Items) -> bool:
+    """Whether there is a gain map, of Apple's or of ISO 21496-1."""
+    return _APPLE_MAP in opened.info.get("aux", {}) or items.has(b"tmap")
+
+
 def _apple_map(opened: Any, items: Items, exif: bytes | None) -> GainMap | None:
     """The gain map beside a picture of Apple's; its XMP or the maker tells the headroom."""
     numbers = opened.info.get("aux", {}).get(_APPLE_MAP, [])
     if not numbers:
         return None
-    xmp = items.describing(b"mime", numbers[0])
-    document = None if xmp is None else packets.parse(xmp)
-    text = None
-    if document is not None:
-        text = packets.value_of(document, packets.APPLE_GAIN_MAP, "HDRGainMapHeadroom")
     try:
-        headroom = float(text) if text else apple_headroom(exif and maker_note_of(exif))
-        gains = np.asarray(opened.get_aux_image(numbers[0]))
+        gains = change_depth(np.asarray(opened.get_aux_image(numbers[0])), np.uint8)
     except (ValueError, RuntimeError) as error:
         logger.info("the gain map can't be used and is left out: %s", error)
         return None
-    if headroom is None or gains.ndim != 2:
-        logger.warning("the gain map does not say how bright it is and is left out")
-        return None
-    return from_apple(change_depth(gains, np.uint8), headroom)
+    return from_apple(gains, items.describing(b"mime", numbers[0]), exif)
 
 
 def _with_apple_map(data: bytes, headroom: float) -> bytes:

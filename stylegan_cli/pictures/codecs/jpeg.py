@@ -12,9 +12,17 @@ import numpy as np
 from PIL import Image
 
 from stylegan_cli.pictures.codecs import pillow
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
+from stylegan_cli.pictures.codecs.codec import (
+    CLIP_LEFT_OUT,
+    FIRST_ALONE,
+    MAP_LEFT_OUT,
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+)
 from stylegan_cli.pictures.frame import Frame
-from stylegan_cli.pictures.gain_maps import GainMap, parameters
+from stylegan_cli.pictures.gain_maps import GainMap, from_apple, from_iso, from_xmp
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata import xmp as packets
 from stylegan_cli.pictures.metadata.directories import Directories
@@ -30,6 +38,7 @@ _EXTENDED: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP, _ICC, _MPF = b"Photoshop 3.0\0", b"ICC_PROFILE\0", b"MPF\0"
 _START, _JFIF, _END = b"\xff\xd8", b"\xff\xe0\0\x10JFIF\0", b"\xff\xd9"
 _ISO_GAIN_MAP: Final = b"urn:iso:std:iso:ts:21496:-1\0"
+_SAMSUNG_CLIP: Final = b"MotionPhoto_Data"
 _SEGMENT: Final = 65533  # bytes that fit into one
 _LARGEST_EXTENDED: Final = 64 * 1024 * 1024
 _ICC_PART: Final = 65519
@@ -70,15 +79,14 @@ class Jpeg:
         metadata = _metadata(image)
         notes, gain_map = [], None
         if not wanted.still:
-            gain_map = _gain_map(stream, image, metadata.xmp, wanted)
-            document = None if metadata.xmp is None else packets.parse(metadata.xmp)
-            speaks_of_map, speaks_of_clip = claims(document) if document else (False, False)
-            if speaks_of_clip:
-                notes.append("the clip of this motion photo is left out")
-            if speaks_of_map and gain_map is None:
-                notes.append("the HDR gain map that it speaks of can't be used and is left out")
+            gain_map = _gain_map(stream, image, metadata, wanted)
+            speaks_of_map, speaks_of_clip = claims(metadata.xmp)
+            if speaks_of_clip or _has_clip(stream):
+                notes.append(CLIP_LEFT_OUT)
+            if gain_map is None and speaks_of_map:
+                notes.append(MAP_LEFT_OUT)
             if any(view.kind >> 16 == _MULTI_FRAME for view in _views(stream, image)[1:]):
-                notes.append("only the first of the pictures in this file is used")
+                notes.append(FIRST_ALONE)
         icc = image.info.get("icc_profile")
         return Contents(
             frames=[Frame(pixels, None, 0)],
@@ -170,15 +178,21 @@ def _views(stream: BinaryIO, image: Image.Image) -> list[_View]:
         return []
 
 
+def _has_clip(stream: BinaryIO) -> bool:
+    """Whether a clip stands behind all pictures, as phones of Samsung and Google have it."""
+    stream.seek(0)
+    data = stream.read()
+    return data.find(b"ftyp", data.rfind(_END) + 1) > 0 or data.find(_SAMSUNG_CLIP) > 0
+
+
 def _gain_map(
-    stream: BinaryIO, image: Image.Image, xmp: bytes | None, wanted: Wanted
+    stream: BinaryIO, image: Image.Image, metadata: Metadata, wanted: Wanted
 ) -> GainMap | None:
     """The gain map behind the picture, where it can be used."""
-    for data in _files_behind(stream, image, xmp):
+    for data in _files_behind(stream, image, metadata.xmp):
         head = data[:65536]
-        if not data.startswith(b"\xff\xd8\xff") or not (
-            packets.GAIN_MAP.encode() in head or _ISO_GAIN_MAP in head
-        ):
+        names = (packets.GAIN_MAP.encode(), packets.APPLE_GAIN_MAP.encode(), _ISO_GAIN_MAP)
+        if not data.startswith(b"\xff\xd8\xff") or not any(name in head for name in names):
             continue
         try:
             opened = pillow.open_image(io.BytesIO(data), _NAMES, wanted)
@@ -186,12 +200,21 @@ def _gain_map(
         except (OSError, SyntaxError, ValueError) as error:
             logger.warning("%s: the gain map is damaged and left out: %s", wanted.name, error)
             return None
-        pixels = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
-        found = _metadata(opened)
-        document = None if found.xmp is None else packets.parse(found.xmp)
-        described = None if document is None else parameters(pixels, document, data)
-        return described or GainMap(pixels, jpeg=data)
+        return _described_map(opened, data, metadata.exif)
     return None
+
+
+def _described_map(image: Image.Image, data: bytes, exif: bytes | None) -> GainMap | None:
+    """A gain map with what its file says of it: by Ultra HDR, ISO 21496-1 or Apple."""
+    pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    xmp = _metadata(image).xmp
+    found = None if xmp is None else from_xmp(pixels, xmp, data)
+    for kind, body in getattr(image, "applist", ()):
+        if kind == "APP2" and body.startswith(_ISO_GAIN_MAP):
+            found = found or from_iso(pixels, body[len(_ISO_GAIN_MAP) :], data)
+    if found is None and xmp is not None and packets.APPLE_GAIN_MAP.encode() in xmp:
+        found = from_apple(np.asarray(image.convert("L")), xmp, exif)
+    return found
 
 
 def _files_behind(stream: BinaryIO, image: Image.Image, xmp: bytes | None) -> Iterator[bytes]:
@@ -228,6 +251,7 @@ def _map_file(gain_map: GainMap) -> bytes:
         return gain_map.jpeg
     image = Image.fromarray(gain_map.pixels)
     extra = _segment(0xE1, _XMP + gain_map.xmp())
+    extra += _segment(0xE2, _ISO_GAIN_MAP + gain_map.iso())
     return pillow.saved(image, "JPEG", quality=_MAP_QUALITY, subsampling=0, extra=extra)
 
 

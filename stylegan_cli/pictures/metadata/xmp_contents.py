@@ -17,6 +17,7 @@ from stylegan_cli.pictures.metadata.xmp import (
     XMLNS,
     XMP,
     elements,
+    parse,
     properties,
     remove,
 )
@@ -71,8 +72,11 @@ def drop_claims(document: Document) -> None:
                 element.removeAttributeNode(attribute)
 
 
-def claims(document: Document) -> tuple[bool, bool]:
+def claims(xmp: bytes | None) -> tuple[bool, bool]:
     """Whether a packet says that there is a gain map, and a clip."""
+    document = None if xmp is None else parse(xmp)
+    if document is None:
+        return False, False
     names = {(ns, name) for _, ns, name in properties(document)}
     clip = any(_CLIP_CLAIM.match(name) for _, name in names)
     return (GAIN_MAP, "Version") in names, clip
