@@ -1,4 +1,4 @@
-/** A short clip in the look, frame by frame, sound copied: decoded and encoded by the browser. */
+/** A short clip in the style, frame by frame, sound copied: decoded and encoded by the browser. */
 
 import {
   ALL_FORMATS,

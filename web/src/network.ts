@@ -58,7 +58,7 @@ async function keeperOfPage(): Promise<Keeper | null> {
 /**
  * Wait until the page is kept whole, or can't be.
  *
- * Some seconds after each visit a browser looks for a newer service worker. Here that is done while the page loads: what
+ * Some seconds after each visit a browser styles for a newer service worker. Here that is done while the page loads: what
  * lies in the browser's own cache from then it does not ask the host for.
  */
 async function settled({ registration, known }: Keeper): Promise<void> {
@@ -66,11 +66,11 @@ async function settled({ registration, known }: Keeper): Promise<void> {
   const coming = registration.installing ?? registration.waiting;
   if (!coming) return;
   await new Promise<void>((resolve) => {
-    const look = () => {
+    const style = () => {
       if (coming.state === "activated" || coming.state === "redundant") resolve();
     };
-    coming.addEventListener("statechange", look);
-    look();
+    coming.addEventListener("statechange", style);
+    style();
   });
 }
 

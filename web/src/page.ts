@@ -7,13 +7,13 @@ import { clips } from "./ui/clips";
 import { computer, serverToken } from "./ui/computer";
 import { h, takeDrops } from "./ui/dom";
 import { feed } from "./ui/feed";
-import { looks, recallLooks } from "./ui/looks";
+import { styles, recallStyles } from "./ui/styles";
 import { make } from "./ui/make";
 import { share } from "./ui/share";
 import { stage } from "./ui/stage";
 import { State } from "./ui/state";
 
-const FIRST_LOOK = 0;
+const FIRST_STYLE = 0;
 
 function chooseTheme(theme: string): void {
   if (theme === "auto") delete document.documentElement.dataset.theme;
@@ -53,12 +53,12 @@ function head(state: State, lock: HTMLElement): HTMLElement {
   );
 }
 
-/** Draw the page anew; with `from` it goes on with its looks and photos. */
+/** Draw the page anew; with `from` it goes on with its styles and photos. */
 function render(state: State, from?: State): void {
   const { messages: say } = state;
   if (from) {
-    const { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version, label } = from;
-    Object.assign(state, { looks: all, look, photos, photo, ours, strength, type, canLearn, learnFailed, version, label });
+    const { styles: all, styleKey, photos, photo, ours, strength, type, canLearn, learnFailed, version, label } = from;
+    Object.assign(state, { styles: all, styleKey, photos, photo, ours, strength, type, canLearn, learnFailed, version, label });
     current = state;
   }
   document.documentElement.lang = state.language === "zh" ? "zh-CN" : "en";
@@ -69,7 +69,7 @@ function render(state: State, from?: State): void {
     "main",
     {},
     h("div", { class: "column" }, stage(state), feed(state), clips(state), token ? computer(state, token) : null),
-    h("div", { class: "column" }, looks(state), make(state), share(state)),
+    h("div", { class: "column" }, styles(state), make(state), share(state)),
   );
   const foot = h(
     "footer",
@@ -109,12 +109,12 @@ async function begin(): Promise<void> {
     state.version = started.version;
     state.label = started.label;
     const jpeg = (bytes: Uint8Array) => new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "image/jpeg" });
-    state.looks = started.styles.map((style, index) => ({
+    state.styles = started.styles.map((style, index) => ({
       ...style,
-      place: "page",
+      origin: "page",
       preview: URL.createObjectURL(jpeg(started.previews[index])),
     }));
-    state.look = state.looks[FIRST_LOOK].key;
+    state.styleKey = state.styles[FIRST_STYLE].key;
     state.addPhotos([{ name: "influ.jpg", blob: jpeg(started.photo) }], true);
     render(state);
     try {
@@ -124,7 +124,7 @@ async function begin(): Promise<void> {
     } catch {
       current.learnFailed = true; // photos can be stylized all the same
     }
-    await recallLooks(current);
+    await recallStyles(current);
     await parts.kept;
     document.documentElement.dataset.ready = "all";
   } catch (error) {

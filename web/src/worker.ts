@@ -198,7 +198,7 @@ async function stylizeSmall(photo: string, style: string, strength: number, side
   return { before: seen(before), after: seen({ ...before, data }) };
 }
 
-/** The whole photo in the look as a file. */
+/** The whole photo in the style as a file. */
 async function stylizeWhole(photo: string, style: string, strength: number, type: PictureType, metadata: Metadata): Promise<Blob> {
   const picture = await pictureOf(photo);
   const { height, width } = picture;

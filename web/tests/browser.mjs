@@ -84,30 +84,30 @@ export const allThere = (page) => page.waitForSelector("html[data-ready]", { tim
 /** Make a style called `name` from picture files, and wait until the photo in hand is shown in it. */
 export async function makeStyle(page, name, pictures) {
   await page.setInputFiles("#make input[type=file]", pictures);
-  await page.fill("#look-name", name);
-  await page.click("#make-look");
+  await page.fill("#style-name", name);
+  await page.click("#make-style");
   const ended = (made) => document.querySelector("#made").textContent.includes(`${made} is made`) || document.querySelector("#make .error").textContent;
   const told = await (await page.waitForFunction(ended, name, { timeout: 600_000 })).jsonValue();
   if (told !== true) throw new Error(told);
   await stylized(page, `own/${name}`);
 }
 
-/** Wait until nothing is left to stylize, and the photo in hand is shown in `look`, at `strength`. */
-export async function stylized(page, look = "", strength = "") {
+/** Wait until nothing is left to stylize, and the photo in hand is shown in `style`, at `strength`. */
+export async function stylized(page, style = "", strength = "") {
   await page.waitForFunction(
-    ([wantedLook, wantedStrength]) => {
-      const [, shownLook, shownStrength] = document.querySelector("canvas.after")?.dataset.stylized?.split(" ") ?? [];
+    ([wantedStyle, wantedStrength]) => {
+      const [, shownStyle, shownStrength] = document.querySelector("canvas.after")?.dataset.stylized?.split(" ") ?? [];
       const idle = document.querySelector("#stage")?.getAttribute("aria-busy") === "false";
-      return idle && shownLook && (!wantedLook || shownLook === wantedLook) && (!wantedStrength || shownStrength === wantedStrength);
+      return idle && shownStyle && (!wantedStyle || shownStyle === wantedStyle) && (!wantedStrength || shownStrength === wantedStrength);
     },
-    [look, String(strength)],
+    [style, String(strength)],
     { timeout: 120_000 },
   );
 }
 
-export const choose = async (page, look) => {
-  await page.check(`.look input[value="${look}"]`);
-  await stylized(page, look);
+export const choose = async (page, style) => {
+  await page.check(`.style input[value="${style}"]`);
+  await stylized(page, style);
 };
 
 export const addPhotos = async (page, files) => {

@@ -1,7 +1,7 @@
 """What the command makes of some pictures, for the page to make the same.
 
 `python fixtures.py FOLDER [--all]`: FOLDER gets the page with its model (`page/`), photos, their
-results in several looks, and with --all a folder of pictures and the style that the command
+results in several styles, and with --all a folder of pictures and the style that the command
 makes of them.
 """
 
@@ -46,9 +46,9 @@ def main(folder: Path, everything: bool) -> None:
         return
     pictures = folder / "pictures"
     pictures.mkdir(exist_ok=True)
-    look = Stylizer(model.base, model.style(SHOWN), backend)
+    style = Stylizer(model.base, model.style(SHOWN), backend)
     for index, path in enumerate(starter_photos()[10 : 10 + PICTURES]):
-        save(look.stylize(read_rgb(path, 256)), pictures / f"{index:02}.png")
+        save(style.stylize(read_rgb(path, 256)), pictures / f"{index:02}.png")
     save_large(folder / "large")
     for name, place in (("learnt", pictures), ("large", folder / "large")):
         style = make_style(name, sorted(place.iterdir()), model.base, backend)

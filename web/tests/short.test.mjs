@@ -24,12 +24,12 @@ test("the page stylizes what the command stylizes", { timeout: 200_000 }, async 
   await page.selectOption("#format", "image/png");
   for (const photo of ["photo", "small"]) {
     await addPhotos(page, [join(folder, `${photo}.png`)]);
-    for (const look of ["creatorA", "toon"]) {
-      await choose(page, look);
+    for (const style of ["creatorA", "toon"]) {
+      await choose(page, style);
       const { name, bytes } = await download(page, "#download");
-      assert.equal(name, `${photo}-${look}.png`);
-      const { near, worst } = await compare(context, bytes, readFileSync(join(folder, `${photo}-${look}.png`)));
-      assert.ok(near >= 0.999, `${photo} in ${look}: ${near} of the pixels, ${worst} at worst`);
+      assert.equal(name, `${photo}-${style}.png`);
+      const { near, worst } = await compare(context, bytes, readFileSync(join(folder, `${photo}-${style}.png`)));
+      assert.ok(near >= 0.999, `${photo} in ${style}: ${near} of the pixels, ${worst} at worst`);
     }
   }
 });

@@ -103,10 +103,10 @@ test("from an empty page to a stylized photo in a style of one's own", PATIENT, 
   await context.setOffline(false);
   await page.reload();
   await allThere(page);
-  assert.equal(await page.locator(".look input[value='own/learnt']").count(), 1, "a look outlives the page");
-  await page.check(".look input[value='own/learnt']");
-  await page.click("#remove-look");
-  assert.equal(await page.locator(".look input[value='own/learnt']").count(), 0);
+  assert.equal(await page.locator(".style input[value='own/learnt']").count(), 1, "a style outlives the page");
+  await page.check(".style input[value='own/learnt']");
+  await page.click("#remove-style");
+  assert.equal(await page.locator(".style input[value='own/learnt']").count(), 0);
   assert.deepEqual(errors, []);
   await context.close();
   await host.close();
@@ -140,15 +140,15 @@ print(json.dumps({
 }))
 `.trim();
 
-test("every shipped look is the command's", PATIENT, async () => {
+test("every shipped style is the command's", PATIENT, async () => {
   const { page, context } = open;
   await page.selectOption("#format", "image/png");
   figures.equality = {};
   for (const photo of ["photo", "small"]) {
     await addPhotos(page, [fixture(`${photo}.png`)]);
     for (const file of readdirSync(folder).filter((name) => name.startsWith(`${photo}-`))) {
-      const look = file.slice(photo.length + 1, -4);
-      await choose(page, look);
+      const style = file.slice(photo.length + 1, -4);
+      await choose(page, style);
       const { bytes } = await download(page, "#download");
       const told = await compare(context, bytes, readFileSync(fixture(file)));
       figures.equality[file] = told;
@@ -243,7 +243,7 @@ print(json.dumps({"size": Image.open(path).size, "exif": plain(exif), "details":
   "known": bytes.fromhex((metadata.resources or b"").hex()).decode("latin-1")}))
 `.trim();
 
-test("a refined look says why it is no line, and a .cube is the command's", PATIENT, async () => {
+test("a refined style says why it is no line, and a .cube is the command's", PATIENT, async () => {
   const { page } = open;
   await choose(page, "vangogh");
   await page.click("#copy-code");
@@ -269,8 +269,8 @@ test("failures are told in a sentence", PATIENT, async () => {
   await page.click("#use-code");
   await page.waitForFunction(() => document.querySelector("#share .error").textContent.includes("typo"));
   await page.setInputFiles("#make input[type=file]", [fixture("photo.png")]);
-  await page.fill("#look-name", "../x");
-  await page.click("#make-look");
+  await page.fill("#style-name", "../x");
+  await page.click("#make-style");
   await page.waitForFunction(() => document.querySelector("#make .error").textContent.includes("letters"));
   assert.deepEqual(errors, []);
 });
@@ -353,7 +353,7 @@ test("a photo of 48 MP is stylized, and the tab lives", PATIENT, async () => {
   await fresh.close();
 });
 
-test("two megapixels: a drawn look and a look of colour", PATIENT, async () => {
+test("two megapixels: a drawn style and a style of colour", PATIENT, async () => {
   execFileSync(PYTHON, ["-c", "import sys; from PIL import Image; Image.open(sys.argv[1]).convert('RGB').resize((1600, 1252)).save(sys.argv[2], quality=92)", fixture("photo.png"), fixture("two.jpg")]);
   const { page } = open;
   await choose(page, "toon");
@@ -371,7 +371,7 @@ test("two megapixels: a drawn look and a look of colour", PATIENT, async () => {
   figures.twoMegapixels.colourStyles = {};
   for (const style of ["noir", "teal_orange", "noir"]) {
     const [clicked, used] = [performance.now(), cpuSeconds()];
-    await page.check(`.look input[value="${style}"]`);
+    await page.check(`.style input[value="${style}"]`);
     await page.waitForFunction(
       (wanted) => ["coloured", "stylized"].some((which) => document.querySelector("canvas.after").dataset[which]?.split(" ").includes(wanted)),
       style,
@@ -435,10 +435,10 @@ test("the keyboard reaches everything", PATIENT, async () => {
     await fresh.page.keyboard.press("Tab");
     reached.add(await fresh.page.evaluate(() => document.activeElement.id || document.activeElement.name || document.activeElement.className || document.activeElement.textContent));
   }
-  for (const wanted of ["language", "theme", "strength", "download", "format", "split", "look", "look-name", "save-style", "save-cube", "copy-code", "paste-code", "show-feed"]) {
+  for (const wanted of ["language", "theme", "strength", "download", "format", "split", "style", "style-name", "save-style", "save-cube", "copy-code", "paste-code", "show-feed"]) {
     assert.ok(reached.has(wanted), `${wanted} is not reached: ${[...reached]}`);
   }
-  await fresh.page.focus(".look input:checked");
+  await fresh.page.focus(".style input:checked");
   await fresh.page.keyboard.press("ArrowRight");
   await stylized(fresh.page, "noir");
   await fresh.close();
@@ -523,7 +523,7 @@ async function trainIn(page, context, home) {
   await shot(page, "4-ui-training");
   await row.locator("h3", { hasText: "Done: trained" }).waitFor({ timeout: 400_000 });
   assert.ok(existsSync(join(home, "styles", "trained.safetensors")));
-  await page.check(".look input[value='computer/trained']");
+  await page.check(".style input[value='computer/trained']");
   await stylized(page, "computer/trained");
 }
 

@@ -13,7 +13,7 @@ export interface Planar {
 /** A generator with one style folded in. */
 export interface StyleGenerator {
   /** Colours by themselves and the residual, (3, height, width) each in about [-1, 1]. */
-  run(image: Planar): Promise<{ toned: Float32Array; residual: Float32Array }>;
+  run(image: Planar): Promise<{ baseColour: Float32Array; residual: Float32Array }>;
   release(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export class Backend {
     return {
       async run({ height, width, data }) {
         const output = await session.run({ image: new ort.Tensor("float32", data, [1, 3, height, width]) });
-        return { toned: output.base_colour.data as Float32Array, residual: output.residual.data as Float32Array };
+        return { baseColour: output.base_colour.data as Float32Array, residual: output.residual.data as Float32Array };
       },
       release: () => session.release(),
     };
@@ -61,7 +61,7 @@ export class Backend {
     return Float32Array.from(sums!, (sum) => sum / count);
   }
 
-  /** The code of a look from its moments and its colour statistics. */
+  /** The code of a style from its moments and its colour statistics. */
   async code(moments: Float32Array, statistics: Float32Array): Promise<Float32Array> {
     const model = this.needLearn();
     this.head ??= this.open(model.head, model.encoder);

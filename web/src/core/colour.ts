@@ -127,7 +127,7 @@ export function transferLut(source: Colours, target: Colours, points: number, ro
   return { points, data: Float32Array.from(nodes) };
 }
 
-/** What the encoder is told about a creator's colours beside the content's; see colour.style_statistics. */
+/** The colour statistics of a creator and the content, for the encoder; see colour.style_statistics. */
 export function styleStatistics(
   creator: Colours,
   content: Colours,

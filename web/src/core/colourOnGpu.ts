@@ -29,8 +29,8 @@ void main() {
   vec3 past = place - vec3(low);
   vec3 front = mix(mix(at(low, 0, 0, 0), at(low, 1, 0, 0), past.r), mix(at(low, 0, 0, 1), at(low, 1, 0, 1), past.r), past.b);
   vec3 back = mix(mix(at(low, 0, 1, 0), at(low, 1, 1, 0), past.r), mix(at(low, 0, 1, 1), at(low, 1, 1, 1), past.r), past.b);
-  vec3 toned = floor(mix(front, back, past.g) * 255.0 + 0.5) / 255.0;
-  result = vec4(mix(pixel.rgb, toned, strength), pixel.a);
+  vec3 tabled = floor(mix(front, back, past.g) * 255.0 + 0.5) / 255.0;
+  result = vec4(mix(pixel.rgb, tabled, strength), pixel.a);
 }`;
 
 export class ColourOnGpu {

@@ -1,4 +1,4 @@
-/** The colour part of a look for other programs (Cube LUT 1.0); mirrors sharing.cube_file. */
+/** The colour part of a style for other programs (Cube LUT 1.0); mirrors sharing.cube_file. */
 
 import type { Lut } from "./colour";
 
@@ -6,7 +6,7 @@ import type { Lut } from "./colour";
 export function cubeText({ points, data }: Lut, name: string, version: string): string {
   const title = Array.from(name).filter((sign) => sign !== '"' && !/\p{C}/u.test(sign)).join("");
   const lines = [
-    `# The colour part of a look by influ ${version}: sRGB in, sRGB out`,
+    `# The colour part of a style by influ ${version}: sRGB in, sRGB out`,
     `TITLE "${title}"`,
     `LUT_3D_SIZE ${points}`,
     "DOMAIN_MIN 0.0 0.0 0.0",

@@ -2,8 +2,8 @@
 
 import type { Constants } from "./model";
 
-export function encodeIntegers(blocks: number[][], told: Constants): Uint8Array {
-  const intervals = blocks.flatMap((block) => intervalsOf(block, told));
+export function encodeIntegers(blocks: number[][], constants: Constants): Uint8Array {
+  const intervals = blocks.flatMap((block) => intervalsOf(block, constants));
   let state = 1n;
   for (const [count, below, total] of intervals.reverse()) {
     const size = BigInt(count);
@@ -14,11 +14,11 @@ export function encodeIntegers(blocks: number[][], told: Constants): Uint8Array 
   return Uint8Array.from({ length: hex.length / 2 }, (_, k) => parseInt(hex.slice(2 * k, 2 * k + 2), 16));
 }
 
-export function decodeIntegers(bytes: Uint8Array, lengths: number[], told: Constants): number[][] {
+export function decodeIntegers(bytes: Uint8Array, lengths: number[], constants: Constants): number[][] {
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   let state = BigInt(`0x${hex || "0"}`);
   return lengths.map((length) => {
-    const counts = firstCounts(told);
+    const counts = firstCounts(constants);
     let total = counts.reduce((sum, count) => sum + count, 0);
     const block: number[] = [];
     for (let k = 0; k < length; k++) {
@@ -26,31 +26,31 @@ export function decodeIntegers(bytes: Uint8Array, lengths: number[], told: Const
       let [symbol, below] = [0, 0];
       while (below + counts[symbol] <= slot) below += counts[symbol++];
       state = (state / BigInt(total)) * BigInt(counts[symbol]) + BigInt(slot - below);
-      counts[symbol] += told.line_learning;
-      total += told.line_learning;
-      block.push(symbol - told.line_largest);
+      counts[symbol] += constants.line_count_step;
+      total += constants.line_count_step;
+      block.push(symbol - constants.line_largest);
     }
     return block;
   });
 }
 
-function intervalsOf(block: number[], told: Constants): [number, number, number][] {
-  const counts = firstCounts(told);
+function intervalsOf(block: number[], constants: Constants): [number, number, number][] {
+  const counts = firstCounts(constants);
   let total = counts.reduce((sum, count) => sum + count, 0);
   return block.map((number) => {
-    const symbol = number + told.line_largest;
+    const symbol = number + constants.line_largest;
     let below = 0;
     for (let k = 0; k < symbol; k++) below += counts[k];
     const interval: [number, number, number] = [counts[symbol], below, total];
-    counts[symbol] += told.line_learning;
-    total += told.line_learning;
+    counts[symbol] += constants.line_count_step;
+    total += constants.line_count_step;
     return interval;
   });
 }
 
-function firstCounts(told: Constants): number[] {
-  return Array.from({ length: 2 * told.line_largest + 1 }, (_, k) => {
-    const far = Math.abs(k - told.line_largest);
-    return Math.max(1, far > 30 ? 0 : told.line_likelier >> far);
+function firstCounts(constants: Constants): number[] {
+  return Array.from({ length: 2 * constants.line_largest + 1 }, (_, k) => {
+    const far = Math.abs(k - constants.line_largest);
+    return Math.max(1, far > 30 ? 0 : constants.line_first_count >> far);
   });
 }

@@ -1,4 +1,4 @@
-/** What a feed of photos in one look looks like together: the colour of skin and of neutral things. */
+/** What a feed of photos in one style looks like together: the colour of skin and of neutral things. */
 
 import type { Pixels } from "./rendering";
 

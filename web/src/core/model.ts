@@ -33,7 +33,7 @@ export interface StyleInfo {
   model: string;
 }
 
-/** One creator's look on one base; see style_file.Style. */
+/** One creator's style on one base; see style_file.Style. */
 export interface Style {
   info: StyleInfo;
   baseHash: string;

@@ -8,23 +8,23 @@ const KEY = "influ-page";
 
 export function readStylizeModel(bytes: Uint8Array): StylizeModel {
   const file = readTensors(bytes);
-  const told = description(file);
-  const { code_dim: codeDim, reach, weights } = told.generator;
+  const header = description(file);
+  const { code_dim: codeDim, reach, weights } = header.generator;
   const model: StylizeModel = {
-    version: told.version,
-    baseHash: told.base_hash,
-    metadataKey: told.style_metadata_key,
+    version: header.version,
+    baseHash: header.base_hash,
+    metadataKey: header.style_metadata_key,
     codeDim,
     reach,
     generator: weightsUnder(file, "generator/"),
     graph: { bytes: raw(file, "graph/generator"), weights },
-    constants: told.constants,
-    lutColours: told.lut_colours,
+    constants: header.constants,
+    lutColours: header.lut_colours,
     creators: [],
     before: raw(file, "preview/before.jpg"),
     photo: raw(file, "photo.jpg"),
   };
-  for (let index = 0; index < told.creators; index++) {
+  for (let index = 0; index < header.creators; index++) {
     const style = readStyleFile(raw(file, `creator/${index}`), model);
     model.creators.push({ style, preview: raw(file, `preview/${index}.jpg`) });
   }
@@ -33,35 +33,35 @@ export function readStylizeModel(bytes: Uint8Array): StylizeModel {
 
 export function readLearnModel(bytes: Uint8Array): LearnModel {
   const file = readTensors(bytes);
-  const told = description(file);
+  const header = description(file);
   const tensor = (name: string) => wanted(file, name);
   const jpegs = (kind: string, count: number) =>
     Array.from({ length: count }, (_, index) => raw(file, `${kind}/${index}.jpg`));
   return {
-    features: { bytes: raw(file, "graph/features"), weights: told.encoder.features },
-    head: { bytes: raw(file, "graph/head"), weights: told.encoder.head },
+    features: { bytes: raw(file, "graph/features"), weights: header.encoder.features },
+    head: { bytes: raw(file, "graph/head"), weights: header.encoder.head },
     encoder: weightsUnder(file, "encoder/"),
-    colourEstimator: told.colour_estimator.lut_points ? colourEstimator(file, told.colour_estimator) : null,
+    colourEstimator: header.colour_estimator.lut_points ? colourEstimator(file, header.colour_estimator) : null,
     contentColours: floats(tensor("content_colours")).map((value) => value / 255),
     priorCodeFactors: floats(tensor("prior_code_factors")),
     rotations: doubles(tensor("rotations")),
     lineOrder: integers(tensor("line_order")),
     tileChoices: integers(tensor("tile_choices")),
     stylizedChoices: integers(tensor("stylized_choices")),
-    creatorColours: told.creator_colours,
-    starter: jpegs("starter", told.starter),
-    renderMode: jpegs("render_mode", told.render_mode),
-    measured: told.measured,
-    constants: told.constants,
+    creatorColours: header.creator_colours,
+    starter: jpegs("starter", header.starter),
+    renderMode: jpegs("render_mode", header.render_mode),
+    measured: header.measured,
+    constants: header.constants,
   };
 }
 
-function colourEstimator(file: TensorFile, told: any): ColourEstimator {
+function colourEstimator(file: TensorFile, header: any): ColourEstimator {
   return {
-    statistics: { bytes: raw(file, "graph/colour_statistics"), weights: told.colour_statistics },
-    head: { bytes: raw(file, "graph/colour_head"), weights: told.colour_head },
+    statistics: { bytes: raw(file, "graph/colour_statistics"), weights: header.colour_statistics },
+    head: { bytes: raw(file, "graph/colour_head"), weights: header.colour_head },
     weights: weightsUnder(file, "colour_estimator/"),
-    points: told.lut_points,
+    points: header.lut_points,
   };
 }
 

@@ -34,7 +34,7 @@ export function bakeLut(folded: Weights, calibration: Lut | null, model: Stylize
   const lut = bakeCoarseLut(folded, calibration, constants);
   const generator = new RandomGenerator(model.lutColours);
   const colours = Float32Array.from({ length: 3 * 4096 }, () => generator.float());
-  const [found, wanted] = [applyLut(colours, lut), toned(folded, calibration, colours, constants)];
+  const [found, wanted] = [applyLut(colours, lut), baseColours(folded, calibration, colours, constants)];
   let close = 0;
   for (let k = 0; k < colours.length; k += 3) {
     const off = [0, 1, 2].map((c) => Math.abs(found[k + c] - wanted[k + c]));
@@ -42,16 +42,16 @@ export function bakeLut(folded: Weights, calibration: Lut | null, model: Stylize
   }
   if (close / 4096 >= 0.99) return lut;
   const points = constants.fine_lut_points;
-  return { points, data: toned(folded, calibration, lattice(points), constants) };
+  return { points, data: baseColours(folded, calibration, lattice(points), constants) };
 }
 
 /** The table that `bakeLut` takes where it is near enough. */
 export function bakeCoarseLut(folded: Weights, calibration: Lut | null, constants: Constants): Lut {
   const points = constants.lut_points;
-  return { points, data: toned(folded, calibration, lattice(points), constants) };
+  return { points, data: baseColours(folded, calibration, lattice(points), constants) };
 }
 
-function toned(folded: Weights, calibration: Lut | null, colours: Float32Array, constants: Constants): Float32Array {
+function baseColours(folded: Weights, calibration: Lut | null, colours: Float32Array, constants: Constants): Float32Array {
   const result = clip(applyColour(folded, colours, constants));
   return calibration ? clip(applyLut(result, calibration)) : result;
 }
@@ -113,7 +113,7 @@ export class ColourTable {
 
 /** (height, width) of the working copy: never larger than the picture, and capped in pixels. */
 export function workingSize(height: number, width: number, shortSide: number, constants: Constants): Size {
-  const scale = Math.min(1, shortSide / Math.min(height, width), Math.sqrt(constants.most_working_pixels / (height * width)));
+  const scale = Math.min(1, shortSide / Math.min(height, width), Math.sqrt(constants.max_working_pixels / (height * width)));
   return [Math.max(1, round(height * scale)), Math.max(1, round(width * scale))];
 }
 
@@ -211,9 +211,9 @@ function halfByArea(source: RowSource): Planes {
 }
 
 /** Colours by themselves and whole residual of unit planes, tile by tile; see rendering.run_generator. */
-export async function runGenerator(generator: StyleGenerator, unit: Planes, model: StylizeModel): Promise<{ toned: Planes; residual: Planes }> {
+export async function runGenerator(generator: StyleGenerator, unit: Planes, model: StylizeModel): Promise<{ baseColour: Planes; residual: Planes }> {
   const [{ height, width }] = unit;
-  const toned = unit.map(() => newPlane(height, width)) as Planes;
+  const baseColour = unit.map(() => newPlane(height, width)) as Planes;
   const residual = unit.map(() => newPlane(height, width)) as Planes;
   const { tile, border, stride } = model.constants;
   const [mirroredRows, mirroredColumns] = [height, width].map((side) => mirrored(side, border, stride));
@@ -228,22 +228,22 @@ export async function runGenerator(generator: StyleGenerator, unit: Planes, mode
           for (let x = 0; x < columns.length; x++) {
             const from = c * area + (y + rows.before) * columns.at.length + x + columns.before;
             const to = (top + y) * width + left + x;
-            toned[c].data[to] = (output.toned[from] + 1) / 2;
+            baseColour[c].data[to] = (output.baseColour[from] + 1) / 2;
             residual[c].data[to] = output.residual[from] / 2;
           }
         }
       }
     }
   }
-  return { toned, residual };
+  return { baseColour, residual };
 }
 
 /** The residual with what the network tones beyond black and white (rendering.whole_residual). */
-export function wholeResidual(toned: Planes, residual: Planes): Planes {
+export function wholeResidual(baseColour: Planes, residual: Planes): Planes {
   return residual.map((plane, c) => ({
     ...plane,
     data: plane.data.map((value, k) => {
-      const tone = toned[c].data[k];
+      const tone = baseColour[c].data[k];
       return value + tone - Math.min(1, Math.max(0, tone));
     }),
   })) as Planes;
@@ -453,9 +453,9 @@ export function addedFromPlanes(planes: Planes): AddedRows {
 }
 
 /**
- * Rows of a picture in the look; see rendering.render.
+ * Rows of a picture in the style; see rendering.render.
  *
- * rows: RGBA, from row `top` on; the result is written over it. strength: how much of the look.
+ * rows: RGBA, from row `top` on; the result is written over it. strength: how much of the style.
  */
 export function renderRows(
   rows: Uint8ClampedArray,

@@ -19,7 +19,7 @@ const MODES: Mode[] = ["colour", "photographic", "drawn"];
 const MOST_TEXT = 1 << 14;
 const MOST_ROWS = 64;
 
-/** The shortest line that keeps the look, or null where no line is precise enough. */
+/** The shortest line that keeps the style, or null where no line is precise enough. */
 export async function writeLine(
   style: Style,
   backend: Backend,
@@ -64,14 +64,14 @@ export function readLine(text: string, name: string, model: StylizeModel, learn:
 }
 
 function packed(style: Style, model: StylizeModel, learn: LearnModel, rung: number): Uint8Array {
-  const told = learn.constants;
-  const step = told[`line_rung_${rung}_step`];
-  const codeNumbers = rounded(style.code, step, told.line_largest);
-  const mapNumbers = rounded(numbersOfMap(style), told.line_map_step, told.line_largest);
-  const codeFactors = rounded(style.codeFactors, step / 2, told.line_largest);
-  const shown = { ...style, ...mapOfNumbers(restored(mapNumbers, told.line_map_step)), code: restored(codeNumbers, step) };
-  const moves = fittedMoves(style, shown, model, learn, told[`line_rung_${rung}_points`]);
-  const body = encodeIntegers([codeNumbers, mapNumbers, codeFactors, moves.coarse, moves.fine], told);
+  const { constants } = learn;
+  const step = constants[`line_rung_${rung}_step`];
+  const codeNumbers = rounded(style.code, step, constants.line_largest);
+  const mapNumbers = rounded(numbersOfMap(style), constants.line_map_step, constants.line_largest);
+  const codeFactors = rounded(style.codeFactors, step / 2, constants.line_largest);
+  const shown = { ...style, ...mapOfNumbers(restored(mapNumbers, constants.line_map_step)), code: restored(codeNumbers, step) };
+  const moves = fittedMoves(style, shown, model, learn, constants[`line_rung_${rung}_points`]);
+  const body = encodeIntegers([codeNumbers, mapNumbers, codeFactors, moves.coarse, moves.fine], constants);
   const licence = new TextEncoder().encode(style.info.licence);
   const data = new Uint8Array(HEAD + licence.length + body.length);
   const view = new DataView(data.buffer);
@@ -89,17 +89,17 @@ function packed(style: Style, model: StylizeModel, learn: LearnModel, rung: numb
 }
 
 function unpacked(data: Uint8Array, name: string, model: StylizeModel, learn: LearnModel): Style {
-  const told = learn.constants;
+  const { constants } = learn;
   const view = new DataView(data.buffer, data.byteOffset);
   const madeOn = Array.from(data.subarray(4, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (madeOn !== model.baseHash.slice(0, 8)) throw new StyleFileError("otherBase");
   const [rung, mode, rows, licenceSize] = [view.getUint8(8), view.getUint8(9), view.getUint8(14), view.getUint16(15)];
-  const [step, points] = [told[`line_rung_${rung}_step`], told[`line_rung_${rung}_points`]];
+  const [step, points] = [constants[`line_rung_${rung}_step`], constants[`line_rung_${rung}_points`]];
   const size = view.getUint16(10);
   if (!step || !MODES[mode] || rows > MOST_ROWS || size < 8 || size > 8192) throw new StyleFileError("mistyped");
-  const coarsePoints = told.line_coarse_points;
+  const coarsePoints = constants.line_coarse_points;
   const lengths = [model.codeDim, 12, rows * model.codeDim, 3 * coarsePoints ** 3, 3 * points ** 3];
-  const [code, map, codeFactors, coarse, fine] = decodeIntegers(data.subarray(HEAD + licenceSize), lengths, told);
+  const [code, map, codeFactors, coarse, fine] = decodeIntegers(data.subarray(HEAD + licenceSize), lengths, constants);
   return {
     info: {
       ...EMPTY,
@@ -111,7 +111,7 @@ function unpacked(data: Uint8Array, name: string, model: StylizeModel, learn: Le
       mode: MODES[mode],
     },
     baseHash: model.baseHash,
-    ...mapOfNumbers(restored(map, told.line_map_step)),
+    ...mapOfNumbers(restored(map, constants.line_map_step)),
     code: restored(code, step),
     codeFactors: restored(codeFactors, step / 2),
     calibration: tableOfMoves(coarse, fine, points, learn),
@@ -146,26 +146,26 @@ function tableOfMoves(coarse: number[], fine: number[], points: number, learn: L
 }
 
 function fittedMoves(style: Style, shown: Style, model: StylizeModel, learn: LearnModel, points: number) {
-  const told = learn.constants;
-  const count = Math.min(told.line_fitted_colours, learn.lineOrder.length);
-  const even = lattice(told.line_even_points);
+  const { constants } = learn;
+  const count = Math.min(constants.line_fitted_colours, learn.lineOrder.length);
+  const even = lattice(constants.line_even_points);
   const colours = new Float32Array(3 * count + even.length);
   for (let k = 0; k < count; k++) {
     const from = 3 * learn.lineOrder[k];
     colours.set(learn.contentColours.subarray(from, from + 3), 3 * k);
   }
   colours.set(even, 3 * count);
-  const toned = tonedBy(shown, model, learn, colours);
-  let wanted = tonedBy(style, model, learn, colours);
+  const baseColour = baseColourOf(shown, model, learn, colours);
+  let wanted = baseColourOf(style, model, learn, colours);
   if (style.calibration) wanted = applyLut(wanted, style.calibration);
-  const gaps = wanted.map((value, k) => value - toned[k]);
-  const coarsePoints = told.line_coarse_points;
-  const coarseMoves = leastSquares(toned, gaps, coarsePoints, told.line_coarse_pull);
-  const coarse = rounded(coarseMoves, told.line_coarse_step, told.line_largest);
-  const known = applyLut(toned, { points: coarsePoints, data: restored(coarse, told.line_coarse_step) });
+  const gaps = wanted.map((value, k) => value - baseColour[k]);
+  const coarsePoints = constants.line_coarse_points;
+  const coarseMoves = leastSquares(baseColour, gaps, coarsePoints, constants.line_coarse_pull);
+  const coarse = rounded(coarseMoves, constants.line_coarse_step, constants.line_largest);
+  const known = applyLut(baseColour, { points: coarsePoints, data: restored(coarse, constants.line_coarse_step) });
   const rest = gaps.map((value, k) => value - known[k]).subarray(0, 3 * count);
-  const fine = leastSquares(toned.subarray(0, 3 * count), rest, points, told.line_fine_pull);
-  return { coarse, fine: rounded(fine, told.line_fine_step, told.line_largest) };
+  const fine = leastSquares(baseColour.subarray(0, 3 * count), rest, points, constants.line_fine_pull);
+  return { coarse, fine: rounded(fine, constants.line_fine_step, constants.line_largest) };
 }
 
 /** The table whose trilinear look-up is nearest to `gaps`, each point drawn to 0 by `pull`. */
@@ -194,7 +194,7 @@ function leastSquares(colours: Float32Array, gaps: Float32Array, points: number,
   return solve(normal, size, right, 3);
 }
 
-function tonedBy(style: Style, model: StylizeModel, learn: LearnModel, colours: Float32Array): Float32Array {
+function baseColourOf(style: Style, model: StylizeModel, learn: LearnModel, colours: Float32Array): Float32Array {
   const folded = foldStyle(model.generator, style, style.code, learn.constants.line_photo_size, model.constants);
   return applyColour(folded, colours, model.constants).map((value) => Math.min(1, Math.max(0, value)));
 }

@@ -44,14 +44,14 @@ export function readStyleFile(bytes: Uint8Array, model: StylizeModel): Style {
     const file = readTensors(bytes);
     const text = file.metadata[model.metadataKey];
     if (!text) throw new StyleFileError("notAStyle");
-    const told = JSON.parse(text);
-    if (typeof told.format_version !== "number") throw new StyleFileError("damaged");
-    if (told.format_version > FORMAT_VERSION) throw new StyleFileError("newerFormat");
-    if (told.kind === "model") throw new StyleFileError("aModel");
-    if (told.kind !== "style") throw new StyleFileError("notAStyle");
-    if (!isWhole(text) || told.tensors_sha256 !== sumOfTensors(file.tensors)) throw new StyleFileError("damaged");
-    if (told.base_hash !== model.baseHash) throw new StyleFileError("otherBase");
-    const style = readStyle(told.creator, file.tensors, "creator/", model.baseHash, model.codeDim);
+    const header = JSON.parse(text);
+    if (typeof header.format_version !== "number") throw new StyleFileError("damaged");
+    if (header.format_version > FORMAT_VERSION) throw new StyleFileError("newerFormat");
+    if (header.kind === "model") throw new StyleFileError("aModel");
+    if (header.kind !== "style") throw new StyleFileError("notAStyle");
+    if (!isWhole(text) || header.tensors_sha256 !== sumOfTensors(file.tensors)) throw new StyleFileError("damaged");
+    if (header.base_hash !== model.baseHash) throw new StyleFileError("otherBase");
+    const style = readStyle(header.creator, file.tensors, "creator/", model.baseHash, model.codeDim);
     checkDeltas(style.deltas, model.generator);
     return style;
   } catch (error) {
@@ -77,7 +77,7 @@ export function writeStyleFile(style: Style, model: StylizeModel): Uint8Array {
   for (const [name, delta] of style.deltas) {
     tensors.push([`creator/deltas.${name}`, halfTensor(delta.data, delta.shape)]);
   }
-  const told = {
+  const header = {
     format_version: FORMAT_VERSION,
     library_version: model.version,
     kind: "style",
@@ -85,7 +85,7 @@ export function writeStyleFile(style: Style, model: StylizeModel): Uint8Array {
     creator: style.info,
     tensors_sha256: sumOfTensors(new Map(tensors)),
   };
-  return writeTensors(tensors, { [model.metadataKey]: sealed(told) });
+  return writeTensors(tensors, { [model.metadataKey]: sealed(header) });
 }
 
 /** A document as JSON, its own SHA-256 the last entry; mirrors styles.file.sealed. */

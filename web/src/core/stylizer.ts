@@ -42,7 +42,7 @@ export class Stylizer {
     this.weights = mergeDeltas(backend.model.generator, style.deltas);
   }
 
-  /** The look's per-pixel part. */
+  /** The style's per-pixel part. */
   get table(): ColourTable {
     this.ownTable ??= new ColourTable(bakeLut(this.fold(this.constants.lut_short_side), this.style.calibration, this.backend.model));
     return this.ownTable;
@@ -64,8 +64,8 @@ export class Stylizer {
     const size = workingSize(height, width, shortSide, this.constants);
     const working = bringDown(source, size);
     const generator = await this.generatorAt(Math.min(...size));
-    const { toned, residual } = await runGenerator(generator, working, this.backend.model);
-    const whole = wholeResidual(toned, residual);
+    const { baseColour, residual } = await runGenerator(generator, working, this.backend.model);
+    const whole = wholeResidual(baseColour, residual);
     if (size[0] === height && size[1] === width) return { height, width, maps: null, added: addedFromPlanes(whole) };
     return { height, width, maps: fitResidual(working, whole, this.constants), added: null };
   }
@@ -82,7 +82,7 @@ export class Stylizer {
     return prepared.added;
   }
 
-  /** Rows of the picture in the look, over themselves; see rendering.renderRows. */
+  /** Rows of the picture in the style, over themselves; see rendering.renderRows. */
   render(rows: Uint8ClampedArray, top: number, width: number, added: AddedRows | null, strength: number): void {
     if (strength > 0) renderRows(rows, top, width, this.table, added, strength);
   }
@@ -112,7 +112,7 @@ export class Stylizer {
   }
 
   private fold(shortSide: number): Weights {
-    const least = Math.max(this.constants.fewest_short_side, shortSide);
+    const least = Math.max(this.constants.min_short_side, shortSide);
     return foldStyle(this.weights, this.style, this.style.code, least, this.constants);
   }
 }

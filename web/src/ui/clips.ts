@@ -1,4 +1,4 @@
-/** A short clip in the chosen look. */
+/** A short clip in the chosen style. */
 
 import { filled } from "../messages";
 import { dropZone, h, save } from "./dom";
@@ -14,21 +14,21 @@ export function clips(state: State): HTMLElement {
   const first = h("span", { class: "faint", id: "clip-first" }, say.clipFirst);
   const video = h("video", { controls: true, hidden: true, playsinline: true });
   start.addEventListener("click", async () => {
-    const look = state.chosen;
-    if (!clip || !look) return;
+    const style = state.chosen;
+    if (!clip || !style) return;
     start.disabled = true;
     bar.hidden = false;
     bar.value = 0;
     failed.textContent = "";
     said.textContent = say.stylizing;
     try {
-      const body = { blob: clip, style: look.key, strength: state.strength };
+      const body = { blob: clip, style: style.key, strength: state.strength };
       const { blob, frames } = await state.engine.ask("clip", body, { onProgress: (share) => (bar.value = share) });
       said.textContent = filled(say.clipDone, { frames });
       if (video.src) URL.revokeObjectURL(video.src);
       video.src = URL.createObjectURL(blob);
       video.hidden = false;
-      save(blob, `${clip.name.replace(/\.[^.]*$/, "")}-${look.info.name}.mp4`);
+      save(blob, `${clip.name.replace(/\.[^.]*$/, "")}-${style.info.name}.mp4`);
     } catch (error) {
       said.textContent = "";
       failed.textContent = state.explain(error);

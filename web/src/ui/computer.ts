@@ -17,9 +17,9 @@ interface Job {
 
 /** The token that `influ ui` put behind the page's address; null on any other host. */
 export function serverToken(): string | null {
-  const told = /token=([\w-]+)/.exec(location.hash)?.[1];
-  if (told) sessionStorage.setItem("token", told);
-  return told ?? sessionStorage.getItem("token");
+  const given = /token=([\w-]+)/.exec(location.hash)?.[1];
+  if (given) sessionStorage.setItem("token", given);
+  return given ?? sessionStorage.getItem("token");
 }
 
 export function computer(state: State, token: string): HTMLElement {
@@ -36,9 +36,9 @@ export function computer(state: State, token: string): HTMLElement {
     }).catch(() => {
       throw new Error(say.serverGone);
     });
-    const told = await response.json();
-    if (!response.ok) throw new Error(told.error);
-    return told;
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    return answer;
   };
   const run = (act: () => Promise<void>) => async () => {
     failed.textContent = "";
@@ -63,31 +63,31 @@ export function computer(state: State, token: string): HTMLElement {
       await ask(`jobs/${kind}`, JSON.stringify(await values()));
       void follow();
     });
-  /** The chosen look by a name that the command knows. */
-  const nameOfLook = async (): Promise<string> => {
-    const look = state.chosen!;
-    if (look.place !== "browser") return look.info.name;
-    const { file } = await state.engine.ask("styleFile", { style: look.key });
+  /** The chosen style by a name that the command knows. */
+  const nameOfStyle = async (): Promise<string> => {
+    const style = state.chosen!;
+    if (style.origin !== "browser") return style.info.name;
+    const { file } = await state.engine.ask("styleFile", { style: style.key });
     return (await ask("styles", file as Uint8Array<ArrayBuffer>, "application/octet-stream")).name;
   };
   const stylizeFolder = start("stylize", async () => ({
     source: source.input.value,
     out: target.input.value,
-    style: await nameOfLook(),
+    style: await nameOfStyle(),
     strength: state.strength,
   }));
   const trainStyle = start("train", async () => ({ folder: train.input.value, name: name.input.value, minutes: Number(minutes.input.value) }));
   const install = run(async () => {
-    said.textContent = filled(say.registeredDone, { name: await nameOfLook() });
+    said.textContent = filled(say.registeredDone, { name: await nameOfStyle() });
     await recallRegistered();
   });
 
-  const installButton = h("button", { type: "button", id: "install-look", onclick: install });
+  const installButton = h("button", { type: "button", id: "install-style", onclick: install });
   const installed = h("p", { class: "faint", id: "installed" });
   state.onChange(() => {
     const chosen = state.chosen;
     if (!chosen) return;
-    installButton.hidden = chosen.place !== "browser";
+    installButton.hidden = chosen.origin !== "browser";
     installed.hidden = !installButton.hidden;
     installButton.textContent = filled(say.registered, { name: chosen.info.name });
     installed.textContent = filled(say.registeredAlready, { name: chosen.info.name });
@@ -99,9 +99,9 @@ export function computer(state: State, token: string): HTMLElement {
     following = true;
     try {
       for (let running = true; running; ) {
-        const told: Job[] = (await ask("jobs")).jobs;
-        for (const job of told.reverse()) rowFor(job.id)(job);
-        running = told.some((job) => job.state === "running");
+        const jobs: Job[] = (await ask("jobs")).jobs;
+        for (const job of jobs.reverse()) rowFor(job.id)(job);
+        running = jobs.some((job) => job.state === "running");
         if (running) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
       await recallRegistered();
@@ -115,12 +115,12 @@ export function computer(state: State, token: string): HTMLElement {
   async function recallRegistered(): Promise<void> {
     for (const name of (await ask("styles")).styles as string[]) {
       const key = `computer/${name}`;
-      if (state.looks.some((look) => look.key === key)) continue;
+      if (state.styles.some((style) => style.key === key)) continue;
       const response = await fetch(`api/styles/${encodeURIComponent(name)}`, { headers });
       const file = new Uint8Array(await response.arrayBuffer());
       try {
         const loaded = await state.engine.ask("openStyle", { key, file });
-        state.looks.push({ ...loaded, info: { ...loaded.info, name }, place: "computer", preview: null });
+        state.styles.push({ ...loaded, info: { ...loaded.info, name }, origin: "computer", preview: null });
       } catch {
         continue; // not for this page's base
       }

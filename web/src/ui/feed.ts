@@ -1,4 +1,4 @@
-/** Nine photos in one look, and whether they go together. */
+/** Nine photos in one style, and whether they go together. */
 
 import { type Lab, outlierOf, spreadOf } from "../core/feed";
 import { filled } from "../messages";
@@ -17,15 +17,15 @@ export function feed(state: State): HTMLElement {
   const failed = h("p", { class: "error", role: "alert" });
   const button = h("button", { type: "button", id: "show-feed" }, say.feedNow);
   button.addEventListener("click", async () => {
-    const look = state.chosen;
+    const style = state.chosen;
     const chosen = state.photos.slice(0, MOST);
     failed.textContent = chosen.length < 2 || state.ours ? say.feedEmpty : "";
-    if (failed.textContent || !look) return;
+    if (failed.textContent || !style) return;
     button.disabled = true;
     said.textContent = say.stylizing;
     try {
       for (const photo of chosen) await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
-      const body = { photos: chosen.map(({ key }) => key), style: look.key, strength: state.strength, side: SIDE };
+      const body = { photos: chosen.map(({ key }) => key), style: style.key, strength: state.strength, side: SIDE };
       const { photos } = await state.engine.ask("feed", body);
       const names = chosen.map(({ name }) => name);
       fill(photos, names);

@@ -1,9 +1,9 @@
-/** A look from pictures. */
+/** A style from pictures. */
 
 import { isName } from "../core/styleFile";
 import { filled } from "../messages";
 import { dropZone, h } from "./dom";
-import { keyFor, takeLook } from "./looks";
+import { keyFor, takeStyle } from "./styles";
 import type { State } from "./state";
 
 const MOST_PICTURES = 200;
@@ -11,12 +11,12 @@ const MOST_PICTURES = 200;
 export function make(state: State): HTMLElement {
   const { messages: say } = state;
   let pictures: File[] = [];
-  const name = h("input", { type: "text", id: "look-name", maxlength: 64, autocomplete: "off" });
+  const name = h("input", { type: "text", id: "style-name", maxlength: 64, autocomplete: "off" });
   const said = h("p", { class: "said", role: "status", id: "made" });
   const failed = h("p", { class: "error", role: "alert" });
-  const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.makingLook });
+  const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": say.makingStyle });
   const first = h("span", { class: "faint", id: "make-first" }, say.makeFirst);
-  const start = h("button", { type: "button", class: "main", id: "make-look", disabled: true, "aria-describedby": "make-first" });
+  const start = h("button", { type: "button", class: "main", id: "make-style", disabled: true, "aria-describedby": "make-first" });
   const clear = h("button", { type: "button", id: "clear-pictures" }, say.clearPictures);
   clear.addEventListener("click", () => {
     pictures = [];
@@ -49,11 +49,11 @@ export function make(state: State): HTMLElement {
     label();
     bar.hidden = false;
     bar.value = 0;
-    said.textContent = say.makingLook;
+    said.textContent = say.makingStyle;
     try {
       const body = { key, name: wanted, pictures };
       const made = await state.engine.ask("makeStyle", body, { onProgress: (share) => (bar.value = share) });
-      const message = await takeLook(state, made.style, made.file, say.made);
+      const message = await takeStyle(state, made.style, made.file, say.made);
       said.textContent = made.unreadable ? `${message} ${filled(say.unreadable1, { count: made.unreadable })}` : message;
       pictures = [];
       name.value = "";
@@ -71,7 +71,7 @@ export function make(state: State): HTMLElement {
     { id: "make", "aria-labelledby": "make-title" },
     h("h2", { id: "make-title" }, say.make),
     dropZone(say.choosePictures, say.makeHint, { accept: "image/*", multiple: true, onFiles: take }),
-    h("div", { class: "row" }, h("label", { for: "look-name", class: "grow" }, say.lookName, name)),
+    h("div", { class: "row" }, h("label", { for: "style-name", class: "grow" }, say.styleName, name)),
     h("div", { class: "row" }, start, clear, first),
     bar,
     said,

@@ -1,9 +1,9 @@
-/** The chosen look out of the browser, and looks of others into it: a file, a colour table, a line of text. */
+/** The chosen style out of the browser, and styles of others into it: a file, a colour table, a line of text. */
 
 import { isName } from "../core/styleFile";
 import { filled } from "../messages";
 import { dropZone, h, save } from "./dom";
-import { keyFor, takeLook } from "./looks";
+import { keyFor, takeStyle } from "./styles";
 import type { State } from "./state";
 
 export function share(state: State): HTMLElement {
@@ -20,12 +20,12 @@ export function share(state: State): HTMLElement {
         type: "button",
         id,
         onclick: async () => {
-          const look = state.chosen;
-          if (!look) return;
+          const style = state.chosen;
+          if (!style) return;
           failed.textContent = said.textContent = "";
           line.hidden = true;
           try {
-            await run(look.key, look.info.name);
+            await run(style.key, style.info.name);
           } catch (error) {
             failed.textContent = state.explain(error);
           }
@@ -60,15 +60,15 @@ export function share(state: State): HTMLElement {
     }
   });
 
-  const take = async (open: (key: string, name: string) => Promise<{ file: Uint8Array }>, told: string) => {
+  const take = async (open: (key: string, name: string) => Promise<{ file: Uint8Array }>, wanted: string) => {
     failed.textContent = said.textContent = "";
-    const name = freeName(state, told);
+    const name = freeName(state, wanted);
     const key = `own/${name}`;
     try {
       await open(key, name);
       // Under a name that is free here, whatever it is called inside.
       const renamed = await state.engine.ask("renameStyle", { key, name });
-      said.textContent = await takeLook(state, renamed.style, renamed.file, say.opened);
+      said.textContent = await takeStyle(state, renamed.style, renamed.file, say.opened);
     } catch (error) {
       failed.textContent = state.explain(error);
     }
@@ -109,9 +109,9 @@ export function share(state: State): HTMLElement {
   );
 }
 
-/** `told` as a look's name, with a number where the user has one of that name. */
-function freeName(state: State, told: string): string {
-  const base = isName(told) ? told : "style";
+/** `wanted` as the name of a style, with a number where the user has one of that name. */
+function freeName(state: State, wanted: string): string {
+  const base = isName(wanted) ? wanted : "style";
   for (let number = 1; ; number++) {
     const name = number === 1 ? base : `${base.slice(0, 60)}-${number}`;
     if (keyFor(state, name) !== null) return name;

@@ -56,11 +56,11 @@ export function stage(state: State): HTMLElement {
     section.setAttribute("aria-busy", "true");
     while (wanted) {
       wanted = 0;
-      const [photo, look] = [state.shown, state.chosen];
-      if (!photo || !look) break;
+      const [photo, style] = [state.shown, state.chosen];
+      if (!photo || !style) break;
       said.textContent = say.stylizing;
       try {
-        const body = { photo: photo.key, style: look.key, strength: state.strength, side: SHOWN_SIDE };
+        const body = { photo: photo.key, style: style.key, strength: state.strength, side: SHOWN_SIDE };
         await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
         const draw = (seen: { before: Seen; after: Seen }) => {
           show(before, seen.before);
@@ -70,14 +70,14 @@ export function stage(state: State): HTMLElement {
         const colours = await state.engine.ask("colours", body);
         if (colours) {
           draw(colours);
-          after.dataset.coloured = look.key;
+          after.dataset.coloured = style.key;
         }
         if (wanted) continue; // something else was chosen meanwhile
         draw(await state.engine.ask("stylize", body));
         if (failedPhoto === photo.key) failed.textContent = "";
-        said.textContent = filled(say.stylized, { name: photo.name, look: look.info.name });
+        said.textContent = filled(say.stylized, { name: photo.name, style: style.info.name });
         after.setAttribute("aria-label", said.textContent);
-        after.dataset.stylized = `${photo.key} ${look.key} ${state.strength}`;
+        after.dataset.stylized = `${photo.key} ${style.key} ${state.strength}`;
       } catch (error) {
         if (!state.photos.includes(photo)) continue;
         failed.textContent = `${photo.name}: ${state.explain(error)}`;
@@ -91,20 +91,20 @@ export function stage(state: State): HTMLElement {
   }
 
   async function download(photos: typeof state.photos): Promise<void> {
-    const look = state.chosen;
-    if (!look) return;
+    const style = state.chosen;
+    if (!style) return;
     one.disabled = all.disabled = true;
     for (const photo of photos) {
       said.textContent = say.stylizing;
       try {
         const { height, width } = await state.engine.ask("open", { photo: photo.key, blob: photo.blob });
-        const label = { system: `influ, style ${look.info.name}`, version: state.label };
+        const label = { system: `influ, style ${style.info.name}`, version: state.label };
         const metadata = await metadataOfResult(photo.blob, label, height, width);
-        const body = { photo: photo.key, style: look.key, strength: state.strength, type: state.type, metadata };
+        const body = { photo: photo.key, style: style.key, strength: state.strength, type: state.type, metadata };
         const { blob } = await state.engine.ask("download", body);
         const stem = photo.name.replace(/\.[^.]*$/, "");
-        save(blob, `${stem}-${look.info.name}.${ENDINGS[state.type]}`);
-        said.textContent = filled(say.stylized, { name: photo.name, look: look.info.name });
+        save(blob, `${stem}-${style.info.name}.${ENDINGS[state.type]}`);
+        said.textContent = filled(say.stylized, { name: photo.name, style: style.info.name });
       } catch (error) {
         failed.textContent = `${photo.name}: ${state.explain(error)}`;
         said.textContent = "";

@@ -1,14 +1,14 @@
-/** What the parts of the page share: the engine, the looks, the photos, and who wants to hear of changes. */
+/** What the parts of the page share: the engine, the styles, the photos, and who wants to hear of changes. */
 
 import { Engine, EngineError } from "../engine";
 import { filled, LANGUAGES, type Language, type Messages } from "../messages";
 import type { LoadedStyle, PictureType } from "../protocol";
 
-/** Where a look is from: the page, the user's own in this browser, or the user's own on the disk, under `influ ui`. */
-export type Place = "page" | "browser" | "computer";
+/** Where a style is from: the page, the user's own in this browser, or the user's own on the disk, under `influ ui`. */
+export type Origin = "page" | "browser" | "computer";
 
-export interface Look extends LoadedStyle {
-  place: Place;
+export interface ListedStyle extends LoadedStyle {
+  origin: Origin;
   preview: string | null; // URL of a picture
 }
 
@@ -20,8 +20,8 @@ export interface Photo {
 }
 
 export class State {
-  looks: Look[] = [];
-  look = "";
+  styles: ListedStyle[] = [];
+  styleKey = "";
   photos: Photo[] = [];
   photo = "";
   ours = true; // the only photo is the one that comes with the page
@@ -52,8 +52,8 @@ export class State {
     for (const listener of this.listeners) listener();
   }
 
-  get chosen(): Look | undefined {
-    return this.looks.find(({ key }) => key === this.look);
+  get chosen(): ListedStyle | undefined {
+    return this.styles.find(({ key }) => key === this.styleKey);
   }
 
   get shown(): Photo | undefined {

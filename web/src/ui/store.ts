@@ -1,4 +1,4 @@
-/** The user's own looks, kept by the browser under their names: the bytes of style files. */
+/** The user's own styles, kept by the browser under their names: the bytes of style files. */
 
 const NAME = "influ";
 const STORE = "styles";

@@ -12,7 +12,7 @@ const TRANSFER_POINTS = 17;
 export interface StylizedColours {
   content: number;
   photo: Colours;
-  toned: Colours;
+  baseColour: Colours;
   residual: Colours;
 }
 
@@ -28,27 +28,27 @@ export function calibrate(
   learn: LearnModel,
   wholly: boolean,
 ): Lut {
-  const told = learn.constants;
+  const { constants } = learn;
   const content = 3 * colours.content;
   const energy = rootMeanSquare(colours.residual.subarray(0, content));
-  const own = colours.toned.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
+  const own = colours.baseColour.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
   let results: Float32Array = own;
   if (lut) {
-    const share = wholly ? 1 : told.estimate_share / (1 + (energy / told.half_estimate_residual) ** 2);
+    const share = wholly ? 1 : constants.estimate_share / (1 + (energy / constants.half_estimate_residual) ** 2);
     results = between(results, applyLut(colours.photo, lut), share);
   }
   if (!wholly) {
     const transfer = transferLut(results.slice(0, content), creator.colours, TRANSFER_POINTS, learn.rotations);
     const count = creator.moments.length;
     const many =
-      1 / (1 + (told.half_transfer_pictures / count) ** 2) / (1 + (energy / told.half_transfer_residual) ** told.residual_growth);
+      1 / (1 + (constants.half_transfer_pictures / count) ** 2) / (1 + (energy / constants.half_transfer_residual) ** constants.residual_growth);
     results = between(results, applyLut(results, transfer), many);
   }
-  const wanted = colours.toned.map((toned, k) => toned + results[k] - own[k]);
-  const table: Lut = { points: told.calibration_points, data: lattice(told.calibration_points) };
-  for (let round = 0; round < told.twicings; round++) {
-    const missing = difference(wanted, applyLut(colours.toned, table));
-    const smooth = smoothTable(colours.toned, missing, told.calibration_points, told.few_colours);
+  const wanted = colours.baseColour.map((base, k) => base + results[k] - own[k]);
+  const table: Lut = { points: constants.calibration_points, data: lattice(constants.calibration_points) };
+  for (let round = 0; round < constants.boosting_steps; round++) {
+    const missing = difference(wanted, applyLut(colours.baseColour, table));
+    const smooth = smoothTable(colours.baseColour, missing, constants.calibration_points, constants.min_colours);
     for (let k = 0; k < smooth.length; k++) table.data[k] += smooth[k];
   }
   return table;

@@ -13,32 +13,32 @@ export interface Refiner {
   tiles: Float32Array; // (N, 3, side, side)
 }
 
-/** The code of the creator's set, moved by half of what its results lack. */
+/** The code of the creator's set, moved by half of the error of its results. */
 export async function refineCode(
   refiner: Refiner,
   generatorOf: (code: Float32Array) => Promise<StyleGenerator>,
   onProgress: (share: number) => void,
 ): Promise<Float32Array> {
   const { creator, learn } = refiner;
-  const { refined_twice_from: twiceFrom, refining_share: share, checked_every: every } = learn.constants;
+  const { min_for_second_step: minForSecondStep, refinement_share: share, check_every: every } = learn.constants;
   let code = await codeOfSet(refiner, meanOf(creator.moments), creator.colours);
   const wanted = code;
-  const lack = async (results: Float32Array) => {
-    const heard = await hear(refiner, results);
-    return wanted.map((value, k) => value - heard[k]);
+  const errorOf = async (results: Float32Array) => {
+    const encoded = await encode(refiner, results);
+    return wanted.map((value, k) => value - encoded[k]);
   };
-  const rounds = creator.moments.length >= twiceFrom ? 2 : 1;
+  const rounds = creator.moments.length >= minForSecondStep ? 2 : 1;
   for (let round = 0; round < rounds; round++) {
     const results = await stylizeTiles(refiner, await generatorOf(code), 1);
     onProgress((round + 0.6) / rounds);
-    const lacking = await lack(results);
-    const nearer = code.map((value, k) => value + share * lacking[k]);
+    const error = await errorOf(results);
+    const nearer = code.map((value, k) => value + share * error[k]);
     // Few tiles have people of their own, which say nothing of how a step changes the results.
-    const before = await lack(everyTile(results, tileLength(refiner), every));
-    const after = await lack(await stylizeTiles(refiner, await generatorOf(nearer), every));
-    const rest = lacking.map((value, k) => value - (before[k] - after[k]));
+    const before = await errorOf(everyTile(results, tileLength(refiner), every));
+    const after = await errorOf(await stylizeTiles(refiner, await generatorOf(nearer), every));
+    const rest = error.map((value, k) => value - (before[k] - after[k]));
     onProgress((round + 1) / rounds);
-    if (Math.hypot(...rest) >= Math.hypot(...lacking)) break;
+    if (Math.hypot(...rest) >= Math.hypot(...error)) break;
     code = nearer;
   }
   return code;
@@ -65,26 +65,26 @@ async function stylizeTiles(refiner: Refiner, generator: StyleGenerator, every: 
   const side = refiner.learn.constants.read_tile;
   for (let begin = 0; begin < results.length; begin += length) {
     const data = results.slice(begin, begin + length);
-    const { toned, residual } = await generator.run({ height: side, width: side, data });
-    for (let k = 0; k < length; k++) results[begin + k] = Math.min(1, Math.max(-1, toned[k] + residual[k]));
+    const { baseColour, residual } = await generator.run({ height: side, width: side, data });
+    for (let k = 0; k < length; k++) results[begin + k] = Math.min(1, Math.max(-1, baseColour[k] + residual[k]));
   }
   await generator.release();
   return results;
 }
 
 /** The code of stylized tiles. */
-async function hear(refiner: Refiner, results: Float32Array): Promise<Float32Array> {
+async function encode(refiner: Refiner, results: Float32Array): Promise<Float32Array> {
   const side = refiner.learn.constants.read_tile;
   const moments = await refiner.backend.moments(results, side);
   return codeOfSet(refiner, moments, someColours(results, side * side, refiner.learn.constants.set_colours));
 }
 
-/** Every so-manieth colour of (N, 3, side, side) results, unit. */
-function someColours(results: Float32Array, area: number, most: number): Colours {
-  const count = results.length / 3;
-  const step = Math.max(1, Math.floor(count / most));
-  const colours = new Float32Array(3 * Math.ceil(count / step));
-  for (let n = 0, to = 0; n < count; n += step) {
+/** About `count` colours of (N, 3, side, side) results, unit. */
+function someColours(results: Float32Array, area: number, count: number): Colours {
+  const pixels = results.length / 3;
+  const step = Math.max(1, Math.floor(pixels / count));
+  const colours = new Float32Array(3 * Math.ceil(pixels / step));
+  for (let n = 0, to = 0; n < pixels; n += step) {
     const from = Math.floor(n / area) * 3 * area + (n % area);
     for (let c = 0; c < 3; c++) colours[to++] = results[from + c * area] / 2 + 0.5;
   }

@@ -13,7 +13,7 @@ export async function estimateLut(pictures: Rgb[], backend: Backend, learn: Lear
   const { points } = learn.colourEstimator;
   let sums: Float64Array | undefined;
   for (const picture of pictures) {
-    const planes = asSeen(picture, learn.constants);
+    const planes = atEstimatorSize(picture, learn.constants);
     const [{ height, width }] = planes;
     const data = new Float32Array(3 * height * width);
     planes.forEach((plane, c) => data.set(plane.data.map((value) => value / 255), c * height * width));
@@ -28,8 +28,8 @@ export async function estimateLut(pictures: Rgb[], backend: Backend, learn: Lear
 }
 
 /** The head's inputs: mean moments of each cluster and of all, shares of the clusters, number of pictures. */
-function described(sums: Float64Array, count: number, told: Constants): Float32Array {
-  const { moments, shrinkage } = told;
+function described(sums: Float64Array, count: number, constants: Constants): Float32Array {
+  const { colour_moments: moments, moment_shrinkage: shrinkage } = constants;
   const columns = moments + 1;
   const rows = sums.length / columns;
   const result: number[] = [];
@@ -45,16 +45,16 @@ function described(sums: Float64Array, count: number, told: Constants): Float32A
   return Float32Array.from(result);
 }
 
-/** The middle of a picture at the size that it is seen at, 8-bit planes. */
-function asSeen(picture: Rgb, told: Constants): Plane[] {
-  const { seen_short_side: short, seen_long_side: long, seen_alignment: step } = told;
+/** The middle of a picture at the size the estimator reads, 8-bit planes. */
+function atEstimatorSize(picture: Rgb, constants: Constants): Plane[] {
+  const { estimator_short_side: short, estimator_long_side: long, estimator_alignment: step } = constants;
   const sides: Size = [picture.height, picture.width];
   const scale = short / Math.min(...sides);
   const full = sides.map((side) => Math.max(step, roundHalfToEven(side * scale)));
-  const seen = full.map((side) => Math.min(long, Math.max(1, roundHalfToEven(side / step)) * step));
-  const size: Size = [Math.max(full[0], seen[0]), Math.max(full[1], seen[1])];
-  const [top, left] = [Math.floor((size[0] - seen[0]) / 2), Math.floor((size[1] - seen[1]) / 2)];
-  return [0, 1, 2].map((channel) => cut(resized(planeOf(picture, channel), size), top, left, seen as Size));
+  const taken = full.map((side) => Math.min(long, Math.max(1, roundHalfToEven(side / step)) * step));
+  const size: Size = [Math.max(full[0], taken[0]), Math.max(full[1], taken[1])];
+  const [top, left] = [Math.floor((size[0] - taken[0]) / 2), Math.floor((size[1] - taken[1]) / 2)];
+  return [0, 1, 2].map((channel) => cut(resized(planeOf(picture, channel), size), top, left, taken as Size));
 }
 
 function planeOf(picture: Rgb, channel: number): Plane {

@@ -94,7 +94,7 @@ export function meanOf(rows: Float32Array[]): Float32Array {
   return rows[0].map((_, k) => rows.reduce((sum, row) => sum + row[k], 0) / rows.length);
 }
 
-/** The code of a look; see instant.encoding.code_of. */
+/** The code of a style; see instant.encoding.code_of. */
 export function codeOf(
   backend: Backend,
   learn: LearnModel,

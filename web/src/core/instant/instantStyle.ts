@@ -8,7 +8,7 @@ import { bringDown, type Pixels, type Planes, rowsOf, runGenerator } from "../re
 import { EMPTY, type Style } from "../styleFile";
 import { calibrate, meanTransfer, residualOf } from "./calibration";
 import { estimateLut } from "./colourEstimation";
-import { closedFormIsNearer } from "./novelty";
+import { closedFormIsNearer } from "./outOfDistribution";
 import { evenlyFrom, opaque, pictureSet, readRgb, type Rgb, someTiles } from "./encoding";
 import { refineCode } from "./codeRefinement";
 import { chooseRendering } from "./renderMode";
@@ -33,11 +33,11 @@ export async function makeStyle(
   onProgress: OnProgress = () => {},
 ): Promise<Style> {
   const { model } = backend;
-  const told = learn.constants;
+  const { constants } = learn;
   const creator = await pictureSet(pictures, backend, learn, (done) => onProgress((0.25 * done) / pictures.length));
   const before = learn.contentColours;
   const map = linearMap(before, creator.colours);
-  const fold = (code: Float32Array, side = told.read_short_side) =>
+  const fold = (code: Float32Array, side = constants.read_short_side) =>
     foldStyle(model.generator, map, code, side, model.constants);
   const tiles = someTiles(content.starter, learn);
   const refiner = { creator, before, backend, learn, tiles };
@@ -46,7 +46,7 @@ export async function makeStyle(
   let mode = chosen.mode;
   onProgress(0.72);
   // Every colour counts a little, so that none is left to chance that the content lacks.
-  const sampled = joined(before, lattice(told.calibration_points));
+  const sampled = joined(before, lattice(constants.calibration_points));
   const folded = fold(code);
   const generator = await backend.generator(folded);
   const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles);
@@ -57,10 +57,10 @@ export async function makeStyle(
       : residualOf(sampled, await stylizedPhotos(generator, content.starter, backend, learn), learn.stylizedChoices);
   await generator.release();
   onProgress(0.84);
-  const toned = applyColour(folded, sampled, model.constants);
+  const baseColour = applyColour(folded, sampled, model.constants);
   const lut = wholly ? meanTransfer(before, creator, learn) : await estimateLut(pictures, backend, learn);
   onProgress(0.92);
-  const colours = { photo: sampled, toned, residual, content: before.length / 3 };
+  const colours = { photo: sampled, baseColour, residual, content: before.length / 3 };
   const calibration = calibrate(colours, lut, creator, learn, wholly);
   onProgress(0.97);
   const codeFactors = await variationOf(creator, before, backend, learn);
@@ -77,7 +77,7 @@ function joined(one: Colours, other: Colours): Colours {
   return both;
 }
 
-/** What a look makes of some starter photos, by their number. */
+/** What a style makes of some starter photos, by their number. */
 async function stylizedPhotos(generator: StyleGenerator, starter: Rgb[], backend: Backend, learn: LearnModel) {
   const stylized = new Map<number, { photo: Rgb; residual: Planes }>();
   const numbers = evenlyFrom(Array.from(starter.keys()), learn.constants.calibration_pictures);

@@ -1,4 +1,4 @@
-/** How a look is rendered: its mode and the size of its working copy; mirrors instant.render_mode. */
+/** How a style is rendered: its mode and the size of its working copy; mirrors instant.render_mode. */
 
 import type { StyleGenerator } from "../backend";
 import type { LearnModel, StylizeModel } from "../model";
@@ -19,20 +19,20 @@ import { opaque, readRgb } from "./encoding";
 
 type GeneratorAt = (shortSide: number) => Promise<StyleGenerator>;
 
-/** Mode and working size (short side, px) of a look, as photos kept for it ask. */
+/** Mode and working size (short side, px) of a style, as photos kept for it ask. */
 export async function chooseRendering(
   generatorAt: GeneratorAt,
   renderMode: Pixels[],
   model: StylizeModel,
   learn: LearnModel,
 ): Promise<{ mode: Mode; size: number }> {
-  const told = learn.constants;
-  const sizes = [told.photographic_size, told.large_photographic_size];
-  const photos = renderMode.map((photo) => opaque(readRgb(photo, told.learnt_size)));
+  const { constants } = learn;
+  const sizes = [constants.photographic_size, constants.large_photographic_size];
+  const photos = renderMode.map((photo) => opaque(readRgb(photo, constants.learned_size)));
   const units = photos.map((photo) => bringDown(rowsOf(photo), [photo.height, photo.width]));
-  const { residuals } = await stylized(await generatorAt(told.learnt_size), units, model);
+  const { residuals } = await stylized(await generatorAt(constants.learned_size), units, model);
   const energy = Math.sqrt(mean(residuals.map((residual) => meanSquare(residual))));
-  if (energy < told.quiet_residual) return { mode: "colour", size: sizes[1] };
+  if (energy < constants.max_unseen_residual) return { mode: "colour", size: sizes[1] };
   for (const size of sizes) {
     const working = photos.map((photo) =>
       bringDown(rowsOf(photo), workingSize(photo.height, photo.width, size, model.constants)),
@@ -43,8 +43,8 @@ export async function chooseRendering(
       return allRows(new ResidualRows(maps, unit[0].height, unit[0].width), unit);
     });
     const found = psnr(rebuilt, residuals);
-    if (found >= told.photographic_psnr) return { mode: "photographic", size };
-    if (found < told.drawn_psnr) break;
+    if (found >= constants.photographic_db) return { mode: "photographic", size };
+    if (found < constants.drawn_db) break;
   }
   return { mode: "drawn", size: await drawnSize(generatorAt, renderMode, model, learn) };
 }
@@ -55,8 +55,8 @@ async function drawnSize(
   model: StylizeModel,
   learn: LearnModel,
 ): Promise<number> {
-  const { learnt_size: learnt, drawn_size: larger, same_drawing_psnr: least } = learn.constants;
-  if (larger <= learnt) return learnt;
+  const { learned_size: learned, drawn_size: larger, same_drawing_db: minDb } = learn.constants;
+  if (larger <= learned) return learned;
   const middlesAt = async (size: number) => {
     const middles = renderMode.map((photo) => {
       const whole = readRgb(photo, size);
@@ -73,14 +73,14 @@ async function drawnSize(
     });
     return (await stylized(await generatorAt(size), middles, model)).pictures;
   };
-  const wanted = await middlesAt(learnt);
+  const wanted = await middlesAt(learned);
   const drawn = (await middlesAt(larger)).map((picture, k) =>
     picture.map((plane) => {
       const size: [number, number] = [wanted[k][0].height, wanted[k][0].width];
       return reduceByArea(halved(plane, size), size);
     }),
   ) as Planes[];
-  return psnr(drawn, wanted) >= least ? larger : learnt;
+  return psnr(drawn, wanted) >= minDb ? larger : learned;
 }
 
 /** Residual and result of each photo, unit. */
@@ -88,11 +88,11 @@ async function stylized(generator: StyleGenerator, photos: Planes[], model: Styl
   const residuals: Planes[] = [];
   const pictures: Planes[] = [];
   for (const photo of photos) {
-    const { toned, residual } = await runGenerator(generator, photo, model);
-    const whole = wholeResidual(toned, residual);
+    const { baseColour, residual } = await runGenerator(generator, photo, model);
+    const whole = wholeResidual(baseColour, residual);
     residuals.push(whole);
     pictures.push(
-      toned.map((plane, c) => ({
+      baseColour.map((plane, c) => ({
         ...plane,
         data: plane.data.map((value, k) => unit(unit(value) + whole[c].data[k])),
       })) as Planes,
