@@ -32,7 +32,7 @@ RESULTS = Path(__file__).resolve().parent / "results" / "film_looks.jsonl"
 MODEL = weights_dir() / "influ-base.safetensors"
 BASELINES = ("nothing", "linear", "table")
 SPLITS = {"people": split, "mismatched": mismatched_split}
-GREY = 4 / 255  # mean range of the channels of a black-and-white table
+MAX_GREY_RANGE = 4 / 255  # mean range of the channels of a black-and-white table
 MATCHED = """
 import sys
 from pathlib import Path
@@ -86,7 +86,7 @@ def measure(arguments):
             cell = {
                 "look": path.stem,
                 "half": arguments.half,
-                "grey": bool(np.ptp(table, axis=-1).mean() < GREY),
+                "grey": bool(np.ptp(table, axis=-1).mean() < MAX_GREY_RANGE),
                 "pictures": min(count, len(shown)),
                 "split": arguments.split,
                 "creator": arguments.creator_photos.name if arguments.creator_photos else "",

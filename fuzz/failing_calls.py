@@ -366,12 +366,12 @@ def _use_small_base(folder: Path) -> None:
     from fuzz.targets import small_base, small_style
     from stylegan_cli.pictures import Picture
     from stylegan_cli.sharing import preview
-    from stylegan_cli.styles import SHIPPED_MODEL, Model, library, write_model
+    from stylegan_cli.styles import SHIPPED_MODEL, Model, registry, write_model
     from stylegan_cli.training import initialisation
 
     styles = [replace(small_style(), deltas={}).renamed(name) for name in ("creatorA", "noir")]
     write_model(Model(base=small_base(), styles=tuple(styles)), folder / SHIPPED_MODEL)
-    library.weights_dir = lambda: folder
+    registry.weights_dir = lambda: folder
     # What takes long and writes nothing.
     initialisation.make_style = lambda name, *_, **__: styles[0].renamed(name)
     sheet = Picture(np.zeros((8, 8, 3), np.uint8))

@@ -108,8 +108,8 @@ def _describe(error: BaseException) -> tuple[int, str]:
         remedy = "pip uninstall -y opencv-python && pip install opencv-python-headless"
         return InfluError.exit_code, f"OpenCV needs libGL, which is missing here; run: {remedy}"
     if isinstance(error, OSError) and error.strerror:
-        place = error.filename or "the output"
-        return InfluError.exit_code, messages.cannot_write(place, messages.why(error))
+        path = error.filename or "the output"
+        return InfluError.exit_code, messages.cannot_write(path, messages.why(error))
     detail = f"{type(error).__name__}: {error}".removesuffix(": ")
     return InfluError.exit_code, f"unexpected error: {detail}; run again with --debug"
 
@@ -173,16 +173,16 @@ def _unwrap(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-def load_command(place: str) -> Command:
+def load_command(target: str) -> Command:
     """The function at `module:function`, ready to register."""
-    module, _, name = place.partition(":")
+    module, _, name = target.partition(":")
     function = getattr(importlib.import_module(f"stylegan_cli.commands.{module}"), name)
     return with_shared_options(with_config_options(function))
 
 
-def _summary(place: str) -> str:
+def _summary(target: str) -> str:
     """The first paragraph of a command's docstring, read without importing the command."""
-    module, _, name = place.partition(":")
+    module, _, name = target.partition(":")
     path = Path(common.__file__).with_name(f"{module}.py")
     tree = ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
     for node in tree.body:
@@ -249,11 +249,11 @@ def build_app(*, whole: bool = True) -> typer.Typer:
     styles = typer.Typer(cls=group[1], **_SETTINGS)
     styles.callback(invoke_without_command=True)(_list_unless_told_otherwise())
     for typer_group, rows in ((app, COMMANDS), (styles, STYLES_COMMANDS)):
-        for name, place in rows.items():
+        for name, target in rows.items():
             if whole:
-                typer_group.command(name)(load_command(place))
+                typer_group.command(name)(load_command(target))
             else:
-                typer_group.command(name, help=_summary(place))(_row)
+                typer_group.command(name, help=_summary(target))(_row)
     app.add_typer(styles, name="styles")
     return app
 

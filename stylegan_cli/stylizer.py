@@ -337,18 +337,18 @@ def open_configured_stylizer(
     Raises StyleNotFoundError, StyleFileError, DeviceError, UsageError, and PictureError where one
     of the references can't be read: without it the style would be another one.
     """
-    place = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
+    device = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
     if style_config.references:
         base = read_model(style_config.model or shipped_model()).base
-        runner = open_backend(base, style_config.backend, place, threads)
-        style = make_style("reference", list(style_config.references), base, runner, need_all=True)
+        backend = open_backend(base, style_config.backend, device, threads)
+        style = make_style("reference", list(style_config.references), base, backend, need_all=True)
     else:
         base, style = find_style_or_mix(style_config.style, style_config.model)
-        runner = open_backend(base, style_config.backend, place, threads)
+        backend = open_backend(base, style_config.backend, device, threads)
     stylizer = Stylizer(
         base,
         style,
-        runner,
+        backend,
         style_config.strength,
         preserve_colour=style_config.preserve_colour,
         even=style_config.even,
@@ -364,13 +364,17 @@ def open_configured_stylizer(
 
 def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig) -> list[Stylizer]:
     """A stylizer for each of several styles or mixes, otherwise by the config, on one backend."""
-    place = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
+    device = resolve_device(style_config.device, needs_torch=style_config.backend == "torch")
     base, styles = find_styles_or_mixes(names, style_config.model)
-    runner = open_backend(base, style_config.backend, place)
+    backend = open_backend(base, style_config.backend, device)
     # 32 bits: preparing 8 for each of the styles would take longer than the pictures do.
     return [
         Stylizer(
-            base, style, runner, style_config.strength, preserve_colour=style_config.preserve_colour
+            base,
+            style,
+            backend,
+            style_config.strength,
+            preserve_colour=style_config.preserve_colour,
         )
         for style in styles
     ]

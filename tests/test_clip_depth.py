@@ -79,11 +79,11 @@ def test_hdr_stays_hdr(tmp_path: Path, transfer: int, name: str) -> None:
     assert result.codec == ("libsvtav1" if name == "b.webm" else "libx265")
     assert info.pix_fmt == "yuv420p10le"
     assert info.colours == read_info(source).colours
-    assert info.light.primaries == pytest.approx(
+    assert info.mastering.primaries == pytest.approx(
         (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329), abs=1e-4
     )
-    assert info.light.luminance == pytest.approx((0.005, 1000), abs=1e-3)
-    assert info.light.levels == (800, 200)
+    assert info.mastering.luminance == pytest.approx((0.005, 1000), abs=1e-3)
+    assert info.mastering.levels == (800, 200)
     assert psnr(planes_of(source), planes_of(tmp_path / name), 1023) > 45
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import apply_lut, linear_map, lut_grid, sample_colours
 from stylegan_cli.errors import ConfigError, DataError, UsageError
-from stylegan_cli.instant.colour_estimation import ColourEstimation, as_seen, head_inputs
+from stylegan_cli.instant.colour_estimation import ColourEstimation, at_estimator_size, head_inputs
 from stylegan_cli.instant.photo_balance import PhotoBalance, scaled
 from stylegan_cli.networks.colour_estimator import ColourHead
 from stylegan_cli.pictures import read_rgb
@@ -58,10 +58,10 @@ def test_the_graph_counts_what_training_counts(
         estimator.tensors["vision.clusters.bias"],
     )
     tasks = colour_tasks.ColourTasks(
-        colour_tasks.SeenPhotos({}, 0), clusters, np.zeros((1, 17**3, 3)), 0
+        colour_tasks.EstimatorPhotos({}, 0), clusters, np.zeros((1, 17**3, 3)), 0
     )
     photo = read_rgb(starter_photos()[3], 256)
-    seen = as_seen(photo)
+    seen = at_estimator_size(photo)
     share = next(tasks._shares([seen]))
     wanted = colour_tasks._statistics(colour_tasks._cells(seen), share)
     np.testing.assert_allclose(estimation.statistics(photo), wanted.numpy(), atol=2e-4)

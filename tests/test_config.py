@@ -127,13 +127,13 @@ def test_the_bounds_of_a_config_inside_another_hold(tmp_path: Path) -> None:
     "number", [math.nan, math.inf, -math.inf, 1e308, 10**400, -(10**20)], ids=lambda n: str(n)[:6]
 )
 @pytest.mark.parametrize("field", ["steps", "seed", "lr_g", "size", "scales", "lambda_content"])
-def test_no_setting_takes_a_number_that_is_endless_or_none(field: str, number: float) -> None:
+def test_no_setting_takes_infinity_or_nan(field: str, number: float) -> None:
     value = (0.5, number) if field == "scales" else number
     with pytest.raises(ConfigError, match=r"must be"):
         TrainingConfig(**{field: value})
 
 
-def test_a_config_file_with_a_number_of_endless_digits_is_refused(tmp_path: Path) -> None:
+def test_a_config_file_with_a_number_of_too_many_digits_is_refused(tmp_path: Path) -> None:
     for name, text in (("a.toml", "steps = {}"), ("a.json", '{{"steps": {}}}')):
         (tmp_path / name).write_text(text.format("9" * 5000))
         with pytest.raises(ConfigError, match=name):

@@ -163,16 +163,16 @@ def test_a_process_that_is_killed_holds_nothing_up(tmp_path: Path) -> None:
 
 
 def test_claims_by_many_at_once_are_never_shared(tmp_path: Path) -> None:
-    lock, holders, most = threading.Lock(), 0, 0
+    lock, holders, max_bytes = threading.Lock(), 0, 0
 
     def contend() -> None:
-        nonlocal holders, most
+        nonlocal holders, max_bytes
         for _ in range(300):
             try:
                 with claimed(tmp_path / "result.png"):
                     with lock:
                         holders += 1
-                        most = max(most, holders)
+                        max_bytes = max(max_bytes, holders)
                     time.sleep(0.0001)  # lets another one come in, if there is a way
                     with lock:
                         holders -= 1
@@ -184,7 +184,7 @@ def test_claims_by_many_at_once_are_never_shared(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == 1
+    assert max_bytes == 1
     assert names_in(tmp_path) == []
 
 
@@ -285,12 +285,15 @@ def test_json_of_a_wrong_kind_is_one_sentence(
 ) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(data)
-    most = 1000 if len(data) <= 2000 else 1 << 20
+    max_bytes = 1000 if len(data) <= 2000 else 1 << 20
     if reason is None:
-        assert read_sealed(path, DataError, "", most=most) == {"a": 10**800, "é": "\udcff"}
+        assert read_sealed(path, DataError, "", max_bytes=max_bytes) == {
+            "a": 10**800,
+            "é": "\udcff",
+        }
         return
     with pytest.raises(DataError, match=reason) as refused:
-        read_sealed(path, DataError, "restore it", most=most)
+        read_sealed(path, DataError, "restore it", max_bytes=max_bytes)
     assert "\n" not in str(refused.value)
 
 

@@ -144,7 +144,9 @@ def test_kid_error_is_the_spread_over_new_sets() -> None:
 def test_kid_repeats_itself_and_says_when_it_can_not_measure() -> None:
     x, y = features(30, 0, 0), features(30, 1, 1)
     assert metrics.kid(x, y) == metrics.kid(x, y)
-    assert metrics.kid(x, y, most=20).value == pytest.approx(metrics.kid(x, y).value, rel=0.5)
+    assert metrics.kid(x, y, max_samples=20).value == pytest.approx(
+        metrics.kid(x, y).value, rel=0.5
+    )
     with pytest.raises(DataError, match="at least 2 pictures"):
         metrics.kid(x[:1], y)
 

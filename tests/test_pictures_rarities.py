@@ -33,7 +33,7 @@ def test_light_levels_of_a_png_are_kept(caplog: pytest.LogCaptureFixture) -> Non
     for one in levels:
         assert chunk(*one) in again[: again.index(b"IDAT")]
     assert caplog.text == ""
-    assert read_picture(encode_picture(picture, "AVIF")).metadata.light == ()
+    assert read_picture(encode_picture(picture, "AVIF")).metadata.hdr_levels == ()
     assert "AVIF can't hold the light levels that the source tells" in caplog.text
 
 
@@ -45,9 +45,9 @@ def test_light_levels_of_heif_and_avif_are_kept(format: str) -> None:
     for kind, body in levels:
         items.add_property(items.primary, box(kind, body))
     picture = read_picture(items.saved())
-    assert picture.metadata.light == levels
+    assert picture.metadata.hdr_levels == levels
     again = read_picture(encode_picture(picture, format))
-    assert again.metadata.light == levels
+    assert again.metadata.hdr_levels == levels
     assert again.colours.cicp is not None
     assert again.colours.cicp.transfer == 16
 

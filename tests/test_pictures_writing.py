@@ -263,7 +263,7 @@ def test_kept_colours_are_written_as_they_were_or_converted_where_no_profile_fit
 
 
 def test_the_same_picture_gives_the_same_file() -> None:
-    picture = replace(Picture(scene()), colours=Colours(ink_icc=cmyk_profile()))
+    picture = replace(Picture(scene()), colours=Colours(cmyk_icc=cmyk_profile()))
     assert encode_picture(picture, "PNG") == encode_picture(picture, "PNG")
 
 

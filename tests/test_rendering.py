@@ -172,7 +172,7 @@ class ScarceMemory:
     """A generator that can't take more than so many pixels at once."""
 
     generator: StyleGenerator
-    most: int
+    max_area: int
     refused: int = 0
 
     @property
@@ -180,7 +180,7 @@ class ScarceMemory:
         return self.generator.reach
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if image.shape[2] * image.shape[3] > self.most:
+        if image.shape[2] * image.shape[3] > self.max_area:
             self.refused += 1
             raise MemoryError
         return self.generator(image)
@@ -188,14 +188,14 @@ class ScarceMemory:
 
 def test_where_memory_runs_out_smaller_tiles_give_the_same(generator: StyleGenerator) -> None:
     picture = grainy(420, 300)
-    scarce = ScarceMemory(generator, most=300 * 270)
+    scarce = ScarceMemory(generator, max_area=300 * 270)
     for found, expected in zip(
         run_generator(scarce, picture), run_generator(generator, picture), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert scarce.refused
     with pytest.raises(MemoryError):
-        run_generator(ScarceMemory(generator, most=1000), picture)
+        run_generator(ScarceMemory(generator, max_area=1000), picture)
 
 
 @pytest.mark.parametrize("height", [200, 301])

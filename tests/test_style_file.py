@@ -21,11 +21,11 @@ from stylegan_cli.styles import (
     SHIPPED_MODEL,
     Base,
     Style,
-    library,
     list_styles,
     read_info,
     read_model,
     read_style,
+    registry,
     write_model,
     write_style,
 )
@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shipped(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small model as the one that comes with the package."""
-    monkeypatch.setattr(library, "weights_dir", lambda: model.parent)
+    monkeypatch.setattr(registry, "weights_dir", lambda: model.parent)
     return model
 
 

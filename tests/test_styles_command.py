@@ -28,7 +28,7 @@ from stylegan_cli.styles import (
     SHIPPED_MODEL,
     Model,
     find_style,
-    library,
+    registry,
     read_model,
     read_style,
     write_model,
@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shipped(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(library, "weights_dir", lambda: model.parent)
+    monkeypatch.setattr(registry, "weights_dir", lambda: model.parent)
     return model
 
 

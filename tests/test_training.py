@@ -310,8 +310,8 @@ def test_a_creator_without_a_gain_gives_its_turns_away_and_then_the_run_ends(
     assert outcome.steps == steps[-1] < 100
     resumed = open_run(folder, data, _config(base, steps=100, patience=2), resume=True)
     assert loop.is_over(resumed)
-    endless = open_run(folder, data, _config(base, steps=100, patience=0), resume=True)
-    assert not loop.is_over(endless)
+    patient = open_run(folder, data, _config(base, steps=100, patience=0), resume=True)
+    assert not loop.is_over(patient)
 
 
 def test_the_style_file_stylizes_what_training_stylized(

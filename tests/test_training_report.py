@@ -11,7 +11,7 @@ from browser import BROWSER, Page
 
 from stylegan_cli.training.diagnostics import Note
 from stylegan_cli.training.report import (
-    MAX_MOMENTS,
+    MAX_TIMELINE,
     REFRESH_S,
     Album,
     CreatorReport,
@@ -33,7 +33,7 @@ def _album(*steps: int) -> Album:
     """One photo, red; blue since it learns."""
     album = Album.of(_plain(RED), _plain(RED), _plain(BLUE, 2))
     for step in steps:
-        album.add_moment(step, _plain(BLUE))
+        album.show(step, _plain(BLUE))
     return album
 
 
@@ -126,8 +126,8 @@ def test_without_a_gain_the_instant_style_is_the_result(tmp_path: Path) -> None:
 
 def test_progress_shows_the_whole_way_in_few_pictures() -> None:
     album = _album(*range(10, 2000, 10))
-    steps = [step for step, _ in album.moments]
-    assert len(steps) <= MAX_MOMENTS
+    steps = [step for step, _ in album.timeline]
+    assert len(steps) <= MAX_TIMELINE
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (0, 1990)
     resumed = _album()

@@ -32,13 +32,13 @@ def test_validation_prefers_what_is_closer_and_what_keeps_the_photo() -> None:
     assert alike.texture < untouched.texture
     assert alike.kid < untouched.kid
     assert alike.kid_lite1 < untouched.kid_lite1
-    assert untouched.change == pytest.approx(0, abs=1e-6)
-    assert alike.change > 0.05
+    assert untouched.content_change == pytest.approx(0, abs=1e-6)
+    assert alike.content_change > 0.05
     assert metrics.measure(photos) == untouched
 
 
 def test_a_score_weighs_closeness_against_change() -> None:
-    start = ValidationMetrics(texture=0.2, kid=0.5, change=0.02, kid_lite1=0.5)
+    start = ValidationMetrics(texture=0.2, kid=0.5, content_change=0.02, kid_lite1=0.5)
     assert start.score(start, LIMITS) == 1
     assert ValidationMetrics(0.1, 0.25, 0.02, 0.25).score(start, LIMITS) == pytest.approx(0.5)
     assert ValidationMetrics(0.1, 0.25, 0.9, 0.25).score(start, LIMITS) > 1
@@ -49,5 +49,5 @@ def test_a_score_weighs_closeness_against_change() -> None:
 
 
 def test_a_distance_that_chance_makes_is_not_worth_a_doubled_one() -> None:
-    start = ValidationMetrics(texture=0.2, kid=0.001, change=0.02, kid_lite1=0.0)
+    start = ValidationMetrics(texture=0.2, kid=0.001, content_change=0.02, kid_lite1=0.0)
     assert dataclasses.replace(start, kid=-0.001).score(start, LIMITS) > 0.98

@@ -200,12 +200,12 @@ def _read(path: Path) -> Quantised:
     return Quantised(graph, float(np.frombuffer(psnr, "<f8")[0]))
 
 
-def _keep(quantised: Quantised, path: Path, most: int) -> None:
+def _keep(quantised: Quantised, path: Path, max_files: int) -> None:
     make_folder(path.parent)
     psnr = np.array(quantised.psnr, "<f8").tobytes()
     head = psnr + hashlib.sha256(psnr + quantised.graph).digest()
     write_atomically(path, head + quantised.graph)
     prepared = (file for file in path.parent.iterdir() if _KEPT_NAME.fullmatch(file.name))
     kept = sorted(prepared, key=lambda file: file.lstat().st_mtime)
-    for old in kept[:-most]:
+    for old in kept[:-max_files]:
         old.unlink(missing_ok=True)

@@ -26,23 +26,23 @@ def watch_folders(
     Returns the outcomes of all runs.
     """
     outcomes: list[Outcome] = []
-    last_seen: dict[Path, Stamp | None] = {}
+    last_stamps: dict[Path, Stamp | None] = {}
     tried: dict[Path, Stamp | None] = {}
     through: set[Path] = set()
     while True:
         jobs = [job for job in planner.jobs() if job.source not in through]
-        seen = {job.source: _stamp(job.source) for job in jobs}
+        stamps = {job.source: _stamp(job.source) for job in jobs}
         due = [
             job
             for job in jobs
-            if seen[job.source] is not None
-            and seen[job.source] == last_seen.get(job.source)
-            and seen[job.source] != tried.get(job.source)
+            if stamps[job.source] is not None
+            and stamps[job.source] == last_stamps.get(job.source)
+            and stamps[job.source] != tried.get(job.source)
         ]
-        last_seen = seen
+        last_stamps = stamps
         if due:
             settled = [outcome for outcome in run(due) if outcome.status is not Status.TAKEN]
-            tried |= {outcome.job.source: seen[outcome.job.source] for outcome in settled}
+            tried |= {outcome.job.source: stamps[outcome.job.source] for outcome in settled}
             through |= {o.job.source for o in settled if o.status is not Status.FAILED}
             outcomes += settled
         if stop.requested:

@@ -78,7 +78,7 @@ class ColourTags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MasteringLight:
+class MasteringDisplay:
     """Of an HDR clip: the display that it was made on, and how bright it gets.
 
     primaries: x, y of red, green, blue and white (CIE 1931). luminance: lowest and highest, cd/m2
@@ -91,7 +91,7 @@ class MasteringLight:
     levels: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, side_data: dict[str, bytes]) -> "MasteringLight":
+    def of(cls, side_data: dict[str, bytes]) -> "MasteringDisplay":
         """From FFmpeg's structures AVMasteringDisplayMetadata and AVContentLightMetadata."""
         primaries = luminance = levels = None
         if (display := side_data.get("MASTERING_DISPLAY_METADATA")) and len(display) >= 88:

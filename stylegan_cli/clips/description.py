@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
-from stylegan_cli.clips.colour_tags import ColourTags, MasteringLight
+from stylegan_cli.clips.colour_tags import ColourTags, MasteringDisplay
 from stylegan_cli.clips.fields import field_order
 from stylegan_cli.clips.opening import open_clip, picture_decoder, picture_stream
 from stylegan_cli.clips.pixel_formats import PixelShape
@@ -95,7 +95,7 @@ class ClipInfo:
     has_scene_light: bool
     sample_aspect_ratio: Fraction | None
     colours: ColourTags
-    light: MasteringLight
+    mastering: MasteringDisplay
     time_base: Fraction
     frame_rate: Fraction
     frame_count: int | None
@@ -204,7 +204,7 @@ def read_info(path: Path) -> ClipInfo:
             has_scene_light="DYNAMIC_HDR_PLUS" in side_data,
             sample_aspect_ratio=stream.sample_aspect_ratio or None,
             colours=ColourTags.of(frame),
-            light=MasteringLight.of(side_data),
+            mastering=MasteringDisplay.of(side_data),
             time_base=stream.time_base or Fraction(1, 90_000),
             frame_rate=_frame_rate(stream),
             frame_count=stream.frames or None,

@@ -17,7 +17,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
-from stylegan_cli.clips.colour_tags import ColourTags, MasteringLight
+from stylegan_cli.clips.colour_tags import ColourTags, MasteringDisplay
 from stylegan_cli.clips.description import ClipInfo
 from stylegan_cli.clips.pixel_formats import PixelShape, nearest_format, words_on_format
 from stylegan_cli.errors import UsageError, messages
@@ -133,8 +133,8 @@ def choose_encoder(
     min_bits = 10 if colours.is_hdr else 8
     pix_fmt = _pixel_format(name, asked.pix_fmt, like, size, min_bits, notes)
     written = _written_colours(name, pix_fmt, colours, size[1])
-    light = like.light if colours.is_hdr else MasteringLight()
-    return Encoder(name, pix_fmt, written, _options(name, asked, light))
+    mastering = like.mastering if colours.is_hdr else MasteringDisplay()
+    return Encoder(name, pix_fmt, written, _options(name, asked, mastering))
 
 
 def has_encoder(name: str) -> bool:
@@ -247,7 +247,7 @@ def _written_colours(codec: str, pix_fmt: str, colours: ColourTags, height: int)
     )
 
 
-def _options(codec: str, asked: EncoderOptions, light: MasteringLight) -> dict[str, str]:
+def _options(codec: str, asked: EncoderOptions, mastering: MasteringDisplay) -> dict[str, str]:
     known = {option.name for option in CodecContext.create(codec, "w").supported_options.private}
     options = dict(_DEFAULT_OPTIONS.get(codec, {}))
     for label, value, names in (
@@ -263,7 +263,7 @@ def _options(codec: str, asked: EncoderOptions, light: MasteringLight) -> dict[s
     if codec == "libx264" and cv2.checkHardwareSupport(_AVX_512):
         # With AVX-512 it encodes a frame in a few thousand otherwise than the time before.
         options["x264-params"] = "asm=avx2"
-    if parameters := light.parameters(codec):
+    if parameters := mastering.parameters(codec):
         key = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}[codec]
         options[key] = ":".join([*filter(None, [options.get(key)]), *parameters])
     return options

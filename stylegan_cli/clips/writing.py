@@ -129,8 +129,8 @@ class ClipWriter:
 
     def _shown_until(self, pts: int) -> int:
         """When the frame shown at `pts` gives way to the next one, or the clip ends, ticks."""
-        place = bisect_right(self.times, pts)
-        return self.times[place] if place < len(self.times) else self.end
+        index = bisect_right(self.times, pts)
+        return self.times[index] if index < len(self.times) else self.end
 
     def _end_with_pictures(self, last: Any, early: int) -> None:
         """Give the packet that is decoded last times with which the track ends with its pictures.
@@ -165,8 +165,8 @@ class ClipWriter:
 
 def _reordering(order: Sequence[int]) -> int:
     """How many places later than it is shown a frame comes at most, given its pts in order."""
-    rank = {time: place for place, time in enumerate(sorted(order))}
-    return max((place - rank[time] for place, time in enumerate(order)), default=0)
+    rank = {time: index for index, time in enumerate(sorted(order))}
+    return max((index - rank[time] for index, time in enumerate(order)), default=0)
 
 
 def _create(path: Path, format_name: str, like: ClipInfo) -> OutputContainer:

@@ -2,9 +2,9 @@
 
 A command names the configs that it needs in its signature: `style_config: StylizerConfig`. A user
 sees an option for each of their fields, and the function gets them built.
-`Annotated[StylizerConfig, Without("seed")]` leaves fields out. `settings: Annotated[Given,
-Of(TrainingConfig)]` is only what was typed, by field, for a command that lays it over a config
-file.
+`Annotated[StylizerConfig, Without("seed")]` leaves fields out.
+`typed: Annotated[Given, OptionsOf(TrainingConfig)]` is only what was typed, by field, for a command
+that adds the settings of a config file.
 """
 
 import inspect
@@ -37,7 +37,7 @@ class Without(tuple[str, ...]):
 
 
 @dataclass(frozen=True, slots=True)
-class Of:
+class OptionsOf:
     """The config whose typed options a command wants as they are."""
 
     config: "type[DataclassInstance]"
@@ -105,7 +105,7 @@ def _group(parameter: inspect.Parameter) -> Group | None:
     if get_origin(kind) is Annotated:
         kind, *extras = get_args(kind)
     without = next((tuple(item) for item in extras if isinstance(item, Without)), ())
-    given = next((item.config for item in extras if isinstance(item, Of)), None)
+    given = next((item.config for item in extras if isinstance(item, OptionsOf)), None)
     if given is not None:
         return Group(given, without, as_given=True)
     return Group(kind, without, as_given=False) if is_config(kind) else None

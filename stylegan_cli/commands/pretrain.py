@@ -1,9 +1,9 @@
-"""`influ pretrain`: make the base from photos and endless random looks."""
+"""`influ pretrain`: make the base from photos and random looks."""
 
 from typing import Annotated
 
 from stylegan_cli.commands.common import ConfigFile, DryRun, Json, console, emit, progress
-from stylegan_cli.commands.options import Given, Of
+from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.planning import PretrainRunConfig, plan_run
@@ -12,7 +12,7 @@ from stylegan_cli.runtime.config import load_settings
 
 def pretrain(
     run: PretrainRunConfig,
-    typed: Annotated[Given, Of(PretrainConfig)],
+    typed: Annotated[Given, OptionsOf(PretrainConfig)],
     config_file: ConfigFile = None,
     dry_run: DryRun = False,
     as_json: Json = False,

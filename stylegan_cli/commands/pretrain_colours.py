@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from stylegan_cli.commands.common import ConfigFile, DryRun, Json, console, emit, progress
-from stylegan_cli.commands.options import Given, Of
+from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
 from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
 from stylegan_cli.pretraining.planning import plan_colour_run
@@ -12,7 +12,7 @@ from stylegan_cli.runtime.config import load_settings
 
 def pretrain_colours(
     run: ColourRunConfig,
-    typed: Annotated[Given, Of(ColourTrainingConfig)],
+    typed: Annotated[Given, OptionsOf(ColourTrainingConfig)],
     config_file: ConfigFile = None,
     dry_run: DryRun = False,
     as_json: Json = False,

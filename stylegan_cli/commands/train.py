@@ -14,7 +14,7 @@ from stylegan_cli.commands.common import (
     say_hidden,
     say_refining,
 )
-from stylegan_cli.commands.options import Given, Of
+from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
 from stylegan_cli.runtime.config import load_settings
 from stylegan_cli.training.config import TrainingConfig
@@ -23,7 +23,7 @@ from stylegan_cli.training.planning import RunConfig, plan_run
 
 def train(
     run: RunConfig,
-    typed: Annotated[Given, Of(TrainingConfig)],
+    typed: Annotated[Given, OptionsOf(TrainingConfig)],
     config_file: ConfigFile = None,
     dry_run: DryRun = False,
     as_json: Json = False,

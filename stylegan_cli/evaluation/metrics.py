@@ -112,7 +112,7 @@ def edge_f_score(result: np.ndarray, truth: np.ndarray, tolerance_px: float = 2)
 
 
 def kid(
-    results: Floats, reals: Floats, *, draws: int = 200, seed: int = 0, most: int = 2000
+    results: Floats, reals: Floats, *, draws: int = 200, seed: int = 0, max_samples: int = 2000
 ) -> Estimate:
     """Kernel distance of two sets of features: the unbiased estimate, about 0 for like sets.
 
@@ -122,7 +122,8 @@ def kid(
     The standard error is that of `draws` bootstrap samples of both sets, leaving out the pairs of
     a picture with itself, which would bias it.
 
-    results: (N, D) and reals: (M, D) features, at least 2 of each; of more than `most`, a draw.
+    results: (N, D) and reals: (M, D) features, at least 2 of each; of more than
+    `max_samples`, a draw.
     """
     if min(len(results), len(reals)) < 2:
         raise DataError(
@@ -130,7 +131,7 @@ def kid(
             f"and {len(reals)}: add pictures"
         )
     rng = numpy_generator(seed, 0, "kernel distance")
-    x, y = (_at_most(features, most, rng) for features in (results, reals))
+    x, y = (_sampled(features, max_samples, rng) for features in (results, reals))
     kernels = _cubic(x, x), _cubic(y, y), _cubic(x, y)
     value = _discrepancy(np.ones((1, len(x))), np.ones((1, len(y))), *kernels)[0]
     resampled = _discrepancy(_resample(len(x), draws, rng), _resample(len(y), draws, rng), *kernels)
@@ -219,9 +220,11 @@ def share_far_from(marked: Mask, others: Mask, tolerance_px: float) -> float:
     return float((distance[marked] > tolerance_px).mean())
 
 
-def _at_most(features: Floats, most: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    if len(features) > most:
-        features = features[np.sort(rng.permutation(len(features))[:most])]
+def _sampled(
+    features: Floats, max_samples: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    if len(features) > max_samples:
+        features = features[np.sort(rng.permutation(len(features))[:max_samples])]
     return features.astype(np.float64)
 
 

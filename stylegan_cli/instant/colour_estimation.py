@@ -17,7 +17,7 @@ from stylegan_cli.networks.architecture import COLOUR_MOMENTS
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.styles import ColourEstimator
 
-SHORT_SIDE = 128  # px that pictures are seen at
+SHORT_SIDE = 128  # px of the pictures that are read
 LONG_SIDE = 192  # px; longer pictures are cut to their middle
 ALIGNMENT = 16  # px; sides are multiples of it
 SHRINKAGE = 2e-3  # share of a picture from the whole's moments that each cluster's begin with
@@ -32,8 +32,8 @@ class ColourEstimation:
 
     def statistics(self, picture: np.ndarray) -> np.ndarray:
         """Of one uint8 picture (H, W, 3): see estimator_graphs.colour_statistics_graph."""
-        seen = as_seen(picture)
-        return self._networks.statistics(to_unit(seen), rank_of_luma(seen))
+        small = at_estimator_size(picture)
+        return self._networks.statistics(to_unit(small), rank_of_luma(small))
 
     def lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
         """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics."""
@@ -60,8 +60,8 @@ def head_inputs(statistics: np.ndarray, count: int | np.ndarray) -> np.ndarray:
     return described.astype(np.float32)
 
 
-def as_seen(picture: np.ndarray) -> np.ndarray:
-    """The middle of a uint8 picture at the size that it is seen at."""
+def at_estimator_size(picture: np.ndarray) -> np.ndarray:
+    """The middle of a uint8 picture at the size that is read."""
     scale = SHORT_SIDE / min(picture.shape[:2])
     full = [max(ALIGNMENT, round(side * scale)) for side in picture.shape[:2]]
     size = [min(LONG_SIDE, max(1, round(side / ALIGNMENT)) * ALIGNMENT) for side in full]

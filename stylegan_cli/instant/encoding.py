@@ -50,20 +50,20 @@ class SetStatistics:
         return np.array_split(self.colours, self.count)[index]
 
 
-def pictures_in(place: Path, endings: Collection[str] = ()) -> list[Path]:
-    """The pictures of a folder and the folders in it; or the one picture that `place` is.
+def pictures_in(source: Path, endings: Collection[str] = ()) -> list[Path]:
+    """The pictures of a folder and the folders in it; or the one picture that `source` is.
 
     Results of `influ` among them are left out: see `find_own_pictures`, also for `endings`.
     Raises DataError where there are none.
     """
-    if place.is_file():
-        if media_of_file(place) == "clip":
-            words = ("influ", "prep", str(place), "--out", "data")
-            raise DataError(messages.wrong_kind(place, "a clip", "a picture", *words))
-        return [place]
-    found = find_own_pictures(place, recursive=True, endings=endings)
+    if source.is_file():
+        if media_of_file(source) == "clip":
+            words = ("influ", "prep", str(source), "--out", "data")
+            raise DataError(messages.wrong_kind(source, "a clip", "a picture", *words))
+        return [source]
+    found = find_own_pictures(source, recursive=True, endings=endings)
     if not found:
-        raise DataError(f"{place} holds no pictures; name a folder of photos or paintings")
+        raise DataError(f"{source} holds no pictures; name a folder of photos or paintings")
     return found
 
 

@@ -9,7 +9,7 @@ from stylegan_cli.colour import apply_lut, style_statistics
 from stylegan_cli.instant.calibration import mean_transfer
 from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.instant.encoding import SetStatistics
-from stylegan_cli.networks.architecture import LIMIT
+from stylegan_cli.networks.architecture import CLIP_DEVIATIONS
 from stylegan_cli.styles import Base
 
 log = logging.getLogger(__name__)
@@ -65,5 +65,5 @@ def _head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.
     described = np.concatenate([first / deviation, np.log(deviation), statistics])
     head = base.encoder_part("head.")
     standard = (described - head["head.centre"]) * head["head.scale"]
-    clipped: np.ndarray = np.clip(standard, -LIMIT, LIMIT)
+    clipped: np.ndarray = np.clip(standard, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
     return clipped

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stylegan_cli.instant.colour_estimation import ColourEstimation, head_inputs
-from stylegan_cli.networks.architecture import LIMIT
+from stylegan_cli.networks.architecture import CLIP_DEVIATIONS
 from stylegan_cli.styles import ColourEstimator
 
 GAMMA = 2.2  # of sRGB, nearly
@@ -69,7 +69,7 @@ def _in_8_bits(pixels: np.ndarray) -> np.ndarray:
 def standard_inputs(described: np.ndarray, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     """The head's inputs (..., inputs) in deviations over its training."""
     scaled = (described - tensors["head.centre"]) * tensors["head.scale"]
-    inputs: np.ndarray = np.clip(scaled, -LIMIT, LIMIT)
+    inputs: np.ndarray = np.clip(scaled, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
     return inputs
 
 

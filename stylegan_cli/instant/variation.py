@@ -47,12 +47,12 @@ def measure_prior_code_factors(
 
 
 def _single_codes(
-    backend: Backend, pictures: SetStatistics, before: np.ndarray, most: int
+    backend: Backend, pictures: SetStatistics, before: np.ndarray, max_pictures: int
 ) -> np.ndarray:
     """The code of each of so many pictures, at most, by itself, (N, code_dim)."""
     return np.stack(
         [
             code_of(backend, pictures.moments[i], pictures.colours_of(i), before, pictures.count)
-            for i in range(min(pictures.count, most))
+            for i in range(min(pictures.count, max_pictures))
         ]
     )

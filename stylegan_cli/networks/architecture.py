@@ -14,7 +14,7 @@ MAX_BLOCKS = 64  # a file must not be able to ask for a network without end
 STRIDE = 8  # the generator halves a picture three times
 BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
-LIMIT = 6.0  # standard deviations at which inputs of a head are clipped
+CLIP_DEVIATIONS = 6.0  # standard deviations at which inputs of a head are clipped
 MAX_LUT_SIZE = 65
 PROBES_PER_CHANNEL = 2  # mixtures of a stage's channels whose moments the style encoder takes, too
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import LIMIT, ColourEstimatorConfig
+from stylegan_cli.networks.architecture import CLIP_DEVIATIONS, ColourEstimatorConfig
 
 
 class ColourHead(nn.Module):
@@ -36,7 +36,7 @@ class ColourHead(nn.Module):
 
     def forward(self, described: Tensor) -> Tensor:
         """described: (N, inputs), from instant.colour_estimation. Returns (N, components)."""
-        scaled = ((described - self.centre) * self.scale).clamp(-LIMIT, LIMIT)
+        scaled = ((described - self.centre) * self.scale).clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS)
         features = functional.silu(self.first(scaled))
         features = features + functional.silu(self.second(features))
         features = features + functional.silu(self.third(features))

@@ -4,8 +4,8 @@ import numpy as np
 
 from stylegan_cli.colour import LUMA
 from stylegan_cli.networks.architecture import (
+    CLIP_DEVIATIONS,
     COLOUR_MOMENTS,
-    LIMIT,
     LUMA_KNOTS,
     VISION_CELL,
     VISION_CHANNELS,
@@ -57,7 +57,7 @@ def colour_head_graph(config: ColourEstimatorConfig) -> bytes:
     shapes = colour_head_shapes(config)
     graph = GraphBuilder({n: s for n, s in shapes.items() if not n.startswith("balance.")})
     scaled = graph.add("Mul", [graph.add("Sub", ["described", "head.centre"]), "head.scale"])
-    limits = [graph.constant(np.float32(limit)) for limit in (-LIMIT, LIMIT)]
+    limits = [graph.constant(np.float32(limit)) for limit in (-CLIP_DEVIATIONS, CLIP_DEVIATIONS)]
     features = graph.silu(graph.linear(graph.add("Clip", [scaled, *limits]), "head.first"))
     for name in ("second", "third"):
         inner = graph.silu(graph.linear(features, f"head.{name}"))

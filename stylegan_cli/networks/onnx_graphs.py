@@ -12,7 +12,7 @@ from stylegan_cli.colour import LUMA_WEIGHTS
 from stylegan_cli.networks.architecture import (
     BAND_GAIN,
     BANDS,
-    LIMIT,
+    CLIP_DEVIATIONS,
     GeneratorConfig,
     Shapes,
     StyleEncoderConfig,
@@ -108,7 +108,7 @@ def head_graph(config: StyleEncoderConfig) -> bytes:
     relative, log = graph.add("Div", [first, spread]), graph.add("Log", [spread])
     described = graph.concat([relative, log, "statistics"])
     scaled = graph.add("Mul", [graph.add("Sub", [described, "head.centre"]), "head.scale"])
-    limits = [graph.constant(np.float32(limit)) for limit in (-LIMIT, LIMIT)]
+    limits = [graph.constant(np.float32(limit)) for limit in (-CLIP_DEVIATIONS, CLIP_DEVIATIONS)]
     features = graph.linear(graph.add("Clip", [scaled, *limits]), "head.layers.0")
     norm = ["head.layers.1.weight", "head.layers.1.bias"]
     features = graph.add("LayerNormalization", [features, *norm], axis=-1, epsilon=1e-5)

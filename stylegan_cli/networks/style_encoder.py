@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan_cli.networks.architecture import LEAK, LIMIT, StyleEncoderConfig
+from stylegan_cli.networks.architecture import CLIP_DEVIATIONS, LEAK, StyleEncoderConfig
 
 MOMENTUM = 0.01  # share of a training step in the running averages
 
@@ -78,7 +78,7 @@ class StyleHead(nn.Module):
         described = self.describe(moments, statistics)
         if self.training:
             self._follow(described.detach())
-        standard = ((described - self.centre) * self.scale).clamp(-LIMIT, LIMIT)
+        standard = ((described - self.centre) * self.scale).clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS)
         return self.layers(standard)  # type: ignore[no-any-return]
 
     def describe(self, moments: Tensor, statistics: Tensor) -> Tensor:

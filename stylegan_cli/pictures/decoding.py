@@ -93,10 +93,10 @@ def _meaning(contents: Contents) -> _Meaning:
         icc = space = None
     if cicp is not None and not cicp.is_srgb:
         return _Meaning(Colours(cicp=cicp), None, tuple(notes))
-    # What is brought to sRGB from grey or inks says so.
+    # What is brought to sRGB from grey or CMYK says so.
     profile = srgb_profile() if space in ("GRAY", "CMYK") else icc or None
     return _Meaning(
-        Colours(icc=profile, ink_icc=icc if space == "CMYK" else None),
+        Colours(icc=profile, cmyk_icc=icc if space == "CMYK" else None),
         icc if space == "GRAY" else None,
         tuple(notes),
     )
@@ -125,14 +125,14 @@ def _works(icc: bytes) -> bool:
 
 
 def _in_rgb(frame: Frame, meaning: _Meaning) -> Frame:
-    """The frame as RGB of the file's own colours, or as sRGB where those are grey or inks."""
+    """The frame as RGB of the file's own colours, or as sRGB where those are grey or CMYK."""
     pixels = frame.pixels
     if pixels.ndim == 2 and meaning.grey_icc is not None:
         pixels = transform(pixels, meaning.grey_icc, srgb_profile())
     elif pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    elif pixels.shape[2] == 4 and meaning.colours.ink_icc is not None:
-        pixels = transform(pixels, meaning.colours.ink_icc, srgb_profile())
+    elif pixels.shape[2] == 4 and meaning.colours.cmyk_icc is not None:
+        pixels = transform(pixels, meaning.colours.cmyk_icc, srgb_profile())
     elif pixels.shape[2] == 4:
         paper = 1 - to_unit(pixels)
         pixels = from_unit(paper[..., :3] * paper[..., 3:], pixels.dtype)

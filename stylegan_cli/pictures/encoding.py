@@ -83,7 +83,7 @@ def encode_picture(
         logger.warning("%s: %s can't hold %s, which is left out", name, kind.name, what)
     contents = Contents(
         frames=[_fitting(frame, kind, len(frames) > 1) for frame in coloured.frames],
-        icc=coloured.colours.ink_icc or coloured.colours.icc,
+        icc=coloured.colours.cmyk_icc or coloured.colours.icc,
         cicp=coloured.colours.cicp,
         metadata=metadata,
         orientation=1,
@@ -124,8 +124,8 @@ def _coloured(
     def as_is(colours: Colours) -> _Coloured:
         return _Coloured(frames, colours, False)
 
-    if colours.ink_icc is not None and (inks := _in_inks(frames, colours.ink_icc, kind)):
-        return inks
+    if colours.cmyk_icc is not None and (converted := _in_cmyk(frames, colours.cmyk_icc, kind)):
+        return converted
     if colours.cicp is not None and kind.code_points and (kind.deep or not colours.is_hdr):
         return as_is(colours)
     if not colours.is_hdr and kind.profile:
@@ -138,21 +138,21 @@ def _coloured(
     return _Coloured(frames, Colours(), True)
 
 
-def _in_inks(frames: Sequence[Frame], icc: bytes, kind: PictureFormat) -> _Coloured | None:
-    """The frames in the inks of a CMYK profile, where the format holds them."""
-    if not kind.inks or any(frame.alpha is not None for frame in frames):
+def _in_cmyk(frames: Sequence[Frame], icc: bytes, kind: PictureFormat) -> _Coloured | None:
+    """The frames in CMYK by its profile, where the format has it."""
+    if not kind.cmyk or any(frame.alpha is not None for frame in frames):
         return None
     try:
-        inks = [
+        converted = [
             replace(
                 frame, pixels=transform(change_depth(frame.pixels, np.uint8), srgb_profile(), icc)
             )
             for frame in frames
         ]
     except PROFILE_ERRORS as error:
-        logger.info("no way back to the source's inks, the result is sRGB: %s", error)
+        logger.info("no way back to the source's CMYK, the result is sRGB: %s", error)
         return None
-    return _Coloured(inks, Colours(ink_icc=icc), False)
+    return _Coloured(converted, Colours(cmyk_icc=icc), False)
 
 
 def _fitting(frame: Frame, kind: PictureFormat, moves: bool) -> Frame:
@@ -195,7 +195,7 @@ def _metadata(metadata: Metadata, kind: PictureFormat, kept: Kept, left_out: lis
         if kinds & {b"tEXt", b"zTXt", b"iTXt"}:
             left_out.append("PNG text")
         metadata = replace(metadata, text=())
-    light = tuple(told for told in metadata.light if told[0] in kind.light)
-    if light != metadata.light:
+    levels = tuple(level for level in metadata.hdr_levels if level[0] in kind.hdr_levels)
+    if levels != metadata.hdr_levels:
         left_out.append("the light levels that the source tells")
-    return replace(metadata, light=light)
+    return replace(metadata, hdr_levels=levels)

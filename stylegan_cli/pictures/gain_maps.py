@@ -124,9 +124,9 @@ def apple_headroom(maker_note: bytes | None) -> float | None:
         (count,) = struct.unpack_from(order + "H", maker_note, 14)
         found: dict[int, float] = {}
         for at in range(16, 16 + 12 * min(count, 200), 12):
-            tag, kind, _, place = struct.unpack_from(order + "HHII", maker_note, at)
+            tag, kind, _, offset = struct.unpack_from(order + "HHII", maker_note, at)
             if tag in (33, 48) and kind == 10:
-                over, under = struct.unpack_from(order + "ii", maker_note, place)
+                over, under = struct.unpack_from(order + "ii", maker_note, offset)
                 found[tag] = over / under
         head, gain = found[33], found[48]
     except (struct.error, ZeroDivisionError, KeyError):

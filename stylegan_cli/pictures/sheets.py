@@ -60,8 +60,8 @@ def contact_sheet(
         draw.text((gap, y + height / 2), label, _INK, font, anchor="lm")
     for y, height, labels in zip(tops, heights, tile_labels, strict=False):
         for across, label in enumerate(labels[:columns]):
-            place = (left + gap + step * across + tile / 2, y + height + gap)
-            draw.text(place, _shortened(label, font, tile), _INK, font, anchor="ma")
+            position = (left + gap + step * across + tile / 2, y + height + gap)
+            draw.text(position, _shortened(label, font, tile), _INK, font, anchor="ma")
     return np.asarray(canvas)
 
 

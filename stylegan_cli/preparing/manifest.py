@@ -92,7 +92,7 @@ def read_manifest(folder: Path) -> list[Entry]:
     """
     path = folder / MANIFEST_NAME
     try:
-        text = read_text(path, DataError, most=MAX_MANIFEST)
+        text = read_text(path, DataError, max_bytes=MAX_MANIFEST)
     except FileNotFoundError:
         return []
     lines = text.splitlines(keepends=True)

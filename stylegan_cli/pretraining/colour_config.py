@@ -61,7 +61,7 @@ class ColourTrainingConfig:
     lr: Annotated[float, Option("Learning rate.", above=0)] = 1e-3
     warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 200
     weight_decay: Annotated[float, file_option("Weight decay of AdamW.", at_least=0)] = 0.05
-    clusters: Annotated[int, file_option("Clusters of what is seen.", at_least=1)] = 48
+    clusters: Annotated[int, file_option("Clusters of image content.", at_least=1)] = 48
     hidden: Annotated[int, file_option("Width of the head.", at_least=1)] = 768
     components: Annotated[int, file_option("Principal components of looks.", at_least=1)] = 96
     workers: Annotated[

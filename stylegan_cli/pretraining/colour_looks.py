@@ -19,7 +19,7 @@ from stylegan_cli.runtime.randomness import numpy_generator
 LUT_SIZE = 17  # points per channel
 EVERYWHERE = 0.05  # of the weight that colours no photo has get
 NEARBY = 0.25  # of the weight that colours near those of photos get
-GREY = 0.02  # mean range of the channels of a black-and-white table, unit
+MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white table, unit
 
 
 def read_films(folder: Path) -> list[np.ndarray]:
@@ -88,7 +88,7 @@ def principal_components(
 def _draw_film(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
     """One film table or a mix of two, more or less of it, with channels exchanged."""
     grid = lut_grid(LUT_SIZE)
-    grey = [np.ptp(film, axis=1).mean() < GREY for film in films]
+    grey = [np.ptp(film, axis=1).mean() < MAX_GREY_RANGE for film in films]
     wants_grey = rng.random() < 0.22 or all(grey)
     pool = [film for film, is_grey in zip(films, grey, strict=True) if is_grey == wants_grey]
     pool = pool or list(films)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.utils.data import IterableDataset, get_worker_info
 
 from stylegan_cli.colour import LUMA
-from stylegan_cli.instant.colour_estimation import as_seen, rank_of_luma
+from stylegan_cli.instant.colour_estimation import at_estimator_size, rank_of_luma
 from stylegan_cli.networks.architecture import LUMA_KNOTS, VISION_CELL
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.pretraining.colour_looks import LUT_SIZE
@@ -42,7 +42,7 @@ FEATURE_STAGES = (2, 3)  # of the frozen network, at strides 8 and 16
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """What is seen: a projection of frozen features (channels, K) and its offset (K,)."""
+    """Clusters of image content: a projection of frozen features (channels, K), offset (K,)."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -62,8 +62,8 @@ class ColourTask:
     lut: Tensor
 
 
-class SeenPhotos:
-    """Photos as the estimator sees them, with crops, by domain."""
+class EstimatorPhotos:
+    """Photos at the estimator's size, with crops, by domain."""
 
     def __init__(self, photos: Mapping[str, Sequence[np.ndarray]], seed: int) -> None:
         rng = numpy_generator(seed, 0, "crops of photos")
@@ -72,8 +72,8 @@ class SeenPhotos:
         for pictures in photos.values():
             first = len(self.pictures)
             for picture in pictures:
-                self.pictures.append(as_seen(picture))
-                self.pictures += [as_seen(_crop(picture, rng)) for _ in range(CROPS)]
+                self.pictures.append(at_estimator_size(picture))
+                self.pictures += [at_estimator_size(_crop(picture, rng)) for _ in range(CROPS)]
             self.domains.append(np.arange(first, len(self.pictures)))
 
     def draw_set(self, rng: np.random.Generator) -> np.ndarray:
@@ -87,14 +87,14 @@ class SeenPhotos:
 
 
 class ColourTasks(IterableDataset[ColourTask]):
-    """Endless tasks; each depends on (seed, index) alone, worker K of N draws every N-th.
+    """Tasks without end; each depends on (seed, index) alone, worker K of N draws every N-th.
 
     looks: (N, LUT_SIZE³, 3), which tasks take or mix. first: the index to begin with.
     """
 
     def __init__(
         self,
-        photos: SeenPhotos,
+        photos: EstimatorPhotos,
         clusters: Clusters,
         looks: np.ndarray,
         seed: int,
@@ -155,7 +155,7 @@ class ColourTasks(IterableDataset[ColourTask]):
             yield torch.softmax(features @ self._weight + self._bias, -1)
 
 
-def find_clusters(photos: SeenPhotos, looks: np.ndarray, count: int, seed: int) -> Clusters:
+def find_clusters(photos: EstimatorPhotos, looks: np.ndarray, count: int, seed: int) -> Clusters:
     """Clusters of frozen features in the directions that looks move least.
 
     Linear discriminant analysis (Fisher 1936): spread between places over spread of one place
@@ -190,7 +190,7 @@ def find_clusters(photos: SeenPhotos, looks: np.ndarray, count: int, seed: int) 
 
 
 def miscalibrated_photos(
-    photos: SeenPhotos, clusters: Clusters, seed: int
+    photos: EstimatorPhotos, clusters: Clusters, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Photos with wrong exposure and white balance: gains of linear light (3,) and statistics."""
     rng = numpy_generator(seed, 0, "photos that are off")

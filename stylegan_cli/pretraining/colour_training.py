@@ -29,7 +29,7 @@ from stylegan_cli.pretraining.colour_tasks import (
     Clusters,
     ColourTask,
     ColourTasks,
-    SeenPhotos,
+    EstimatorPhotos,
     find_clusters,
     miscalibrated_photos,
 )
@@ -103,7 +103,7 @@ class ColourTrainer:
         rest = (moved.square().sum() - weights.square().sum()).clamp(min=0)
         return torch.cat([weights, rest[None]])
 
-    def estimator(self, photos: SeenPhotos) -> ColourEstimator:
+    def estimator(self, photos: EstimatorPhotos) -> ColourEstimator:
         """What has been learned, as a model file has it. photos: that balance is learned from."""
         tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
         tensors |= {f"lut.{name}": self.fixed[name] for name in ("mean", "components")}
@@ -146,7 +146,7 @@ class TaskMemory:
     def __init__(self, trainer: ColourTrainer, capacity: int) -> None:
         self._trainer, self._capacity = trainer, capacity
         self._tasks: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.seen = 0
+        self.added = 0
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -160,8 +160,8 @@ class TaskMemory:
             if len(self._tasks) < self._capacity:
                 self._tasks.append(shifted)
             else:
-                self._tasks[self.seen % self._capacity] = shifted
-            self.seen += 1
+                self._tasks[self.added % self._capacity] = shifted
+            self.added += 1
 
     def draw(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """`count` sets of pictures of random tasks: inputs (N, inputs) and targets."""
@@ -211,16 +211,17 @@ def train_colours(
     Raises TrainingError where the loss is no longer a number.
     """
     state = load_latest_checkpoint(run_dir) if resume else None
-    seen, looks = SeenPhotos(photos, config.seed), draw_prior(films, config.looks, config.seed)
-    fixed = state["fixed"] if state else _fixed_parts(seen, looks, config)
+    shown = EstimatorPhotos(photos, config.seed)
+    looks = draw_prior(films, config.looks, config.seed)
+    fixed = state["fixed"] if state else _fixed_parts(shown, looks, config)
     trainer = ColourTrainer(config, fixed)
     if state:
         trainer.load_state_dict(state)
     save_config(run_dir, asdict(config))
     held_out = TaskMemory(trainer, config.held_out)
-    held_out.add(_tasks(seen, looks, trainer, purpose=1), config.held_out)
+    held_out.add(_tasks(shown, looks, trainer, purpose=1), config.held_out)
     memory = TaskMemory(trainer, config.kept)
-    fresh = _tasks(seen, looks, trainer)
+    fresh = _tasks(shown, looks, trainer)
     with Metrics(run_dir, COLUMNS, trainer.step) as metrics, stop_between_steps() as stop:
         memory.add(fresh, config.first)
         if not state:
@@ -235,10 +236,10 @@ def train_colours(
             clock.count_step()
             if trainer.total_steps is None:
                 trainer.total_steps = clock.steps_within(config.time_limit_s)
-            _follow_up(trainer, loss, metrics, held_out, clock.here_s, memory.seen, run_dir)
+            _follow_up(trainer, loss, metrics, held_out, clock.here_s, memory.added, run_dir)
             on_progress(trainer.step, trainer.total_steps or 0)
     save_checkpoint(run_dir, trainer.step, trainer.state_dict())
-    return None if stop.requested else trainer.estimator(seen)
+    return None if stop.requested else trainer.estimator(shown)
 
 
 def frozen_vision_tensors() -> dict[str, np.ndarray]:
@@ -262,9 +263,9 @@ def frozen_vision_tensors() -> dict[str, np.ndarray]:
 
 
 def fit_balance(
-    photos: SeenPhotos, clusters: Clusters, tensors: Mapping[str, np.ndarray], seed: int
+    photos: EstimatorPhotos, clusters: Clusters, tensors: Mapping[str, np.ndarray], seed: int
 ) -> dict[str, np.ndarray]:
-    """Ridge regression of how far photos are off, in stops, from what is seen of them.
+    """Ridge regression of how far photos are off, in stops, from their colour statistics.
 
     See instant.photo_balance. tensors: with the head's centre and scale.
     """
@@ -296,15 +297,15 @@ def _follow_up(
 ) -> None:
     step = trainer.step
     if is_due(step, LOG_EVERY):
-        told = {"loss_db": loss, "lr": trainer.rate, "tasks": tasks, "seconds": seconds}
-        metrics.write(step, told)
+        row = {"loss_db": loss, "lr": trainer.rate, "tasks": tasks, "seconds": seconds}
+        metrics.write(step, row)
     if is_due(step, trainer.config.save_every):
         metrics.write(step, trainer.validate(held_out))
         save_checkpoint(run_dir, step, trainer.state_dict())
 
 
 def _fixed_parts(
-    photos: SeenPhotos, looks: np.ndarray, config: ColourTrainingConfig
+    photos: EstimatorPhotos, looks: np.ndarray, config: ColourTrainingConfig
 ) -> dict[str, Tensor]:
     """Clusters and components, which are found and not trained."""
     rng = numpy_generator(config.seed, 0, "colours of the colour prior")
@@ -321,7 +322,7 @@ def _fixed_parts(
 
 
 def _tasks(
-    photos: SeenPhotos, looks: np.ndarray, trainer: ColourTrainer, purpose: int = 0
+    photos: EstimatorPhotos, looks: np.ndarray, trainer: ColourTrainer, purpose: int = 0
 ) -> Iterator[ColourTask]:
     config = trainer.config
     first = config.first + trainer.step * config.fresh if trainer.step else 0

@@ -231,5 +231,5 @@ def _draw_count(rng: np.random.Generator) -> int:
     return MAX_PICTURES if rng.random() < LARGE_SETS else _log_uniform(rng, MAX_PICTURES)
 
 
-def _log_uniform(rng: np.random.Generator, most: int) -> int:
-    return round(float(np.exp(rng.uniform(0, np.log(most)))))
+def _log_uniform(rng: np.random.Generator, maximum: int) -> int:
+    return round(float(np.exp(rng.uniform(0, np.log(maximum)))))

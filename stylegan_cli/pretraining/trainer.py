@@ -137,18 +137,18 @@ def build_trainer(
     base: BaseNetworks, config: PretrainConfig, device: str, team: ProcessTeam
 ) -> Trainer:
     """A trainer before its first step."""
-    place = torch.device(device)
-    learner = Learner(base, config).to(place)
+    torch_device = torch.device(device)
+    learner = Learner(base, config).to(torch_device)
     learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Trainer(
         learner=learner,
         shared=learner,
         config=config,
         team=team,
-        device=place,
+        device=torch_device,
         optimizer=torch.optim.Adam(learner.parameters(), lr=config.lr, betas=BETAS),
         ema=Ema(base, config.ema),
-        bf16=uses_bf16(config.precision, place.type),
+        bf16=uses_bf16(config.precision, torch_device.type),
         total_steps=config.steps,
     )
 

@@ -89,7 +89,7 @@ class Option:
         return f"{low}x<={self.at_most:g}" if self.below is None else f"{low}x<{self.below:g}"
 
     def allows(self, value: float) -> bool:
-        """Whether a number is within the bounds; what is endless or not a number is not."""
+        """Whether a number is within the bounds; an infinite number or NaN is not."""
         return (
             abs(value) <= _LARGEST
             and (self.at_least is None or value >= self.at_least)
@@ -99,7 +99,7 @@ class Option:
         )
 
 
-_LARGEST = 1e15  # magnitude of any number, so that nothing computed from it is endless
+_LARGEST = 1e15  # magnitude of any number, so that nothing computed from it overflows
 
 DEVICE = Option("Device for the network.", metavar="auto|cpu|cuda[:N]", panel=EVERYWHERE)
 OVERWRITE = Option("Replace existing files.")
@@ -201,12 +201,12 @@ def load_toml(path: Path) -> dict[str, Any]:
     Raises ConfigError when it can't be read or is no TOML.
     """
     try:
-        settings = tomllib.loads(read_text(path, ConfigError, most=MAX_CONFIG))
+        settings = tomllib.loads(read_text(path, ConfigError, max_bytes=MAX_CONFIG))
     except FileNotFoundError as error:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")
         ) from error
-    except (ValueError, RecursionError) as error:  # of TOML, and of numbers of endless digits
+    except (ValueError, RecursionError) as error:  # of TOML, and of numbers of too many digits
         why = f"it is not valid TOML: {error}"
         raise ConfigError(messages.cannot_read(path, why, "correct it")) from error
     return {key.replace("-", "_"): value for key, value in settings.items()}
@@ -220,7 +220,7 @@ def load_settings(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".json":
         return load_toml(path)
     try:
-        text = read_text(path, ConfigError, most=MAX_CONFIG)
+        text = read_text(path, ConfigError, max_bytes=MAX_CONFIG)
     except FileNotFoundError as error:
         raise ConfigError(
             messages.cannot_read(path, messages.why(error), "check the name")

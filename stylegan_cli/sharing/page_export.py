@@ -63,10 +63,10 @@ def write_page(files: Mapping[str, bytes], folder: Path, *, overwrite: bool = Fa
     """
     check_folder(folder, overwrite=overwrite)
     shutil.copytree(built_page(), folder, dirs_exist_ok=True)
-    place = folder / MODEL_FOLDER
-    place.mkdir(exist_ok=True)
+    model_folder = folder / MODEL_FOLDER
+    model_folder.mkdir(exist_ok=True)
     for name, data in files.items():
-        write_atomically(place / name, data, overwrite=overwrite)
+        write_atomically(model_folder / name, data, overwrite=overwrite)
     _name_model(folder / SERVICE_WORKER, files)
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -96,7 +96,7 @@ def page_model(model: Model) -> dict[str, bytes]:
 
 def _stylize_file(model: Model) -> bytes:
     base = model.base
-    graph, weights = _graph_with_places(build_graph(base, "generator"))
+    graph, weights = _graph_with_offsets(build_graph(base, "generator"))
     tensors: Arrays = {"graph/generator": graph}
     tensors |= {
         f"generator/{name}": value.astype(np.float16)
@@ -155,7 +155,7 @@ def _learn_file(base: Base) -> bytes:
     }
     encoder: dict[str, Any] = {}
     for name in ("features", "head"):
-        graph, encoder[name] = _graph_with_places(build_graph(base, name))
+        graph, encoder[name] = _graph_with_offsets(build_graph(base, name))
         tensors[f"graph/{name}"] = graph
         tensors |= {
             f"encoder/{part}": value.astype(np.float16)
@@ -184,7 +184,7 @@ def _learn_file(base: Base) -> bytes:
 
 
 def _estimator_tensors(estimator: ColourEstimator, document: dict[str, Any]) -> Arrays:
-    """Its graphs and weights; `document` gets its config and the places of the weights."""
+    """Its graphs and weights; `document` gets its config and the offsets of the weights."""
     config = estimator.config
     document["lut_points"] = config.lut_size
     graphs = {
@@ -199,7 +199,7 @@ def _estimator_tensors(estimator: ColourEstimator, document: dict[str, Any]) -> 
     for name in ("head.centre", "head.scale"):
         tensors[f"colour_estimator/{name}"] = estimator.tensors[name]
     for name, graph in graphs.items():
-        tensors[f"graph/{name}"], document[name] = _graph_with_places(graph)
+        tensors[f"graph/{name}"], document[name] = _graph_with_offsets(graph)
     return tensors
 
 
@@ -257,7 +257,7 @@ def _learning_constants() -> dict[str, float]:
         "max_drawn": distribution.max_drawn,
         "out_of_distribution_tiles": distribution.tiles,
         "min_pictures": distribution.min_pictures,
-        "clip_deviations": architecture.LIMIT,
+        "clip_deviations": architecture.CLIP_DEVIATIONS,
         "estimator_short_side": colour_estimation.SHORT_SIDE,
         "estimator_long_side": colour_estimation.LONG_SIDE,
         "estimator_alignment": colour_estimation.ALIGNMENT,
@@ -287,25 +287,25 @@ def _learning_constants() -> dict[str, float]:
     }
 
 
-def _graph_with_places(graph: bytes) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """A graph whose weights have places in one float32 file `weights`, and those places.
+def _graph_with_offsets(graph: bytes) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """A graph whose weights have offsets in one float32 file `weights`, and those offsets.
 
     Returns the graph's bytes, and name, offset in floats and shape of each weight.
     """
     import onnx
 
     read = onnx.ModelProto.FromString(graph)
-    weights, place = [], 0
+    weights, offset = [], 0
     for tensor in read.graph.initializer:
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
         shape = list(tensor.dims)
         count = int(np.prod(shape))
-        weights.append({"name": tensor.name, "offset": place, "shape": shape})
+        weights.append({"name": tensor.name, "offset": offset, "shape": shape})
         del tensor.external_data[:]
-        for key, value in (("location", "weights"), ("offset", 4 * place), ("length", 4 * count)):
+        for key, value in (("location", "weights"), ("offset", 4 * offset), ("length", 4 * count)):
             tensor.external_data.add(key=key, value=str(value))
-        place += count
+        offset += count
     return _bytes(read.SerializeToString()), weights
 
 
@@ -325,8 +325,8 @@ def _tile_choices() -> np.ndarray:
     count = min(INSTANT.refinement.tiles, len(photos))
     share = INSTANT.refinement.tiles // count
     chosen = []
-    for place in range(count):
-        photo = place * len(photos) // count
+    for index in range(count):
+        photo = index * len(photos) // count
         tiles = rng.permutation(len(encoding._tiles(photos[photo])))[:share]
         chosen += [(photo, tile) for tile in tiles]
     return np.array(chosen, np.int32)
@@ -339,8 +339,8 @@ def _stylized_choices() -> np.ndarray:
     rng = numpy_generator(0, 0, "painted colours")
     share = -(-2 * encoding.SET_COLOURS // count)
     chosen = []
-    for place in range(count):
-        photo = place * len(photos) // count
+    for index in range(count):
+        photo = index * len(photos) // count
         pixels = rng.integers(0, photos[photo].shape[0] * photos[photo].shape[1], share)
         chosen.append(np.stack([np.full(share, photo), pixels], 1))
     return np.concatenate(chosen).astype(np.int32)

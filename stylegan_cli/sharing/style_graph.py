@@ -87,8 +87,8 @@ class _LookBuilder(Operations):
         squares = np.square(weight).sum(axis=(2, 3)).T
         energy = self.of("MatMul", self.of("Mul", scale, scale), squares)
         norm = self.of("Sqrt", self.of("Add", energy, 1e-8))
-        seen = self.of("Mul", features, self._per_channel(scale))
-        made = self.convolved(seen, [self.constant(np.float32(GAIN) * weight)], side, stride)
+        modulated = self.of("Mul", features, self._per_channel(scale))
+        made = self.convolved(modulated, [self.constant(np.float32(GAIN) * weight)], side, stride)
         normed = self.of("Div", made, self._per_channel(norm))
         return self.of("Add", normed, self._per_channel(shift))
 
@@ -96,9 +96,9 @@ class _LookBuilder(Operations):
         """As networks.folding's _fold_gated."""
         count_out, count_in, side, _ = weight.shape
         inner, outer, shift = self._condition(f"{layer}.gate", [count_in, count_out, count_out])
-        seen = self.of("Mul", features, self._per_channel(self.of("Add", inner, 1.0)))
+        modulated = self.of("Mul", features, self._per_channel(self.of("Add", inner, 1.0)))
         weights = [self.constant(weight), self.constant(self._tensors[f"{layer}.conv.bias"])]
-        made = self.convolved(seen, weights, side, stride)
+        made = self.convolved(modulated, weights, side, stride)
         gated = self.of("Mul", made, self._per_channel(self.of("Add", outer, 1.0)))
         return self.of("Add", gated, self._per_channel(shift))
 

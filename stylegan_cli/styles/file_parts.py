@@ -45,7 +45,7 @@ def read_base_parts(file: Tensors, document: Mapping[str, Any], path: Path) -> B
         encoder=encoder,
         tensors=tensors,
         content_colours=_tensor(
-            file, "content_colours", path, shape=(None, 3), most=1 << 22, kind="u"
+            file, "content_colours", path, shape=(None, 3), max_size=1 << 22, kind="u"
         ),
         prior_code_factors=_tensor(
             file, "prior_code_factors", path, shape=(None, generator.code_dim)
@@ -147,7 +147,7 @@ def _tensor(
     path: Path,
     *,
     shape: tuple[int | None, ...],
-    most: int = 1 << 24,
+    max_size: int = 1 << 24,
     kind: str = "f",
 ) -> np.ndarray:
     """One tensor, checked against what is expected."""
@@ -157,7 +157,7 @@ def _tensor(
     fits = len(value.shape) == len(shape) and all(
         want in (None, got) for want, got in zip(shape, value.shape, strict=True)
     )
-    if not fits or value.size > most:
+    if not fits or value.size > max_size:
         raise StyleFileError(f"'{name}' in {path} has the shape {value.shape}, expected {shape}")
     if value.dtype.kind != kind[0]:
         raise StyleFileError(f"'{name}' in {path} is stored as {value.dtype}, not expected there")

@@ -47,9 +47,9 @@ class StyleInfo:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        for name, most in _MAX_TEXT.items():
-            if len(getattr(self, name)) > most:
-                raise ConfigError(f"{name} must have at most {most} letters")
+        for name, max_length in _MAX_TEXT.items():
+            if len(getattr(self, name)) > max_length:
+                raise ConfigError(f"{name} must have at most {max_length} letters")
         if not 0 <= self.pictures <= MAX_PICTURES:
             raise ConfigError(f"pictures must be from 0 to {MAX_PICTURES}, got {self.pictures}")
         if len(self.metrics) > MAX_METRICS or not all(map(_is_metric, self.metrics.items())):

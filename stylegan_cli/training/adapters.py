@@ -13,7 +13,7 @@ from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.lora import CreatorParameters
 from stylegan_cli.styles import Mode
 
-GREY = 0.15  # a colour map whose singular values differ by more than this ratio has lost a hue
+MIN_SINGULAR_RATIO = 0.15  # of singular values; a colour map with a smaller one has lost a hue
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def inverse_style(style: StyleTensors) -> StyleTensors:
     """The style whose colour map undoes that of `style`; hues that it lost stay lost."""
     matrix = style.matrix[0].cpu().double().numpy() if not style.matrix.is_meta else np.eye(3)
     offset = style.offset[0].cpu().double().numpy() if not style.offset.is_meta else np.zeros(3)
-    inverse = np.linalg.pinv(matrix, rcond=GREY)
+    inverse = np.linalg.pinv(matrix, rcond=MIN_SINGULAR_RATIO)
     parts = [
         torch.tensor(part, dtype=torch.float32, device=style.matrix.device)[None]
         for part in (inverse, -offset @ inverse)
@@ -178,4 +178,4 @@ def is_invertible(style: StyleTensors) -> bool:
     if style.matrix.is_meta:
         return True
     values = np.linalg.svd(style.matrix[0].cpu().numpy(), compute_uv=False)
-    return bool(values[-1] > GREY * values[0])
+    return bool(values[-1] > MIN_SINGULAR_RATIO * values[0])

@@ -199,11 +199,11 @@ def _check_names(run_dir: Path, began: Sequence[str], now: Sequence[str]) -> Non
         )
 
 
-def _warn_of_large_sides(data: TrainingData, most: int) -> None:
+def _warn_of_large_sides(data: TrainingData, max_pictures: int) -> None:
     sides = {"content": data.content} | {c.name: c.pictures for c in data.creators}
     for name, paths in sides.items():
-        if len(paths) > most:
-            log.warning("%s: %d of %d pictures are read", name, most, len(paths))
+        if len(paths) > max_pictures:
+            log.warning("%s: %d of %d pictures are read", name, max_pictures, len(paths))
 
 
 def _digest(data: TrainingData) -> str:
@@ -215,14 +215,14 @@ def _digest(data: TrainingData) -> str:
 
 
 def _held_out_pictures(
-    name: str, held_out: Sequence[Path], learned: Sequence[Path], most: int, short_side: int
+    name: str, held_out: Sequence[Path], learned: Sequence[Path], max_pictures: int, short_side: int
 ) -> PictureSet:
     """The held-out pictures of one side; pictures to learn from where none of them can be read."""
     try:
-        return PictureSet(held_out[:most], short_side)
+        return PictureSet(held_out[:max_pictures], short_side)
     except DataError:
         log.warning("%s: none of the held-out pictures can be read, so others validate", name)
-        return PictureSet(learned[:most], short_side)
+        return PictureSet(learned[:max_pictures], short_side)
 
 
 def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:

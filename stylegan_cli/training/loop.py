@@ -157,7 +157,7 @@ def validate(run: Run) -> dict[str, float]:
     disqualified: set[int] = set()
     for index in run.selection.active:
         validation = run.validator.validate(run.trainer, index)
-        run.albums[index].add_moment(step, validation.stylized)
+        run.albums[index].show(step, validation.stylized)
         scores[index] = validation.score
         named = dataclasses.asdict(validation.metrics) | {"score": validation.score}
         values |= {f"{run.names[index]}/{name}": value for name, value in named.items()}

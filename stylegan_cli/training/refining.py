@@ -196,7 +196,6 @@ def refine_style(
     on_open: as in `refine_in`. on_note: gets a sentence where the instant style is kept.
     Raises OutputExistsError for a folder of something else, InterruptedByUserError after Ctrl-C.
     """
-    place = resolve_device(device, needs_torch=True)
     config = TrainingConfig(init=str(model) if model else "base", time_limit_s=60 * minutes)
     data = data_of_one(instant.name, pictures, photos)
     with TemporaryDirectory(prefix="influ-") as temporary:
@@ -204,7 +203,7 @@ def refine_style(
             run_dir or Path(temporary),
             data,
             config,
-            device=place,
+            device=resolve_device(device, needs_torch=True),
             overwrite=overwrite,
             progress_of=progress_of,
             on_open=on_open,

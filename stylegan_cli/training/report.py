@@ -19,7 +19,7 @@ from stylegan_cli.training.diagnostics import Note
 REPORT_NAME = "report.html"
 SHOWN_PHOTOS = 4
 SHOWN_PX, SMALL_PX = 480, 180
-MAX_MOMENTS = 12
+MAX_TIMELINE = 12
 REFRESH_S = 60  # how often a browser that follows a run reads its page again
 CHART_WIDTH, CHART_HEIGHT, CHART_POINTS = 230, 90, 120  # px, px, at most
 
@@ -31,7 +31,7 @@ Row = Mapping[str, str]
 class Album:
     """JPEGs of one creator's validation photos.
 
-    untouched, instant, held_out: made again by each call of a run. best, latest, moments: results
+    untouched, instant, held_out: made again by each call of a run. best, latest, timeline: results
     of training, part of its state; best and latest are empty before the first validation.
     """
 
@@ -40,7 +40,7 @@ class Album:
     held_out: list[bytes]
     best: list[bytes]
     latest: list[bytes]
-    moments: list[tuple[int, bytes]]  # step, the first photo
+    timeline: list[tuple[int, bytes]]  # step, the first photo
 
     @classmethod
     def of(
@@ -53,15 +53,15 @@ class Album:
             _jpegs(held_out, SMALL_PX),
             best=[],
             latest=[],
-            moments=[(0, _jpeg(instant[0], SMALL_PX))],
+            timeline=[(0, _jpeg(instant[0], SMALL_PX))],
         )
 
-    def add_moment(self, step: int, stylized: Sequence[Tensor]) -> None:
-        """Show `stylized` as the present; of too many moments every other one is kept."""
+    def show(self, step: int, stylized: Sequence[Tensor]) -> None:
+        """Show `stylized` as the present; of a long timeline every other one is kept."""
         self.latest = _jpegs(stylized, SHOWN_PX)
-        if len(self.moments) >= MAX_MOMENTS:
-            self.moments = self.moments[::2]
-        self.moments.append((step, _jpeg(stylized[0], SMALL_PX)))
+        if len(self.timeline) >= MAX_TIMELINE:
+            self.timeline = self.timeline[::2]
+        self.timeline.append((step, _jpeg(stylized[0], SMALL_PX)))
 
     def choose_latest(self) -> None:
         """Show the present as the result."""
@@ -72,14 +72,14 @@ class Album:
         return {
             "best": [_packed(picture) for picture in self.best],
             "latest": [_packed(picture) for picture in self.latest],
-            "moments": [[step, _packed(picture)] for step, picture in self.moments],
+            "moments": [[step, _packed(picture)] for step, picture in self.timeline],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with the pictures of `state`."""
         self.best = [_unpacked(picture) for picture in state["best"]]
         self.latest = [_unpacked(picture) for picture in state["latest"]]
-        self.moments = [(step, _unpacked(picture)) for step, picture in state["moments"]]
+        self.timeline = [(step, _unpacked(picture)) for step, picture in state["moments"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +218,7 @@ def _creator(creator: CreatorReport, report: RunReport) -> dict[str, Any]:
     refined = album.best or album.latest or album.instant
     keys = ("untouched", "instant", "result", "refined")
     photos = zip(album.untouched, album.instant, result, refined, strict=True)
-    refined_name = f"step {step or album.moments[-1][0]}" if album.latest else ""
+    refined_name = f"step {step or album.timeline[-1][0]}" if album.latest else ""
     return {
         "name": creator.name,
         "verdict": _verdict(creator),
@@ -228,7 +228,7 @@ def _creator(creator: CreatorReport, report: RunReport) -> dict[str, Any]:
         "held_out": album.held_out,
         "progress": [
             {"label": f"step {moment}" if moment else "instant", "picture": picture}
-            for moment, picture in album.moments
+            for moment, picture in album.timeline
         ],
         "charts": _charts(report.metrics, columns, step),
     }

@@ -26,14 +26,14 @@ KID_GRID = 3  # each picture counts as this many squared: whole pictures are too
 class ValidationMetrics:
     """How close stylized photos come to a creator's pictures, and how much they keep.
 
-    texture: as TextureDistance.distance. kid: kernel distance of Lite0 features. change:
+    texture: as TextureDistance.distance. kid: kernel distance of Lite0 features. content_change:
     self-similarity loss to the photos. kid_lite1: as kid, of a network that no loss uses; it only
     reports. Each has its own unit; lower is better.
     """
 
     texture: float
     kid: float
-    change: float
+    content_change: float
     kid_lite1: float
 
     def score(self, start: "ValidationMetrics", config: ValidationConfig) -> float:
@@ -48,7 +48,7 @@ class ValidationMetrics:
         )
         growth = max(growths) if max(growths) > 0 else sum(growths) / 2
         penalty, allowed = (
-            config.content_weight * max(0.0, metrics.change - config.content_margin)
+            config.content_weight * max(0.0, metrics.content_change - config.content_margin)
             for metrics in (self, start)
         )
         return 1 + growth + penalty - allowed
@@ -73,7 +73,9 @@ class CreatorMetrics:
         self._networks = (features, reporting)
         self._photos = [_stages(features, photo) for photo in photos]
         self._texture = TextureDistance(creator, features, config.texture, seed=0)
-        self._parts = [_parts([_stages(net, x) for x in creator]) for net in self._networks]
+        self._real_samples = [
+            _kid_samples([_stages(net, x) for x in creator]) for net in self._networks
+        ]
 
     @torch.no_grad()
     def measure(self, stylized: Sequence[Tensor]) -> ValidationMetrics:
@@ -83,8 +85,8 @@ class CreatorMetrics:
         config = self._config
         texture = self._texture.distance(shown, 0, config.patches, config.directions)
         kids = [
-            kid(_parts(found), parts).value
-            for found, parts in zip(stages, self._parts, strict=True)
+            kid(_kid_samples(found), parts).value
+            for found, parts in zip(stages, self._real_samples, strict=True)
         ]
         changes = [
             self_similarity_loss(result[stage], photo[stage])
@@ -152,7 +154,7 @@ def _stages(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
     return [part.float() for part in features(image)]
 
 
-def _parts(pictures: Sequence[Sequence[Tensor]]) -> np.ndarray:
+def _kid_samples(pictures: Sequence[Sequence[Tensor]]) -> np.ndarray:
     """(N, C) features of parts of pictures, each of length sqrt(C) as in FrozenEmbedding.
 
     pictures: the stages of each.

@@ -230,7 +230,7 @@ class WorkFolder:
     def _read_manifest(self) -> "_Manifest | None":
         try:
             stored = read_sealed(
-                self.path / _MANIFEST, ClipError, "nothing of it is used", most=_MAX_MANIFEST
+                self.path / _MANIFEST, ClipError, "nothing of it is used", max_bytes=_MAX_MANIFEST
             )
             manifest = from_mapping(_Manifest, stored)
             for name in (manifest.memory, *(segment.name for segment in manifest.segments)):

@@ -24,7 +24,7 @@ from stylegan_cli.errors import (
     OutputExistsError,
     UsageError,
 )
-from stylegan_cli.runtime.files import check_target, claimed, make_folder, place
+from stylegan_cli.runtime.files import check_target, claimed, make_folder, move_into_place
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.clip_styles import ClipStyle, StylizeFunction, clip_style
 from stylegan_cli.video.config import VideoConfig
@@ -113,7 +113,7 @@ def stylize_clip(
                 _stylize_segments(frames, style, plan, work, config, on_progress)
                 writer = _join(joined, plan, work, config)
                 record = _checked(joined, writer, work)
-                place(joined, target, overwrite=config.overwrite)
+                move_into_place(joined, target, overwrite=config.overwrite)
             work.remove()
     return VideoResult(
         target=target,

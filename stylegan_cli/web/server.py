@@ -195,13 +195,13 @@ class PageServer:
         return FileResponse(job.report, media_type="text/html", headers=headers)
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, max_bytes: int) -> bytes:
     """The bytes of a request, `most` at most. Raises UsageError for more."""
     data = bytearray()
     async for part in request.stream():
         data += part
-        if len(data) > most:
-            raise UsageError(f"that is more than {most >> 10} kB, which is too much here")
+        if len(data) > max_bytes:
+            raise UsageError(f"that is more than {max_bytes >> 10} kB, which is too much here")
     return bytes(data)
 
 
@@ -225,10 +225,10 @@ def _path(body: Mapping[str, Any], key: str) -> Path:
     return path
 
 
-def _number(body: Mapping[str, Any], key: str, least: float, most: float) -> float:
+def _number(body: Mapping[str, Any], key: str, minimum: float, maximum: float) -> float:
     value = body.get(key)
-    if not isinstance(value, int | float) or not least <= value <= most:
-        raise UsageError(f"{key} must be from {least:g} to {most:g}")
+    if not isinstance(value, int | float) or not minimum <= value <= maximum:
+        raise UsageError(f"{key} must be from {minimum:g} to {maximum:g}")
     return float(value)
 
 

@@ -22,7 +22,7 @@ class PictureFormat:
     """One kind of picture file, and what its codec can write. The first suffix goes to new files.
 
     deep: 16 bits, or the 10 to 12 that the format has. code_points: colours by H.273.
-    light: kinds of chunks or boxes for the light levels of an HDR picture.
+    hdr_levels: kinds of chunks or boxes for the light levels of an HDR picture.
     result: the format that results get, where the codec only reads.
     """
 
@@ -34,7 +34,7 @@ class PictureFormat:
     animation: bool = False
     pages: bool = False
     profile: bool = False
-    inks: bool = False
+    cmyk: bool = False
     code_points: bool = False
     exif: bool = False
     xmp: bool = False
@@ -42,7 +42,7 @@ class PictureFormat:
     comment: bool = False
     text: bool = False
     gain_map: bool = False
-    light: tuple[bytes, ...] = ()
+    hdr_levels: tuple[bytes, ...] = ()
     largest_side: int = 2**31 - 1
     result: str | None = None
 
@@ -89,7 +89,7 @@ class Wanted:
 class Contents:
     """What is in a picture file.
 
-    frames: at least one, as stored; pixels (H, W) grey, (H, W, 3) RGB or (H, W, 4) inks. Frames of
+    frames: at least one, as stored; pixels (H, W) grey, (H, W, 3) RGB or (H, W, 4) CMYK. Frames of
         an animation are composed, each as it is shown; pages may differ in size.
     orientation: how the pixels must still be turned, 1 to 8; None for what the metadata says.
     notes: what the file holds that is left out, each the end of a sentence.

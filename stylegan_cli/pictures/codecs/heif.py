@@ -36,7 +36,7 @@ _LARGEST_PART: Final = 16_000_000
 _TILE: Final = 1024
 _AVIF_SPEED: Final = 9
 _DEEP_BITS: Final = 10
-_LIGHT: Final = (b"mdcv", b"clli")
+_HDR_LEVELS: Final = (b"mdcv", b"clli")
 _BT601: Final = 6  # the matrix that stands for sRGB
 
 
@@ -60,7 +60,7 @@ class Heif:
         exif=True,
         xmp=True,
         gain_map=True,
-        light=_LIGHT,
+        hdr_levels=_HDR_LEVELS,
         largest_side=16384,
     )
 
@@ -98,7 +98,7 @@ class Heif:
             frames=[Frame(pixels, alpha, 0)],
             icc=icc,
             cicp=cicp,
-            metadata=Metadata(exif, items.describing(b"mime"), light=_light(items)),
+            metadata=Metadata(exif, items.describing(b"mime"), hdr_levels=_hdr_levels(items)),
             orientation=1,
             gain_map=gain_map,
             notes=tuple(notes),
@@ -136,10 +136,10 @@ class Heif:
             raise PictureError("the picture is too large for HEIF with transparency: use PNG")
         if headroom is not None:
             data = _with_apple_map(data, headroom)
-        if not metadata.light:
+        if not metadata.hdr_levels:
             return data
         items = Items(data)
-        _tell_light(items, metadata)
+        _write_hdr_levels(items, metadata)
         return items.saved()
 
 
@@ -156,7 +156,7 @@ class Avif:
         code_points=True,
         exif=True,
         xmp=True,
-        light=_LIGHT,
+        hdr_levels=_HDR_LEVELS,
         largest_side=65536,
     )
 
@@ -173,7 +173,7 @@ class Avif:
         data = stream.read()
         items = Items(data)
         icc, cicp = items.colours()
-        metadata = Metadata(items.exif(), items.describing(b"mime"), light=_light(items))
+        metadata = Metadata(items.exif(), items.describing(b"mime"), hdr_levels=_hdr_levels(items))
         image = pillow.open_image(io.BytesIO(data), ("AVIF",), wanted)
         loop = image.info.get("loop", 0)
         if getattr(image, "n_frames", 1) > 1 and not wanted.still:
@@ -221,7 +221,7 @@ class Avif:
         if contents.icc is not None and cicp is None:
             items.drop_property(items.primary, b"colr")
             items.add_property(items.primary, box(b"colr", b"prof" + contents.icc))
-        _tell_light(items, metadata)
+        _write_hdr_levels(items, metadata)
         if metadata.exif is not None:
             number = items.add_item(b"Exif", bytes(4) + metadata.exif)
             items.add_reference(b"cdsc", number, items.primary)
@@ -231,13 +231,13 @@ class Avif:
         return items.saved()
 
 
-def _light(items: Items) -> tuple[tuple[bytes, bytes], ...]:
+def _hdr_levels(items: Items) -> tuple[tuple[bytes, bytes], ...]:
     """The light levels that a file tells of its primary picture."""
-    return tuple((kind, body) for kind in _LIGHT for body in items.bodies_of_primary(kind))
+    return tuple((kind, body) for kind in _HDR_LEVELS for body in items.bodies_of_primary(kind))
 
 
-def _tell_light(items: Items, metadata: Metadata) -> None:
-    for kind, body in metadata.light:
+def _write_hdr_levels(items: Items, metadata: Metadata) -> None:
+    for kind, body in metadata.hdr_levels:
         items.add_property(items.primary, box(kind, body))
 
 

@@ -55,7 +55,7 @@ class Jpeg:
         name="JPEG",
         suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
         profile=True,
-        inks=True,
+        cmyk=True,
         exif=True,
         xmp=True,
         iptc=True,
@@ -111,7 +111,7 @@ class Jpeg:
 
 
 def _pixels(stream: BinaryIO, image: Image.Image, wanted: Wanted) -> Pixels:
-    """The pixels, straight into an array; by Pillow what is cut short or in inks."""
+    """The pixels, straight into an array; by Pillow what is cut short or in CMYK."""
     import imagecodecs
 
     if not wanted.allow_truncated and image.mode in ("L", "RGB"):

@@ -64,7 +64,7 @@ def load(image: Image.Image, wanted: Wanted) -> None:
 
 
 def planes(image: Image.Image) -> tuple[Pixels, Pixels | None]:
-    """Pixels (H, W), (H, W, 3) or (H, W, 4) inks, and alpha, of a decoded image."""
+    """Pixels (H, W), (H, W, 3) or (H, W, 4) CMYK, and alpha, of a decoded image."""
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_grey(image), None
     if image.mode in _ALPHA_MODES or "transparency" in image.info:

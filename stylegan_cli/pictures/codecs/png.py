@@ -46,7 +46,7 @@ class Png:
         exif=True,
         xmp=True,
         text=True,
-        light=(b"mDCV", b"cLLI"),
+        hdr_levels=(b"mDCV", b"cLLI"),
     )
 
     def recognises(self, head: bytes) -> bool:
@@ -225,8 +225,8 @@ def _metadata(chunks: Sequence[tuple[bytes, bytes]]) -> Metadata:
                 text.append((kind, body))
         elif kind in (b"tIME", b"pHYs"):  # pHYs of no unit: the pixels' shape
             text.append((kind, body))
-    light = tuple(chunk for chunk in chunks if chunk[0] in Png.format.light)
-    return Metadata(exif, xmp, resources, text=tuple(text), dpi=dpi, light=light)
+    levels = tuple(chunk for chunk in chunks if chunk[0] in Png.format.hdr_levels)
+    return Metadata(exif, xmp, resources, text=tuple(text), dpi=dpi, hdr_levels=levels)
 
 
 def _text(kind: bytes, body: bytes) -> bytes:
@@ -267,7 +267,7 @@ def _described(contents: Contents) -> bytes:
         parts += _chunk(b"cICP", code)
     elif contents.icc is not None:
         parts += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(contents.icc))
-    parts += b"".join(_chunk(kind, body) for kind, body in metadata.light)
+    parts += b"".join(_chunk(kind, body) for kind, body in metadata.hdr_levels)
     if metadata.dpi is not None:
         across, down = (round(side / _METRE_IN) for side in metadata.dpi)
         parts += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))

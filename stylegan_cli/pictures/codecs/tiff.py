@@ -44,7 +44,7 @@ class Tiff:
         floats=True,
         pages=True,
         profile=True,
-        inks=True,
+        cmyk=True,
         exif=True,
         xmp=True,
         iptc=True,
@@ -241,7 +241,7 @@ def _as_bytes(value: object) -> bytes | None:
 
 def _write(writer: Any, frame: Frame, contents: Contents, *, first: bool) -> None:
     """One page; what describes the whole goes to the first."""
-    inks = frame.pixels.shape[2] == 4
+    cmyk = frame.pixels.shape[2] == 4
     planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
     metadata, extra = contents.metadata, []
     if first:
@@ -256,7 +256,7 @@ def _write(writer: Any, frame: Frame, contents: Contents, *, first: bool) -> Non
         options = {"resolution": metadata.dpi, "resolutionunit": 2}
     writer.write(
         np.ascontiguousarray(planes),
-        photometric="separated" if inks else "rgb",
+        photometric="separated" if cmyk else "rgb",
         extrasamples=() if frame.alpha is None else ("unassalpha",),
         compression="zlib",
         rowsperstrip=_ROWS_PER_STRIP,

@@ -42,7 +42,7 @@ class Cicp:
     def is_known(self) -> bool:
         """Whether these colours can be converted."""
         known = self.transfer in _GAMMAS or self.is_hdr
-        return known and self._place in _PRIMARIES
+        return known and self._primaries in _PRIMARIES
 
     @property
     def is_hdr(self) -> bool:
@@ -52,20 +52,20 @@ class Cicp:
     @property
     def is_srgb(self) -> bool:
         """Whether this is sRGB, or says nothing."""
-        return self._place == 1 and self.transfer in _GAMMAS and _GAMMAS[self.transfer] is None
+        return self._primaries == 1 and self.transfer in _GAMMAS and _GAMMAS[self.transfer] is None
 
     @property
-    def _place(self) -> int:
+    def _primaries(self) -> int:
         return 1 if self.primaries == _UNSPECIFIED else self.primaries
 
     def profile(self) -> bytes:
         """The ICC profile of the same colours; of the same primaries where the transfer is HDR."""
-        white = _WHITES.get(self._place, D65)
-        return make_profile(_PRIMARIES[self._place], white, _GAMMAS.get(self.transfer))
+        white = _WHITES.get(self._primaries, D65)
+        return make_profile(_PRIMARIES[self._primaries], white, _GAMMAS.get(self.transfer))
 
     def to_linear_srgb(self) -> npt.NDArray[np.float32]:
         """(3, 3): from a column of linear light in these primaries to one in those of sRGB."""
-        here, there = (_to_xyz(_PRIMARIES[place]) for place in (self._place, 1))
+        here, there = (_to_xyz(_PRIMARIES[code]) for code in (self._primaries, 1))
         return np.linalg.solve(there, here).astype(np.float32)
 
     def light(self, codes: npt.NDArray[np.uint16]) -> Plane:
@@ -91,7 +91,7 @@ class Cicp:
     @property
     def _luminance(self) -> npt.NDArray[np.float32]:
         """(3,): how much each primary has in luminance."""
-        return np.asarray(_to_xyz(_PRIMARIES[self._place])[1], np.float32)
+        return np.asarray(_to_xyz(_PRIMARIES[self._primaries])[1], np.float32)
 
 
 def pq_of_nits(nits: Plane) -> Plane:

@@ -28,12 +28,12 @@ _BRIGHTEST_SHARE: Final = 0.9999  # of the pixels are no brighter than the peak
 class Colours:
     """What pixels mean: by code points where there are some, else by profile, else sRGB.
 
-    icc: an RGB profile. ink_icc: the CMYK profile of a file whose pixels were brought to sRGB.
+    icc: an RGB profile. cmyk_icc: the CMYK profile of a file whose pixels were brought to sRGB.
     """
 
     icc: bytes | None = None
     cicp: Cicp | None = None
-    ink_icc: bytes | None = None
+    cmyk_icc: bytes | None = None
 
     @property
     def is_srgb(self) -> bool:

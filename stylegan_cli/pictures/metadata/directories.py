@@ -38,8 +38,8 @@ class Directories:
             raise ValueError("not a TIFF stream")
         self.order = "<" if head[:2] == b"II" else ">"
         self._is_big = 43 in head[2:4]
-        self._count, self._place = ("Q", "Q") if self._is_big else ("H", "I")
-        self.first = self._number(8 if self._is_big else 4, self._place)
+        self._count_format, self._offset_format = ("Q", "Q") if self._is_big else ("H", "I")
+        self.first = self._number(8 if self._is_big else 4, self._offset_format)
 
     def read(self, at: int, size: int) -> bytes:
         """`size` bytes from `at`."""
@@ -50,12 +50,12 @@ class Directories:
 
     def entries(self, ifd: int) -> list[Entry]:
         """The entries of the directory at `ifd`; what points beyond the end is passed over."""
-        count = self._number(ifd, self._count)
+        count = self._number(ifd, self._count_format)
         if count > _LARGEST_IFD:
             raise ValueError("a directory is too long")
-        row = struct.Struct(f"{self.order}HH{self._place}")
-        inside = struct.calcsize(self._place)  # bytes of a value that needs no place of its own
-        width, start = row.size + inside, ifd + struct.calcsize(self._count)
+        row = struct.Struct(f"{self.order}HH{self._offset_format}")
+        inside = struct.calcsize(self._offset_format)  # bytes that lie in the entry itself
+        width, start = row.size + inside, ifd + struct.calcsize(self._count_format)
         table = self.read(start, width * count)
         found = []
         for index in range(count):
@@ -64,7 +64,7 @@ class Directories:
             value_at = at + row.size
             if size > inside:
                 (value_at,) = struct.unpack_from(
-                    self.order + self._place, table, width * index + row.size
+                    self.order + self._offset_format, table, width * index + row.size
                 )
             if size:
                 found.append(Entry(tag, kind, number, at, value_at, size))
@@ -72,10 +72,13 @@ class Directories:
 
     def after(self, ifd: int) -> int:
         """Where the directory after the one at `ifd` is; 0 for none."""
-        width = struct.calcsize(f"={self._count}"), struct.calcsize(f"=HH2{self._place}")
+        width = (
+            struct.calcsize(f"={self._count_format}"),
+            struct.calcsize(f"=HH2{self._offset_format}"),
+        )
         try:
-            end = ifd + width[0] + width[1] * self._number(ifd, self._count)
-            return self._number(end, self._place)
+            end = ifd + width[0] + width[1] * self._number(ifd, self._count_format)
+            return self._number(end, self._offset_format)
         except ValueError:
             return 0
 
@@ -198,13 +201,14 @@ def _directory(
 ) -> bytes:
     """A directory that stands at `at`, then its values, which stand at `values_at`."""
     table, values = struct.pack(order + "H", len(entries)), b""
-    place = at + 2 + 12 * len(entries) + 4 if values_at is None else values_at
+    if values_at is None:
+        values_at = at + 2 + 12 * len(entries) + 4
     for tag, kind, count, value in sorted(entries):
         table += struct.pack(order + "HHI", tag, kind, count)
         if len(value) <= 4:
             table += value.ljust(4, b"\0")
         else:
-            table += struct.pack(order + "I", place + len(values))
+            table += struct.pack(order + "I", values_at + len(values))
             values += value + bytes(len(value) % 2)
     return table + bytes(4) + values
 

@@ -17,7 +17,7 @@ class Metadata:
 
     exif: a TIFF stream. xmp: one packet, UTF-8. resources: Photoshop's image resources, with IPTC.
     comment: of JPEG and GIF. text: (kind, body) of PNG's text chunks. dpi: across and down.
-    light: (kind, body) of the chunks or boxes that tell the light levels of an HDR picture.
+    hdr_levels: (kind, body) of the chunks or boxes that tell the light levels of an HDR picture.
     """
 
     exif: bytes | None = None
@@ -26,7 +26,7 @@ class Metadata:
     comment: bytes | None = None
     text: tuple[tuple[bytes, bytes], ...] = ()
     dpi: tuple[float, float] | None = None
-    light: tuple[tuple[bytes, bytes], ...] = ()
+    hdr_levels: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

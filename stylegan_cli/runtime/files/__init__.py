@@ -10,7 +10,7 @@ from stylegan_cli.runtime.files.writing import (
     draft_beside,
     explained,
     make_folder,
-    place,
+    move_into_place,
     write_atomically,
 )
 
@@ -22,9 +22,9 @@ __all__ = [
     "draft_beside",
     "explained",
     "make_folder",
+    "move_into_place",
     "parse_json",
     "path_inside",
-    "place",
     "read_sealed",
     "read_text",
     "sealed",

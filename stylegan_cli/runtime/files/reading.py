@@ -11,10 +11,11 @@ from stylegan_cli.errors import InfluError, messages
 MAX_TEXT = 64 << 20  # bytes
 
 
-def read_text(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> str:
-    """The UTF-8 text of a regular file of at most `most` bytes. Raises `wrong`, FileNotFoundError.
+def read_text(path: Path, wrong: type[InfluError], *, max_bytes: int = MAX_TEXT) -> str:
+    """The UTF-8 text of a regular file. Raises `wrong`, FileNotFoundError.
 
     wrong: what to raise for a file that can't be read, is too large, or is no text.
+    max_bytes: of the file.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would wait for ever
     try:
@@ -22,13 +23,13 @@ def read_text(path: Path, wrong: type[InfluError], *, most: int = MAX_TEXT) -> s
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 remedy = "name another file"
                 raise wrong(messages.cannot_read(path, "it is not a regular file", remedy))
-            data = file.read(most + 1)
+            data = file.read(max_bytes + 1)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         raise wrong(messages.cannot_read(path, messages.why(error), "name another file")) from error
-    if len(data) > most:
-        reason = f"it is larger than {most:,} bytes, which no file of this kind is"
+    if len(data) > max_bytes:
+        reason = f"it is larger than {max_bytes:,} bytes, which no file of this kind is"
         raise wrong(messages.cannot_read(path, reason, "name another file"))
     try:
         return data.decode("utf-8")

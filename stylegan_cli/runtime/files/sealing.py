@@ -28,10 +28,10 @@ def unsealed(
 
 
 def read_sealed(
-    path: Path, wrong: type[InfluError], remedy: str, *, most: int = MAX_TEXT
+    path: Path, wrong: type[InfluError], remedy: str, *, max_bytes: int = MAX_TEXT
 ) -> dict[str, Any]:
     """The sealed document in a file, as `read_text` reads it. Raises `wrong`, FileNotFoundError."""
-    return unsealed(read_text(path, wrong, most=most), wrong, str(path), remedy)
+    return unsealed(read_text(path, wrong, max_bytes=max_bytes), wrong, str(path), remedy)
 
 
 def _sum_of(document: Mapping[str, Any]) -> str:

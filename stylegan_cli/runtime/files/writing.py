@@ -39,7 +39,7 @@ def write_atomically(
             else:
                 content(file)
             file.flush()
-        place(draft, target, overwrite=overwrite)
+        move_into_place(draft, target, overwrite=overwrite)
 
 
 def make_folder(folder: Path) -> None:
@@ -100,7 +100,7 @@ def draft_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
         os.close(descriptor)
 
 
-def place(draft: Path, target: Path, *, overwrite: bool) -> None:
+def move_into_place(draft: Path, target: Path, *, overwrite: bool) -> None:
     """Give a finished file the name `target`, once all of it is on the disk.
 
     Raises WriteError, and OutputExistsError where the name was taken in the meantime.
