@@ -130,6 +130,17 @@ def test_code_points_are_carried(format: str, cicp: Cicp) -> None:
         assert pillow_heif.open_heif(data).info["bit_depth"] == 10
 
 
+def test_a_png_of_narrow_range_becomes_one_of_full_range() -> None:
+    codes = np.repeat(np.array([[16, 126, 235]], np.uint8)[..., None], 3, axis=2)
+    data = encode_picture(Picture(codes, colours=Colours(cicp=Cicp(12, 13))), "PNG")
+    at = data.index(b"cICP")
+    body = b"cICP" + bytes([12, 13, 0, 0])
+    narrow = data[:at] + body + zlib.crc32(body).to_bytes(4) + data[at + 12 :]
+    picture = read_picture(narrow)
+    assert picture.pixels[0, :, 0].tolist() == [0, 128, 255]
+    assert bytes([12, 13, 0, 1]) in encode_picture(picture, "PNG")
+
+
 def test_code_points_become_a_profile_where_there_are_none(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

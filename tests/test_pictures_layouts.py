@@ -183,6 +183,12 @@ def test_a_moving_jpeg_xl_is_said_to_lose_its_movement(caplog: pytest.LogCapture
     assert caplog.text == ""
 
 
+def test_a_jpeg_of_more_than_8_bits_is_refused_by_name() -> None:
+    data = imagecodecs.jpeg_encode((SHALLOW.astype(np.uint16) * 16), 95, bitspersample=12)
+    with pytest.raises(PictureError, match="a JPEG of 12 bits"):
+        read_picture(bytes(data))
+
+
 def dng(mosaic: Array, preview: Array) -> bytes:
     """A DNG 1.4 of a Bayer mosaic (H, W) uint16, with a small RGB picture in front."""
     parts = {"main": {}, "raw": {}}

@@ -14,7 +14,7 @@ from PIL import Image
 from stylegan_cli.pictures import Kept, Metadata, Picture, encode_picture, read_picture
 from stylegan_cli.pictures.metadata.iptc import iptc_of, resources_of
 from stylegan_cli.pictures.metadata.metadata import upright, without_place
-from stylegan_cli.pictures.metadata.xmp import parse, value_of
+from stylegan_cli.pictures.metadata.xmp import IPTC_EXT, parse, value_of
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 REGION_AREA = "http://ns.adobe.com/xmp/sType/Area#"
@@ -155,6 +155,23 @@ def test_regions_turn_with_the_picture(orientation: int, x: float, y: float, w: 
         assert document is not None
         seen = [value_of(document, REGION_AREA, name) for name in ("x", "y", "w")]
         assert [float(value or 0) for value in seen] == pytest.approx([x, y, w])
+    across, down = (64, 48) if orientation < 5 else (48, 64)
+    for unit, right, bottom, scale in (
+        ("relative", 1, 1, (1, 1)),
+        ("pixel", 64, 48, (across, down)),
+    ):
+        xmp = packet(
+            f'<i:RegionBoundary i:rbUnit="{unit}" i:rbX="{0.2 * right}" i:rbY="{0.2 * bottom}" '
+            f'i:rbW="{0.1 * right}" i:rbH="{0.2 * bottom}"/>',
+            f'xmlns:i="{IPTC_EXT}"',
+        )
+        document = parse(upright(Metadata(xmp=xmp), (48, 64), orientation).xmp or b"")
+        assert document is not None
+        left, top, wide, high = (
+            float(value_of(document, IPTC_EXT, name) or 0) for name in ("rbX", "rbY", "rbW", "rbH")
+        )
+        middle = ((left + wide / 2) / scale[0], (top + high / 2) / scale[1], wide / scale[0])
+        assert middle == pytest.approx((x, y, w))
 
 
 def test_a_region_lies_where_the_face_went() -> None:
@@ -181,7 +198,7 @@ def iptc(*datasets: tuple[int, bytes]) -> bytes:
     )
 
 
-@pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG"])
+@pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "JPEG2000"])
 def test_iptc_is_kept_without_places(format: str) -> None:
     resources = resources_of(iptc((25, b"alps"), (90, b"Bergen"), (116, b"(c) Jane")))
     picture = Picture(scene(), metadata=Metadata(resources=resources))

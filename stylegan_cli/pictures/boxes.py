@@ -107,9 +107,8 @@ class Items:
         """Profile and code points of the primary."""
         icc = cicp = None
         for body in self._bodies(self.primary, b"colr"):
-            if body[:4] == b"nclx" and len(body) >= 11:
-                primaries, transfer, matrix, full = struct.unpack_from(">HHHB", body, 4)
-                cicp = Cicp(primaries, transfer, matrix, bool(full >> 7))
+            if body[:4] == b"nclx" and len(body) >= 10:
+                cicp = Cicp(*struct.unpack_from(">HHH", body, 4))
             elif body[:4] in (b"prof", b"rICC"):
                 icc = body[4:]
         return icc, cicp

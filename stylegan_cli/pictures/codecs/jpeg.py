@@ -3,14 +3,16 @@
 import hashlib
 import io
 import logging
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.codecs import pillow
 from stylegan_cli.pictures.codecs.codec import (
     CLIP_LEFT_OUT,
@@ -32,12 +34,14 @@ from stylegan_cli.pictures.pixels import Pixels
 
 logger = logging.getLogger(__name__)
 
-_NAMES: Final = ("JPEG", "MPO")
+_NAMES: Final = ("JPEG",)  # and MPO, which begins alike
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP, _ICC, _MPF = b"Photoshop 3.0\0", b"ICC_PROFILE\0", b"MPF\0"
 _START, _JFIF, _END = b"\xff\xd8", b"\xff\xe0\0\x10JFIF\0", b"\xff\xd9"
 _ISO_GAIN_MAP: Final = b"urn:iso:std:iso:ts:21496:-1\0"
+# The start of a frame of more than 8 bits (ITU-T T.81, B.2.2).
+_DEEP_HEADER: Final = re.compile(rb"\xff[\xc0-\xc3]\0.[\x09-\x10]", re.DOTALL)
 _SAMSUNG_CLIP: Final = b"MotionPhoto_Data"
 _SEGMENT: Final = 65533  # bytes that fit into one
 _LARGEST_EXTENDED: Final = 64 * 1024 * 1024
@@ -74,7 +78,16 @@ class Jpeg:
 
     def decode(self, stream: BinaryIO, wanted: Wanted) -> Contents:
         """The picture, its segments, and the gain map behind it."""
-        image = pillow.open_image(stream, _NAMES, wanted)
+        try:
+            image = pillow.open_image(stream, _NAMES, wanted)
+        except UnidentifiedImageError:
+            stream.seek(0)
+            if found := _DEEP_HEADER.search(stream.read(_LONGEST_HEAD)):
+                bits = found.group()[4]
+                raise PictureError(
+                    f"{wanted.name} is a JPEG of {bits} bits: convert it to PNG"
+                ) from None
+            raise
         pixels = _pixels(stream, image, wanted)
         metadata = _metadata(image)
         notes, gain_map = [], None

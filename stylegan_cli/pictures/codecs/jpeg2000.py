@@ -1,4 +1,4 @@
-"""JPEG 2000 by OpenJPEG (imagecodecs), 16 bits and all; EXIF and XMP in boxes of their own."""
+"""JPEG 2000 by OpenJPEG (imagecodecs), 16 bits and all; metadata in boxes of their own."""
 
 import io
 import struct
@@ -13,12 +13,14 @@ from stylegan_cli.pictures.codecs import pillow
 from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted, frame_of
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
+from stylegan_cli.pictures.metadata.iptc import iptc_of, resources_of
 
 _NAMES: Final = ("JPEG2000",)
 _CONTAINER: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
 _CODESTREAM: Final = b"\xff\x4f\xff\x51"
 _XMP: Final = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 _EXIF: Final = b"JpgTiffExif->JP2"
+_IPTC: Final = uuid.UUID("33c7a4d2-b81d-4723-a0ba-f1a3e097ad38").bytes
 _SRGB, _GREY = 16, 17  # enumerated colour spaces (ISO/IEC 15444-1, I.5.3.3)
 
 
@@ -32,6 +34,7 @@ class Jpeg2000:
         deep=True,
         exif=True,
         xmp=True,
+        iptc=True,
     )
 
     def recognises(self, head: bytes) -> bool:
@@ -81,6 +84,8 @@ class Jpeg2000:
             data += box(b"uuid", _EXIF + metadata.exif)
         if metadata.xmp is not None:
             data += box(b"uuid", _XMP + metadata.xmp)
+        if metadata.resources is not None and (iptc := iptc_of(metadata.resources)) is not None:
+            data += box(b"uuid", _IPTC + iptc)
         return data
 
 
@@ -110,7 +115,7 @@ def _colour_space(data: bytes) -> tuple[bool, bytes | None]:
 
 
 def _metadata(data: bytes) -> Metadata:
-    exif = xmp = None
+    exif = xmp = resources = None
     for found in walk(data) if data.startswith(_CONTAINER) else ():
         if found.kind == b"uuid":
             name, body = data[found.body : found.body + 16], data[found.body + 16 : found.end]
@@ -118,4 +123,6 @@ def _metadata(data: bytes) -> Metadata:
                 xmp = body
             elif name == _EXIF:
                 exif = body.removeprefix(b"Exif\0\0")
-    return Metadata(exif, xmp)
+            elif name == _IPTC:
+                resources = resources_of(body)
+    return Metadata(exif, xmp, resources)

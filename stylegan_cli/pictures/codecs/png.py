@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from stylegan_cli.pictures.colours.profiles import D65, SRGB_PRIMARIES, make_pro
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata.iptc import resources_of
-from stylegan_cli.pictures.pixels import Pixels
+from stylegan_cli.pictures.pixels import Pixels, from_unit
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _XMP: Final = b"XML:com.adobe.xmp"
@@ -75,7 +76,9 @@ class Png:
             icc = _profile(dict(chunks))
         for kind, body in chunks:
             if kind == b"cICP" and len(body) == 4:
-                cicp = Cicp(body[0], body[1], body[2], bool(body[3]))
+                cicp = Cicp(body[0], body[1], body[2])
+                if not body[3]:
+                    frames = [_of_full_range(frame) for frame in frames]
         return Contents(
             frames=frames,
             icc=icc if isinstance(icc, bytes) else None,
@@ -123,6 +126,12 @@ def _still(
         return Frame(pixels, alpha, 0)
     pillow.load(image, wanted)
     return Frame(*pillow.planes(image), 0)
+
+
+def _of_full_range(frame: Frame) -> Frame:
+    """A frame whose black is 16 and whose white is 235 of 255 (ITU-T H.273, equation 30)."""
+    unit = frame.pixels.astype(np.float32) / (np.iinfo(frame.pixels.dtype).max + 1)
+    return replace(frame, pixels=from_unit((unit * 256 - 16) / 219, frame.pixels.dtype))
 
 
 def _has_still(chunks: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -263,7 +272,7 @@ def _described(contents: Contents) -> bytes:
     metadata, parts = contents.metadata, b""
     if contents.cicp is not None:
         cicp = contents.cicp
-        code = bytes([cicp.primaries, cicp.transfer, 0, cicp.full_range])
+        code = bytes([cicp.primaries, cicp.transfer, 0, 1])
         parts += _chunk(b"cICP", code)
     elif contents.icc is not None:
         parts += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(contents.icc))

@@ -245,10 +245,11 @@ def _write(writer: Any, frame: Frame, contents: Contents, *, first: bool) -> Non
     planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
     metadata, extra = contents.metadata, []
     if first:
-        iptc = None if metadata.resources is None else iptc_of(metadata.resources)
-        for code, block in (
-            (_XMP, metadata.xmp), (_IPTC, iptc), (_PHOTOSHOP, metadata.resources),
-        ):  # fmt: skip
+        resources = metadata.resources
+        iptc = None if resources is None else iptc_of(resources)
+        if iptc is not None and resources == resources_of(iptc):
+            resources = None  # they say no more
+        for code, block in ((_XMP, metadata.xmp), (_IPTC, iptc), (_PHOTOSHOP, resources)):
             if block is not None:
                 extra.append((code, 7, len(block), block, True))
     options: dict[str, Any] = {}

@@ -31,12 +31,11 @@ _GAMMAS: Final = {1: None, 2: None, 4: 2.2, 5: 2.8, 6: None, 8: 1.0, 13: None, 1
 
 @dataclass(frozen=True, slots=True)
 class Cicp:
-    """Code points for primaries, transfer and matrix, and whether the full range is used."""
+    """Code points for primaries, transfer and matrix; pixels have the full range."""
 
     primaries: int
     transfer: int
     matrix: int = 0
-    full_range: bool = True
 
     @property
     def is_known(self) -> bool:

@@ -6,6 +6,7 @@ from xml.dom.minidom import Attr, Document, Element, Node
 
 from stylegan_cli.pictures.metadata.xmp import (
     EXIF,
+    IPTC_EXT,
     TIFF,
     elements,
     set_all,
@@ -36,6 +37,9 @@ def turn(orientation: int, size: tuple[int, int]) -> Callable[[Document], None]:
             for element in elements(document):
                 _turn_area(element, orientation)
                 _turn_rectangle(element, orientation)
+            stored = size if orientation < 5 else size[::-1]
+            for boundary in document.getElementsByTagNameNS(IPTC_EXT, "RegionBoundary"):
+                _turn_boundary(boundary, orientation, stored)
         _turn_dimensions(document, orientation)
 
     return change
@@ -74,7 +78,7 @@ class _Fields:
 
 
 def _turn_area(element: Element, orientation: int) -> None:
-    """A region by its middle, in shares of the picture (MWG 2.0, 5.9; IPTC has none in XMP)."""
+    """A region by its middle, in shares of the picture (MWG 2.0, 5.9)."""
     for namespace in (_AREA, _AREA_OLD):
         area = _Fields(element, namespace)
         try:
@@ -95,11 +99,38 @@ def _turn_rectangle(element: Element, orientation: int) -> None:
         x, y, width, height = map(float, (fields["Rectangle"] or "").split(","))
     except ValueError:
         return
+    turned = _turned_box((x, y, width, height), (1, 1), orientation)
+    fields["Rectangle"] = ", ".join(map(_share, turned))
+
+
+def _turn_boundary(boundary: Element, orientation: int, stored: tuple[int, int]) -> None:
+    """A region of IPTC's: a box by its corner, a circle by its middle, or points."""
+    holders = [
+        _Fields(holder, IPTC_EXT) for holder in (boundary, *boundary.getElementsByTagName("*"))
+    ]
+    in_pixels = any(fields["rbUnit"] == "pixel" for fields in holders)
+    ends = stored[::-1] if in_pixels else (1, 1)
+    for fields in holders:
+        try:
+            x, y = float(fields["rbX"] or ""), float(fields["rbY"] or "")
+            width, height = float(fields["rbW"] or 0), float(fields["rbH"] or 0)
+        except ValueError:
+            continue
+        turned = _turned_box((x, y, width, height), ends, orientation)
+        for name, value in zip(("rbX", "rbY", "rbW", "rbH"), turned, strict=True):
+            fields[name] = _share(value)
+
+
+def _turned_box(
+    box: tuple[float, ...], ends: tuple[float, float], orientation: int
+) -> tuple[float, ...]:
+    """Left, top, width and height in a picture whose right and bottom sides are at `ends`."""
+    x, y, width, height = box
     corners = [
-        turned_point(px, py, 1, 1, orientation) for px, py in ((x, y), (x + width, y + height))
+        turned_point(px, py, *ends, orientation) for px, py in ((x, y), (x + width, y + height))
     ]
     (x1, x2), (y1, y2) = (sorted(values) for values in zip(*corners, strict=True))
-    fields["Rectangle"] = ", ".join(map(_share, (x1, y1, x2 - x1, y2 - y1)))
+    return x1, y1, x2 - x1, y2 - y1
 
 
 def _turn_dimensions(document: Document, orientation: int) -> None:
