@@ -28,9 +28,9 @@ from stylegan_cli.styles import (
     SHIPPED_MODEL,
     Model,
     find_style,
-    registry,
     read_model,
     read_style,
+    registry,
     write_model,
 )
 
