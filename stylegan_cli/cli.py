@@ -319,4 +319,21 @@ def _wrong_use(error: TyperException) -> str:
     if named := re.match(r"No such command '(.+?)'\.", sentence):
         commands = STYLES_COMMANDS if path.endswith(" styles") else {**COMMANDS, "styles": ""}
         return messages.unknown_name("command", named.group(1), commands, more)
+    rejected = re.match(r"Invalid value for '(.+?)': (.+)", sentence)
+    if rejected and (known_form := _rejected_value(*rejected.groups())):
+        return known_form
     return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}; see {path} --help"
+
+
+def _rejected_value(option: str, why: str) -> str | None:
+    """The sentence for a value that is none of the choices, or a path that is not there."""
+    path = r"(?i:file|dir|directory|path) '(.+)'"
+    if choice := re.fullmatch(r"'(.*?)' is not one of (.+)\.", why):
+        return messages.unknown_name(option, choice[1], re.findall(r"'(.+?)'", choice[2]))
+    if missing := re.fullmatch(path + r" does not exist\.", why):
+        return messages.does_not_exist(missing[1])
+    if other := re.fullmatch(path + r" is a file\.", why):
+        return messages.cannot_read(other[1], "it is a file", "name a folder")
+    if other := re.fullmatch(path + r" is a directory\.", why):
+        return messages.cannot_read(other[1], "it is a folder", "name a file")
+    return None

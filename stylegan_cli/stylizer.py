@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,7 +30,7 @@ from stylegan_cli.rendering import (
 from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
 from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.lut import ColourLut
-from stylegan_cli.runtime.config import DEVICE, Option, check, exclusive
+from stylegan_cli.runtime.config import DEVICE, Option, config_class, exclusive
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.version import __version__
@@ -43,7 +42,7 @@ MAX_GENERATORS = 4  # generators kept: one per short side of the working copy
 Detail = Literal["auto", "fast", "fine"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class StylizerConfig:
     """Which style, how much of it, and what runs it."""
 
@@ -100,8 +99,7 @@ class StylizerConfig:
     device: Annotated[str, DEVICE] = "auto"
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range, or two that exclude each other."""
-        check(self)
+        """Raises ConfigError for options that exclude each other."""
         exclusive(("--style", self.style is not None), ("--reference", bool(self.references)))
 
     @property

@@ -67,11 +67,22 @@ def test_a_file_of_the_wrong_kind_gets_the_command_that_takes_it(
     assert "photo.jpg is a picture, not a clip; use: influ stylize photo.jpg" in refused.stderr
 
 
-def test_a_wrong_word_on_the_command_line_is_one_sentence(influ: Influ) -> None:
+def test_a_folder_where_a_picture_is_needed_is_one_sentence(influ: Influ) -> None:
+    for command in (("compare", ".", "."), ("generate", "."), ("sheet", ".")):
+        refused = influ(*command)
+        assert refused.returncode == 1
+        assert "can't read .: it is a folder; name a picture file" in refused.stderr
+
+
+def test_a_wrong_word_on_the_command_line_is_one_sentence(influ: Influ, photo: Path) -> None:
     for words, said in (
         (("stylise", "a.jpg"), "there is no command 'stylise'; did you mean 'stylize'?"),
         (("stylize", "a.jpg", "--sytle", "x"), "no option '--sytle'; did you mean '--style'?"),
-        (("stylize", "a.jpg", "--backend", "onx"), "'onx' is not one of 'auto', 'onnx'"),
+        (("stylize", "a.jpg", "--backend", "onx"), "no --backend 'onx'; did you mean 'onnx'?"),
+        (("train", "--data", ".", "--gan", "w"), "no --gan 'w'; choose one of hinge, lsgan, bce"),
+        (("styles", "add", "anna", "lost"), "can't read lost: it does not exist; check the name"),
+        (("train", "--data", "lost"), "can't read lost: it does not exist; check the name"),
+        (("train", "--data", "photo.jpg"), "can't read photo.jpg: it is a file; name a folder"),
     ):
         refused = influ(*words)
         assert refused.returncode == 2

@@ -21,7 +21,7 @@ from stylegan_cli.errors import (
     messages,
 )
 from stylegan_cli.pictures import find_files
-from stylegan_cli.runtime.config import Option, exclusive
+from stylegan_cli.runtime.config import Option, config_class, exclusive
 from stylegan_cli.styles.naming import endings_of_results
 from stylegan_cli.stylizer import Stylizer, StylizerConfig, open_configured_stylizer
 from stylegan_cli.video import StylizeFunction, VideoConfig, VideoResult, stylize_clip
@@ -46,7 +46,7 @@ def _suffix_of_result(source: Path) -> str:
 CLIPS = FileKind("clip", _clips_in, _format_of_clip, _suffix_of_result, ".mp4, .mov, .mkv or .webm")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ClipBatchConfig:
     """Which clips go in, where results go, and what becomes of each."""
 

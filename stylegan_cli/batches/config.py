@@ -1,13 +1,12 @@
 """What a user may choose about a batch of pictures."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from stylegan_cli.batches.file_options import IfThere
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
-from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, check, exclusive
+from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, config_class, exclusive
 
 RECURSIVE = Option("Include the folders inside, mirrored in -o.", names=("--recursive", "-r"))
 SKIP_EXISTING = Option("Skip inputs that have a result.")
@@ -16,7 +15,7 @@ _AI_LABEL = Option(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class PictureBatchConfig:
     """Which pictures go in, where results go, and how files are read and written."""
 
@@ -80,8 +79,7 @@ class PictureBatchConfig:
     )
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range, or two that contradict each other."""
-        check(self)
+        """Raises ConfigError for options that contradict each other."""
         exclusive(("--skip-existing", self.skip_existing), ("--overwrite", self.overwrite))
         if self.format is not None:
             require_format(self.format)
@@ -105,7 +103,7 @@ class PictureBatchConfig:
         return IfThere.SKIP if self.skip_existing or self.watch else IfThere.REFUSE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class VariationsConfig:
     """Which variations of a photo, and where they go."""
 
@@ -122,17 +120,13 @@ class VariationsConfig:
     overwrite: Annotated[bool, OVERWRITE] = False
     ai_label: Annotated[bool, _AI_LABEL] = True
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range."""
-        check(self)
-
     @property
     def seeds(self) -> range:
         """One for each variation."""
         return range(self.seed, self.seed + self.count)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class SheetConfig:
     """Which styles are on a sheet, and where it goes."""
 

@@ -21,7 +21,7 @@ from stylegan_cli.clips.colour_tags import ColourTags, MasteringDisplay
 from stylegan_cli.clips.description import ClipInfo
 from stylegan_cli.clips.pixel_formats import PixelShape, nearest_format, words_on_format
 from stylegan_cli.errors import UsageError, messages
-from stylegan_cli.runtime.config import Option
+from stylegan_cli.runtime.config import Option, config_class
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ _HARDWARE_PIXEL_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p016le":
 _SUGGESTED = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class EncoderOptions:
     """How pictures are encoded; None leaves it to the container and the codec."""
 

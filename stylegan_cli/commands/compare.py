@@ -34,7 +34,7 @@ def compare(
     """
     from stylegan_cli.pictures.pages.comparison import write_comparison
 
-    target = out or after.with_name(f"{before.stem}_compare.html")
+    target = out or after.parent / f"{before.stem}_compare.html"
     write_comparison(before, after, target, overwrite=overwrite)
     if as_json:
         emit({"before": str(before), "after": str(after), "comparison": str(target)}, as_json)

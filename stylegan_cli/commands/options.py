@@ -169,9 +169,6 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         metavar=_metavar(option, kind),
         show_default=shown,
         rich_help_panel=option.panel,
-        exists=option.must_exist is not None,
-        file_okay=option.must_exist != "folder",
-        dir_okay=option.must_exist != "file",
     )
     return inspect.Parameter(
         setting.name,

@@ -30,7 +30,7 @@ def sheet(
     One photo fills a grid; several have a row each. A photo that can't be used is named and the
     rest goes on.
     """
-    target = config.out or photos[0].with_name(f"{photos[0].stem}_sheet.jpg")
+    target = config.out or photos[0].parent / f"{photos[0].stem}_sheet.jpg"
     if format_of(target) is None:
         why = f"{target.suffix or 'no suffix'} is not a picture format"
         raise UsageError(messages.cannot_write(target, why, "use .jpg or .png"))

@@ -1,14 +1,13 @@
 """What a user may choose about an evaluation."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from stylegan_cli.runtime.config import DEVICE, Option, check
+from stylegan_cli.runtime.config import DEVICE, Option, config_class
 from stylegan_cli.styles import DEFAULT_STYLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class EvaluationConfig:
     """Which styles to evaluate, and on what."""
 
@@ -53,7 +52,3 @@ class EvaluationConfig:
         bool, Option("Use every picture, not only the held-out ones.", names=("--all",))
     ] = False
     device: Annotated[str, DEVICE] = "auto"
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range."""
-        check(self)

@@ -14,7 +14,7 @@ import numpy as np
 
 from stylegan_cli.backends import installed_backends
 from stylegan_cli.pictures import Picture, read_rgb, write_picture
-from stylegan_cli.runtime.config import file_option
+from stylegan_cli.runtime.config import config_class, file_option
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.runtime.timing import Timing, time_runs
@@ -27,7 +27,7 @@ Size = tuple[int, int]
 GRAIN = 4.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ThroughputConfig:
     """What `influ bench` measures; sizes are (height, width)."""
 

@@ -1,12 +1,11 @@
 """Settings of an instant style: what was tuned once, for any creator."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from stylegan_cli.runtime.config import file_option
+from stylegan_cli.runtime.config import config_class, file_option
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class RefinementConfig:
     """A code corrected by the code of its own results; see code_refinement."""
 
@@ -25,7 +24,7 @@ class RefinementConfig:
     ] = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class RenderModeConfig:
     """How the render mode and the working size are chosen; see render_mode.
 
@@ -54,7 +53,7 @@ class RenderModeConfig:
     ] = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class OutOfDistributionConfig:
     """When a closed form may be nearer to a style than the network; see out_of_distribution."""
 
@@ -79,7 +78,7 @@ class OutOfDistributionConfig:
     ] = 18
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class CalibrationConfig:
     """The LUT that brings a style's colours to where they are expected; see calibration.
 
@@ -123,7 +122,7 @@ class CalibrationConfig:
     ] = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class VariationConfig:
     """How the codes of single pictures make a creator's variation; see variation."""
 
@@ -135,7 +134,7 @@ class VariationConfig:
     max_pictures: Annotated[int, file_option("Pictures that are encoded.", at_least=1)] = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class InstantConfig:
     """All that decides how pictures become an instant style."""
 

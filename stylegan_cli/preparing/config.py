@@ -1,15 +1,14 @@
 """What the user may choose about a data set."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.runtime.config import Option, check, parse_duration
+from stylegan_cli.runtime.config import Option, config_class, parse_duration
 
 LARGEST_ENLARGEMENT = 2  # more would teach blur
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class PrepConfig:
     """How pictures become a data set."""
 
@@ -57,7 +56,6 @@ class PrepConfig:
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""
-        check(self)
         if not self.name or self.name.startswith(".") or set(self.name) & set('/\\:*?"<>|\0'):
             raise ConfigError(
                 f"'{self.name}' can't be the name of a folder; give --as another name"

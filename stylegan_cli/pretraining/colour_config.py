@@ -1,15 +1,21 @@
 """Settings of a training run of the colour estimator."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.networks.architecture import ColourEstimatorConfig
-from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, check, file_option, parse_duration
+from stylegan_cli.runtime.config import (
+    OVERWRITE,
+    SEED,
+    Option,
+    config_class,
+    file_option,
+    parse_duration,
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ColourRunConfig:
     """What a run of `influ pretrain-colours` learns from, and where it goes."""
 
@@ -25,7 +31,7 @@ class ColourRunConfig:
     overwrite: Annotated[bool, OVERWRITE] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ColourTrainingConfig:
     """A run of `influ pretrain-colours`."""
 
@@ -72,7 +78,6 @@ class ColourTrainingConfig:
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""
-        check(self)
         if self.components >= self.looks:
             raise ConfigError(
                 f"components must be fewer than looks, got {self.components} and {self.looks}"

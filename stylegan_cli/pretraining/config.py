@@ -1,6 +1,6 @@
 """Settings of a pre-training run."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 from stylegan_cli.colour import STATISTICS_DIM
@@ -14,10 +14,10 @@ from stylegan_cli.learning.options import (
     WARMUP,
 )
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
-from stylegan_cli.runtime.config import SEED, Option, check, file_option, parse_duration
+from stylegan_cli.runtime.config import SEED, Option, config_class, file_option, parse_duration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class DrawConfig:
     """How much one training step draws."""
 
@@ -29,7 +29,7 @@ class DrawConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class PretrainConfig:
     """A run of `influ pretrain`; travels in every checkpoint."""
 
@@ -153,7 +153,6 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""
-        check(self)
         if self.max_pictures < self.pictures:
             raise ConfigError(
                 f"max_pictures must be at least pictures, got {self.max_pictures} and "

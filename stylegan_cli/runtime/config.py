@@ -1,7 +1,8 @@
 """Config dataclasses: what a field says of itself, its bounds, and plain mappings of it.
 
-A field is stated once: `size: Annotated[int, Option("Crops, px.", at_least=64)] = 128`. Its option
-on the command line, its row in the help and its bounds come from there.
+A config is a class under `@config_class`. A field of it is stated once:
+`size: Annotated[int, Option("Crops, px.", at_least=64)] = 128`. Its option on the command line, its
+row in the help and its bounds come from there.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from typing import (
     Literal,
     TypeVar,
     Union,
+    dataclass_transform,
     get_args,
     get_origin,
     get_type_hints,
@@ -142,40 +144,75 @@ def settings_of(cls: "type[DataclassInstance]") -> tuple[Setting, ...]:
     """The fields of a config dataclass, in order."""
     hints = get_type_hints(cls, include_extras=True)
     settings = []
-    for field in dataclasses.fields(cls):
-        if not field.init:
+    for one in dataclasses.fields(cls):
+        if not one.init:
             continue
-        kind, option = hints[field.name], None
+        kind, option = hints[one.name], None
         if get_origin(kind) is Annotated:
             kind, *extras = get_args(kind)
             option = next((item for item in extras if isinstance(item, Option)), None)
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        settings.append(Setting(field.name, kind, default, option))
+        default = one.default
+        if one.default_factory is not dataclasses.MISSING:
+            default = one.default_factory()
+        settings.append(Setting(one.name, kind, default, option))
     return tuple(settings)
 
 
-def check(config: "DataclassInstance") -> None:
-    """Hold every field of a config, and of those in it, to its bounds; for its `__post_init__`.
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,)
+)
+def config_class(cls: type[Any]) -> type[Any]:
+    """Make a class a config: a frozen dataclass that can't be built with a value out of bounds.
 
-    Raises ConfigError that names the option and its bounds.
+    Every field is checked, then the class's own `__post_init__` runs, for what depends on several.
+    A value that is not allowed raises ConfigError, which names the option.
     """
-    for setting in settings_of(type(config)):
-        value = getattr(config, setting.name)
-        if setting.config is not None:
-            check(value)
-        choices = get_args(setting.kind) if get_origin(setting.kind) is Literal else ()
-        if choices and value not in choices:
-            raise ConfigError(
-                f"{setting.label} must be one of {', '.join(map(str, choices))}; got {value}"
-            )
-        option = setting.option
-        for number in value if isinstance(value, tuple) else (value,):
-            is_number = isinstance(number, Real) and not isinstance(number, bool)
-            if option is not None and is_number and not option.allows(number):
-                bounds = option.bounds() or f"a number up to {_LARGEST:g}"
-                raise ConfigError(f"{setting.label} must be {bounds}, got {number!s:.20}")
+    own: Callable[[Any], None] | None = cls.__dict__.get("__post_init__")
+
+    def check(self: Any) -> None:
+        for setting in settings_of(self.__class__):
+            value = getattr(self, setting.name)
+            for item in value if isinstance(value, tuple) else (value,):
+                _check_value(setting, item)
+        if own is not None:
+            own(self)
+
+    cls.__post_init__ = check
+    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
+
+
+def _check_value(setting: Setting, value: Any) -> None:
+    option, choices = setting.option, _choices(setting.kind)
+    if value is None:
+        return
+    if choices and value not in choices:
+        raise ConfigError(messages.unknown_name(setting.label, str(value), map(str, choices)))
+    if option is None:
+        return
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if is_number and not option.allows(value):
+        bounds = option.bounds() or f"a number up to {_LARGEST:g}"
+        raise ConfigError(f"{setting.label} must be {bounds}, got {value!s:.20}")
+    if option.must_exist is not None and isinstance(value, Path):
+        _check_exists(value, option.must_exist)
+
+
+def _check_exists(path: Path, kind: Literal["file", "folder"]) -> None:
+    if not path.exists():
+        raise ConfigError(messages.does_not_exist(path))
+    if kind == "folder" and not path.is_dir():
+        raise ConfigError(messages.cannot_read(path, "it is a file", "name a folder"))
+    if kind == "file" and path.is_dir():
+        raise ConfigError(messages.cannot_read(path, "it is a folder", "name a file"))
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The values of a Literal, also inside `Literal[...] | None`; nothing for other types."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    if get_origin(kind) in (Union, types.UnionType):
+        return tuple(choice for part in get_args(kind) for choice in _choices(part))
+    return ()
 
 
 def exclusive(*options: tuple[str, bool]) -> None:
@@ -310,8 +347,7 @@ def _read(wanted: Any, value: Any, key: str) -> Any:
     origin, parts = get_origin(wanted), get_args(wanted)
     if origin is Literal:
         if value not in parts:
-            choices = ", ".join(str(part) for part in parts)
-            raise ConfigError(f"'{key}' must be one of {choices}; got {value!r}")
+            raise ConfigError(messages.unknown_name(f"'{key}'", str(value), map(str, parts)))
         return value
     if origin in (Union, types.UnionType):
         return _read_union(parts, value, key)

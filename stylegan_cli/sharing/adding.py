@@ -8,7 +8,7 @@ from typing import Annotated
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, messages
 from stylegan_cli.instant import make_style, pictures_in
-from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, check
+from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, config_class
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.preview import preview_path, write_with_preview
@@ -27,7 +27,7 @@ from stylegan_cli.styles import (
 from stylegan_cli.styles.naming import endings_of_results
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class AddConfig:
     """What a style is made from, and where it goes."""
 
@@ -67,7 +67,6 @@ class AddConfig:
 
     def __post_init__(self) -> None:
         """Raises ConfigError for options that contradict each other."""
-        check(self)
         if self.code is not None and (self.content is not None or self.licence):
             raise ConfigError(
                 "a code holds all there is to know: leave out --content and --licence"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.instant import pictures_in
 from stylegan_cli.learning.checkpoints import BEST_NAME
-from stylegan_cli.runtime.config import OVERWRITE, Option, check, file_option
+from stylegan_cli.runtime.config import OVERWRITE, Option, config_class, file_option
 from stylegan_cli.runtime.files import write_atomically
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing import verification
@@ -22,7 +22,7 @@ from stylegan_cli.stylizer import Stylizer
 PHOTOS_MEASURED = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ExportConfig:
     """What goes into the file."""
 
@@ -66,10 +66,6 @@ class ExportConfig:
         file_option("Levels of 255 that a verified file may differ; None: as its format allows."),
     ] = None
     overwrite: Annotated[bool, OVERWRITE] = False
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range."""
-        check(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Settings of a run of `influ train`."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 from stylegan_cli.errors import ConfigError
@@ -14,10 +14,10 @@ from stylegan_cli.learning.options import (
     SAVE_EVERY,
     WARMUP,
 )
-from stylegan_cli.runtime.config import SEED, Option, check, file_option, parse_duration
+from stylegan_cli.runtime.config import SEED, Option, config_class, file_option, parse_duration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ConstraintConfig:
     """How an instant style limits what training may change; see constraints.constraints_for.
 
@@ -47,7 +47,7 @@ class ConstraintConfig:
     ] = 0.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class TextureConfig:
     """How many patches the texture distance takes, in each of its maps."""
 
@@ -57,7 +57,7 @@ class TextureConfig:
     directions: Annotated[int, file_option("Projections in a step.", at_least=1)] = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class ValidationConfig:
     """What a state is validated on, and what counts as better."""
 
@@ -83,7 +83,7 @@ class ValidationConfig:
     min_improvement: Annotated[float, file_option("Of the score; less is noise.")] = 0.005
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class DiagnosticsConfig:
     """From where on a state counts as a problem; shares are of the instant style's value."""
 
@@ -114,7 +114,7 @@ class DiagnosticsConfig:
     ] = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class TrainingConfig:
     """A refinement run; travels in the run folder and in every checkpoint."""
 
@@ -257,7 +257,6 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value out of range."""
-        check(self)
         if self.size % 8 or self.size < 64:
             raise ConfigError(f"--size must be a multiple of 8 from 64 on, got {self.size}")
         if not 0 < self.scales[0] <= self.scales[1]:

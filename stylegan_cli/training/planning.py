@@ -17,6 +17,7 @@ from stylegan_cli.runtime.config import (
     DEVICE,
     OVERWRITE,
     Option,
+    config_class,
     from_mapping,
     read_settings,
     to_mapping,
@@ -30,7 +31,7 @@ from stylegan_cli.training.config import TrainingConfig
 _FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class RunConfig:
     """What a run learns from, and where it goes."""
 

@@ -2,13 +2,13 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Annotated, Literal
 
 from stylegan_cli.clips import EncoderOptions
 from stylegan_cli.errors import ConfigError
-from stylegan_cli.runtime.config import OVERWRITE, Option, check, exclusive, parse_duration
+from stylegan_cli.runtime.config import OVERWRITE, Option, config_class, exclusive, parse_duration
 
 STEADY = 0.55
 """Takes more than half of the flicker of a drawn style and leaves nine tenths of its gradients."""
@@ -45,7 +45,7 @@ def parse_rate(text: str) -> Fraction:
     return exact if is_rounded else rate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@config_class
 class VideoConfig:
     """What to do with a clip beside stylizing it.
 
@@ -113,8 +113,7 @@ class VideoConfig:
     overwrite: Annotated[bool, OVERWRITE] = False
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range, or two that contradict each other."""
-        check(self)
+        """Raises ConfigError for options that contradict each other."""
         exclusive(("--end", self.end_s is not None), ("--preview", self.preview_s is not None))
         if self.preview_s is not None:
             object.__setattr__(self, "end_s", (self.start_s or 0.0) + self.preview_s)
