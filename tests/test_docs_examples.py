@@ -23,11 +23,11 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 STYLES = ("creatorA", "noir", "pastel", "toon", "sketch", "vangogh")
 PHOTOS = ("photo.jpg", "painting.jpg", "a.jpg", "b.jpg", "in.jpg")
 FOLDERS = {"anna": 3, "faces": 3, "engravings": 3, "paintings": 3, "photos": 10, "shoot": 1}
-# What waits, takes minutes, is cut short on the page, or continues what takes minutes to begin: of
-# these only the options are checked, in test_docs.
+# What waits, takes minutes, is cut short on the page, needs other machines, or continues what takes
+# minutes to begin: of these only the options are checked, in test_docs.
 NOT_RUN = re.compile(
     r"--watch|--code influ1|(train|pretrain) .*--resume|--device cuda|influ evaluate|influ ui"
-    r"|export runs|--format web|base\.safetensors"
+    r"|export runs|--format web|base\.safetensors|--manifest"
 )
 RUN = sorted({line for _, line in shown_commands() if not NOT_RUN.search(line)})
 

@@ -12,7 +12,7 @@ from clip_files import make_clip
 from model_files import write_small_model
 from picture_files import put, saved, scene
 
-from stylegan_cli.runtime.packages import LEARNING_PACKAGES
+from stylegan_cli.runtime.packages import EXTRAS
 from stylegan_cli.runtime.resources import starter_dir
 
 # A process that finds none of these packages, and runs one call of influ per line of stdin.
@@ -115,4 +115,4 @@ def test_the_extra_names_what_only_learning_needs() -> None:
     )["project"]
     extra = project["optional-dependencies"]["train"]
     assert set(extra) <= set(project["dependencies"])
-    assert sorted(entry.partition(">=")[0] for entry in extra) == list(LEARNING_PACKAGES)
+    assert sorted(entry.partition(">=")[0] for entry in extra) == list(EXTRAS["train"])

@@ -1,6 +1,7 @@
 """Many pictures in one call: which go in, what each result is called, what became of it.
 
-Clips are in `batches.clips`, so that pictures load nothing that only clips need.
+Clips are in `batches.clips` and large batches in `batches.large`, so that pictures load nothing
+that only these need.
 """
 
 from stylegan_cli.batches.config import (
@@ -9,6 +10,7 @@ from stylegan_cli.batches.config import (
     VariationsConfig,
 )
 from stylegan_cli.batches.file_options import FileOptions, IfThere
+from stylegan_cli.batches.large_config import ManifestConfig
 from stylegan_cli.batches.outcomes import (
     BatchLog,
     Outcome,
@@ -35,6 +37,7 @@ __all__ = [
     "FileOptions",
     "IfThere",
     "Job",
+    "ManifestConfig",
     "Naming",
     "Outcome",
     "PictureBatch",

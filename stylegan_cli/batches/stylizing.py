@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stylegan_cli.batches.config import PictureBatchConfig
 from stylegan_cli.batches.file_options import FileOptions
+from stylegan_cli.batches.folders import as_url, is_url
 from stylegan_cli.batches.outcomes import (
     Outcome,
     Status,
@@ -121,9 +122,12 @@ def open_picture_batch(
     inputs: pictures, folders of them, and `STREAM`. Raises UsageError for a call that makes no
     sense, DataError where there is nothing to stylize, and what `open_configured_stylizer` raises.
     """
+    for place in (*inputs, *([config.out] if config.out else [])):
+        if is_url(place):
+            raise UsageError(f"{as_url(place)} is a URL: add --manifest FILE.db to work on a store")
     if config.watch and not all(path.is_dir() for path in inputs):
         raise UsageError("--watch keeps an eye on folders: name folders only")
-    files = _file_options(style_config, config)
+    files = file_options(style_config, config)
     many = len(inputs) > 1 or inputs[0].is_dir()
     workers = (config.jobs or default_workers()) if many else 1
     stylizer = open_configured_stylizer(style_config, threads=max(1, resolve_threads() // workers))
@@ -158,7 +162,8 @@ def result_ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
     )
 
 
-def _file_options(style_config: StylizerConfig, config: PictureBatchConfig) -> FileOptions:
+def file_options(style_config: StylizerConfig, config: PictureBatchConfig) -> FileOptions:
+    """How files are read and written, without the label. Raises UsageError."""
     credentials = None
     if config.c2pa_cert is not None and config.c2pa_key is not None:
         if style_config.strength == 0:

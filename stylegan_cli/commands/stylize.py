@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stylegan_cli.batches import (
+    ManifestConfig,
     Outcome,
     PictureBatchConfig,
     Status,
@@ -38,6 +39,7 @@ def stylize(
     ],
     style_config: StylizerConfig,
     config: PictureBatchConfig,
+    large: ManifestConfig,
     as_json: Json = False,
 ) -> None:
     """Stylize pictures in a creator's style, at full size, with their metadata.
@@ -46,6 +48,9 @@ def stylize(
     rest is done. Exit codes: 0 all done, 3 some failed, 1 nothing could be done, 2 wrong call, 130
     interrupted.
     """
+    if large.manifest is not None:
+        _stylize_many(inputs, style_config, config, large, as_json)
+        return
     to_stdout = writes_to_stdout(inputs, config)
     if to_stdout and as_json:
         raise UsageError("the picture goes to standard output: name a file with -o to use --json")
@@ -73,4 +78,21 @@ def stylize(
             f"{result.left_out} left out, their results are there already or in another run's "
             "hands."
         )
+    result.raise_for_failures()
+
+
+def _stylize_many(
+    inputs: list[Path],
+    style_config: StylizerConfig,
+    config: PictureBatchConfig,
+    large: ManifestConfig,
+    as_json: bool,
+) -> None:
+    """A large batch: folder to folder, each picture once."""
+    from stylegan_cli.batches.large import open_large_batch
+
+    batch = open_large_batch(inputs, style_config, config, large)
+    with progress("stylizing") as on_progress:
+        result = batch.run(on_failure=say_error, on_progress=on_progress)
+    emit(result.record(), as_json)
     result.raise_for_failures()

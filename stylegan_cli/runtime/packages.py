@@ -1,11 +1,16 @@
-"""Packages that only learning needs, and what to say where one is missing."""
+"""Packages that only some commands need, and what to say where one is missing."""
 
 import importlib
+from typing import Final
 
 from stylegan_cli.errors import MissingPackageError
 
-LEARNING_PACKAGES = ("tensorboard", "timm", "torch", "torchvision")
-"""Those of the extra `train`."""
+EXTRAS: Final = {
+    "train": ("tensorboard", "timm", "torch", "torchvision"),
+    "s3": ("fsspec", "s3fs"),
+    "ray": ("ray", "pyarrow"),
+}
+"""The packages of each extra of stylegan-cli whose absence is explained."""
 
 
 def require_torch() -> None:
@@ -23,9 +28,10 @@ def missing_package(error: BaseException) -> MissingPackageError | None:
     if not isinstance(error, ModuleNotFoundError):
         return None
     name = (error.name or "").partition(".")[0]
-    if name not in LEARNING_PACKAGES:
+    extra = next((extra for extra, names in EXTRAS.items() if name in names), None)
+    if extra is None:
         return None
     return MissingPackageError(
         f"this needs the package {name}, which is not installed: "
-        "run pip install 'stylegan-cli[train]'"
+        f"run pip install 'stylegan-cli[{extra}]'"
     )
