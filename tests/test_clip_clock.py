@@ -89,3 +89,18 @@ def test_a_clock_that_turns_over_costs_nothing(tmp_path: Path) -> None:
     assert result.frames == 90
     assert result.duration_s == pytest.approx(3.1, abs=0.1)
     assert frame_times(tmp_path / "b.mp4")[0] == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "2"}], ids=["in order", "reordered"])
+def test_pictures_of_an_avi_begin_with_its_sound(tmp_path: Path, options: dict[str, str]) -> None:
+    source = make_clip(
+        tmp_path / "a.avi",
+        times=range(25),
+        time_base=Fraction(1, 25),
+        sound="mp2",
+        options={"preset": "medium", **options},
+    )
+    stylize_clip(source, tmp_path / "b.mp4", same, VideoConfig(steady=0))
+    times = frame_times(tmp_path / "b.mp4")
+    assert times[0] == pytest.approx(0, abs=1e-3)
+    assert times[-1] == pytest.approx(24 / 25, abs=0.05)

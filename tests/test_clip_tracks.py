@@ -54,17 +54,19 @@ def test_text_goes_into_every_container_and_back(tmp_path: Path, name: str, code
     assert words_of(tmp_path / "c.mkv")[1] == SAID
 
 
-def clip_with_sound(path: Path, codec: str, rate: int, layout: str, sample_format: str) -> Path:
-    """Two tracks of a third of a second; the second, in French, is the one to play."""
+def clip_with_sound(
+    path: Path, codec: str, rate: int, layout: str, sample_format: str, second: str = "fra"
+) -> Path:
+    """Two tracks of a third of a second; the second, in another language, is the one to play."""
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("libx264", rate=25)
         stream.width, stream.height = 64, 48
         voices: list[Any] = []
-        for language in ("eng", "fra"):
+        for language in ("eng", second):
             voice: Any = out.add_stream(codec, rate=rate)
             voice.layout, voice.format, voice.bit_rate = layout, sample_format, 128_000
             voice.metadata["language"] = language
-            voice.disposition = Disposition.default if language == "fra" else Disposition(0)
+            voice.disposition = Disposition.default if language == second else Disposition(0)
             voices.append(voice)
         for number in range(8):
             frame = av.VideoFrame(64, 48, "yuv420p")
@@ -106,6 +108,14 @@ def test_sound_of_any_kind_reaches_mp4(
     _, samples, _ = sound_of(tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as clip:
         assert samples / clip.streams.audio[0].rate == pytest.approx(1 / 3, abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])
+def test_a_language_with_two_names_is_kept(tmp_path: Path, name: str) -> None:
+    styled(clip_with_sound(tmp_path / "a.mkv", "aac", 48_000, "mono", "fltp", "deu"), name)
+    with av.open(str(tmp_path / name)) as clip:
+        languages = [stream.language for stream in clip.streams.audio]
+    assert languages == ["eng", "ger" if name == "b.mov" else "deu"]
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])

@@ -166,6 +166,14 @@ def test_a_file_of_another_look_is_found_out() -> None:
         verify_model(Model(base=base))
 
 
+def test_the_check_tells_how_far_it_is() -> None:
+    style, told = stylizer("colour"), []
+    model = Model(base=style.base, styles=(style.style, style.style))
+    verify_model(model, on_progress=lambda done, total: told.append((done, total)))
+    photos = len(verification.verification_photos())
+    assert told == [(done, 2 * photos) for done in range(1, 2 * photos + 1)]
+
+
 def test_what_fails_the_check_is_not_written(tmp_path: Path, model: Path) -> None:
     out = tmp_path / "style.cube"
     with pytest.raises(StyleFileError, match="not written"):

@@ -26,6 +26,8 @@ from stylegan_cli.errors import ClipError
 
 _log = logging.getLogger(__name__)
 
+_LONGEST_REORDERING = 2  # frames that are decoded before an earlier one, as encoders write them
+
 
 @dataclass(slots=True)
 class _Shown:
@@ -77,6 +79,7 @@ class ClipReader:
         self.container = open_clip(path)
         self.stream = picture_stream(self.container, path)
         self._decoder = picture_decoder(self.stream)
+        self._late = _lateness(self.info, path)
         self._track_end: int | None = None
         if self._is_indexed and self.stream.duration is not None:
             self._track_end = (self.stream.start_time or 0) + self.stream.duration
@@ -142,7 +145,10 @@ class ClipReader:
             *(self.container.streams[index] for index in sorted(self.copied)),
         ]
         if self._clock is None:
-            yield from self.container.demux(*wanted)
+            for packet in self.container.demux(*wanted):
+                if packet.pts is not None and packet.stream.index == self.stream.index:
+                    packet.pts -= self._late
+                yield packet
             return
         numbers = {stream.index for stream in wanted}
         # The clock has to see all that it was made of.
@@ -290,6 +296,22 @@ class ClipReader:
         time_s = packet.pts * packet.time_base
         self._seen_until_s = max(self._seen_until_s, float(time_s))
         return self.part.has_time(time_s)
+
+
+def _lateness(info: ClipInfo, path: Path) -> int:
+    """Ticks by which FFmpeg shows pictures of an AVI late.
+
+    An AVI only says in which order frames are decoded; the first is shown when it is decoded.
+    """
+    if info.format_name != "avi":
+        return 0
+    with open_clip(path) as container:
+        packets = container.demux(picture_stream(container, path))
+        first = next((packet for packet in packets if packet.size), None)
+    if first is None or first.pts is None or first.dts is None:
+        return 0
+    longest = round(_LONGEST_REORDERING / (info.frame_rate * info.time_base))
+    return min(max(first.pts - first.dts, 0), longest)
 
 
 def _on_one_clock(info: ClipInfo, clock: Clock | None) -> ClipInfo:

@@ -33,6 +33,11 @@ _FILE_TAGS = {
     "alpha_mode",
 }  # fmt: skip
 _MIN_GAP_S = 0.1  # between two pieces of sound; less is a container that rounds times
+# Languages with two names (ISO 639-2), by the one that FFmpeg's QuickTime writer knows.
+_QUICKTIME_NAMES = {
+    "deu": "ger", "fre": "fra", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi",
+    "sqi": "alb", "rum": "ron", "cze": "ces", "slo": "slk",
+}  # fmt: skip
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
 
 
@@ -276,7 +281,10 @@ class Tracks:
 
 def _describe(output: Stream, source: Stream) -> None:
     """Give a track the name, the language and the purpose of the one it comes from."""
-    output.metadata.update(clip_tags(source.metadata))
+    tags = clip_tags(source.metadata)
+    if output.container.format.name == "mov" and "language" in tags:
+        tags["language"] = _QUICKTIME_NAMES.get(tags["language"], tags["language"])
+    output.metadata.update(tags)
     output.disposition = source.disposition
 
 

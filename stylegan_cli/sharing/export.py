@@ -1,6 +1,6 @@
 """A run or a style, written as one model file, as an ONNX graph, as a .cube or as a page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -76,11 +76,8 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-Progress = Callable[[int, int], None]
-
-
 def export_file(
-    source: str, out: Path, config: ExportConfig, on_progress: Progress | None = None
+    source: str, out: Path, config: ExportConfig, on_progress: verification.Progress | None = None
 ) -> Exported:
     """Write a run, style or model to `out`: as its suffix says, or as the page of a browser.
 
@@ -88,7 +85,7 @@ def export_file(
     OutputExistsError before any work, and StyleFileError for a file that holds another style.
     """
     if config.format == "web":
-        return _export_page(source, out, config)
+        return _export_page(source, out, config, on_progress)
     suffix = out.suffix.lower()
     of_one_style = suffix in (".cube", ".onnx")
     if not of_one_style and suffix != SUFFIX:
@@ -103,47 +100,59 @@ def export_file(
     if out.exists() and not config.overwrite:
         raise OutputExistsError(messages.exists_already(out))
     if not of_one_style:
-        return _export_model(source, out, config)
+        return _export_model(source, out, config, on_progress)
     best = Path(source) / BEST_NAME
     stylizer = open_style(str(best) if best.is_file() else source, config.style)
     if suffix == ".onnx":
-        return _export_graph(stylizer, out, config)
+        return _export_graph(stylizer, out, config, on_progress)
     return _export_cube(stylizer, out, config, on_progress)
 
 
-def _export_page(source: str, folder: Path, config: ExportConfig) -> Exported:
+def _export_page(
+    source: str, folder: Path, config: ExportConfig, on_progress: verification.Progress | None
+) -> Exported:
     if config.content or config.style:
         raise UsageError("the page holds all styles of a model: leave out --style and --content")
     check_folder(folder, overwrite=config.overwrite)
     model = export_model(source, None, config.add)
     files = page_model(model)
-    verified = verification.verify_page(files, model, **_bound(config)) if config.verify else None
+    verified = None
+    if config.verify:
+        verified = verification.verify_page(files, model, **_bound(config), on_progress=on_progress)
     written = write_page(files, folder, overwrite=config.overwrite)
     record = {"folder": str(folder), **_of_model(model), "bytes": written}
     tried = f"Try it: python3 -m http.server --directory {folder} --bind 127.0.0.1"
     return _with(verified, record, tried)
 
 
-def _export_model(source: str, out: Path, config: ExportConfig) -> Exported:
+def _export_model(
+    source: str, out: Path, config: ExportConfig, on_progress: verification.Progress | None
+) -> Exported:
     photos = pictures_in(config.content) if config.content else None
     model = export_model(source, photos, config.add)
-    verified = verification.verify_model(model, **_bound(config)) if config.verify else None
+    verified = None
+    if config.verify:
+        verified = verification.verify_model(model, **_bound(config), on_progress=on_progress)
     write_model(model, out, overwrite=config.overwrite)
     return _with(verified, {"model": str(out), **_of_model(model), "bytes": out.stat().st_size})
 
 
-def _export_graph(stylizer: Stylizer, out: Path, config: ExportConfig) -> Exported:
+def _export_graph(
+    stylizer: Stylizer, out: Path, config: ExportConfig, on_progress: verification.Progress | None
+) -> Exported:
     graph = style_graph(stylizer)
-    verified = (
-        verification.verify_graph(graph, stylizer, **_bound(config)) if config.verify else None
-    )
+    verified = None
+    if config.verify:
+        verified = verification.verify_graph(
+            graph, stylizer, **_bound(config), on_progress=on_progress
+        )
     write_atomically(out, graph, overwrite=config.overwrite)
     record = {"onnx": str(out), "style": stylizer.name, "opset": OPSET, "bytes": len(graph)}
     return _with(verified, record, "The graph applies the style at full strength.")
 
 
 def _export_cube(
-    stylizer: Stylizer, out: Path, config: ExportConfig, on_progress: Progress | None
+    stylizer: Stylizer, out: Path, config: ExportConfig, on_progress: verification.Progress | None
 ) -> Exported:
     left_out = measure_left_out(stylizer, starter_photos()[:PHOTOS_MEASURED], on_progress)
     lut = stylizer.lut_of(config.points)

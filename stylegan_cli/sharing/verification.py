@@ -24,6 +24,8 @@ from stylegan_cli.stylizer import Stylizer
 
 Stylize = Callable[[np.ndarray], np.ndarray]
 """A picture (H, W, 3) uint8 to one of the same size."""
+Progress = Callable[[int, int], None]
+"""Photos done, and all there are."""
 
 # Levels of 255 that a file's result may be away from the command's, in 32 bits.
 MAX_OF_MODEL = 0
@@ -67,7 +69,12 @@ class Verified:
         return f"{found} (with --precision f32; {self.by_default} with the default precision)."
 
 
-def verify_graph(graph: bytes, stylizer: Stylizer, at_most: int = MAX_OF_GRAPH) -> Verified:
+def verify_graph(
+    graph: bytes,
+    stylizer: Stylizer,
+    at_most: int = MAX_OF_GRAPH,
+    on_progress: Progress | None = None,
+) -> Verified:
     """A style's ONNX graph in ONNX Runtime alone, against the style. Raises StyleFileError."""
     import onnxruntime as ort
 
@@ -79,7 +86,7 @@ def verify_graph(graph: bytes, stylizer: Stylizer, at_most: int = MAX_OF_GRAPH) 
         styled: np.ndarray = session.run(None, {INPUT: photo})[0]
         return styled
 
-    return _verify([(stylizer, stylize)], at_most)
+    return _verify([(stylizer, stylize)], at_most, on_progress)
 
 
 def verify_cube(text: str, stylizer: Stylizer, at_most: int = MAX_OF_CUBE) -> Verified:
@@ -95,17 +102,24 @@ def verify_cube(text: str, stylizer: Stylizer, at_most: int = MAX_OF_CUBE) -> Ve
         return _compare([(colours, None, lambda photo: _by_ffmpeg(photo, path))], at_most)
 
 
-def verify_model(model: Model, at_most: int = MAX_OF_MODEL) -> Verified:
+def verify_model(
+    model: Model, at_most: int = MAX_OF_MODEL, on_progress: Progress | None = None
+) -> Verified:
     """A model as it is read back from a file, against what was exported. Raises StyleFileError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         write_model(model, path)
         found = read_model(path)
     applied = (one.stylize for one in _stylizers(found))
-    return _verify(zip(_stylizers(model), applied, strict=True), at_most)
+    return _verify(zip(_stylizers(model), applied, strict=True), at_most, on_progress)
 
 
-def verify_page(files: dict[str, bytes], model: Model, at_most: int = MAX_OF_PAGE) -> Verified:
+def verify_page(
+    files: dict[str, bytes],
+    model: Model,
+    at_most: int = MAX_OF_PAGE,
+    on_progress: Progress | None = None,
+) -> Verified:
     """What the page stylizes with, its own graph and weights, against `model`.
 
     files: from page_export.page_model. The page's own arithmetic around the graph is in another
@@ -113,7 +127,7 @@ def verify_page(files: dict[str, bytes], model: Model, at_most: int = MAX_OF_PAG
     """
     found, backend = _model_of_page(files[STYLIZE], model)
     applied = (one.stylize for one in _stylizers(found, backend))
-    return _verify(zip(_stylizers(model), applied, strict=True), at_most)
+    return _verify(zip(_stylizers(model), applied, strict=True), at_most, on_progress)
 
 
 def _stylizers(model: Model, backend: Backend | None = None) -> list[Stylizer]:
@@ -140,29 +154,37 @@ def _model_of_page(file: bytes, model: Model) -> tuple[Model, Backend]:
     return Model(base=base, styles=tuple(styles)), backend
 
 
-def _verify(pairs: Iterable[tuple[Stylizer, Stylize]], at_most: int) -> Verified:
+def _verify(
+    pairs: Iterable[tuple[Stylizer, Stylize]], at_most: int, on_progress: Progress | None
+) -> Verified:
     """Each style beside what `stylize` makes of the same photos."""
     compared = []
     for stylizer, stylize in pairs:
         default = Stylizer(stylizer.base, stylizer.style, stylizer.backend, precision="auto")
         exact = Stylizer(stylizer.base, stylizer.style, stylizer.backend)
         compared.append((exact.stylize, default.stylize, stylize))
-    return _compare(compared, at_most)
+    return _compare(compared, at_most, on_progress)
 
 
-def _compare(compared: Sequence[tuple[Stylize, Stylize | None, Stylize]], at_most: int) -> Verified:
+def _compare(
+    compared: Sequence[tuple[Stylize, Stylize | None, Stylize]],
+    at_most: int,
+    on_progress: Progress | None = None,
+) -> Verified:
     """compared: in 32 bits, as by default, and by the file. Raises StyleFileError."""
     if not compared:
         raise UsageError("the model holds no style to verify: leave out --verify")
     photos = verification_photos()
     largest, by_default = 0, None
-    for stylize, stylize_by_default, stylize_by_file in compared:
-        for photo in photos:
+    for number, (stylize, stylize_by_default, stylize_by_file) in enumerate(compared):
+        for done, photo in enumerate(photos, number * len(photos) + 1):
             found = stylize_by_file(photo)
             largest = max(largest, _difference(found, stylize(photo)))
             if stylize_by_default is not None:
                 difference = _difference(found, stylize_by_default(photo))
                 by_default = max(by_default or 0, difference)
+            if on_progress is not None:
+                on_progress(done, len(photos) * len(compared))
     if largest > at_most:
         raise StyleFileError(
             f"the file would be {largest} of 255 levels away from the style where {at_most} are "
