@@ -18,20 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_cli import pictures
-from stylegan_cli.backends import open_backend
-from stylegan_cli.errors import PictureError, UsageError
+from stylegan_cli.errors import (
+    DataError,
+    PictureError,
+    StyleNotFoundError,
+    UsageError,
+    messages,
+)
 from stylegan_cli.errors.in_python import speaks_python
-from stylegan_cli.instant import make_style as make_instant_style
-from stylegan_cli.instant import pictures_in
 from stylegan_cli.pictures import Picture
-from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.runtime.resources import starter_photos
-from stylegan_cli.styles import read_info, read_model, register, shipped_model, write_style
+from stylegan_cli.styles import list_styles, read_info, register, write_style
 from stylegan_cli.stylizer import Detail, Stylizer
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from stylegan_cli.sharing.adding import MadeStyle
     from stylegan_cli.video import VideoResult
 
 Pixels = npt.NDArray[Any]
@@ -126,7 +128,9 @@ def load_style(
     detail: Detail = "auto",
     device: str = "auto",
 ) -> LoadedStyle:
-    """Load a style to stylize with.
+    """Load a style that exists: a shipped one, one of your own, or one in a file.
+
+    To make a style from a folder of pictures, use `make_style`.
 
     style: a name ("toon"), a mix ("toon:0.7,vangogh:0.3"), or the path of a style file, or of a
     model file with one style in it. model: a model file with the style of that name.
@@ -139,6 +143,11 @@ def load_style(
 
     path = Path(style)
     is_file = isinstance(style, os.PathLike) or path.suffix == ".safetensors"
+    if path.is_dir() and all(found.name != str(style) for found in list_styles()):
+        raise StyleNotFoundError(
+            f"{path} is a folder, not a style; to make a style of its pictures use: "
+            f"make_style('{path}')"
+        )
     if is_file and model is not None:
         raise UsageError("a style is loaded from its own file or from a model: name one of them")
     if is_file:
@@ -166,14 +175,16 @@ def make_style(
     device: str = "auto",
     on_progress: OnProgress | None = None,
 ) -> LoadedStyle:
-    """Make a style from a creator's pictures, in seconds and without training.
+    """Make a new style from a creator's pictures, in seconds and without training.
 
-    source: a folder, one picture, or several. content: a folder of photos that the creator might
-    have started from; the shipped ones where None. licence: consent or licence of the pictures.
+    To load a style by its name, use `load_style`.
+
+    source: the path of a folder or of one picture, or several paths. content: a folder of photos
+    that the creator might have started from; the shipped ones where None. licence: consent or
+    licence of the pictures.
     Raises DataError where there is no picture to read.
     """
-    made, _ = _made(source, name, content, licence, device, on_progress)
-    return made
+    return _loaded(_made(source, name, content, licence, device, on_progress))
 
 
 @speaks_python
@@ -197,11 +208,11 @@ def train(
     """
     from stylegan_cli.training.refining import refine_style
 
-    made, paths = _made(source, name, content, licence, device, None)
+    made = _made(source, name, content, licence, device, None)
     style = refine_style(
-        made.stylizer.style,
-        paths,
-        starter_photos() if content is None else pictures_in(Path(content)),
+        made.style,
+        made.pictures,
+        made.photos,
         minutes=minutes,
         model=None,
         run_dir=None if run is None else Path(run),
@@ -211,7 +222,7 @@ def train(
         on_open=lambda folder: None,
         on_note=lambda note: None,
     )
-    return LoadedStyle(Stylizer(made.stylizer.base, style, made.stylizer.backend))
+    return _loaded(dataclasses.replace(made, style=style))
 
 
 def _names_of_video_config() -> list[str]:
@@ -283,24 +294,38 @@ def _made(
     licence: str,
     device: str,
     on_progress: OnProgress | None,
-) -> tuple[LoadedStyle, list[Path]]:
+) -> "MadeStyle":
     """An instant style, and the pictures it was made from."""
+    from stylegan_cli.sharing.adding import make_from_pictures
+
     if isinstance(source, (str, os.PathLike)):
-        paths = pictures_in(Path(source))
+        pictures: Path | list[Path] = _existing(Path(source))
     else:
-        paths = [Path(path) for path in source]
-    base = read_model(shipped_model()).base
-    backend = open_backend(base, device=resolve_device(device))
-    style = make_instant_style(
+        pictures = [Path(path) for path in source]
+    return make_from_pictures(
         name,
-        paths,
-        base,
-        backend,
-        content=None if content is None else pictures_in(Path(content)),
+        pictures,
+        content=None if content is None else Path(content),
         licence=licence,
+        device=device,
         on_progress=on_progress,
     )
-    return LoadedStyle(Stylizer(base, style, backend)), paths
+
+
+def _existing(source: Path) -> Path:
+    """The pictures to learn from. Raises DataError where nothing is there."""
+    if source.exists():
+        return source
+    if any(style.name == str(source) for style in list_styles()):
+        raise DataError(
+            f"can't read {source}: it does not exist; for the style of that name use: "
+            f"load_style('{source}')"
+        )
+    raise DataError(messages.does_not_exist(source))
+
+
+def _loaded(made: "MadeStyle") -> LoadedStyle:
+    return LoadedStyle(Stylizer(made.base, made.style, made.backend))
 
 
 def _progress(on_progress: OnProgress | None) -> AbstractContextManager[OnProgress]:

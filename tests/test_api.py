@@ -14,8 +14,15 @@ from picture_files import deep_file, put, saved, scene
 from PIL import Image
 
 import stylegan_cli
-from stylegan_cli import InfluError, LoadedStyle, load_style, read_picture, write_picture
-from stylegan_cli.errors import PictureError, UsageError
+from stylegan_cli import (
+    InfluError,
+    LoadedStyle,
+    load_style,
+    make_style,
+    read_picture,
+    write_picture,
+)
+from stylegan_cli.errors import DataError, PictureError, StyleNotFoundError, UsageError
 from stylegan_cli.training import refining
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "python.md"
@@ -186,3 +193,16 @@ def test_errors_name_parameters_not_options(tmp_path: Path, style: LoadedStyle) 
     assert style.save(path, overwrite=True) == path
     with pytest.raises(UsageError, match=r"^end_s and preview_s exclude each other"):
         stylegan_cli.stylize_video("a.mp4", "b.mp4", style, end_s=1.0, preview_s=1.0)
+
+
+def test_a_folder_is_no_style_and_a_style_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "anna").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StyleNotFoundError, match=r"anna is a folder, .* use: make_style\('anna'\)"):
+        load_style("anna")
+    with pytest.raises(DataError, match=r"can't read toon: .* use: load_style\('toon'\)"):
+        make_style("toon")
+    with pytest.raises(DataError, match=r"can't read lost: it does not exist; check the name"):
+        make_style("lost")

@@ -15,7 +15,8 @@ from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.losses import Stylized
 from stylegan_cli.pretraining.model import signed
 
-VALIDATION_COLUMNS = ("val_psnr", "val_linear_psnr", "val_base_colour_psnr", "val_residual_gain")
+PSNR_COLUMNS = ("val_psnr", "val_linear_psnr", "val_base_colour_psnr")
+VALIDATION_COLUMNS = (*PSNR_COLUMNS, "val_residual_gain")
 
 Stylize = Callable[[Mapping[str, Tensor]], Stylized]
 
@@ -35,12 +36,16 @@ def validate(stylize: Stylize, batches: Sequence[Mapping[str, Tensor]]) -> dict[
     rows = []
     for batch in batches:
         result, base_colour, truth = stylize(batch)
-        images = (result, linearly_mapped(batch), base_colour)
-        rows.append(torch.stack([_psnr(image, truth) for image in images]))
-    decibels = torch.cat(rows, dim=1)
-    gains = (decibels[0] - decibels[2]).sort().values
-    means = zip(VALIDATION_COLUMNS, decibels.mean(1).tolist(), strict=False)
-    return {**dict(means), "val_residual_gain": gains[len(gains) // 2 :].mean().item()}
+        images = {
+            "val_psnr": result,
+            "val_linear_psnr": linearly_mapped(batch),
+            "val_base_colour_psnr": base_colour,
+        }
+        rows.append(torch.stack([_psnr(images[name], truth) for name in PSNR_COLUMNS]))
+    decibels = dict(zip(PSNR_COLUMNS, torch.cat(rows, dim=1), strict=True))
+    means = {name: values.mean().item() for name, values in decibels.items()}
+    gains = (decibels["val_psnr"] - decibels["val_base_colour_psnr"]).sort().values
+    return means | {"val_residual_gain": gains[len(gains) // 2 :].mean().item()}
 
 
 def linearly_mapped(batch: Mapping[str, Tensor]) -> Tensor:

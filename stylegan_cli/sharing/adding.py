@@ -69,7 +69,7 @@ class AddConfig:
         """Raises ConfigError for options that contradict each other."""
         if self.code is not None and (self.content is not None or self.licence):
             raise ConfigError(
-                "a code holds all there is to know: leave out --content and --licence"
+                "a code needs no photos and has its licence: leave out --content and --licence"
             )
         if self.minutes is not None and self.code is not None:
             raise ConfigError("--minutes is how long to train on the pictures of DIR")
@@ -128,26 +128,49 @@ def make_from(
     target = config.out or user_style_path(name)
     for path in (target, preview_path(target)) if config.out else (target,):
         _refuse_taken(path, messages.OVERWRITE, config.overwrite)
-    pictures = pictures_in(folder, endings_of_results(model=config.model)) if folder else []
-    photos = pictures_in(config.content) if config.content else None
-    base = read_model(config.model or shipped_model()).base
-    backend = open_backend(base, device=resolve_device(config.device))
-    if config.code is not None:
-        return MadeStyle(style=read_line(config.code, name, base), base=base, backend=backend)
-    style = make_style(
+    if folder is None:
+        base = read_model(config.model or shipped_model()).base
+        style = read_line(str(config.code), name, base)
+        return MadeStyle(style=style, base=base, backend=_backend(base, config.device))
+    return make_from_pictures(
         name,
-        pictures,
-        base,
-        backend,
-        content=photos,
+        pictures_in(folder, endings_of_results(model=config.model)),
+        content=config.content,
+        model=config.model,
         licence=config.licence,
+        device=config.device,
         on_progress=on_progress,
+    )
+
+
+def make_from_pictures(
+    name: str,
+    pictures: Path | Sequence[Path],
+    *,
+    content: Path | None = None,
+    model: Path | None = None,
+    licence: str = "",
+    device: str = "auto",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> MadeStyle:
+    """The instant style of a creator's pictures.
+
+    pictures: their files, or a folder. content: a folder of photos that the creator might have
+    started from. model: a file with the base to use. The shipped ones where None.
+    Raises DataError where there is no picture to read, DeviceError, and StyleFileError.
+    """
+    paths = pictures_in(pictures) if isinstance(pictures, Path) else pictures
+    photos = pictures_in(content) if content else None
+    base = read_model(model or shipped_model()).base
+    backend = _backend(base, device)
+    style = make_style(
+        name, paths, base, backend, content=photos, licence=licence, on_progress=on_progress
     )
     return MadeStyle(
         style=style,
         base=base,
         backend=backend,
-        pictures=pictures,
+        pictures=paths,
         photos=photos or starter_photos(),
     )
 
@@ -189,3 +212,7 @@ def _refuse_taken(target: Path, remedy: str, overwrite: bool) -> None:
     """Before any work."""
     if target.exists() and not overwrite:
         raise OutputExistsError(messages.exists_already(target, remedy))
+
+
+def _backend(base: Base, device: str) -> Backend:
+    return open_backend(base, device=resolve_device(device))

@@ -70,31 +70,31 @@ class CreatorMetrics:
         config: TrainingConfig,
     ) -> None:
         self._config = config.validation
-        self._networks = (features, reporting)
+        self._features, self._reporting = features, reporting
         self._photos = [_stages(features, photo) for photo in photos]
         self._texture = TextureDistance(creator, features, config.texture, seed=0)
-        self._real_samples = [
-            _kid_samples([_stages(net, x) for x in creator]) for net in self._networks
-        ]
+        self._reals = _kid_samples([_stages(features, picture) for picture in creator])
+        self._reals_lite1 = _kid_samples([_stages(reporting, picture) for picture in creator])
 
     @torch.no_grad()
     def measure(self, stylized: Sequence[Tensor]) -> ValidationMetrics:
         """stylized: the photos in their order, each (1, 3, H, W)."""
-        stages = [[_stages(net, picture) for picture in stylized] for net in self._networks]
-        shown = [picture.clamp(-1, 1) for picture in stylized]
         config = self._config
+        stages = [_stages(self._features, picture) for picture in stylized]
+        stages_lite1 = [_stages(self._reporting, picture) for picture in stylized]
+        shown = [picture.clamp(-1, 1) for picture in stylized]
         texture = self._texture.distance(shown, 0, config.patches, config.directions)
-        kids = [
-            kid(_kid_samples(found), parts).value
-            for found, parts in zip(stages, self._real_samples, strict=True)
-        ]
         changes = [
             self_similarity_loss(result[stage], photo[stage])
-            for result, photo in zip(stages[0], self._photos, strict=True)
+            for result, photo in zip(stages, self._photos, strict=True)
             for stage in CONTENT_STAGES
         ]
-        change = torch.stack(changes).mean().item()
-        return ValidationMetrics(texture.item(), kids[0], change, kids[1])
+        return ValidationMetrics(
+            texture=texture.item(),
+            kid=kid(_kid_samples(stages), self._reals).value,
+            content_change=torch.stack(changes).mean().item(),
+            kid_lite1=kid(_kid_samples(stages_lite1), self._reals_lite1).value,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _stages(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
 
 
 def _kid_samples(pictures: Sequence[Sequence[Tensor]]) -> np.ndarray:
-    """(N, C) features of parts of pictures, each of length sqrt(C) as in FrozenEmbedding.
+    """(N, C) features of KID_GRID squared parts of each picture, of length sqrt(C) each.
 
     pictures: the stages of each.
     """
