@@ -84,11 +84,11 @@ class StylizerConfig:
     ] = False
     even: Annotated[
         bool,
-        Option("Bring each photo's exposure and white balance to the average first."),
+        Option("First correct each photo's exposure and white balance."),
     ] = False
     detail: Annotated[
         Detail,
-        Option("Size the network works at: that of the style, small, or full."),
+        Option("Size at which the network runs: that of the style, small, or full."),
     ] = "auto"
     backend: Annotated[
         Literal["auto", "onnx", "torch", "openvino"], Option("Runtime of the network.")

@@ -350,7 +350,7 @@ def test_pictures_count_alike_whatever_their_size(backend: Backend, tmp_path: Pa
 def test_a_folder_is_searched_to_its_depth_and_a_picture_is_itself(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="contains no pictures"):
         pictures_in(tmp_path)
     path = deep / "x.png"
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)

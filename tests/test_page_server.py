@@ -130,7 +130,7 @@ def test_photos_and_clips_in_one_folder_start_nothing(
     told = {"source": str(photo.parent), "out": "/x", "style": "toon", "strength": 1}
     photo.with_name("clip.mp4").write_bytes(b"")
     answer = client.post("/api/jobs/stylize", headers=token, json=told)
-    assert "holds photos and clips" in answer.json()["error"]
+    assert "contains photos and clips" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
 def test_too_few_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 10 pictures"):
         pretrain({"few": starter_photos()[:5]}, tmp_path, PretrainConfig(**TINY, steps=1))
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="contains no pictures"):
         pictures_by_domain([tmp_path])
 
 

@@ -125,7 +125,7 @@ def test_a_style_file_and_a_model_of_one_creator_need_no_name(
     shipped: Path, style_path: Path, tmp_path: Path
 ) -> None:
     assert find_style(None, style_path)[1].name == "full"
-    with pytest.raises(StyleNotFoundError, match="holds the style 'full'"):
+    with pytest.raises(StyleNotFoundError, match="contains the style 'full'"):
         find_style("toon", style_path)
     single = tmp_path / "single.safetensors"
     write_model(dataclasses.replace(small_model(), styles=(full_style(),)), single)

@@ -109,7 +109,7 @@ def test_a_taken_name_is_refused_before_any_work(
         add("anna", creator)
     assert refused.value.exit_code == 2
     assert taken.read_bytes() == b"mine"
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="contains no pictures"):
         add("anna", creator, overwrite=True)
 
 

@@ -268,7 +268,7 @@ def test_a_folder_that_is_no_run_is_refused_before_anything_is_said(place: Path)
         (("--device", "cuda:0"), "CUDA"),
         (("--time-limit", "soon"), "no duration"),
         (("--time-limit", "1m"), "give one of them"),
-        (("--resume",), "it holds no run"),
+        (("--resume",), "it contains no run"),
         (("--ema", "2"), "ema"),
         (("--name", "../up"), "can't be a style's name"),
         (("--init", "nowhere.safetensors"), "nowhere.safetensors"),

@@ -179,7 +179,7 @@ def raise_for_clips(outcomes: Sequence[ClipOutcome]) -> None:
     if len(outcomes) == 1 and damaged:
         ((job, result),) = damaged
         raise PartialFailureError(
-            f"{job.source} is damaged: {job.target} holds what could be read, {result.shortfall}"
+            f"{job.source} is damaged: {job.target} contains the readable part, {result.shortfall}"
         )
     if damaged:
         raise PartialFailureError(

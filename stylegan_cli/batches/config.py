@@ -8,11 +8,11 @@ from stylegan_cli.errors import ConfigError
 from stylegan_cli.pictures import JPEG_QUALITY, MAX_PIXELS, require_format
 from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, config_class, exclusive
 
-RECURSIVE = Option("Include the folders inside, mirrored in -o.", names=("--recursive", "-r"))
-SKIP_EXISTING = Option("Skip inputs that have a result.")
-_AI_LABEL = Option(
-    "Do not write into results that a network changed them.", names=("--no-ai-label",), off=True
+RECURSIVE = Option(
+    "Include subfolders, with the same structure in -o.", names=("--recursive", "-r")
 )
+SKIP_EXISTING = Option("Skip inputs that have a result.")
+_AI_LABEL = Option("Leave out the AI label in the metadata.", names=("--no-ai-label",), off=True)
 
 
 @config_class
@@ -45,14 +45,14 @@ class PictureBatchConfig:
     suffix: Annotated[
         str | None,
         Option(
-            "Text between the name and the suffix of a result.",
+            "Text after the name of a result, before its suffix.",
             metavar="TEXT",
             shown="_STYLE beside the input, nothing in -o",
         ),
     ] = None
     format: Annotated[
         str | None,
-        Option("jpg, png, webp, heic, avif, tiff, gif...", shown="the input's"),
+        Option("Format of the results: jpg, png, webp, heic, avif...", shown="the input's"),
     ] = None
     quality: Annotated[
         int, Option("Quality of JPEG, WebP, AVIF and HEIC.", at_least=1, at_most=100)
@@ -66,7 +66,7 @@ class PictureBatchConfig:
             at_least=0,
         ),
     ] = MAX_PIXELS / 1e6
-    allow_truncated: Annotated[bool, Option("Use what is left of truncated files.")] = False
+    allow_truncated: Annotated[bool, Option("Use the remaining part of truncated files.")] = False
     keep_gps: Annotated[bool, Option("Keep GPS coordinates in the metadata.")] = False
     keep_place: Annotated[bool, Option("Keep names of places in the metadata.")] = False
     keep_time: Annotated[bool, Option("Give each result the file time of its source.")] = False

@@ -81,7 +81,7 @@ def holds_clips(source: Path) -> bool:
         return source.suffix.lower() in CLIP_SUFFIXES
     clips = bool(find_files(source, CLIP_SUFFIXES))
     if clips and find_files(source, PICTURE_SUFFIXES):
-        raise UsageError(f"{source} holds photos and clips: put the clips into another folder")
+        raise UsageError(f"{source} contains photos and clips: put the clips into another folder")
     return clips
 
 

@@ -76,7 +76,8 @@ class EncoderOptions:
         None
     )
     pix_fmt: Annotated[
-        str | None, Option("Pixel format of the encoder.", shown="the clip's own, if it can")
+        str | None,
+        Option("Pixel format of the encoder.", shown="the clip's own, if the encoder supports it"),
     ] = None
 
 
@@ -206,7 +207,7 @@ def _pixel_format(
             notes += filter(None, [words_on_format(codec, like.pix_fmt, alpha[0])])
             return alpha[0]
         notes.append(
-            f"{codec} can't hold transparency, so what is transparent turns white; "
+            f"{codec} does not support transparency, so transparent pixels become white; "
             "a .webm keeps it."
         )
     is_odd = size[0] % 2 or size[1] % 2

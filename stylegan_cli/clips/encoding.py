@@ -140,7 +140,7 @@ def plan_clip(
     """Decide how a clip like `like` is written.
 
     suffix: of its name, which chooses the container. size: (width, height) of the frames as they
-    are shown. tone_map: bring HDR to ordinary range, which is done, too, where no encoder keeps
+    are shown. tone_map: convert HDR to SDR, which is done, too, where no encoder keeps
     it. keep_fields: leave an interlaced clip so. Raises UsageError for options that do not exist or
     do not fit together.
     """
@@ -160,7 +160,7 @@ def plan_clip(
     encoder = choose(tone_map, notes)
     if is_hdr and not tone_map and not (like.is_deep and encoder.is_deep):
         tone_map, lost = True, encoder.name
-        notes = [f"{lost} can't keep HDR here, so it is brought to ordinary range (tone mapped)."]
+        notes = [f"{lost} can't keep HDR here, so it is converted to SDR (tone mapping)."]
         encoder = choose(tone_map, notes)
     if fields and encoder.name not in INTERLACED_CODECS:
         raise UsageError(

@@ -31,7 +31,7 @@ _OPEN_OPTIONS = {"format_whitelist": _READABLE_FORMATS, "protocol_whitelist": "f
 
 
 def is_clip(path: Path) -> bool:
-    """Whether `path` is a file with moving pictures that can be read, judged by its content."""
+    """Whether `path` is a file with moving pictures that can be read, by its content."""
     try:
         with open_clip(path) as container:
             picture_stream(container, path)
@@ -78,9 +78,11 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
             return stream
     if container.streams.audio:
         also = " and a cover picture" if covers else ""
-        raise ClipError(messages.cannot_read(path, f"it holds only sound{also}", "name a clip"))
+        raise ClipError(messages.cannot_read(path, f"it contains only sound{also}", "name a clip"))
     raise ClipError(
-        messages.cannot_read(path, "it holds no moving pictures that can be decoded", "name a clip")
+        messages.cannot_read(
+            path, "it contains no moving pictures that can be decoded", "name a clip"
+        )
     )
 
 

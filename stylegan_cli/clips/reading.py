@@ -41,7 +41,7 @@ class ClipReader:
     """A clip's frames, upright, in the order they are shown, with its other packets in between.
 
     start_s, end_s: the part to read, seconds from the clip's beginning; time then starts anew at
-    start_s. tone_map: bring HDR to ordinary range; `converter` tells what else frames are made to.
+    start_s. tone_map: convert HDR to SDR; `converter` tells what else frames are made to.
     copied: indices of the streams whose packets are wanted too. skipped: how many frames to leave
     out at the beginning; they are decoded, for what follows from them, and counted. Raises
     ClipError.

@@ -197,8 +197,8 @@ class Tracks:
         _describe(encoder, stream)
         self._by_source[number] = EncodedSound(encoder)
         self._notes.append(
-            f"Sound track {number} is {name}, which {self._suffix} can't hold; it is encoded again "
-            f"with {self._sound_codec}{differences(stream, encoder)}."
+            f"Sound track {number} is {name}, which {self._suffix} does not support; it is "
+            f"encoded again with {self._sound_codec}{differences(stream, encoder)}."
         )
 
     def _add_subtitles(self, stream: Stream, path: Path) -> None:
@@ -209,8 +209,8 @@ class Tracks:
             _describe(output, stream)
             self._by_source[number] = ConvertedText(output)
             self._notes.append(
-                f"Subtitle track {number} is {name}, which {self._suffix} can't hold; it is turned "
-                f"into {_codec_name(output)}."
+                f"Subtitle track {number} is {name}, which {self._suffix} does not support; it is "
+                f"converted into {_codec_name(output)}."
             )
         else:
             hint = "" if self._output.format.name == "matroska" else "; an .mkv would keep it"

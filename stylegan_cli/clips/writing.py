@@ -148,7 +148,7 @@ class ClipWriter:
             stream: Any = self._container.add_stream(encoder.name, rate=info.frame_rate)
         except ValueError as error:
             raise UsageError(
-                f"{self._container.format.name} can't hold {encoder.name}: "
+                f"{self._container.format.name} can't contain {encoder.name}: "
                 "leave out the codec or choose another suffix"
             ) from error
         # This encoder never gets a frame; it is here for the headers that it would write.

@@ -21,9 +21,9 @@ def bench(
 ) -> None:
     """Measure how fast this machine stylizes photos, in less than a minute.
 
-    Pixels to pixels, warm, at three sizes; and one photo, JPEG to JPEG, by a process that starts
-    from nothing. Without --style, a style that draws is measured beside the default one; without
-    --backend, each one that is installed, except torch.
+    Measures pixels to pixels at three sizes after a warm-up, and JPEG to JPEG in a new process.
+    Without --style, it measures the default style and a drawn one. Without --backend, it measures
+    every installed backend except torch.
     """
     with progress("measuring") as on_progress:
         stylizers = throughput.open_stylizers(style_config)

@@ -42,7 +42,7 @@ ConfigFile = Annotated[
         help="TOML file with settings, or a run's config.json.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, and train nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check all settings, and train nothing.")]
 
 Threads = Annotated[
     int | None,
@@ -63,7 +63,7 @@ Verbose = Annotated[
         count=True,
         show_default=False,
         metavar="",
-        help="Show more; twice: every detail.",
+        help="Show more messages; -vv shows all.",
         rich_help_panel=EVERYWHERE,
     ),
 ]

@@ -28,9 +28,9 @@ def compare(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Show a picture before and after: on a page with a slider, or side by side in one picture.
+    """Show a picture before and after, on a page with a slider or side by side in one picture.
 
-    The page holds its pictures and needs no network.
+    The page contains both pictures and works offline.
     """
     from stylegan_cli.pictures.pages.comparison import write_comparison
 

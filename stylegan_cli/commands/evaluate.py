@@ -10,15 +10,15 @@ MAX_NAMED = 8  # pictures without their other half that are named; --json names 
 
 
 def evaluate(config: EvaluationConfig, as_json: Json = False) -> None:
-    """Measure how close styles are to the truth, or to their creators' pictures.
+    """Measure how close results are to the true results, or to the creator's own pictures.
 
-    With --paired: MAE, PSNR, SSIM, CIEDE2000 and edges against the true results. Without: distance
-    to the creator's held-out pictures (kid_lite1 is a kernel distance on EfficientNet-Lite1
-    features, neither FID nor Inception KID; patch_swd is the sliced Wasserstein distance of colour
-    patches) beside the structure kept. Of people, always: how far the points of their faces moved,
-    how many faces are found again, and CIEDE2000 of their skin, with the worst tercile of skin
-    lightness beside the mean. Each figure stands beside that of the untouched photos. Exit codes:
-    0 done, 3 some pictures could not be used, 1 nothing to judge by.
+    With --paired: MAE, PSNR, SSIM, CIEDE2000, and edges, against the true results. Without:
+    distances to the creator's held-out pictures, and how much of the photo's structure is kept.
+    kid_lite1 is a kernel distance on EfficientNet-Lite1 features (not FID or Inception KID), and
+    patch_swd is the sliced Wasserstein distance of colour patches. For photos of people: how far
+    facial landmarks moved, how many faces are found again, and CIEDE2000 of the skin, as a mean and
+    for the worst third by lightness. Each value is shown next to that of the unchanged photos. Exit
+    codes: 0 done, 3 some pictures could not be used, 1 nothing to compare with.
     """
     with progress("stylizing and measuring") as on_progress:
         reports = evaluate_styles(config, on_progress)

@@ -26,12 +26,13 @@ def export(
     config: ExportConfig,
     as_json: Json = False,
 ) -> None:
-    """Write one self-describing model: the base and its creators.
+    """Export a style or a run for other programs, or as one complete model file.
 
-    As .onnx: one style as a graph, pixels in and pixels out at any size, for any ONNX runtime. As
-    .cube: the colour part of one style, for Resolve, Premiere, OBS and ffmpeg. With --format web: a
-    folder with the page of `influ ui` and the model, ready for any static host. With --verify,
-    a file that differs by more than its format allows is not written (exit code 1).
+    .safetensors: the base and its styles. .onnx: one style as a graph from pixels to pixels, at any
+    size, for any ONNX runtime. .cube: the colours of one style, for Resolve, Premiere, OBS, and
+    FFmpeg. --format web: a folder with the page of `influ ui` and the model, for any static host.
+    With --verify, a file that differs from the style by more than its format allows is not written
+    (exit code 1).
     """
     with progress("exporting") as on_progress:
         exported = export_file(source, out, config, on_progress)

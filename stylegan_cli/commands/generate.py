@@ -1,4 +1,4 @@
-"""`influ generate`: variations of one photo within a creator's own variety."""
+"""`influ generate`: variations of one photo within a creator's own variation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +22,10 @@ def generate(
     config: VariationsConfig,
     as_json: Json = False,
 ) -> None:
-    """Stylize variations of a photo, as different as the creator's own pictures.
+    """Stylize variations of a photo that differ as much as the creator's own pictures.
 
-    Writes STEM_STYLE_SEED.EXT for each of the seeds from --seed on, and STEM_STYLE_grid.jpg with
-    all of them. One seed gives the same picture every time.
+    Writes STEM_STYLE_SEED.EXT for each seed, starting with --seed, and a grid of all of them,
+    STEM_STYLE_grid.jpg. The same seed gives the same picture every time.
     """
     stylizer = open_configured_stylizer(style_config)
     say_default_style(style_config, stylizer.name)

@@ -162,7 +162,7 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         default = False
     elif option.parse is not None or default == ():
         default = None
-    shown = option.shown if option.shown is not None else True
+    shown = option.shown if option.shown is not None else default != ""
     typer_option = typer.Option(
         *setting.flags,
         help=option.help,

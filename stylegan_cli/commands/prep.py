@@ -29,11 +29,11 @@ def prep(
     config: PrepConfig,
     as_json: Json = False,
 ) -> None:
-    """Make a data set: find, level and crop faces, and leave out bad pictures.
+    """Make a data set: find, level, and crop faces, and leave out bad pictures.
 
-    Writes DATA/{train,val}/NAME/*.jpg, manifest.jsonl and report.html. The sources are only read;
-    running it again adds nothing twice. Exit codes: 0 also when pictures were rejected, 3 when some
-    files could not be read, 1 when the data set stays empty.
+    Writes DATA/{train,val}/NAME/*.jpg, manifest.jsonl, and report.html. The sources are not
+    changed. A second run adds only new pictures. Exit codes: 0 done, even if pictures were
+    rejected; 3 some files could not be read; 1 the data set is empty.
     """
     with progress("preparing") as on_progress:
         summary = prepare(sources, out, config, on_progress=on_progress)

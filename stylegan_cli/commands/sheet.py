@@ -25,10 +25,10 @@ def sheet(
     ],
     as_json: Json = False,
 ) -> None:
-    """Show photos in every style, on one sheet with the names below.
+    """Show photos in every style on one sheet, with the names of the styles.
 
-    One photo fills a grid; several have a row each. A photo that can't be used is named and the
-    rest goes on.
+    One photo fills a grid; with several, each photo has a row. If a photo can't be used, the
+    command names it and continues with the others.
     """
     target = config.out or photos[0].parent / f"{photos[0].stem}_sheet.jpg"
     if format_of(target) is None:

@@ -77,7 +77,7 @@ def code(
 ) -> None:
     """Print an instant style as one line of text, for a message.
 
-    The other side makes the style of it with `influ styles add NAME --code TEXT`.
+    To make the style from the line: `influ styles add NAME --code TEXT`.
     """
     from stylegan_cli.sharing.style_code import code_of
 
@@ -105,8 +105,8 @@ def pack(
 ) -> None:
     """Write a style, instant or refined, to one file.
 
-    The other side runs `influ styles install FILE`. A style of another base than the shipped one
-    is packed as a model, with that base, and is used as it is: --model FILE.
+    To use the file elsewhere: `influ styles install FILE`. If the style was made on another base,
+    the file is a model that contains the base; use it with --model FILE.
     """
     from stylegan_cli.styles import (
         SUFFIX,

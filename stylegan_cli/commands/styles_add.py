@@ -34,7 +34,7 @@ def add(
 ) -> None:
     """Make a style from a folder of pictures or from a code, in seconds and without training.
 
-    With --minutes it is then refined on the same pictures.
+    With --minutes, the style is then refined on the same pictures.
     """
     if config.run is not None:
         from stylegan_cli.training.planning import check_free

@@ -44,9 +44,9 @@ def stylize(
 ) -> None:
     """Stylize pictures in a creator's style, at full size, with their metadata.
 
-    Existing files are replaced only with --overwrite. A file that can't be used is named, and the
-    rest is done. Exit codes: 0 all done, 3 some failed, 1 nothing could be done, 2 wrong call, 130
-    interrupted.
+    Existing files are replaced only with --overwrite. If a file can't be used, the command names it
+    and continues with the others. Exit codes: 0 all done, 3 some failed, 1 all failed, 2 wrong use,
+    130 interrupted.
     """
     if large.manifest is not None:
         _stylize_many(inputs, style_config, config, large, as_json)

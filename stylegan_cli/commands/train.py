@@ -28,10 +28,10 @@ def train(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make an instant style, refine it for minutes, and register it.
+    """Make an instant style, refine it for some minutes, and register it.
 
-    At the time limit, or after --steps, the best is kept and registered, so that
-    `influ stylize photo.jpg --style NAME` works next. Ctrl-C saves; --resume goes on.
+    At the time limit, or after --steps, the best state is registered, and
+    `influ stylize photo.jpg --style NAME` can use it. Ctrl-C saves the run; --resume continues it.
     """
     plan = plan_run(run, typed, load_settings(config_file) if config_file else {})
     if dry_run:

@@ -29,9 +29,9 @@ def ui(
         typer.Option(metavar="DIR", help="Folder for runs and reports."),
     ] = Path("runs"),
 ) -> None:
-    """Open a page in your browser that learns styles and applies them; Ctrl-C stops it.
+    """Open a page in your browser that makes styles and applies them. Ctrl-C stops it.
 
-    It listens on 127.0.0.1 alone, and only the address that is printed opens it.
+    The page is served on 127.0.0.1 only, at an address with a secret token.
     """
     import webbrowser
 

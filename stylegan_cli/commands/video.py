@@ -39,10 +39,11 @@ def video(
     config: ClipBatchConfig,
     as_json: Json = False,
 ) -> None:
-    """Stylize clips in a creator's style. Size, times, orientation and sound stay the same.
+    """Stylize clips in a creator's style. Size, frame times, orientation, and sound stay the same.
 
-    A clip that can't be used is named, and the rest is done. Exit codes: 0 all done, 3 some failed
-    or are damaged, 1 nothing could be done, 2 wrong call, 130 interrupted; --resume continues.
+    If a clip can't be used, the command names it and continues with the others. Exit codes: 0 all
+    done, 3 some failed or are damaged, 1 all failed, 2 wrong use, 130 interrupted (--resume
+    continues).
     """
     stylizer, jobs = open_clip_batch(inputs, style_config, config)
     say_default_style(style_config, stylizer.name)

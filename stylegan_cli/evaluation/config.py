@@ -29,7 +29,7 @@ class EvaluationConfig:
     paired: Annotated[
         Path | None,
         Option(
-            "The true results, named like their photos; in DIR/STYLE for several styles.",
+            "The true results, with the names of their photos; in DIR/STYLE for several styles.",
             metavar="DIR",
             must_exist="folder",
         ),
@@ -39,7 +39,7 @@ class EvaluationConfig:
         Option(
             "Creator in DATA to compare with.",
             metavar="NAME",
-            shown="the one named like the style",
+            shown="the one with the name of the style",
         ),
     ] = None
     size: Annotated[

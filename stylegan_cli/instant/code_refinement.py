@@ -14,18 +14,18 @@ from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics, code_of
 class CodeRefiner:
     """Encodes a style's own results as it encodes a creator's pictures.
 
-    before: (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1], few of each
+    content_colours: (N, 3) unit. tiles: of content, (N, 3, H, W) in [-1, 1], few of each
     photo: otherwise the style would take on what is special about their content.
     """
 
     creator: SetStatistics
-    before: np.ndarray
+    content_colours: np.ndarray
     backend: Backend
     tiles: np.ndarray
 
     def code(self, moments: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """The code (code_dim,) of moments (moments_dim,) and unit colours (N, 3)."""
-        return code_of(self.backend, moments, colours, self.before, self.creator.count)
+        return code_of(self.backend, moments, colours, self.content_colours, self.creator.count)
 
     def stylize_tiles(self, generator: StyleGenerator, every: int = 1) -> np.ndarray:
         """The results of every so many tiles, (N, 3, H, W) in [-1, 1]."""

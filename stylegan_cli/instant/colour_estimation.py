@@ -1,10 +1,10 @@
 """The per-pixel part of a style, estimated from pictures alone as a LUT.
 
-Colours are counted by what is seen: skin with skin, sky with sky, so that what a creator's people
-wear does not pass for the style. What is seen comes from a frozen network that is shown the rank of
-luma, which no tone curve changes, in directions that looks move least. The head is trained on
-simulated creators (pretraining.colour_tasks): it has learned how far to trust 1, 5, 30 or 200
-pictures, and what colours people have.
+Colours are compared by content: skin with skin, sky with sky, so that the clothes in a creator's
+pictures do not count as style. A frozen network finds the content from the rank of luma, which no
+tone curve changes, in the directions that looks change least. The head is trained on simulated
+creators (pretraining.colour_tasks): it has learned how far to trust 1, 5, 30, or 200 pictures, and
+which colours are usual.
 """
 
 from collections.abc import Sequence

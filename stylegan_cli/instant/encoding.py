@@ -63,7 +63,7 @@ def pictures_in(source: Path, endings: Collection[str] = ()) -> list[Path]:
         return [source]
     found = find_own_pictures(source, recursive=True, endings=endings)
     if not found:
-        raise DataError(f"{source} holds no pictures; name a folder of photos or paintings")
+        raise DataError(f"{source} contains no pictures; name a folder of photos or paintings")
     return found
 
 
@@ -122,14 +122,18 @@ def read_all(
 
 
 def code_of(
-    backend: Backend, moments: np.ndarray, after: np.ndarray, before: np.ndarray, count: int
+    backend: Backend,
+    moments: np.ndarray,
+    creator_colours: np.ndarray,
+    content_colours: np.ndarray,
+    count: int,
 ) -> np.ndarray:
     """The code (code_dim,) of a style.
 
-    moments: (moments_dim,), the mean over its pictures. after, before: (N, 3) unit colours
-    of the creator and of the content. count: number of pictures, an input of the encoder.
+    moments: (moments_dim,), the mean over its pictures. creator_colours, content_colours: (N, 3)
+    unit colours. count: number of pictures, an input of the encoder.
     """
-    statistics = style_statistics(after, before, count)
+    statistics = style_statistics(creator_colours, content_colours, count)
     code: np.ndarray = backend.code(moments[None], statistics[None])[0]
     return code
 

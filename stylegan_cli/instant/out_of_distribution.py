@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def closed_form_is_nearer(
     base: Base,
     creator: SetStatistics,
-    before: np.ndarray,
+    content_colours: np.ndarray,
     backend: Backend,
     generator: StyleGenerator,
     tiles: np.ndarray,
@@ -27,12 +27,13 @@ def closed_form_is_nearer(
     """Whether a style is out of distribution, and nearer to a colour transfer than to the network.
 
     A network takes a kind of style that it has not learned for another kind. Its results may be
-    further from the creator's pictures than the closed form, by the encoder's own moments. before:
-    (N, 3) unit content colours. tiles: of content, (N, 3, H, W) in [-1, 1].
+    further from the creator's pictures than the closed form, by the encoder's own moments.
+
+    content_colours: (N, 3) unit. tiles: of content, (N, 3, H, W) in [-1, 1].
     """
     if creator.count < config.out_of_distribution.min_pictures:
         return False
-    statistics = style_statistics(creator.colours, before, creator.count)
+    statistics = style_statistics(creator.colours, content_colours, creator.count)
     wanted = _head_inputs(base, creator.mean_moments, statistics)
     limits = config.out_of_distribution
     deviation = float(np.mean(wanted**2))
@@ -40,11 +41,11 @@ def closed_form_is_nearer(
         return False
     some = tiles[:: max(1, len(tiles) // limits.tiles)]
     outputs = [generator(tile[None]) for tile in some]
-    energy = float(np.sqrt(np.mean([np.mean((residual / 2) ** 2) for _, residual in outputs])))
+    strength = float(np.sqrt(np.mean([np.mean((residual / 2) ** 2) for _, residual in outputs])))
     network = np.concatenate(
         [np.clip(base_colour + residual, -1, 1) for base_colour, residual in outputs]
     )
-    lut = mean_transfer(before, creator, config.calibration.points)
+    lut = mean_transfer(content_colours, creator, config.calibration.points)
     colours = apply_lut(some.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5, lut)
     transferred = colours.reshape(len(some), *some.shape[2:], 3).transpose(0, 3, 1, 2) * 2 - 1
     gaps = [
@@ -53,9 +54,9 @@ def closed_form_is_nearer(
     ]
     log.info(
         "out of distribution by %.1f: network %.3f away, residual of %.3f; closed form %.3f away",
-        *(deviation, gaps[0], energy, gaps[1]),
+        *(deviation, gaps[0], strength, gaps[1]),
     )
-    return energy < limits.min_drawn or (energy < limits.max_drawn and gaps[1] < gaps[0])
+    return strength < limits.min_drawn or (strength < limits.max_drawn and gaps[1] < gaps[0])
 
 
 def _head_inputs(base: Base, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Exposure and white balance of single photos, brought to what photos have on average.
+"""Exposure and white balance of single photos, corrected to the average photo.
 
-A linear model reads how far a photo is off from the colours of what is seen in it
-(colour_estimation): skin that is too dark, a wall that is too blue. What it reads is taken back as
-gains of linear light, the same for each pixel.
+A linear model predicts how far a photo is off, in stops, from its colour statistics
+(colour_estimation): skin that is too dark, a wall that is too blue. The correction is a gain of
+linear light for each channel, the same for all pixels.
 """
 
 from collections.abc import Mapping
@@ -46,23 +46,23 @@ def without_stops(colours: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Colours (..., 3) uint8, uint16 or unit float32, as a photo `stops` below has them."""
     gains = np.exp2(-stops / GAMMA)
     if colours.dtype.kind == "f":
-        places = np.linspace(0, 1, CURVE_POINTS)
+        levels = np.linspace(0, 1, CURVE_POINTS)
         channels = [
-            np.interp(colours[..., channel], places, scaled(places, float(gain)))
+            np.interp(colours[..., channel], levels, scaled(levels, float(gain)))
             for channel, gain in enumerate(gains)
         ]
         return np.stack(channels, -1).astype(colours.dtype)
-    most = np.iinfo(colours.dtype).max
-    places = np.linspace(0, 1, most + 1)
-    tables = [np.rint(most * scaled(places, float(gain))).astype(colours.dtype) for gain in gains]
+    white = np.iinfo(colours.dtype).max
+    levels = np.linspace(0, 1, white + 1)
+    tables = [np.rint(white * scaled(levels, float(gain))).astype(colours.dtype) for gain in gains]
     return np.stack([table[colours[..., c]] for c, table in enumerate(tables)], -1)
 
 
 def _in_8_bits(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels
-    most = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
-    levels: np.ndarray = (255 * np.clip(pixels / most, 0, 1) + 0.5).astype(np.uint8)
+    white = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    levels: np.ndarray = (255 * np.clip(pixels / white, 0, 1) + 0.5).astype(np.uint8)
     return levels
 
 

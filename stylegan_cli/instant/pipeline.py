@@ -59,37 +59,39 @@ def make_style(
     creator = set_statistics(arrays, backend)
     photos = read_all(starter_photos() if content is None else content)
     if content is None:
-        before = to_unit(base.content_colours)
+        content_colours = to_unit(base.content_colours)
     else:
-        before = sample_colours(photos, SET_COLOURS, numpy_generator(0, 0, "content colours"))
-    matrix, offset = linear_map(before, creator.colours)
+        content_colours = sample_colours(
+            photos, SET_COLOURS, numpy_generator(0, 0, "content colours")
+        )
+    matrix, offset = linear_map(content_colours, creator.colours)
     tensors = base.generator_tensors
 
     def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
     tiles = some_tiles(photos, config.refinement.tiles)
-    refiner = CodeRefiner(creator, before, backend, tiles)
+    refiner = CodeRefiner(creator, content_colours, backend, tiles)
     code = refine_code(refiner, lambda code: backend.generator(fold(code)), config.refinement)
     mode, size = choose_rendering(
         lambda side: backend.generator(fold(code, side)), config.render_mode
     )
     # Every colour counts a little, so that none is left to chance that the content lacks.
-    sampled = np.concatenate([before, lut_grid(config.calibration.points)])
+    sampled = np.concatenate([content_colours, lut_grid(config.calibration.points)])
     folded, residual = fold(code), np.zeros_like(sampled)
     generator = backend.generator(folded)
     is_out_of_distribution = closed_form_is_nearer(
-        base, creator, before, backend, generator, tiles, config
+        base, creator, content_colours, backend, generator, tiles, config
     )
     if is_out_of_distribution:  # the network would draw another kind of style
         mode = "colour"
     if mode != "colour":  # otherwise the base colour is the result
         some = evenly_from(photos, config.calibration.pictures)
         residual = residual_of(sampled, generate_photos(generator, some))
-    colours = ColourSamples(sampled, apply_colour(folded, sampled), residual, len(before))
+    colours = ColourSamples(sampled, apply_colour(folded, sampled), residual, len(content_colours))
     lut = None
     if is_out_of_distribution:
-        lut = mean_transfer(before, creator, config.calibration.points)
+        lut = mean_transfer(content_colours, creator, config.calibration.points)
     elif base.colour_estimator:
         lut = _estimate(base.colour_estimator, arrays)
     info = StyleInfo(
@@ -109,7 +111,7 @@ def make_style(
         calibration=calibrate(
             colours, lut, creator, config.calibration, lut_only=is_out_of_distribution
         ),
-        code_factors=code_factors_of(base, backend, creator, before, config.variation),
+        code_factors=code_factors_of(base, backend, creator, content_colours, config.variation),
     )
 
 

@@ -42,8 +42,8 @@ def choose_rendering(
     largest = config.learned_size
     photos = _render_mode_photos_at(largest)
     residuals = [residual for _, residual in _results(generator_at(largest), photos)]
-    energy = float(np.sqrt(np.mean([np.mean(residual**2) for residual in residuals])))
-    if energy < config.max_unseen_residual:
+    strength = float(np.sqrt(np.mean([np.mean(residual**2) for residual in residuals])))
+    if strength < config.max_unseen_residual:
         return "colour", config.photographic_sizes[-1]
     for size in config.photographic_sizes:
         working = [make_working_copy(photo, size) for photo in photos]
@@ -53,7 +53,7 @@ def choose_rendering(
             for photo, copy, (_, residual) in zip(photos, working, small, strict=True)
         ]
         found = _psnr(rebuilt, residuals)
-        log.info("residual of %.3f, rebuilt from %d px at %.1f dB", energy, size, found)
+        log.info("residual of %.3f, rebuilt from %d px at %.1f dB", strength, size, found)
         if found >= config.photographic_db:
             return "photographic", size
         if found < config.drawn_db:

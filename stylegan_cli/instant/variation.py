@@ -14,7 +14,7 @@ def code_factors_of(
     base: Base,
     backend: Backend,
     creator: SetStatistics,
-    before: np.ndarray,
+    content_colours: np.ndarray,
     config: VariationConfig,
 ) -> np.ndarray:
     """Root of the covariance of the codes of single pictures, less the encoder's own noise.
@@ -23,7 +23,7 @@ def code_factors_of(
     """
     if creator.count < config.min_pictures:
         return config.shrinkage * base.prior_code_factors[: config.rank]
-    codes = _single_codes(backend, creator, before, config.max_pictures)
+    codes = _single_codes(backend, creator, content_colours, config.max_pictures)
     noise = base.prior_code_factors.T @ base.prior_code_factors
     covariance = np.cov(codes.T) - noise
     values, vectors = np.linalg.eigh(covariance)
@@ -47,12 +47,18 @@ def measure_prior_code_factors(
 
 
 def _single_codes(
-    backend: Backend, pictures: SetStatistics, before: np.ndarray, max_pictures: int
+    backend: Backend, pictures: SetStatistics, content_colours: np.ndarray, max_pictures: int
 ) -> np.ndarray:
     """The code of each of so many pictures, at most, by itself, (N, code_dim)."""
     return np.stack(
         [
-            code_of(backend, pictures.moments[i], pictures.colours_of(i), before, pictures.count)
+            code_of(
+                backend,
+                pictures.moments[i],
+                pictures.colours_of(i),
+                content_colours,
+                pictures.count,
+            )
             for i in range(min(pictures.count, max_pictures))
         ]
     )

@@ -1,10 +1,16 @@
-"""What the settings of both trainings say of themselves, where they say the same."""
+"""Help texts, options, and bounds that all trainings share."""
 
-from stylegan_cli.runtime.config import Option
+from stylegan_cli.runtime.config import Option, parse_duration
 
+STEPS = Option("Number of steps, instead of a time limit.", at_least=1)
 WARMUP = "Number of steps with a rising learning rate."
 DECAY_FROM = "Share of the steps after which the learning rate falls."
 EMA = Option("Decay of the moving average of the weights.", at_least=0, below=1)
-PRECISION = Option("bf16 where the processor has it.")
+PRECISION = Option("Precision of training. auto: bf16 if the processor supports it.")
 SAMPLE_EVERY = Option("Steps between sample sheets.", at_least=0)
 SAVE_EVERY = Option("Steps between checkpoints.", at_least=0)
+
+
+def time_limit(about: str, shown: str) -> Option:
+    """The option of a limit in seconds, typed as a duration. shown: the default, as typed."""
+    return Option(about, names=("--time-limit",), above=0, shown=shown, parse=parse_duration)

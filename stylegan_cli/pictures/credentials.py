@@ -57,7 +57,7 @@ def read_credentials(certificate: Path, key: Path) -> Credentials:
         opened = load_pem_private_key(blocks[1], None)
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"{key} holds no private key in PEM without a password: convert it with openssl pkey"
+            f"{key} contains no private key in PEM without a password: convert it with openssl pkey"
         ) from error
     credentials = Credentials(blocks[0], blocks[1], _algorithm(opened))
     try:

@@ -1,4 +1,4 @@
-"""Where the faces are: box, eyes, nose and mouth of each person, photographed or painted."""
+"""Where the faces are: box, eyes, nose and mouth of each person, in photos and in art."""
 
 import functools
 import math

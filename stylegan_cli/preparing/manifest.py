@@ -110,7 +110,7 @@ def read_manifest(folder: Path) -> list[Entry]:
             entries.append(entry)
         except (DataError, ConfigError) as error:
             raise DataError(
-                f"{path} holds no picture of a data set in line {number}; choose another --out"
+                f"{path} has an invalid entry in line {number}; choose another --out"
             ) from error
     return entries
 

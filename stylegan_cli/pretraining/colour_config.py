@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.learning.options import STEPS, time_limit
 from stylegan_cli.networks.architecture import ColourEstimatorConfig
 from stylegan_cli.runtime.config import (
     OVERWRITE,
@@ -11,7 +12,6 @@ from stylegan_cli.runtime.config import (
     Option,
     config_class,
     file_option,
-    parse_duration,
 )
 
 
@@ -22,7 +22,7 @@ class ColourRunConfig:
     content: Annotated[
         tuple[Path, ...], Option("Folder of photos; repeatable.", must_exist="folder")
     ]
-    films: Annotated[Path, Option("Folder of film tables (HaldCLUT).", must_exist="folder")]
+    films: Annotated[Path, Option("Folder of film LUTs (HaldCLUT).", must_exist="folder")]
     model: Annotated[
         Path, Option("Model file that gets the estimator; it is not changed.", must_exist="file")
     ]
@@ -35,19 +35,8 @@ class ColourRunConfig:
 class ColourTrainingConfig:
     """A run of `influ pretrain-colours`."""
 
-    steps: Annotated[
-        int | None, Option("Number of steps, instead of a time limit.", at_least=1)
-    ] = None
-    time_limit_s: Annotated[
-        float,
-        Option(
-            "Time for training: 90s, 30m, 10h.",
-            names=("--time-limit",),
-            above=0,
-            shown="1h",
-            parse=parse_duration,
-        ),
-    ] = 3600.0
+    steps: Annotated[int | None, STEPS] = None
+    time_limit_s: Annotated[float, time_limit("Time for training: 90s, 30m, 10h.", "1h")] = 3600.0
     batch: Annotated[int, Option("Batch size: simulated creators per step.", at_least=1)] = 256
     looks: Annotated[
         int, file_option("Random looks that creators have, or mix two of.", at_least=2)

@@ -19,19 +19,19 @@ from stylegan_cli.runtime.randomness import numpy_generator
 LUT_SIZE = 17  # points per channel
 EVERYWHERE = 0.05  # of the weight that colours no photo has get
 NEARBY = 0.25  # of the weight that colours near those of photos get
-MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white table, unit
+MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white LUT, unit
 
 
 def read_films(folder: Path) -> list[np.ndarray]:
     """All HaldCLUTs of a folder. Raises DataError where there are none, or for another picture."""
     films = [read_haldclut(path) for path in find_own_pictures(folder)]
     if not films:
-        raise DataError(f"{folder} holds no film tables; name a folder of HaldCLUT pictures")
+        raise DataError(f"{folder} contains no film LUTs; name a folder of HaldCLUT pictures")
     return films
 
 
 def read_haldclut(path: Path) -> np.ndarray:
-    """A HaldCLUT picture as a (LUT_SIZE³, 3) table, unit. Raises DataError for another picture."""
+    """A HaldCLUT picture as a LUT (LUT_SIZE³, 3), unit. Raises DataError for another picture."""
     with Image.open(path) as file:
         colours = to_unit(np.asarray(file.convert("RGB"))).reshape(-1, 3)
     size = round(len(colours) ** (1 / 3))
@@ -42,7 +42,7 @@ def read_haldclut(path: Path) -> np.ndarray:
 
 
 def draw_lut(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
-    """A random look as a (LUT_SIZE³, 3) table, unit. films: tables as `read_haldclut` has them."""
+    """A random look as a LUT (LUT_SIZE³, 3), unit. films: LUTs as `read_haldclut` has them."""
     kind = rng.random()
     if kind < 0.4:
         lut = _draw_film(rng, films)
@@ -66,7 +66,7 @@ def principal_components(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean (P, 3), components (count, P, 3) and density (P,) of looks (N, P, 3).
 
-    colours: (N, 3) unit, of photos. A point of a table counts as often as photos have its colour:
+    colours: (N, 3) unit, of photos. A point of a LUT counts as often as photos have its colour:
     with `sqrt(density)` the components are orthonormal.
     """
     from scipy.linalg import eigh
@@ -86,7 +86,7 @@ def principal_components(
 
 
 def _draw_film(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
-    """One film table or a mix of two, more or less of it, with channels exchanged."""
+    """One film LUT or a mix of two at a random strength, with channels swapped."""
     grid = lut_grid(LUT_SIZE)
     grey = [np.ptp(film, axis=1).mean() < MAX_GREY_RANGE for film in films]
     wants_grey = rng.random() < 0.22 or all(grey)
@@ -107,7 +107,7 @@ def _draw_film(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndar
 
 def _grade(rng: np.random.Generator) -> np.ndarray:
     look = draw_grade(rng)
-    while "steps" in look.families:  # no smooth table holds them
+    while "steps" in look.families:  # no smooth LUT can represent them
         look = draw_grade(rng)
     return look(lut_grid(LUT_SIZE)[:, None], 1)[:, 0]
 
@@ -132,7 +132,7 @@ def _as_cube(values: np.ndarray) -> np.ndarray:
 
 
 def _density(colours: np.ndarray) -> np.ndarray:
-    """How often photos have the colours around each point of a table, (LUT_SIZE³,)."""
+    """How often photos have the colours around each point of a LUT, (LUT_SIZE³,)."""
     from scipy.ndimage import gaussian_filter
 
     counts = np.zeros(LUT_SIZE**3)

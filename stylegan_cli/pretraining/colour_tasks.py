@@ -35,7 +35,7 @@ OTHER_CAMERA = 0.25  # share of creators whose camera meters and balances by its
 NO_CAMERA = torch.ones(3)
 LOOKS, CELLS = 3, 80  # of each photo that clusters are found with
 DIRECTIONS = 32  # of frozen features that clusters are found in
-RIDGE = 0.05  # of the spread of features, added to their spread between looks
+RIDGE = 0.05  # of the variance of features, added to their variance between looks
 SOFTNESS = 0.15  # of a cluster's edge, in squares of its width
 FEATURE_STAGES = (2, 3)  # of the frozen network, at strides 8 and 16
 
@@ -158,7 +158,7 @@ class ColourTasks(IterableDataset[ColourTask]):
 def find_clusters(photos: EstimatorPhotos, looks: np.ndarray, count: int, seed: int) -> Clusters:
     """Clusters of frozen features in the directions that looks move least.
 
-    Linear discriminant analysis (Fisher 1936): spread between places over spread of one place
+    Linear discriminant analysis (Fisher 1936): variance between cells over variance of one cell
     between looks. Then k-means, made soft.
     """
     from scipy.cluster.vq import kmeans2, vq
@@ -174,12 +174,12 @@ def find_clusters(photos: EstimatorPhotos, looks: np.ndarray, count: int, seed: 
         cells = rng.permutation(features.shape[1])[:CELLS]
         plain.append(features[0, cells])
         moved.append((features[1:, cells] - features[:1, cells]).reshape(-1, features.shape[2]))
-    places, moves = np.concatenate(plain), np.concatenate(moved)
-    centre, spread = places.mean(0), np.cov(places.T)
-    within = moves.T @ moves / len(moves) / 2 + RIDGE * np.diag(np.diag(spread))
-    _, vectors = eigh(spread, within)
+    cells_of_all, moves = np.concatenate(plain), np.concatenate(moved)
+    centre, covariance = cells_of_all.mean(0), np.cov(cells_of_all.T)
+    within = moves.T @ moves / len(moves) / 2 + RIDGE * np.diag(np.diag(covariance))
+    _, vectors = eigh(covariance, within)
     directions = vectors[:, ::-1][:, :DIRECTIONS]
-    projected = (places - centre) @ directions
+    projected = (cells_of_all - centre) @ directions
     centroids, _ = kmeans2(projected, count, iter=30, minit="++", seed=rng)
     _, distances = vq(projected, centroids)
     sharpness = 1 / (SOFTNESS * np.median(distances**2))
@@ -256,7 +256,7 @@ def _apply_camera_gains(colours: Tensor, camera: Tensor) -> Tensor:
 
 
 def _look_up(lut: Tensor, colours: Tensor) -> Tensor:
-    """Unit colours (..., 3) after a table (LUT_SIZE³, 3), as colour.apply_lut has them."""
+    """Unit colours (..., 3) after a LUT (LUT_SIZE³, 3), as colour.apply_lut has them."""
     volume = lut.reshape(*(LUT_SIZE,) * 3, 3).permute(3, 0, 1, 2)[None]
     places = colours.reshape(1, 1, 1, -1, 3).flip(-1) * 2 - 1
     found = functional.grid_sample(volume, places, align_corners=True, padding_mode="border")

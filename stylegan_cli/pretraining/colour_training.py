@@ -97,7 +97,7 @@ class ColourTrainer:
         return float(self.config.lr * rise * (0.5 + 0.5 * np.cos(np.pi * min(1.0, done))))
 
     def target(self, lut: Tensor) -> Tensor:
-        """What the head should say of a table, and the mean square that no answer can avoid."""
+        """The head's target for a LUT, and the mean square error that no prediction can avoid."""
         moved = ((lut - self._mean) * self._weights).flatten()
         weights = self._basis @ moved
         rest = (moved.square().sum() - weights.square().sum()).clamp(min=0)

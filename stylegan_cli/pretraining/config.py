@@ -11,10 +11,12 @@ from stylegan_cli.learning.options import (
     PRECISION,
     SAMPLE_EVERY,
     SAVE_EVERY,
+    STEPS,
     WARMUP,
+    time_limit,
 )
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
-from stylegan_cli.runtime.config import SEED, Option, config_class, file_option, parse_duration
+from stylegan_cli.runtime.config import SEED, Option, config_class, file_option
 
 
 @config_class
@@ -23,7 +25,7 @@ class DrawConfig:
 
     looks: int = 8  # per step
     pictures: int = 3  # crops to read, on each of a look's two sides
-    max_pictures: int = 3  # of them where the set holds as many pictures
+    max_pictures: int = 3  # of them if the set has as many pictures
     targets: int = 3  # of them that are targets, too
     size: int = 96  # px, of every target crop
     seed: int = 0
@@ -33,19 +35,8 @@ class DrawConfig:
 class PretrainConfig:
     """A run of `influ pretrain`; travels in every checkpoint."""
 
-    steps: Annotated[
-        int | None, Option("Number of steps, instead of a time limit.", at_least=1)
-    ] = None  # fixed from the time limit where not given
-    time_limit_s: Annotated[
-        float,
-        Option(
-            "Time for training: 90s, 30m, 10h.",
-            names=("--time-limit",),
-            above=0,
-            shown="10h",
-            parse=parse_duration,
-        ),
-    ] = 36000.0
+    steps: Annotated[int | None, STEPS] = None  # fixed from the time limit where not given
+    time_limit_s: Annotated[float, time_limit("Time for training: 90s, 30m, 10h.", "10h")] = 36000.0
     looks: Annotated[
         int, Option("Batch size: looks per step.", names=("--batch",), at_least=1, at_most=1024)
     ] = 8
@@ -53,7 +44,7 @@ class PretrainConfig:
         int, file_option("Reference crops, on each of a look's two sides.", at_least=1)
     ] = 6
     max_pictures: Annotated[
-        int, file_option("The most of them, where the set holds as many pictures.", at_least=1)
+        int, file_option("The most of them, if the set has as many pictures.", at_least=1)
     ] = 24
     targets: Annotated[int, file_option("How many of them are targets, too.", at_least=1)] = 1
     echo_factor: Annotated[

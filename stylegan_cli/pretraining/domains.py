@@ -22,7 +22,7 @@ def pictures_by_domain(folders: list[Path]) -> dict[str, list[Path]]:
         inside[folder.name] = find_own_pictures(folder)
         found = {name: paths for name, paths in inside.items() if paths}
         if not found:
-            raise DataError(f"{folder} holds no pictures; name a folder of photos")
+            raise DataError(f"{folder} contains no pictures; name a folder of photos")
         domains |= found
     return domains
 

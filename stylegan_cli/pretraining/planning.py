@@ -104,7 +104,7 @@ def _settings(
     stored = load_config(run.out) if run.resume and has_checkpoint(run.out) else {}
     settings = read_settings(kind, stored) | read_settings(kind, from_file) | dict(typed)
     if run.resume and not has_checkpoint(run.out):
-        raise UsageError(messages.cannot_read(run.out, "it holds no run", "leave out --resume"))
+        raise UsageError(messages.cannot_read(run.out, "it contains no run", "leave out --resume"))
     if has_checkpoint(run.out) and not (run.resume or run.overwrite):
         remedy = "add --resume to continue it, or --overwrite to start again"
         raise OutputExistsError(messages.exists_already(f"a run in {run.out}", remedy))

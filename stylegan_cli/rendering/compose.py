@@ -38,7 +38,7 @@ def render(
 ) -> Pixels:
     """The picture in the style, in its own size and depth.
 
-    pixels: (H, W, 3) of any depth. colours: of the table from bake_lut. residual: from
+    pixels: (H, W, 3) of any depth. colours: the LUT from bake_lut. residual: from
     fit_residual.
     """
     height, width = pixels.shape[:2]
@@ -91,7 +91,7 @@ def render_at_full_size(
 
 
 def whole_residual(base_colour: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    """A residual with what the network tones beyond black and white, where a table ends."""
+    """A residual with the part of the base colour beyond black and white, where a LUT ends."""
     whole: np.ndarray = residual + (base_colour - np.clip(base_colour, 0, 1))
     return whole
 
@@ -102,7 +102,7 @@ def _compose(
     added: Iterator[np.ndarray] | None,
     finish: Finish | None,
 ) -> Pixels:
-    """Colours of the table, and a residual on the depth's own scale, a plane per channel."""
+    """Colours of the LUT, and a residual on the depth's own scale, a plane per channel."""
     dtype = original.dtype
     if dtype == np.uint8 and finish is None:
         base_colour = colours(original)

@@ -38,10 +38,10 @@ class ColourLut:
             lut = same + np.float32(strength) * (lut - same)
         self.unit: Plane = lut
         self._points: Plane = np.clip(lut, 0, 1) * np.float32(_LEVELS - 1)
-        # Of each level: the point below it, and how far it lies on the way to the next.
+        # Of each level: the point below it, and the fraction of the distance to the next.
         position = np.arange(_LEVELS) * (len(lut) - 1) / (_LEVELS - 1)
         self._low = np.minimum(position.astype(int), len(lut) - 2)
-        self._past = (position - self._low).astype(np.float32)
+        self._fraction = (position - self._low).astype(np.float32)
         self._all: npt.NDArray[np.uint32] | None = None
         self._expected = 0
         self._lock = Lock()
@@ -63,24 +63,26 @@ class ColourLut:
 
     def _of_all_colours(self, threads: int) -> npt.NDArray[np.uint32]:
         """(2**24,): the styled colour of every colour, both as `_packed` gives them."""
-        low, past = self._low, self._past
+        low, fraction = self._low, self._fraction
         points = [
-            _between(np.take(plane, low, axis=1), np.take(plane, low + 1, axis=1), past[:, None])
+            _between(
+                np.take(plane, low, axis=1), np.take(plane, low + 1, axis=1), fraction[:, None]
+            )
             for plane in np.ascontiguousarray(self._points.transpose(2, 1, 0, 3))
         ]  # of each blue: (green, red, 3), every level of red by now
         result = np.empty((_LEVELS, _LEVELS, _LEVELS), np.uint32)
 
         def fill(blues: range) -> None:
             # Arrays that are made once and stay in the cache: new ones take half of the time.
-            start, way = (np.empty((_LEVELS, _LEVELS, 3), np.float32) for _ in range(2))
-            levels = np.empty(way.shape, np.uint8)
+            start, delta = (np.empty((_LEVELS, _LEVELS, 3), np.float32) for _ in range(2))
+            levels = np.empty(delta.shape, np.uint8)
             for blue in blues:
-                plane = _between(points[low[blue]], points[low[blue] + 1], past[blue])
+                plane = _between(points[low[blue]], points[low[blue] + 1], fraction[blue])
                 np.take(plane, low, axis=0, out=start, mode="clip")
-                np.take(plane[1:] - plane[:-1], low, axis=0, out=way, mode="clip")
-                way *= past[:, None, None]
-                way += start
-                cv2.convertScaleAbs(way, dst=levels)
+                np.take(plane[1:] - plane[:-1], low, axis=0, out=delta, mode="clip")
+                delta *= fraction[:, None, None]
+                delta += start
+                cv2.convertScaleAbs(delta, dst=levels)
                 result[blue] = _packed(levels)
 
         with ThreadPoolExecutor(threads) as pool:
@@ -89,7 +91,7 @@ class ColourLut:
 
     def _one_by_one(self, pixels: Pixels) -> Pixels:
         (r, g, b), points = np.moveaxis(self._low[pixels], -1, 0), self._points
-        red, green, blue = np.moveaxis(self._past[pixels], -1, 0)[..., None]
+        red, green, blue = np.moveaxis(self._fraction[pixels], -1, 0)[..., None]
 
         def along_red(i: int, j: int) -> Plane:
             return _between(points[r, g + i, b + j], points[r + 1, g + i, b + j], red)
@@ -151,10 +153,10 @@ def look_up(pixels: Pixels, lut: np.ndarray | ColourLut) -> np.ndarray:
 
 def _between(first: Plane, second: Plane, share: Plane | np.float32) -> Plane:
     """Linear interpolation from the first to the second."""
-    way: Plane = second - first
-    way *= share
-    way += first
-    return way
+    delta: Plane = second - first
+    delta *= share
+    delta += first
+    return delta
 
 
 def _packed(pixels: Pixels) -> npt.NDArray[np.uint32]:

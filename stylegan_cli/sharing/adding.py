@@ -53,7 +53,7 @@ class AddConfig:
     minutes: Annotated[
         float | None,
         Option(
-            "Refine the style for this long. The better of the two is kept.",
+            "Refine the style with training steps for this long. The better style is kept.",
             metavar="MINUTES",
             above=0,
         ),

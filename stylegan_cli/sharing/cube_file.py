@@ -45,7 +45,9 @@ def open_style(source: str, style: str | None = None) -> Stylizer:
         return open_stylizer(source)
     names = [found.name for found in list_styles(path) if found.origin == "model"]
     if style is None and len(names) > 1:
-        raise UsageError(f"{source} holds several styles: name one with --style {'|'.join(names)}")
+        raise UsageError(
+            f"{source} contains several styles: name one with --style {'|'.join(names)}"
+        )
     return open_stylizer(style or (names[0] if names else None), model=path)
 
 

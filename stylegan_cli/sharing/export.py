@@ -92,7 +92,7 @@ def export_file(
         why = f"{out.suffix or 'no suffix'} is not a format for models, styles or colours"
         raise UsageError(messages.cannot_write(out, why, f"use {SUFFIX}, .onnx or .cube"))
     if of_one_style and (config.content or config.add):
-        raise UsageError(f"{suffix} holds one style: leave out --content and --add")
+        raise UsageError(f"{suffix} contains one style: leave out --content and --add")
     if not of_one_style and config.style is not None:
         raise UsageError("--style is for .cube and .onnx: leave it out here")
     if suffix != ".cube" and config.points is not None:
@@ -112,7 +112,7 @@ def _export_page(
     source: str, folder: Path, config: ExportConfig, on_progress: verification.Progress | None
 ) -> Exported:
     if config.content or config.style:
-        raise UsageError("the page holds all styles of a model: leave out --style and --content")
+        raise UsageError("the page contains all styles of a model: leave out --style and --content")
     check_folder(folder, overwrite=config.overwrite)
     model = export_model(source, None, config.add)
     files = page_model(model)
@@ -168,7 +168,7 @@ def _export_cube(
         "photos": left_out.photos,
     }
     if left_out.psnr_db is None:
-        note = "This style is colour alone: the .cube holds all of it."
+        note = "This style changes only colours, so the .cube contains all of it."
     else:
         note = (
             f"The .cube leaves out {left_out.share:.0%} of the change that the style makes: "

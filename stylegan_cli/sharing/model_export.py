@@ -61,7 +61,7 @@ def _model_of_one(name: str) -> Model:
     except (StyleNotFoundError, UsageError):
         if Path(name).is_dir():
             raise TrainingError(
-                f"{name} holds no run to export, nor is a style called so"
+                f"{name} contains no run to export, and no style has this name"
             ) from None
         raise
     return Model(base=base, styles=(style,))
@@ -75,7 +75,7 @@ def model_from_pretraining(run_dir: Path, content: Sequence[Path] | None = None)
     """
     state = load_latest_checkpoint(run_dir)
     if state is None or "generator_config" not in state:
-        raise TrainingError(f"{run_dir} holds no checkpoint of a pre-training run")
+        raise TrainingError(f"{run_dir} contains no checkpoint of a pre-training run")
     rng = numpy_generator(0, 0, "content colours")
     photos = [read_rgb(path, 256) for path in content or starter_photos()]
     colours = sample_colours(photos, CONTENT_COLOURS, rng)

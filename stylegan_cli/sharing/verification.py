@@ -173,7 +173,7 @@ def _compare(
 ) -> Verified:
     """compared: in 32 bits, as by default, and by the file. Raises StyleFileError."""
     if not compared:
-        raise UsageError("the model holds no style to verify: leave out --verify")
+        raise UsageError("the model contains no style to verify: leave out --verify")
     photos = verification_photos()
     largest, by_default = 0, None
     for number, (stylize, stylize_by_default, stylize_by_file) in enumerate(compared):

@@ -138,7 +138,9 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], Tensors]:
         document = _document(file, path, kind)
         names = file.keys()
         if len(names) > MAX_TENSORS:
-            raise StyleFileError(f"{path} holds {len(names)} tensors, more than any file of influ")
+            raise StyleFileError(
+                f"{path} contains {len(names)} tensors, more than any file of influ"
+            )
         stored = {name: file.get_slice(name).get_dtype() for name in names}
         if odd := set(stored.values()) - {"F16", "F32", "U8"}:
             raise StyleFileError(f"{path} stores numbers as {odd.pop()}, which influ never does")

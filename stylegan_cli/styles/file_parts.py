@@ -107,7 +107,7 @@ def _read_deltas(
         target, _, part = name.removeprefix("deltas.").rpartition(".")
         other = {"up": "down", "down": "up"}.get(part)
         if target not in known or f"deltas.{target}.{other}" not in names:
-            raise StyleFileError(f"{path} holds '{name}', which its base does not know")
+            raise StyleFileError(f"{path} contains '{name}', which its base does not have")
         rows = known[target][0] if part == "up" else None
         columns = None if part == "up" else int(np.prod(known[target][1:]))
         deltas[f"{target}.{part}"] = _bounded(file, prefix + name, path, (rows, columns))
@@ -120,7 +120,7 @@ def _read_deltas(
 def _check_lut(lut: np.ndarray, path: Path) -> None:
     size = len(lut)
     if lut.shape != (size, size, size, 3) or not 2 <= size <= MAX_LUT:
-        raise StyleFileError(f"'calibration' in {path} has the shape {lut.shape}, not a table's")
+        raise StyleFileError(f"'calibration' in {path} has the shape {lut.shape}, which is no LUT")
 
 
 def read_style_info(entry: Any, path: Path) -> StyleInfo:
@@ -137,7 +137,9 @@ def _bounded(file: Tensors, name: str, path: Path, shape: tuple[int | None, ...]
     """A tensor of a style, whose numbers are such as a style can have."""
     value = _tensor(file, name, path, shape=shape)
     if value.size and np.abs(value).max() > MAX_VALUE:
-        raise StyleFileError(f"'{name}' in {path} holds numbers above {MAX_VALUE:g}: no style has")
+        raise StyleFileError(
+            f"'{name}' in {path} contains numbers above {MAX_VALUE:g}: no style has"
+        )
     return value
 
 
@@ -162,5 +164,5 @@ def _tensor(
     if value.dtype.kind != kind[0]:
         raise StyleFileError(f"'{name}' in {path} is stored as {value.dtype}, not expected there")
     if kind == "f" and not np.isfinite(value).all():
-        raise StyleFileError(f"'{name}' in {path} holds values that are no numbers")
+        raise StyleFileError(f"'{name}' in {path} contains values that are not numbers")
     return value

@@ -42,7 +42,7 @@ def parse_mix(style: str) -> list[tuple[str, float]]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"'{style}' names {', '.join(sorted(twice))} twice; add up its weights")
     if len(shares) > MAX_MIXED:
-        raise UsageError(f"'{style}' mixes {len(shares)} styles; {MAX_MIXED} is the most")
+        raise UsageError(f"'{style}' mixes {len(shares)} styles; the limit is {MAX_MIXED}")
     total = math.fsum(weight for _, weight in shares)
     if total <= 0:
         raise UsageError(f"the weights in '{style}' are all 0; give one of them a share")

@@ -33,7 +33,7 @@ Mode = Literal["colour", "photographic", "drawn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StyleInfo:
-    """What a style file says of its creator in words and numbers."""
+    """The description in a style file."""
 
     name: str
     display_name: str = ""
@@ -65,7 +65,7 @@ class Style:
     """One creator's style on one base.
 
     matrix (3, 3), offset (3,): linear colour map on unit colours, `x @ matrix + offset`.
-    code: (code_dim,). calibration: (K, K, K, 3) table after the per-pixel part, or None.
+    code: (code_dim,). calibration: (K, K, K, 3) LUT after the base colour, or None.
     code_factors: (rank, code_dim); a variation is `code + z @ code_factors` with z ~ N(0, I).
     deltas: low-rank changes of the generator, see networks.folding.merge_deltas.
     """
@@ -115,7 +115,8 @@ class Base:
 
     tensors: float32, named `generator.…` and `encoder.…`.
     content_colours: (N, 3) uint8, a sample of the content photos' pixels.
-    prior_code_factors: (rank, code_dim), the variety of a creator too small to show their own.
+    prior_code_factors: (rank, code_dim), the variation of a creator with too few
+    pictures to measure it.
     colour_estimator: None until it is trained (`influ pretrain-colours`).
     """
 
@@ -142,7 +143,7 @@ class Base:
 
     @cached_property
     def hash(self) -> str:
-        """What styles remember their base by: 16 hex digits of SHA-256 over all that runs.
+        """Identifies the base in style files: 16 hex digits of SHA-256 over all that runs.
 
         That is the configs, which tell the networks, and their weights as a file keeps them.
         """

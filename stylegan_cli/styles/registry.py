@@ -179,7 +179,7 @@ def find_styles(names: Sequence[str | None], model: Path | None = None) -> tuple
         style = read_style(model, base)
         for name in names:
             if name not in (None, style.name):
-                raise StyleNotFoundError(f"{model} holds the style '{style.name}', not '{name}'")
+                raise StyleNotFoundError(f"{model} contains the style '{style.name}', not '{name}'")
         return base, [style for _ in names]
     read = read_model(model)
     return read.base, [_in_model_or_own(name, read) for name in names]

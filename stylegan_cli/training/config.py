@@ -13,8 +13,9 @@ from stylegan_cli.learning.options import (
     SAMPLE_EVERY,
     SAVE_EVERY,
     WARMUP,
+    time_limit,
 )
-from stylegan_cli.runtime.config import SEED, Option, config_class, file_option, parse_duration
+from stylegan_cli.runtime.config import SEED, Option, config_class, file_option
 
 
 @config_class
@@ -132,12 +133,8 @@ class TrainingConfig:
     ] = None  # fixed from the time limit where not given
     time_limit_s: Annotated[
         float,
-        Option(
-            "Time for training: 90s, 2m, 0.5h.",
-            names=("--time-limit",),
-            above=0,
-            shown="30m",
-            parse=parse_duration,
+        time_limit(
+            "Time for the training steps: 90s, 2m, 0.5h. Reading pictures comes on top.", "30m"
         ),
     ] = 1800.0
     size: Annotated[int, Option("Side of the training crops, px.", at_least=64, at_most=1024)] = 128

@@ -39,7 +39,7 @@ DISQUALIFYING = frozenset({Problem.INVERTED, Problem.COLLAPSED, Problem.FLAT})
 
 _ADVICE = {
     Problem.INVERTED: "light and dark, or opposite hues, have swapped against the instant style; "
-    "begin again with half the --lr-g, or hold the tones more (lambda_anchor in --config)",
+    "begin again with half the --lr-g, or keep the tones more closely (lambda_anchor in --config)",
     Problem.COLLAPSED: "different photos come out alike; "
     "begin again with a higher --lambda-content or half the --lr-g",
     Problem.FLAT: "the results have lost their contrast; "

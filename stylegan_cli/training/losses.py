@@ -1,4 +1,4 @@
-"""The weighted losses of both players, by their columns in metrics.csv."""
+"""The weighted losses of the generator and the discriminators, by their columns in metrics.csv."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

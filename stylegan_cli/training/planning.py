@@ -165,7 +165,7 @@ def _folder_to_resume(out: Path | None, named: Path, siblings: Sequence[Path]) -
     candidates = [out] if out else [folder for folder in siblings if has_checkpoint(folder)]
     if not candidates or not has_checkpoint(candidates[-1]):
         raise UsageError(
-            messages.cannot_read(out or named, "it holds no run", "leave out --resume")
+            messages.cannot_read(out or named, "it contains no run", "leave out --resume")
         )
     return candidates[-1]
 

@@ -103,11 +103,11 @@ class VideoConfig:
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     hdr: Annotated[
         Literal["keep", "tonemap", "error"],
-        Option("HDR clips: keep them so, bring them to ordinary range, or refuse them."),
+        Option("HDR clips: keep HDR, convert to SDR, or refuse them."),
     ] = "keep"
     interlaced: Annotated[
         Literal["deinterlace", "keep"],
-        Option("Interlaced clips: make whole frames, or stylize each field."),
+        Option("Interlaced clips: deinterlace them, or stylize each field."),
     ] = "deinterlace"
     resume: Annotated[bool, Option("Continue an interrupted run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False

@@ -28,7 +28,7 @@ RESERVED: dict[str, tuple[dict[str, Any], ...]] = {
 
 
 def is_excluded(layer: Layer) -> bool:
-    """Whether a layer meets all the reserved parameters of its family within the tolerance."""
+    """Whether a layer has all the excluded parameters of its family within the tolerance."""
     rows = RESERVED.get(layer.family, ())
     return any(all(_near(getattr(layer, name), row[name]) for name in row) for row in rows)
 

@@ -46,7 +46,7 @@ def parse_json(text: str | bytes, wrong: type[InfluError], source: str) -> dict[
         reason = "nested too deeply" if isinstance(error, RecursionError) else f"no JSON ({error})"
         raise wrong(f"{source} is damaged: {reason}") from error
     if not isinstance(value, dict):
-        raise wrong(f"{source} is damaged: it holds no JSON object")
+        raise wrong(f"{source} is damaged: it contains no JSON object")
     return value
 
 
