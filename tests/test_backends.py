@@ -3,11 +3,11 @@
 import hashlib
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from extras import require
 from model_files import small_model
 
 from stylegan_cli.backends import (
@@ -28,11 +28,6 @@ from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import write_model
 
 OTHERS = ["torch", "openvino"]
-
-
-def require(name: str) -> None:
-    if name == "openvino" and find_spec("openvino") is None:
-        pytest.skip("openvino is an extra")
 
 
 @pytest.fixture(scope="module", params=OTHERS)

@@ -162,6 +162,16 @@ def test_a_process_that_is_killed_holds_nothing_up(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
+def test_a_folder_has_one_claim_by_whichever_path_it_is_reached(tmp_path: Path) -> None:
+    folder, link = tmp_path / "data", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to("data")
+    busy = pytest.raises(BusyError, match=f"at work on {link}:")
+    with claimed(folder), busy, claimed(link):
+        pass
+    assert names_in(folder) == []
+
+
 def test_claims_by_many_at_once_are_never_shared(tmp_path: Path) -> None:
     lock, holders, max_bytes = threading.Lock(), 0, 0
 

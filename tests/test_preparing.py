@@ -709,5 +709,5 @@ def test_whatever_a_library_raises_for_a_file_the_rest_goes_on(
 
 def test_two_runs_never_add_to_one_data_set_at_once(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    with claimed(tmp_path / "data" / "data set"), pytest.raises(BusyError, match="process"):
+    with claimed(tmp_path / "data"), pytest.raises(BusyError, match="process"):
         prepare([save_scenes(tmp_path / "raw", 2)], tmp_path / "data", FRAMES_ONLY)

@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from extras import require
 from in_process import in_process
 from model_files import full_style, small_model, write_small_model
 from picture_files import scene
@@ -98,8 +98,7 @@ def test_the_graph_applies_the_look_in_onnx_runtime_alone(tmp_path: Path, mode: 
 
 
 def test_another_runtime_gives_the_same_pixels() -> None:
-    if find_spec("openvino") is None:
-        pytest.skip("openvino is an extra")
+    require("openvino")
     from stylegan_cli.backends.openvino_backend import _core  # one for the whole process
 
     style = stylizer()

@@ -2,12 +2,12 @@
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+from extras import require
 from model_files import small_model, write_small_model
 from picture_files import scene
 
@@ -231,8 +231,7 @@ def test_stylizing_keeps_alpha_and_metadata(backend: Backend) -> None:
 @pytest.mark.parametrize("name", ["torch", "openvino"])
 @pytest.mark.parametrize("detail", get_args(Detail))
 def test_every_backend_gives_the_same_picture(model: Path, name: str, detail: Detail) -> None:
-    if name == "openvino" and find_spec("openvino") is None:
-        pytest.skip("openvino is an extra")
+    require(name)
 
     def stylize(backend: str) -> np.ndarray:
         stylizer = open_stylizer(

@@ -260,6 +260,22 @@ def test_two_runs_never_work_on_one_clip(unfinished: tuple[Path, Path]) -> None:
     assert stop_and_go_on(source, target).resumed_frames == 100
 
 
+def test_a_run_that_waited_for_another_to_end_begins_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+
+    def end_the_other_first(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        stylize_clip(source, target, flickering)
+        return ingredients(*arguments)
+
+    monkeypatch.setattr("stylegan_cli.video.stylizing.ingredients", end_the_other_first)
+    with pytest.raises(OutputExistsError, match=r"^[^;]*exists already; add --overwrite[^;]*$"):
+        stylize_clip(source, target, interrupted_at(1))
+    assert leftovers(tmp_path) == ["a.mp4", "b.mp4"]
+
+
 def test_a_disk_that_fills_up_at_the_end_costs_nothing(unfinished: tuple[Path, Path]) -> None:
     source, target = unfinished
     work = target.with_name(".influ-b.mp4")

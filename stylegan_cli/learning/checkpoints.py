@@ -93,7 +93,7 @@ def opened_run(folder: Path, *, resume: bool = False, overwrite: bool = False) -
     if not resume:
         run.make()
     try:
-        with claimed(folder / "run"):
+        with claimed(folder):
             if overwrite and not resume:
                 run.remove_files()
             yield

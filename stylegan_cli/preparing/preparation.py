@@ -156,7 +156,7 @@ def prepare(
     made = not folder.exists()
     make_folder(folder)
     try:
-        with claimed(folder / "data set"):
+        with claimed(folder):
             return _prepare(files, folder, config, detector, on_progress)
     finally:
         if made:

@@ -102,7 +102,7 @@ def stylize_clip(
         fingerprint = stylizer.fingerprint if isinstance(stylizer, Stylizer) else ""
         made_of = ingredients(source, fingerprint, config)
         with (
-            claimed(target),
+            _claimed(target, config.overwrite),
             WorkFolder(target, made_of, resume=config.resume, overwrite=config.overwrite) as work,
         ):
             resumed_frames = work.frames
@@ -133,6 +133,14 @@ def stylize_clip(
             *_losses(info, record.info),
         ),
     )
+
+
+@contextmanager
+def _claimed(target: Path, overwrite: bool) -> Iterator[None]:
+    """This run alone works on `target`, which no other has finished since it was checked."""
+    with claimed(target):
+        check_target(target, overwrite=overwrite)
+        yield
 
 
 def _open_source(source: Path, config: VideoConfig) -> ClipReader:

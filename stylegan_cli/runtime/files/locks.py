@@ -16,18 +16,21 @@ from stylegan_cli.runtime.files.writing import explained
 
 _MAX_CLAIM = 1 << 12  # bytes
 _KIND = "claim"
+_INSIDE = Path("folder")  # stands for any folder in the name of its claim
 
 
 @contextmanager
 def claimed(target: Path) -> Iterator[None]:
     """This run alone works on `target` for as long as the block lasts.
 
-    The claim is the system's lock on a hidden file in the folder of `target`. A run that crashes
-    loses its locks with its life, and the file it leaves behind bars nobody. Raises BusyError that
-    names the process which has the claim, WriteError where the claim can't be made.
+    The claim is the system's lock on a hidden file beside `target`, or in the folder that it is, by
+    whichever path that is reached. A run that crashes loses its locks with its life, and the file it
+    leaves behind bars nobody. Raises BusyError that names the process which has the claim,
+    WriteError where the claim can't be made.
     """
-    path = target.with_name(claim_name(target))
-    tidy(target.parent)
+    is_folder = target.is_dir()
+    path = target / claim_name(_INSIDE) if is_folder else target.with_name(claim_name(target))
+    tidy(path.parent)
     with explained(target):
         descriptor = _locked(path, target)
     try:
