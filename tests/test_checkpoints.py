@@ -3,6 +3,8 @@
 import logging
 import os
 import resource
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from stylegan_cli.learning.checkpoints import (
     load_config,
     load_latest_checkpoint,
     opened_run,
+    restoring,
     save_checkpoint,
     save_config,
 )
@@ -60,6 +63,40 @@ def test_torn_checkpoint_is_passed_over(
     assert state is not None
     assert state["step"] == 1
     assert torn.name in caplog.text
+
+
+def _shows_one_number_often(path: Path) -> None:
+    state = {"weight": torch.zeros(1).expand(1 << 28), "step": 2, "sum": "0"}
+    torch.save(state, path)
+
+
+def _unpacks_to_much(path: Path) -> None:
+    whole = path.with_name("whole")
+    torch.save({"weight": torch.zeros(1 << 24), "step": 2, "sum": "0"}, whole)
+    with zipfile.ZipFile(whole) as read, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in read.namelist():
+            packed.writestr(name, read.read(name))
+    whole.unlink()
+
+
+@pytest.mark.parametrize("make", [_shows_one_number_often, _unpacks_to_much, os.mkfifo])
+def test_a_checkpoint_that_asks_for_more_than_it_holds_is_passed_over(
+    tmp_path: Path, make: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    save_checkpoint(tmp_path, 1, {"weight": torch.zeros(2)})
+    make(tmp_path / "checkpoint-00000002.pt")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    state = load_latest_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 1
+    assert "checkpoint-00000002.pt can't be read" in caplog.text
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kB
+
+
+def test_whatever_a_foreign_checkpoint_breaks_is_one_sentence(tmp_path: Path) -> None:
+    said = r"run does not fit its run \('head'\); begin"
+    with pytest.raises(TrainingError, match=said), restoring(tmp_path / "run"):
+        {}["head"]
 
 
 def test_a_failed_write_leaves_the_last_checkpoint_alone(tmp_path: Path) -> None:

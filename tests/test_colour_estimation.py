@@ -2,7 +2,13 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +19,14 @@ from PIL import Image
 
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import apply_lut, linear_map, lut_grid, sample_colours
-from stylegan_cli.errors import ConfigError, DataError, UsageError
+from stylegan_cli.errors import ConfigError, DataError, TrainingError, UsageError
 from stylegan_cli.instant.colour_estimation import ColourEstimation, at_estimator_size, head_inputs
 from stylegan_cli.instant.photo_balance import PhotoBalance, scaled
 from stylegan_cli.networks.colour_estimator import ColourHead
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import colour_looks, colour_tasks
 from stylegan_cli.pretraining.colour_config import ColourTrainingConfig
-from stylegan_cli.pretraining.colour_training import ColourTrainer, TaskMemory
+from stylegan_cli.pretraining.colour_training import ColourTrainer, TaskMemory, _restored
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import ColourEstimator, read_model, shipped_model
@@ -125,13 +131,18 @@ def haldclut(path: Path, size: int = 8) -> np.ndarray:
     return table
 
 
-def test_a_film_table_is_read_as_the_look_that_it_holds(tmp_path: Path) -> None:
+def test_a_film_table_is_read_as_the_look_that_it_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     haldclut(tmp_path / "film.png", 16)
+    for name, size in (("photo.png", (5, 5)), ("dot.png", (1, 1)), ("line.png", (4097, 4097))):
+        Image.new("RGB", size).save(tmp_path / name)
     (film,) = colour_looks.read_films(tmp_path)
     wanted = np.clip(warm(lut_grid(colour_looks.LUT_SIZE)), 0, 1)
     assert np.abs(film - wanted).max() < 0.02
-    Image.new("RGB", (5, 5)).save(tmp_path / "photo.png")
-    with pytest.raises(DataError, match="not a HaldCLUT"):
+    assert caplog.text.count("not a HaldCLUT") == 3
+    (tmp_path / "film.png").unlink()
+    with pytest.raises(DataError, match="no film tables"):
         colour_looks.read_films(tmp_path)
 
 
@@ -148,37 +159,82 @@ def test_components_hold_looks_and_are_orthonormal_where_photos_have_colours(
     assert np.square(moved - weighted.T @ (weighted @ moved)).sum() < 0.1 * np.square(moved).sum()
 
 
-def test_a_run_learns_resumes_and_leaves_a_model_with_its_estimator(
-    tmp_path: Path, influ: Influ
-) -> None:
-    films, content = tmp_path / "films", tmp_path / "content"
+SMALL = {"looks": 40, "held_out": 2, "first": 6, "fresh": 1, "components": 8, "hidden": 16}
+SMALL |= {"clusters": 4, "batch": 8, "workers": 0, "save_every": 2}
+
+
+def words_of_a_small_run(folder: Path, **settings: int) -> list[str]:
+    """The command line, with a film table and photos, and one of each that is damaged."""
+    films, content = folder / "films", folder / "content"
     films.mkdir()
     content.mkdir()
     haldclut(films / "film.png")
     for path in starter_photos()[:6]:
         (content / path.name).write_bytes(path.read_bytes())
-    config = tmp_path / "run.json"
-    config.write_text(
-        json.dumps(
-            {"looks": 40, "held_out": 2, "first": 6, "fresh": 1, "components": 8, "hidden": 16}
-            | {"clusters": 4, "batch": 8, "workers": 0, "save_every": 2}
-        )
-    )
-    run = tmp_path / "run"
+    for whole in (films / "film.png", content / starter_photos()[0].name):
+        cut = whole.with_name(f"cut{whole.suffix}")
+        cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    (folder / "run.json").write_text(json.dumps(SMALL | settings))
     words = ["pretrain-colours", "--content", str(content), "--films", str(films)]
-    words += ["--model", str(shipped_model()), "--out", str(run), "--config", str(config)]
+    words += ["--model", str(shipped_model()), "--out", str(folder / "run")]
+    return [*words, "--config", str(folder / "run.json")]
+
+
+def test_a_run_learns_resumes_and_leaves_a_model_with_its_estimator(
+    tmp_path: Path, influ: Influ
+) -> None:
+    run, words = tmp_path / "run", words_of_a_small_run(tmp_path)
     for steps, more in (("4", ()), ("6", ("--resume",))):
         result = influ(*words, "--steps", steps, *more)
         assert result.returncode == 0, result.stderr
+        assert result.stderr.count("left out: can't read") == 2
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["2", "4", "6"]
     assert all(float(row["psnr_30"]) > 5 for row in rows)
+    model = (run / "best.safetensors").read_bytes()
     found = read_model(run / "best.safetensors").base
     assert found.hash == read_model(shipped_model()).base.hash
     assert found.colour_estimator is not None
     assert found.colour_estimator.config.clusters == 4
     lut = ColourEstimation(found.colour_estimator, 1).lut([np.zeros((5, 28), np.float32)])
     assert lut.shape == (17, 17, 17, 3)
+    again = influ(*words, "--resume")
+    assert again.returncode == 0
+    assert "was finished already, after 6 steps" in again.stderr
+    assert (run / "best.safetensors").read_bytes() == model
+
+
+def test_a_stop_of_every_process_saves_a_colour_run_that_can_go_on(tmp_path: Path) -> None:
+    run, words = tmp_path / "run", words_of_a_small_run(tmp_path, workers=2)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stylegan_cli", *words, "--steps", "9999999"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    limit_s = time.monotonic() + 600
+    while not list(run.glob("checkpoint-*.pt")):
+        assert process.poll() is None
+        assert time.monotonic() < limit_s
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130, said
+    assert "stopped and saved" in said
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fixed": {}}, {"fixed": 1}, {"head": {}}, {"total_steps": "x"}, {"optimiser": []}]
+)
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    config = ColourTrainingConfig(clusters=2, hidden=4, components=1, looks=2)
+    fixed = {"density": torch.ones(17**3), "mean": torch.zeros(17**3, 3)}
+    fixed |= {"components": torch.ones(1, 17**3, 3), "clusters.weight": torch.zeros(152, 2)}
+    fixed |= {"clusters.bias": torch.zeros(2)}
+    state = {**ColourTrainer(config, fixed).state_dict(), "step": 3}
+    assert _restored(tmp_path, state, config).step == 3
+    with pytest.raises(TrainingError, match=r"newest checkpoint in .* does not fit its run"):
+        _restored(tmp_path, state | changes, config)
 
 
 def test_statistics_reach_the_head_as_they_are(tmp_path: Path) -> None:

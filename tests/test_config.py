@@ -16,7 +16,13 @@ import stylegan_cli
 from stylegan_cli.batches.config import SheetConfig
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.evaluation.config import EvaluationConfig
-from stylegan_cli.pretraining.colour_config import ColourRunConfig
+from stylegan_cli.networks.architecture import (
+    ColourEstimatorConfig,
+    GeneratorConfig,
+    StyleEncoderConfig,
+)
+from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
+from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.planning import PretrainRunConfig
 from stylegan_cli.runtime.config import (
     from_mapping,
@@ -136,7 +142,7 @@ def test_a_broken_or_missing_file_is_named(tmp_path: Path, content: bytes | None
 def test_the_bounds_of_a_config_inside_another_hold(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("[diagnostics]\nloss_window = 0\n")
-    with pytest.raises(ConfigError, match="loss_window must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match="loss_window must be from 1 to 1000000, got 0"):
         from_mapping(TrainingConfig, load_toml(path))
 
 
@@ -148,6 +154,42 @@ def test_no_setting_takes_infinity_or_nan(field: str, number: float) -> None:
     value = (0.5, number) if field == "scales" else number
     with pytest.raises(ConfigError, match=r"must be"):
         TrainingConfig(**{field: value})
+
+
+# They say when something happens; nothing is as large as they are.
+COUNTS = {"seed", "steps", "warmup", "r1_every", "validate_every", "sample_every", "save_every"}
+COUNTS |= {"patience"}
+
+
+@pytest.mark.parametrize("config", [TrainingConfig, PretrainConfig, ColourTrainingConfig])
+def test_every_size_of_a_run_has_an_upper_bound(config: type) -> None:
+    def sizes_without_one(config: type) -> list[str]:
+        found = []
+        for setting in settings_of(config):
+            if setting.config is not None:
+                found += sizes_without_one(setting.config)
+            elif "int" in str(setting.kind) and setting.name not in COUNTS:
+                bounded = setting.option is not None and setting.option.at_most is not None
+                found += [] if bounded else [setting.name]
+        return found
+
+    assert sizes_without_one(config) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "values"),
+    [
+        (GeneratorConfig, {"base_channels": 10**6}),
+        (GeneratorConfig, {"code_dim": 10**18}),
+        (StyleEncoderConfig, {"statistics_dim": 8, "hidden": 10**6}),
+        (StyleEncoderConfig, {"statistics_dim": 8, "channels": (1,) * 1000}),
+        (StyleEncoderConfig, {"statistics_dim": 8, "channels": (10**6,)}),
+        (ColourEstimatorConfig, {"clusters": 10**6}),
+    ],
+)
+def test_no_network_is_built_without_end(config: type, values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"must be (from )?1 to"):
+        config(**values)
 
 
 def test_a_config_file_with_a_number_of_too_many_digits_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from stylegan_cli.errors import OutputExistsError, StyleFileError
+from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
 from stylegan_cli.sharing import page_export
 from stylegan_cli.sharing.page_export import page_model, write_page
 from stylegan_cli.styles import read_model, read_style, shipped_model
@@ -100,6 +100,21 @@ def test_export_overwrites_nothing(built: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError):
         write_page({}, out)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_export_never_writes_through_a_link(built: Path, tmp_path: Path) -> None:
+    (built / "service.js").write_text("")
+    mine, out = tmp_path / "mine", tmp_path / "site"
+    for folder in (mine, out):
+        folder.mkdir()
+    (mine / "index.html").write_text("kept")
+    for name, to in (("index.html", "../mine/index.html"), ("model", "../mine")):
+        (out / name).symlink_to(to)
+        with pytest.raises(WriteError):
+            write_page({"a": b"one"}, out, overwrite=True)
+        (out / name).unlink()
+    assert [path.name for path in mine.iterdir()] == ["index.html"]
+    assert (mine / "index.html").read_text() == "kept"
 
 
 def _missing() -> str | None:

@@ -34,6 +34,7 @@ from stylegan_cli.pictures import (
     encode_picture,
     read_picture,
     read_rgb,
+    read_rgb_or_warn,
     resize_short_side,
 )
 
@@ -535,6 +536,17 @@ def test_read_rgb_puts_alpha_on_white_and_scales_the_short_side(tmp_path: Path) 
 def test_read_rgb_of_a_large_jpeg_is_its_pixels_scaled(tmp_path: Path) -> None:
     path = put(tmp_path / "large.jpg", saved(scene(960, 1280), "JPEG", quality=95))
     assert (read_rgb(path, short_side=96) == resize_short_side(read_rgb(path), 96)).all()
+
+
+def test_a_line_of_pixels_is_never_enlarged_without_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = put(tmp_path / "line.png", saved(np.zeros((1, 60_000, 3), np.uint8), "PNG"))
+    assert read_rgb(path).shape == (1, 60_000, 3)
+    with pytest.raises(PictureError, match=r"line.png: at 60000x1 px it is too narrow; cut"):
+        read_rgb(path, short_side=256)
+    assert read_rgb_or_warn(path, 256) is None
+    assert "left out: can't read" in caplog.text
 
 
 def test_read_rgb_names_what_it_cannot_read(tmp_path: Path) -> None:

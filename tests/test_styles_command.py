@@ -181,6 +181,20 @@ def test_a_style_is_exported_with_its_base(
     assert [style.name for style in read_model(out).styles] == ["creatorA"]
 
 
+def test_what_goes_in_is_never_written_onto(model: Path, photo: Path, tmp_path: Path) -> None:
+    before = model.read_bytes(), photo.read_bytes()
+    for suffix in (".safetensors", ".onnx", ".cube"):
+        given = tmp_path / f"given{suffix}"
+        given.write_bytes(model.read_bytes())
+        style = None if suffix == ".safetensors" else "toon"
+        with pytest.raises(UsageError, match="it is an input"):
+            export(str(given), given, style=style, overwrite=True)
+        with pytest.raises(UsageError, match="it is an input"):
+            add("mine", photo, out=photo, model=given, overwrite=True)
+        assert given.read_bytes() == before[0]
+    assert photo.read_bytes() == before[1]
+
+
 def test_a_run_is_exported_at_its_best(model: Path, tmp_path: Path, capsys: Printed) -> None:
     run = tmp_path / "run"
     run.mkdir()

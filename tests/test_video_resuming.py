@@ -24,7 +24,7 @@ from stylegan_cli.errors import (
     OutputExistsError,
     UsageError,
 )
-from stylegan_cli.runtime.files import claimed
+from stylegan_cli.runtime.files import claimed, sealed
 from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
 from stylegan_cli.video.segments import SEGMENT_FRAMES, WorkFolder, ingredients
 
@@ -274,6 +274,22 @@ def test_a_run_that_waited_for_another_to_end_begins_nothing(
     with pytest.raises(OutputExistsError, match=r"^[^;]*exists already; add --overwrite[^;]*$"):
         stylize_clip(source, target, interrupted_at(1))
     assert leftovers(tmp_path) == ["a.mp4", "b.mp4"]
+
+
+def test_a_memory_that_unpacks_to_much_is_not_believed(
+    unfinished: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = unfinished
+    work = target.with_name(".influ-b.mp4")
+    manifest = json.loads((work / "manifest.json").read_text())
+    memory = work / manifest["memory"]
+    with memory.open("wb") as file:
+        np.savez_compressed(file, source=np.zeros(1 << 20, np.uint8))
+    manifest["memory_sha256"] = hashlib.sha256(memory.read_bytes()).hexdigest()
+    del manifest["sha256"]
+    (work / "manifest.json").write_text(sealed(manifest))
+    assert stop_and_go_on(source, target).resumed_frames == 0
+    assert "unpacks to" in caplog.text
 
 
 def test_a_disk_that_fills_up_at_the_end_costs_nothing(unfinished: tuple[Path, Path]) -> None:

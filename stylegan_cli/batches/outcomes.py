@@ -17,8 +17,10 @@ from stylegan_cli.errors import (
     OutputExistsError,
     PartialFailureError,
     UsageError,
+    WriteError,
     messages,
 )
+from stylegan_cli.runtime.files import check_target
 
 logger = logging.getLogger(__name__)
 
@@ -111,13 +113,18 @@ class BatchLog:
 
 
 @contextmanager
-def open_log(path: Path, about: Mapping[str, object]) -> Iterator[BatchLog]:
+def open_log(
+    path: Path, about: Mapping[str, object], inputs: Sequence[Path] = ()
+) -> Iterator[BatchLog]:
     """The log at `path`, appended to; about: what every line says besides its picture.
 
-    Raises UsageError where it can't be written.
+    Raises UsageError where it can't be written, is a link, or is one of `inputs`.
     """
     try:
+        check_target(path, overwrite=True, inputs=inputs)
         file = FileIO(path, "a")
+    except WriteError as error:
+        raise UsageError(str(error)) from error
     except OSError as error:
         raise UsageError(messages.cannot_write(path, messages.why(error))) from error
     with file:

@@ -58,8 +58,9 @@ class PictureBatch:
         with contextlib.ExitStack() as opened:
             report = on_outcome
             if self.config.log is not None:
+                sources = [job.source for job in self.jobs]
                 about = {"style": self.stylizer.name, "model": self.stylizer.base.hash}
-                record = opened.enter_context(open_log(self.config.log, about))
+                record = opened.enter_context(open_log(self.config.log, about, sources))
 
                 def report(outcome: Outcome) -> None:
                     record.add(outcome)

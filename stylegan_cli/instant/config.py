@@ -9,7 +9,9 @@ from stylegan_cli.runtime.config import config_class, file_option
 class RefinementConfig:
     """A code corrected by the code of its own results; see code_refinement."""
 
-    tiles: Annotated[int, file_option("Tiles of content, at most.", at_least=1)] = 128
+    tiles: Annotated[int, file_option("Tiles of content, at most.", at_least=1, at_most=10_000)] = (
+        128
+    )
     share: Annotated[
         float,
         file_option(
@@ -17,10 +19,15 @@ class RefinementConfig:
         ),
     ] = 0.5
     min_for_second_step: Annotated[
-        int, file_option("Pictures from which a second step gains more than it costs.", at_least=1)
+        int,
+        file_option(
+            "Pictures from which a second step gains more than it costs.",
+            at_least=1,
+            at_most=1_000_000,
+        ),
     ] = 20
     check_every: Annotated[
-        int, file_option("One tile in this many validates a step.", at_least=1)
+        int, file_option("One tile in this many validates a step.", at_least=1, at_most=10_000)
     ] = 4
 
 
@@ -31,11 +38,15 @@ class RenderModeConfig:
     Sizes are short sides of working copies in px, the cheapest first.
     """
 
-    photographic_sizes: tuple[int, ...] = (256, 384)
+    photographic_sizes: Annotated[
+        tuple[int, ...], file_option("For styles that draw nothing.", at_least=8, at_most=4096)
+    ] = (256, 384)
     learned_size: Annotated[
-        int, file_option("The largest that pre-training shows.", at_least=8)
+        int, file_option("The largest that pre-training shows.", at_least=8, at_most=4096)
     ] = 512
-    drawn_sizes: tuple[int, ...] = (512, 768)
+    drawn_sizes: Annotated[
+        tuple[int, ...], file_option("For styles that draw.", at_least=8, at_most=4096)
+    ] = (512, 768)
     max_unseen_residual: Annotated[
         float,
         # To leave it out costs 0.1 dB of a result that is 32 dB from the truth, and instant styles
@@ -72,9 +83,14 @@ class OutOfDistributionConfig:
     max_drawn: Annotated[
         float, file_option("A style with a stronger one was encoded well enough.", at_least=0)
     ] = 0.1
-    tiles: Annotated[int, file_option("Tiles to compare on, at most.", at_least=1)] = 32
+    tiles: Annotated[
+        int, file_option("Tiles to compare on, at most.", at_least=1, at_most=10_000)
+    ] = 32
     min_pictures: Annotated[
-        int, file_option("With fewer, the test is unreliable and is skipped.", at_least=1)
+        int,
+        file_option(
+            "With fewer, the test is unreliable and is skipped.", at_least=1, at_most=1_000_000
+        ),
     ] = 18
 
 
@@ -86,10 +102,11 @@ class CalibrationConfig:
     """
 
     pictures: Annotated[
-        int, file_option("Content photos whose residuals are measured.", at_least=1)
+        int, file_option("Content photos whose residuals are measured.", at_least=1, at_most=10_000)
     ] = 24
     points: Annotated[
-        int, file_option("Per channel, of the LUT; 17 take 29 kB of a file.", at_least=2)
+        int,
+        file_option("Per channel, of the LUT; 17 take 29 kB of a file.", at_least=2, at_most=65),
     ] = 17
     estimate_share: Annotated[
         float,
@@ -104,18 +121,25 @@ class CalibrationConfig:
     ] = 0.03
     half_transfer_pictures: Annotated[
         int,
-        file_option("Number of pictures at which the transfer gets half the weight.", at_least=1),
+        file_option(
+            "Number of pictures at which the transfer gets half the weight.",
+            at_least=1,
+            at_most=1_000_000,
+        ),
     ] = 200
     half_transfer_residual: Annotated[
         float,
         file_option("Residual at which that weight halves: lines depend on people, too.", above=0),
     ] = 0.1
     residual_growth: Annotated[
-        int, file_option("Power of the residual by which that weight falls.", at_least=0)
+        int,
+        file_option("Power of the residual by which that weight falls.", at_least=0, at_most=100),
     ] = 4
     boosting_steps: Annotated[
         int,
-        file_option("Kernel regressions of what is left (twicing, Tukey 1977).", at_least=0),
+        file_option(
+            "Kernel regressions of what is left (twicing, Tukey 1977).", at_least=0, at_most=100
+        ),
     ] = 8
     min_colours: Annotated[
         float, file_option("Colours at a point of the LUT that are too few to go by.", above=0)
@@ -126,12 +150,14 @@ class CalibrationConfig:
 class VariationConfig:
     """How the codes of single pictures make a creator's variation; see variation."""
 
-    rank: Annotated[int, file_option("Directions, at most.", at_least=1)] = 4
+    rank: Annotated[int, file_option("Directions, at most.", at_least=1, at_most=64)] = 4
     shrinkage: Annotated[float, file_option("Share of the measured deviation.", at_least=0)] = 0.7
     min_pictures: Annotated[
-        int, file_option("Fewer take the base's own variation.", at_least=1)
+        int, file_option("Fewer take the base's own variation.", at_least=1, at_most=1_000_000)
     ] = 5
-    max_pictures: Annotated[int, file_option("Pictures that are encoded.", at_least=1)] = 32
+    max_pictures: Annotated[
+        int, file_option("Pictures that are encoded.", at_least=1, at_most=10_000)
+    ] = 32
 
 
 @config_class

@@ -1,9 +1,9 @@
 """Pictures as the style encoder sees them: tiles, moments, colours, and their code."""
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import cv2
@@ -11,14 +11,12 @@ import numpy as np
 
 from stylegan_cli.backends import Backend
 from stylegan_cli.colour import sample_colours, style_statistics
-from stylegan_cli.errors import DataError, PictureError, messages
+from stylegan_cli.errors import DataError, messages
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
-from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
+from stylegan_cli.pictures import find_own_pictures, read_rgb, read_rgb_or_warn, to_unit
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.file_kind import media_of_file
 from stylegan_cli.runtime.randomness import numpy_generator
-
-log = logging.getLogger(__name__)
 
 READ_LONG_SIDE = 384  # px; longer pictures are cut to their middle
 SET_COLOURS = 24_000
@@ -100,18 +98,11 @@ def read_all(
     Raises as read_set.
     """
 
-    def read(path: Path) -> np.ndarray | None:
-        try:
-            return read_rgb(path, READ_SHORT_SIDE)
-        except PictureError as error:
-            if need_all:
-                raise
-            log.warning("left out: %s", error)
-            return None
-
+    read = read_rgb if need_all else read_rgb_or_warn
     arrays = []
     with ThreadPoolExecutor(resolve_threads()) as pool:
-        for done, array in enumerate(pool.map(read, paths), start=1):
+        found = pool.map(read, paths, repeat(READ_SHORT_SIDE))
+        for done, array in enumerate(found, start=1):
             if array is not None:
                 arrays.append(array)
             if on_progress:

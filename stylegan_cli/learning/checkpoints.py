@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stylegan_cli.errors import TrainingError
+from stylegan_cli.errors import InfluError, TrainingError
 from stylegan_cli.runtime.files import (
     OwnFolder,
+    check_archive,
     claimed,
     make_folder,
+    open_regular,
     read_sealed,
     sealed,
     write_atomically,
@@ -28,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.json"
 BEST_NAME = "best.safetensors"  # the base and each creator's best style
+MAX_SHARED = 8  # times the size of its file, that the tensors of a checkpoint may have together
 
 _CHECKPOINT = re.compile(r"checkpoint-[0-9]{8,12}\.pt")
 
@@ -64,21 +68,48 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], *, keep: 
 
 def load_latest_checkpoint(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that loads, on the CPU, or None; a torn one is passed over."""
-    import torch
-
     for path in _newest_first(folder):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                state: Any = torch.load(path, map_location="cpu", weights_only=True)
+            state = _load(path)
         # The unpickler follows whatever bytes say, and raises whatever comes of it.
         except Exception as error:
             log.warning("%s can't be read and is passed over: %s", path.name, _first_line(error))
             continue
-        if isinstance(state, dict) and state.get("step") == _step_of(path) and _is_whole(state):
+        if state is not None:
             return state
         log.warning("%s is no whole checkpoint and is passed over", path.name)
     return None
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """The state in a file; None where it is not what was saved there."""
+    import torch
+
+    with open_regular(path, TrainingError) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_archive(file, TrainingError)
+        state: Any = torch.load(file, map_location="cpu", weights_only=True)
+        most = MAX_SHARED * file.seek(0, os.SEEK_END)
+    if not isinstance(state, dict) or state.get("step") != _step_of(path):
+        return None
+    if _bytes_of(state) > most:  # a view can show one number a billion times
+        raise TrainingError("its tensors are larger than the file")
+    return state if state.pop("sum", None) == _sum_of(state) else None
+
+
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Going on from a checkpoint in `folder`. Raises TrainingError where it is of another run."""
+    try:
+        yield
+    except InfluError:
+        raise
+    # Whoever made the file can have put anything in the place of each value.
+    except Exception as error:
+        raise TrainingError(
+            f"the newest checkpoint in {folder} does not fit its run ({_first_line(error)}); "
+            "begin a new run in another folder"
+        ) from error
 
 
 @contextmanager
@@ -119,9 +150,15 @@ def _step_of(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
-def _is_whole(state: dict[str, Any]) -> bool:
-    """Whether a state is what was saved, by its sum, which is taken out."""
-    return bool(state.pop("sum", None) == _sum_of(state))
+def _bytes_of(value: Any) -> int:
+    """Of all tensors in a state."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(map(_bytes_of, value.values()))
+    return sum(map(_bytes_of, value)) if isinstance(value, list | tuple) else 0
 
 
 def _sum_of(state: Mapping[str, Any]) -> str:
@@ -153,7 +190,7 @@ def _feed(digest: "hashlib._Hash", value: Any) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def save_config(folder: Path, config: Mapping[str, Any]) -> None:

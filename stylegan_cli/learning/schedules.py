@@ -2,8 +2,16 @@
 
 import statistics
 import time
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 TIMED_STEPS = 20  # this many steps are timed before their number is fixed
+
+FINISHED = (
+    "the run in %s was finished already, after %d steps; to go on, give more --steps or a longer "
+    "--time-limit"
+)
+"""What is said of a run that is resumed after its end: its folder, its steps."""
 
 
 def learning_rate(
@@ -35,6 +43,31 @@ def steps_for(time_limit_s: float, seconds_of_first_20: float, overhead: float =
     """
     per_step_s = max(seconds_of_first_20, 1e-6) / TIMED_STEPS
     return max(TIMED_STEPS, int(time_limit_s * (1 - overhead) / per_step_s))
+
+
+class Ends(Protocol):
+    """A config that says when its run ends."""
+
+    @property
+    def steps(self) -> int | None: ...  # noqa: D102
+    @property
+    def time_limit_s(self) -> float: ...  # noqa: D102
+
+
+def ends_of(config: Ends) -> dict[str, float | None]:
+    """What ends a run, as its config has it; for its checkpoints, under "ends"."""
+    return {"steps": config.steps, "time_limit_s": config.time_limit_s}
+
+
+def total_steps_now(config: Ends, state: Mapping[str, Any]) -> int | None:
+    """The number of steps of a run that goes on: as saved, unless its config names another end.
+
+    None: to be fixed anew, from the new time limit.
+    """
+    if state.get("ends", ends_of(config)) != ends_of(config):
+        return config.steps
+    saved = state["total_steps"]
+    return config.steps or (None if saved is None else int(saved))
 
 
 class StepClock:

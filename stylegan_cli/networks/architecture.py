@@ -10,7 +10,10 @@ Shapes = dict[str, tuple[int, ...]]
 # Plain ReLUs of a network without normalisation die within a thousand steps, and stay dead.
 LEAK = 0.2
 GAIN = (2 / (1 + LEAK**2)) ** 0.5  # makes up for what a leaky unit takes away (He et al. 2015)
-MAX_BLOCKS = 64  # a file must not be able to ask for a network without end
+# A file must not be able to ask for a network without end.
+MAX_BLOCKS = 64
+MAX_STAGES = 16
+MAX_SIZE = 8192  # channels, units and the like
 STRIDE = 8  # the generator halves a picture three times
 BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
@@ -24,10 +27,11 @@ READ_SHORT_SIDE = 256  # px
 READ_TILE = 96  # px
 
 
-def _require_positive(config: object, names: tuple[str, ...]) -> None:
+def _require_size(config: object, names: tuple[str, ...]) -> None:
     for name in names:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
+        value = getattr(config, name)
+        if not 1 <= value <= MAX_SIZE:
+            raise ConfigError(f"{name} must be from 1 to {MAX_SIZE}, got {value!s:.20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class GeneratorConfig:
     colour_channels: int = 32  # width of the per-pixel network
 
     def __post_init__(self) -> None:
-        _require_positive(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
+        _require_size(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
         if self.blocks > MAX_BLOCKS:
             raise ConfigError(f"blocks must be at most {MAX_BLOCKS}, got {self.blocks}")
 
@@ -69,9 +73,14 @@ class StyleEncoderConfig:
     hidden: int = 384
 
     def __post_init__(self) -> None:
-        _require_positive(self, ("code_dim", "statistics_dim", "hidden"))
-        if not self.channels or min(self.channels) < 1:
-            raise ConfigError(f"channels must be positive numbers, got {self.channels}")
+        _require_size(self, ("code_dim", "statistics_dim", "hidden"))
+        if not 1 <= len(self.channels) <= MAX_STAGES or not all(
+            1 <= wide <= MAX_SIZE for wide in self.channels
+        ):
+            raise ConfigError(
+                f"channels must be 1 to {MAX_STAGES} numbers from 1 to {MAX_SIZE}, "
+                f"got {self.channels!s:.40}"
+            )
 
     @property
     def probes(self) -> tuple[int, ...]:
@@ -192,7 +201,7 @@ class ColourEstimatorConfig:
     lut_size: int = 17  # points per channel
 
     def __post_init__(self) -> None:
-        _require_positive(self, ("clusters", "hidden", "components"))
+        _require_size(self, ("clusters", "hidden", "components"))
         if not 2 <= self.lut_size <= MAX_LUT_SIZE:
             raise ConfigError(f"lut_size must be from 2 to {MAX_LUT_SIZE}, got {self.lut_size}")
 

@@ -21,6 +21,7 @@ from stylegan_cli.pictures.reading import (
     read_header,
     read_picture,
     read_rgb,
+    read_rgb_or_warn,
 )
 from stylegan_cli.pictures.resizing import (
     resize,
@@ -60,6 +61,7 @@ __all__ = [
     "read_header",
     "read_picture",
     "read_rgb",
+    "read_rgb_or_warn",
     "require_format",
     "resize",
     "resize_short_side",

@@ -1,6 +1,7 @@
 """Picture files in: checked before they cost anything, and refused in words."""
 
 import io
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -20,10 +21,13 @@ from stylegan_cli.pictures.decoding import (
 )
 from stylegan_cli.pictures.picture import Picture
 from stylegan_cli.pictures.pixels import change_depth, over_white
-from stylegan_cli.pictures.resizing import resize_short_side
+from stylegan_cli.pictures.resizing import resize_short_side, size_for_short_side
 from stylegan_cli.runtime.file_kind import HEAD_BYTES, media_of
 
+logger = logging.getLogger(__name__)
+
 MAX_PIXELS: Final = 250_000_000
+MAX_ENLARGED: Final = 64_000_000  # px that a smaller picture is ever enlarged to
 Source: TypeAlias = Path | BinaryIO | bytes
 
 
@@ -49,8 +53,26 @@ def read_rgb(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8]
     picture = _decoded(stream, Wanted(name, MAX_PIXELS, still=True))
     pixels = over_white(to_srgb(picture.pixels, picture.colours), picture.alpha)
     if short_side is not None:
+        _check_shape(path, pixels.shape, short_side)
         pixels = resize_short_side(pixels, short_side)
     return change_depth(pixels, np.uint8)
+
+
+def read_rgb_or_warn(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8] | None:
+    """As `read_rgb`, for one of many; None, and a word, for a picture that can't be read."""
+    try:
+        return read_rgb(path, short_side)
+    except PictureError as error:
+        logger.warning("left out: %s", error)
+        return None
+
+
+def _check_shape(path: Path, shape: tuple[int, ...], short_side: int) -> None:
+    """Raise PictureError for a line of pixels that would become endless."""
+    height, width = size_for_short_side(shape[0], shape[1], short_side)
+    if height * width > max(MAX_ENLARGED, shape[0] * shape[1]):
+        why = f"at {shape[1]}x{shape[0]} px it is too narrow"
+        raise PictureError(messages.cannot_read(path, why, "cut out a part of it"))
 
 
 def _decoded(stream: BinaryIO, wanted: Wanted) -> Picture:

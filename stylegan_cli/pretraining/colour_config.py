@@ -37,30 +37,45 @@ class ColourTrainingConfig:
 
     steps: Annotated[int | None, STEPS] = None
     time_limit_s: Annotated[float, time_limit("Time for training: 90s, 30m, 10h.", "1h")] = 3600.0
-    batch: Annotated[int, Option("Batch size: simulated creators per step.", at_least=1)] = 256
+    batch: Annotated[
+        int, Option("Batch size: simulated creators per step.", at_least=1, at_most=100_000)
+    ] = 256
     looks: Annotated[
-        int, file_option("Random looks that creators have, or mix two of.", at_least=2)
+        int,
+        file_option("Random looks that creators have, or mix two of.", at_least=2, at_most=100_000),
     ] = 6000
     held_out: Annotated[
-        int, file_option("Simulated creators that are only measured.", at_least=1)
+        int, file_option("Simulated creators that are only measured.", at_least=1, at_most=10_000)
     ] = 200
     fresh: Annotated[
-        int, file_option("New simulated creators per step; the rest repeat.", at_least=1)
+        int,
+        file_option(
+            "New simulated creators per step; the rest repeat.", at_least=1, at_most=10_000
+        ),
     ] = 4
-    first: Annotated[int, file_option("Simulated creators before the first step.", at_least=1)] = (
-        2000
-    )
+    first: Annotated[
+        int, file_option("Simulated creators before the first step.", at_least=1, at_most=100_000)
+    ] = 2000
     kept: Annotated[
-        int, file_option("Simulated creators in memory at most, 100 kB each.", at_least=1)
+        int,
+        file_option(
+            "Simulated creators in memory at most, 100 kB each.", at_least=1, at_most=200_000
+        ),
     ] = 24000
-    lr: Annotated[float, Option("Learning rate.", above=0)] = 1e-3
+    lr: Annotated[float, Option("Learning rate.", above=0, at_most=1)] = 1e-3
     warmup: Annotated[int, Option("Number of steps with a rising learning rate.", at_least=0)] = 200
-    weight_decay: Annotated[float, file_option("Weight decay of AdamW.", at_least=0)] = 0.05
-    clusters: Annotated[int, file_option("Clusters of image content.", at_least=1)] = 48
-    hidden: Annotated[int, file_option("Width of the head.", at_least=1)] = 768
-    components: Annotated[int, file_option("Principal components of looks.", at_least=1)] = 96
+    weight_decay: Annotated[float, file_option("Weight decay of AdamW.", at_least=0, at_most=1)] = (
+        0.05
+    )
+    clusters: Annotated[
+        int, file_option("Clusters of image content.", at_least=1, at_most=1024)
+    ] = 48
+    hidden: Annotated[int, file_option("Width of the head.", at_least=1, at_most=8192)] = 768
+    components: Annotated[
+        int, file_option("Principal components of looks.", at_least=1, at_most=1024)
+    ] = 96
     workers: Annotated[
-        int, Option("Processes that simulate creators; 0: in this one.", at_least=0)
+        int, Option("Processes that simulate creators; 0: in this one.", at_least=0, at_most=1024)
     ] = 2
     seed: Annotated[int, SEED] = 0
     save_every: Annotated[int, Option("Steps between checkpoints.", at_least=0)] = 500

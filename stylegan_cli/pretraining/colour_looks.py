@@ -4,39 +4,52 @@ Film tables are mixed, exaggerated, given exchanged channels and composed with r
 rest are the random grades of pre-training.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from stylegan_cli.colour import apply_lut, lut_corners, lut_grid
-from stylegan_cli.errors import DataError
-from stylegan_cli.pictures import find_own_pictures, to_unit
+from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
 from stylegan_cli.pretraining.looks import draw_grade
 from stylegan_cli.runtime.randomness import numpy_generator
 
+log = logging.getLogger(__name__)
+
 LUT_SIZE = 17  # points per channel
+MAX_FILM_SIZE = 256  # points per channel of a film table
 EVERYWHERE = 0.05  # of the weight that colours no photo has get
 NEARBY = 0.25  # of the weight that colours near those of photos get
 MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white LUT, unit
 
 
 def read_films(folder: Path) -> list[np.ndarray]:
-    """All HaldCLUTs of a folder. Raises DataError where there are none, or for another picture."""
-    films = [read_haldclut(path) for path in find_own_pictures(folder)]
+    """All HaldCLUTs of a folder; others are left out with a word. Raises DataError for none."""
+    films = []
+    for path in find_own_pictures(folder):
+        try:
+            films.append(read_haldclut(path))
+        except (PictureError, DataError) as error:
+            log.warning("left out: %s", error)
     if not films:
         raise DataError(f"{folder} contains no film LUTs; name a folder of HaldCLUT pictures")
     return films
 
 
 def read_haldclut(path: Path) -> np.ndarray:
-    """A HaldCLUT picture as a LUT (LUT_SIZE³, 3), unit. Raises DataError for another picture."""
-    with Image.open(path) as file:
-        colours = to_unit(np.asarray(file.convert("RGB"))).reshape(-1, 3)
-    size = round(len(colours) ** (1 / 3))
-    if size**3 != len(colours):
-        raise DataError(f"{path} is not a HaldCLUT: its pixels are not a cube; remove it")
+    """A HaldCLUT picture as a LUT (LUT_SIZE³, 3), unit.
+
+    Raises DataError for another picture, PictureError for one that can't be read.
+    """
+    pixels = read_rgb(path)
+    size = round((pixels.size / 3) ** (1 / 3))
+    if 3 * size**3 != pixels.size or not 2 <= size <= MAX_FILM_SIZE:
+        raise DataError(
+            f"{path} is not a HaldCLUT: its pixels are not a cube of 2 to {MAX_FILM_SIZE} points"
+        )
+    colours = to_unit(pixels).reshape(-1, 3)
     lut = colours.reshape(size, size, size, 3).transpose(2, 1, 0, 3)
     return apply_lut(lut_grid(LUT_SIZE), lut)
 

@@ -15,14 +15,25 @@ from torch.utils.data import DataLoader
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.instant.colour_estimation import head_inputs
 from stylegan_cli.instant.photo_balance import standard_inputs
-from stylegan_cli.learning.checkpoints import load_latest_checkpoint, save_checkpoint, save_config
+from stylegan_cli.learning.checkpoints import (
+    load_latest_checkpoint,
+    restoring,
+    save_checkpoint,
+    save_config,
+)
 from stylegan_cli.learning.logging import Metrics
-from stylegan_cli.learning.schedules import StepClock, is_due
-from stylegan_cli.networks.architecture import vision_blocks
+from stylegan_cli.learning.schedules import (
+    FINISHED,
+    StepClock,
+    ends_of,
+    is_due,
+    total_steps_now,
+)
+from stylegan_cli.networks.architecture import VISION_CHANNELS, vision_blocks
 from stylegan_cli.networks.colour_estimator import ColourHead
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.pretraining.colour_config import ColourTrainingConfig
-from stylegan_cli.pretraining.colour_looks import draw_prior, principal_components
+from stylegan_cli.pretraining.colour_looks import LUT_SIZE, draw_prior, principal_components
 from stylegan_cli.pretraining.colour_tasks import (
     KEPT_PICTURES,
     SET_PICTURES,
@@ -33,6 +44,7 @@ from stylegan_cli.pretraining.colour_tasks import (
     find_clusters,
     miscalibrated_photos,
 )
+from stylegan_cli.pretraining.loading import seed_worker
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 from stylegan_cli.styles import ColourEstimator
@@ -124,14 +136,20 @@ class ColourTrainer:
             "optimiser": self.optimiser.state_dict(),
             "fixed": self.fixed,
             "total_steps": self.total_steps,
+            "ends": ends_of(self.config),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`, to the end that the config names now."""
         self.head.load_state_dict(state["head"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
-        self.total_steps = self.config.steps or state["total_steps"]
+        self.total_steps = total_steps_now(self.config, state)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.total_steps is not None and self.step >= self.total_steps
 
     def _errors(self, described: Tensor, targets: Tensor) -> Tensor:
         """Mean squared error of colours, (N,), at least ERROR_FLOOR."""
@@ -212,23 +230,25 @@ def train_colours(
     """
     state = load_latest_checkpoint(run_dir) if resume else None
     shown = EstimatorPhotos(photos, config.seed)
+    if state is not None:
+        trainer = _restored(run_dir, state, config)
+        if trainer.is_finished:
+            log.warning(FINISHED, run_dir, trainer.step)
+            return trainer.estimator(shown)
     looks = draw_prior(films, config.looks, config.seed)
-    fixed = state["fixed"] if state else _fixed_parts(shown, looks, config)
-    trainer = ColourTrainer(config, fixed)
-    if state:
-        trainer.load_state_dict(state)
-    save_config(run_dir, asdict(config))
-    held_out = TaskMemory(trainer, config.held_out)
+    if state is None:
+        trainer = ColourTrainer(config, _fixed_parts(shown, looks, config))
+    held_out, memory = TaskMemory(trainer, config.held_out), TaskMemory(trainer, config.kept)
     held_out.add(_tasks(shown, looks, trainer, purpose=1), config.held_out)
-    memory = TaskMemory(trainer, config.kept)
     fresh = _tasks(shown, looks, trainer)
+    memory.add(fresh, config.first)
+    if state is None:
+        rng = torch_generator(config.seed, 0, "standard inputs")
+        trainer.head.standardise(memory.draw(config.first, rng)[0])
+    save_config(run_dir, asdict(config))
     with Metrics(run_dir, COLUMNS, trainer.step) as metrics, stop_between_steps() as stop:
-        memory.add(fresh, config.first)
-        if not state:
-            rng = torch_generator(config.seed, 0, "standard inputs")
-            trainer.head.standardise(memory.draw(config.first, rng)[0])
         clock = StepClock()
-        while not stop.requested and trainer.step < (trainer.total_steps or np.inf):
+        while not (stop.requested or trainer.is_finished):
             memory.add(fresh, config.fresh)
             loss = trainer.train_step(memory)
             if not np.isfinite(loss):
@@ -240,6 +260,27 @@ def train_colours(
             on_progress(trainer.step, trainer.total_steps or 0)
     save_checkpoint(run_dir, trainer.step, trainer.state_dict())
     return None if stop.requested else trainer.estimator(shown)
+
+
+def _restored(
+    run_dir: Path, state: Mapping[str, Any], config: ColourTrainingConfig
+) -> ColourTrainer:
+    """The trainer that a checkpoint was saved of. Raises TrainingError for one of another run."""
+    points, seen = LUT_SIZE**3, sum(VISION_CHANNELS)
+    shapes = {
+        "mean": (points, 3),
+        "components": (config.components, points, 3),
+        "density": (points,),
+        "clusters.weight": (seen, config.clusters),
+        "clusters.bias": (config.clusters,),
+    }
+    with restoring(run_dir):
+        for name, shape in shapes.items():
+            if state["fixed"][name].shape != shape:
+                raise ValueError(f"'{name}' has another shape than its config says")
+        trainer = ColourTrainer(config, state["fixed"])
+        trainer.load_state_dict(state)
+    return trainer
 
 
 def frozen_vision_tensors() -> dict[str, np.ndarray]:
@@ -328,4 +369,4 @@ def _tasks(
     first = config.first + trainer.step * config.fresh if trainer.step else 0
     tasks = ColourTasks(photos, _clusters(trainer.fixed), looks, config.seed + purpose, first)
     workers = 0 if purpose else config.workers
-    return iter(DataLoader(tasks, batch_size=None, num_workers=workers))
+    return iter(DataLoader(tasks, batch_size=None, num_workers=workers, worker_init_fn=seed_worker))

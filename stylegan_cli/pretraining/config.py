@@ -41,20 +41,27 @@ class PretrainConfig:
         int, Option("Batch size: looks per step.", names=("--batch",), at_least=1, at_most=1024)
     ] = 8
     pictures: Annotated[
-        int, file_option("Reference crops, on each of a look's two sides.", at_least=1)
+        int,
+        file_option("Reference crops, on each of a look's two sides.", at_least=1, at_most=1024),
     ] = 6
     max_pictures: Annotated[
-        int, file_option("The most of them, if the set has as many pictures.", at_least=1)
+        int,
+        file_option("The most of them, if the set has as many pictures.", at_least=1, at_most=1024),
     ] = 24
-    targets: Annotated[int, file_option("How many of them are targets, too.", at_least=1)] = 1
+    targets: Annotated[
+        int, file_option("How many of them are targets, too.", at_least=1, at_most=1024)
+    ] = 1
     echo_factor: Annotated[
         int,
         file_option(
             "Times that each batch is learned from; a GPU learns faster than processors draw.",
             at_least=1,
+            at_most=1000,
         ),
     ] = 1
-    echo_window: Annotated[int, file_option("Batches that are repeated together.", at_least=1)] = 32
+    echo_window: Annotated[
+        int, file_option("Batches that are repeated together.", at_least=1, at_most=1000)
+    ] = 32
     size: Annotated[
         int, Option("Side of the training crops, px; a multiple of 8.", at_least=64, at_most=1024)
     ] = 96
@@ -136,7 +143,9 @@ class PretrainConfig:
     seed: Annotated[int, SEED] = 0
     sample_every: Annotated[int, SAMPLE_EVERY] = 500
     save_every: Annotated[int, SAVE_EVERY] = 100
-    validation_batches: Annotated[int, file_option("Held-out batches.", at_least=1)] = 4
+    validation_batches: Annotated[
+        int, file_option("Held-out batches.", at_least=1, at_most=1000)
+    ] = 4
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: StyleEncoderConfig = field(
         default_factory=lambda: StyleEncoderConfig(statistics_dim=STATISTICS_DIM)

@@ -1,7 +1,6 @@
 """Batches drawn ahead of training, and repeated (data echoing, Choi et al. 2019)."""
 
 import itertools
-import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,14 +12,13 @@ from torch.utils.data import DataLoader
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.data import Batch, PairedLooks
 from stylegan_cli.pretraining.domains import Domains
+from stylegan_cli.pretraining.processes import follow_first_process
 
 
 def seed_worker(worker: int) -> None:
     """One OpenCV thread per worker process: the cores belong to the training."""
     cv2.setNumThreads(1)
-    # Ctrl-C and a stop of the whole process group reach every process: the trainer alone decides.
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+    follow_first_process()
 
 
 def load_batches(

@@ -1,6 +1,7 @@
 """The pre-training loop, and the processes that share its steps."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,14 @@ import torch
 from torch import Tensor
 
 from stylegan_cli.errors import TrainingError
-from stylegan_cli.learning.checkpoints import load_latest_checkpoint, save_checkpoint, save_config
+from stylegan_cli.learning.checkpoints import (
+    load_latest_checkpoint,
+    restoring,
+    save_checkpoint,
+    save_config,
+)
 from stylegan_cli.learning.logging import Metrics
-from stylegan_cli.learning.schedules import StepClock, is_due
+from stylegan_cli.learning.schedules import FINISHED, StepClock, is_due, total_steps_now
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import Domains, split_domains
 from stylegan_cli.pretraining.loading import load_batches, to_device
@@ -29,6 +35,8 @@ from stylegan_cli.pretraining.validation import (
 )
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.interruption import stop_between_steps
+
+log = logging.getLogger(__name__)
 
 LOG_EVERY = 20  # steps
 COLUMNS = (
@@ -56,7 +64,7 @@ def pretrain(
     loss is no longer a number.
     """
     state = load_latest_checkpoint(run_dir) if resume else None
-    if state is not None and _is_finished(state, config):
+    if state is not None and _is_finished(run_dir, state, config):
         return True
     train, held_out = split_domains(domains)
     torch.manual_seed(config.seed)
@@ -85,7 +93,8 @@ def _lead(
     config = trainer.config
     validation = [to_device(item, trainer.device) for item in validation_looks(held_out, config)]
     if state is not None:
-        trainer.load_state_dict(state)
+        with restoring(run_dir):
+            trainer.load_state_dict(state)
     elif fresh:
         trainer.standardise(validation)
     trainer.share()
@@ -146,7 +155,8 @@ def _follow(
     # Written before the first step, and not replaced while a process is still starting.
     state = load_latest_checkpoint(run_dir) if resumed else None
     if state is not None:
-        trainer.load_state_dict(state)
+        with restoring(run_dir):
+            trainer.load_state_dict(state)
     trainer.share()
     for batch in _batches(train, trainer):
         trainer.train_step(batch)
@@ -155,9 +165,13 @@ def _follow(
             break
 
 
-def _is_finished(state: Mapping[str, Any], config: PretrainConfig) -> bool:
-    total = config.steps or state["total_steps"]
-    return total is not None and state["step"] >= total
+def _is_finished(run_dir: Path, state: Mapping[str, Any], config: PretrainConfig) -> bool:
+    with restoring(run_dir):
+        total = total_steps_now(config, state)
+    is_finished = total is not None and state["step"] >= total
+    if is_finished:
+        log.warning(FINISHED, run_dir, state["step"])
+    return is_finished
 
 
 def _process_count(config: PretrainConfig, device: str) -> int:

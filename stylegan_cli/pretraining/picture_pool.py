@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 
 from stylegan_cli.colour import LUMA
+from stylegan_cli.errors import DataError
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
-from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pictures import read_rgb_or_warn
 from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.runtime.randomness import numpy_generator
 
@@ -19,7 +20,7 @@ class PicturePool:
 
     domains: paths by kind of picture. Every picture is uint8 (H, W, 3) with a short side of at most
     LARGEST_SHORT_SIDE. neighbourhoods (N, COLOURS_PER_PICTURE, 6) uint8: some of each picture, see
-    `neighbourhoods_of`; bank: their colours alone.
+    `neighbourhoods_of`; bank: their colours alone. Raises DataError where none can be read.
     """
 
     def __init__(self, domains: Domains) -> None:
@@ -27,8 +28,12 @@ class PicturePool:
         members: dict[str, list[int]] = {}
         for name, paths in domains.items():
             for path in paths:
-                members.setdefault(name, []).append(len(self.pictures))
-                self.pictures.append(_at_most(read_rgb(path), LARGEST_SHORT_SIDE))
+                pixels = read_rgb_or_warn(path)
+                if pixels is not None:
+                    members.setdefault(name, []).append(len(self.pictures))
+                    self.pictures.append(_at_most(pixels, LARGEST_SHORT_SIDE))
+        if not self.pictures:
+            raise DataError("none of the pictures can be read; see the warnings above")
         self.domains = {name: np.array(indices) for name, indices in members.items()}
         rng = numpy_generator(0, 0, "pixel bank")
         self.neighbourhoods = np.stack(

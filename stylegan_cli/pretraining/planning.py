@@ -102,7 +102,12 @@ def _settings(
 ) -> dict[str, Any]:
     """The settings of a run whose folder may be used as asked for."""
     stored = load_config(run.out) if run.resume and has_checkpoint(run.out) else {}
-    settings = read_settings(kind, stored) | read_settings(kind, from_file) | dict(typed)
+    given = read_settings(kind, from_file) | dict(typed)
+    if "steps" in typed and "time_limit_s" in typed:
+        raise UsageError("a run ends after --steps or at its --time-limit: give one of them")
+    if "time_limit_s" in given:
+        stored = {name: value for name, value in stored.items() if name != "steps"}
+    settings = read_settings(kind, stored) | given
     if run.resume and not has_checkpoint(run.out):
         raise UsageError(messages.cannot_read(run.out, "it contains no run", "leave out --resume"))
     if has_checkpoint(run.out) and not (run.resume or run.overwrite):

@@ -1,5 +1,6 @@
 """Several processes that train as one: each draws its share of a step; gradients are averaged."""
 
+import logging
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -81,12 +82,18 @@ def process_team(
             torch.set_num_threads(threads)
 
 
+def follow_first_process() -> None:
+    """In another process: leave it to the first one to stop, and to say what is wrong."""
+    # Ctrl-C and a stop of the whole process group reach every process.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    logging.getLogger("stylegan_cli").handlers = [logging.NullHandler()]
+
+
 def _join(
     team: ProcessTeam, rendezvous: Path, follow: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
-    # Ctrl-C and a stop of the whole process group reach every process: the first alone decides.
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+    follow_first_process()
     _rendezvous(team, rendezvous)
     follow(team, *arguments)
     dist.destroy_process_group()

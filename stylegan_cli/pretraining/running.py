@@ -4,11 +4,15 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from stylegan_cli.errors import DataError
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
-from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pictures import read_rgb_or_warn
 from stylegan_cli.pretraining.colour_looks import read_films
 from stylegan_cli.pretraining.colour_training import train_colours
+from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.loop import pretrain
 from stylegan_cli.pretraining.planning import ColourPlan, PretrainPlan
 from stylegan_cli.runtime.devices import resolve_device
@@ -36,10 +40,7 @@ def run_colour_plan(plan: ColourPlan, on_progress: Callable[[int, int], None]) -
     """The run that was planned: the model with its estimator, or None where the user stopped it."""
     run = plan.run
     model, films = read_model(run.model), read_films(run.films)
-    photos = {
-        name: [read_rgb(path, READ_SHORT_SIDE) for path in paths]
-        for name, paths in plan.domains.items()
-    }
+    photos = _read_photos(plan.domains)
     with opened_run(run.out, resume=run.resume, overwrite=run.overwrite):
         estimator = train_colours(
             photos, films, run.out, plan.config, resume=run.resume, on_progress=on_progress
@@ -50,3 +51,15 @@ def run_colour_plan(plan: ColourPlan, on_progress: Callable[[int, int], None]) -
         whole, path = dataclasses.replace(model, base=base), run.out / BEST_NAME
         write_model(whole, path, overwrite=True)
     return path
+
+
+def _read_photos(domains: Domains) -> dict[str, list[np.ndarray]]:
+    """The photos of each domain that can be read. Raises DataError where there are none."""
+    photos = {}
+    for name, paths in domains.items():
+        read = (read_rgb_or_warn(path, READ_SHORT_SIDE) for path in paths)
+        if found := [pixels for pixels in read if pixels is not None]:
+            photos[name] = found
+    if not photos:
+        raise DataError("none of the photos can be read; see the warnings above")
+    return photos

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stylegan_cli.errors import TrainingError
 from stylegan_cli.learning.ema import Ema
-from stylegan_cli.learning.schedules import learning_rate
+from stylegan_cli.learning.schedules import ends_of, learning_rate, total_steps_now
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.losses import Stylized, total_loss
 from stylegan_cli.pretraining.model import BaseNetworks, Learner
@@ -98,18 +98,22 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "total_steps": self.total_steps,
+            "ends": ends_of(self.config),
             "generator_config": asdict(self.base.generator.config),
             "encoder_config": asdict(self.base.encoder.config),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was saved; state["step"] comes from the checkpoint."""
+        """Go on where `state` was saved, to the end that the config names now.
+
+        state["step"] comes from the checkpoint.
+        """
         self.base.load_state_dict(state["base"])
         self.learner.parameter_head.load_state_dict(state["parameter_head"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
-        self.total_steps = self.config.steps or state["total_steps"]
+        self.total_steps = total_steps_now(self.config, state)
 
     def _fix_features(self) -> None:
         """From `features_until` on, stop training the encoder's features.

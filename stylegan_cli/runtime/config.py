@@ -71,24 +71,24 @@ class Option:
 
     def bounds(self) -> str:
         """The bounds in words: "from 0 to 1", "more than 0"; nothing where there are none."""
-        low = f"{self.at_least:g}" if self.at_least is not None else ""
-        low = f"above {self.above:g}" if self.above is not None else low
-        high = f"{self.at_most:g}" if self.at_most is not None else ""
-        high = f"below {self.below:g}" if self.below is not None else high
+        low = f"{self.at_least:.10g}" if self.at_least is not None else ""
+        low = f"above {self.above:.10g}" if self.above is not None else low
+        high = f"{self.at_most:.10g}" if self.at_most is not None else ""
+        high = f"below {self.below:.10g}" if self.below is not None else high
         if low and high:
             return f"from {low} to {high}"
         if low:
-            return f"at least {low}" if self.above is None else f"more than {self.above:g}"
+            return f"at least {low}" if self.above is None else f"more than {self.above:.10g}"
         return f"at most {high}" if self.at_most is not None else high
 
     def range(self) -> str:
         """The bounds in signs: "0<=x<=1", "x>0"; nothing where there are none."""
         if self.at_most is self.below is None:
-            low = "" if self.at_least is None else f"x>={self.at_least:g}"
-            return low if self.above is None else f"x>{self.above:g}"
-        low = "" if self.at_least is None else f"{self.at_least:g}<="
-        low = low if self.above is None else f"{self.above:g}<"
-        return f"{low}x<={self.at_most:g}" if self.below is None else f"{low}x<{self.below:g}"
+            low = "" if self.at_least is None else f"x>={self.at_least:.10g}"
+            return low if self.above is None else f"x>{self.above:.10g}"
+        low = "" if self.at_least is None else f"{self.at_least:.10g}<="
+        low = low if self.above is None else f"{self.above:.10g}<"
+        return f"{low}x<={self.at_most:.10g}" if self.below is None else f"{low}x<{self.below:.10g}"
 
     def allows(self, value: float) -> bool:
         """Whether a number is within the bounds; an infinite number or NaN is not."""

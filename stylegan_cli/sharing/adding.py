@@ -10,6 +10,7 @@ from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, mess
 from stylegan_cli.instant import make_style, pictures_in
 from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, config_class
 from stylegan_cli.runtime.devices import resolve_device
+from stylegan_cli.runtime.files import check_target
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.preview import preview_path, write_with_preview
 from stylegan_cli.sharing.style_code import read_line
@@ -125,22 +126,32 @@ def make_from(
         raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
     if config.out is None:
         check_styles_folder()
-    target = config.out or user_style_path(name)
-    for path in (target, preview_path(target)) if config.out else (target,):
-        _refuse_taken(path, messages.OVERWRITE, config.overwrite)
+    _refuse_taken(config.out or user_style_path(name), messages.OVERWRITE, config.overwrite)
     if folder is None:
         base = read_model(config.model or shipped_model()).base
         style = read_line(str(config.code), name, base)
         return MadeStyle(style=style, base=base, backend=_backend(base, config.device))
+    pictures = pictures_in(folder, endings_of_results(model=config.model))
+    _refuse_inputs(config, pictures)
     return make_from_pictures(
         name,
-        pictures_in(folder, endings_of_results(model=config.model)),
+        pictures,
         content=config.content,
         model=config.model,
         licence=config.licence,
         device=config.device,
         on_progress=on_progress,
     )
+
+
+def _refuse_inputs(config: AddConfig, pictures: Sequence[Path]) -> None:
+    """Raise UsageError where the file to write, or its preview, is something that goes in."""
+    if config.out is None or not config.out.parent.is_dir():
+        return
+    photos = pictures_in(config.content) if config.content else ()
+    inputs = [*pictures, *photos, *([config.model] if config.model else ())]
+    for path in (config.out, preview_path(config.out)):
+        check_target(path, overwrite=config.overwrite, inputs=inputs)
 
 
 def make_from_pictures(

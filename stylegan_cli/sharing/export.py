@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from stylegan_cli.errors import OutputExistsError, UsageError, messages
+from stylegan_cli.errors import UsageError, messages
 from stylegan_cli.instant import pictures_in
 from stylegan_cli.learning.checkpoints import BEST_NAME
 from stylegan_cli.runtime.config import OVERWRITE, Option, config_class, file_option
-from stylegan_cli.runtime.files import write_atomically
+from stylegan_cli.runtime.files import check_target, write_atomically
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing import verification
 from stylegan_cli.sharing.cube_file import cube_text, measure_left_out, open_style
@@ -97,8 +97,8 @@ def export_file(
         raise UsageError("--style is for .cube and .onnx: leave it out here")
     if suffix != ".cube" and config.points is not None:
         raise UsageError("--points is for .cube: leave it out here")
-    if out.exists() and not config.overwrite:
-        raise OutputExistsError(messages.exists_already(out))
+    if of_one_style or out.parent.is_dir():  # the folder of a model is made
+        check_target(out, overwrite=config.overwrite, inputs=(Path(source), *config.add))
     if not of_one_style:
         return _export_model(source, out, config, on_progress)
     best = Path(source) / BEST_NAME

@@ -9,16 +9,17 @@ import numpy as np
 
 from stylegan_cli.backends import open_backend
 from stylegan_cli.colour import sample_colours
-from stylegan_cli.errors import StyleNotFoundError, TrainingError, UsageError
+from stylegan_cli.errors import DataError, StyleNotFoundError, TrainingError, UsageError
 from stylegan_cli.instant import measure_prior_code_factors
 from stylegan_cli.learning.checkpoints import (
     BEST_NAME,
     has_checkpoint,
     load_config,
     load_latest_checkpoint,
+    restoring,
 )
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
-from stylegan_cli.pictures import read_rgb
+from stylegan_cli.pictures import read_rgb_or_warn
 from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
@@ -77,9 +78,13 @@ def model_from_pretraining(run_dir: Path, content: Sequence[Path] | None = None)
     if state is None or "generator_config" not in state:
         raise TrainingError(f"{run_dir} contains no checkpoint of a pre-training run")
     rng = numpy_generator(0, 0, "content colours")
-    photos = [read_rgb(path, 256) for path in content or starter_photos()]
+    read = (read_rgb_or_warn(path, 256) for path in content or starter_photos())
+    photos = [photo for photo in read if photo is not None]
+    if not photos:
+        raise DataError("none of the photos of --content can be read; name a folder of photos")
     colours = sample_colours(photos, CONTENT_COLOURS, rng)
-    base = base_from_state(state, np.round(colours * 255).astype(np.uint8))
+    with restoring(run_dir):
+        base = base_from_state(state, np.round(colours * 255).astype(np.uint8))
     info = {"steps": state["step"], "config": load_config(run_dir)}
     return Model(base=base, info=info)
 

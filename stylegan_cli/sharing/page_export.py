@@ -9,7 +9,6 @@ here, under the page's own names, so that a change of a Python name or value end
 import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +29,7 @@ from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pictures.pages import jpeg_within
 from stylegan_cli.rendering import guided_maps, lut
 from stylegan_cli.rendering.config import DEFAULTS as RENDERING
-from stylegan_cli.runtime.files import write_atomically
+from stylegan_cli.runtime.files import claimed, make_folder, path_inside, write_atomically
 from stylegan_cli.runtime.randomness import derive_seed, numpy_generator
 from stylegan_cli.runtime.resources import page_dir, starter_photos
 from stylegan_cli.runtime.version import __version__
@@ -59,23 +58,34 @@ def check_folder(folder: Path, *, overwrite: bool = False) -> None:
 def write_page(files: Mapping[str, bytes], folder: Path, *, overwrite: bool = False) -> int:
     """Write the page and the files of `page_model` into `folder`, ready for any static host.
 
-    Returns the bytes written. Raises as check_folder.
+    Returns the bytes written. Raises as check_folder, WriteError where a link leads out of it,
+    BusyError where another process writes there.
     """
     check_folder(folder, overwrite=overwrite)
-    shutil.copytree(built_page(), folder, dirs_exist_ok=True)
-    model_folder = folder / MODEL_FOLDER
-    model_folder.mkdir(exist_ok=True)
-    for name, data in files.items():
-        write_atomically(model_folder / name, data, overwrite=overwrite)
-    _name_model(folder / SERVICE_WORKER, files)
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    whole = _built_files(files) | {f"{MODEL_FOLDER}/{name}": data for name, data in files.items()}
+    make_folder(folder)
+    with claimed(folder):
+        for name, data in whole.items():
+            target = path_inside(folder, name, WriteError)
+            make_folder(target.parent)
+            write_atomically(target, data, overwrite=overwrite)
+    return sum(map(len, whole.values()))
 
 
-def _name_model(service_worker: Path, files: Mapping[str, bytes]) -> None:
-    """Give browsers that keep the page a new name for it where the model is new."""
+def _built_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of the built page by name, with a name for the model in its service worker.
+
+    Browsers that keep the page see by that name whether the model is new.
+    """
+    page = built_page()
+    built = {
+        path.relative_to(page).as_posix(): path.read_bytes()
+        for path in sorted(page.rglob("*"))
+        if path.is_file()
+    }
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:16]
-    script = service_worker.read_text().replace("{model}", digest)
-    write_atomically(service_worker, script.encode(), overwrite=True)
+    built[SERVICE_WORKER] = built[SERVICE_WORKER].replace(b"{model}", digest.encode())
+    return built
 
 
 def built_page() -> Path:

@@ -219,7 +219,9 @@ def _by_ffmpeg(photo: np.ndarray, cube: Path) -> np.ndarray:
         time_base=Fraction(1, 25),
     )
     sink = graph.add("buffersink")
-    graph.link_nodes(source, graph.add("lut3d", f"file={cube}:interp=trilinear"), sink).configure()
+    graph.link_nodes(
+        source, graph.add("lut3d", file=str(cube), interp="trilinear"), sink
+    ).configure()
     unit = np.ascontiguousarray(photo.astype(np.float32) / np.float32(255))
     source.push(av.VideoFrame.from_ndarray(unit, format=kind))
     styled = sink.pull()

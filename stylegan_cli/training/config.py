@@ -52,20 +52,30 @@ class ConstraintConfig:
 class TextureConfig:
     """How many patches the texture distance takes, in each of its maps."""
 
-    crops: Annotated[int, file_option("Of a creator's pictures.", at_least=1)] = 96
-    kept: Annotated[int, file_option("Patches of a creator to compare with.", at_least=1)] = 32_768
-    compared: Annotated[int, file_option("Patches of either side in a step.", at_least=1)] = 4096
-    directions: Annotated[int, file_option("Projections in a step.", at_least=1)] = 64
+    crops: Annotated[int, file_option("Of a creator's pictures.", at_least=1, at_most=1024)] = 96
+    kept: Annotated[
+        int, file_option("Patches of a creator to compare with.", at_least=1, at_most=1_000_000)
+    ] = 32_768
+    compared: Annotated[
+        int, file_option("Patches of either side in a step.", at_least=1, at_most=100_000)
+    ] = 4096
+    directions: Annotated[int, file_option("Projections in a step.", at_least=1, at_most=1024)] = 64
 
 
 @config_class
 class ValidationConfig:
     """What a state is validated on, and what counts as better."""
 
-    photos: Annotated[int, file_option("Held-out photos, at most.", at_least=1)] = 8
-    pictures: Annotated[int, file_option("Held-out pictures of a creator.", at_least=1)] = 24
-    patches: Annotated[int, file_option("Patches of either side, in each map.", at_least=1)] = 8192
-    directions: Annotated[int, file_option("Projections of patches.", at_least=1)] = 128
+    photos: Annotated[int, file_option("Held-out photos, at most.", at_least=1, at_most=1000)] = 8
+    pictures: Annotated[
+        int, file_option("Held-out pictures of a creator.", at_least=1, at_most=1000)
+    ] = 24
+    patches: Annotated[
+        int, file_option("Patches of either side, in each map.", at_least=1, at_most=100_000)
+    ] = 8192
+    directions: Annotated[int, file_option("Projections of patches.", at_least=1, at_most=1024)] = (
+        128
+    )
     min_kid: Annotated[
         float,
         file_option(
@@ -107,7 +117,10 @@ class DiagnosticsConfig:
         float, file_option("Response of an instant style without variation.", at_least=0)
     ] = 0.5 / 127.5  # half a level of 8 bits
     loss_window: Annotated[
-        int, file_option("Steps of a creator over which losses are averaged.", at_least=1)
+        int,
+        file_option(
+            "Steps of a creator over which losses are averaged.", at_least=1, at_most=1_000_000
+        ),
     ] = 30
     won_loss: Annotated[
         float,
@@ -129,7 +142,11 @@ class TrainingConfig:
     ] = "base"
     steps: Annotated[
         int | None,
-        Option("Number of steps, instead of a time limit.", at_least=1, shown="what fits the time"),
+        Option(
+            "Number of steps, instead of a time limit.",
+            at_least=1,
+            shown="what fits the time",
+        ),
     ] = None  # fixed from the time limit where not given
     time_limit_s: Annotated[
         float,
@@ -224,10 +241,11 @@ class TrainingConfig:
         Option("Augmentation of what the discriminators see; auto: for small folders."),
     ] = "auto"
     augment_below: Annotated[
-        int, file_option("A folder of fewer pictures is small.", at_least=0)
+        int, file_option("A folder of fewer pictures is small.", at_least=0, at_most=1_000_000)
     ] = 100
     max_pictures: Annotated[
-        int, file_option("Pictures of each side, kept in memory, at most.", at_least=1)
+        int,
+        file_option("Pictures of each side, kept in memory, at most.", at_least=1, at_most=100_000),
     ] = 400
     precision: Annotated[Literal["auto", "fp32", "bf16"], PRECISION] = "auto"
     seed: Annotated[int, SEED] = 0
@@ -235,7 +253,11 @@ class TrainingConfig:
     save_every: Annotated[int, SAVE_EVERY] = 250
     validate_every: Annotated[int, file_option("Steps between validations.", at_least=1)] = 250
     patience: Annotated[
-        int, Option("Validations without a gain before training ends; 0: never.", at_least=0)
+        int,
+        Option(
+            "Validations without a gain before training ends; 0: never.",
+            at_least=0,
+        ),
     ] = 6
     min_lr_scale: Annotated[
         float,

@@ -1,6 +1,5 @@
 """Pictures in memory, random crops of them, and the treatment that reals and fakes share."""
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegan_cli.errors import DataError, PictureError
+from stylegan_cli.errors import DataError
 from stylegan_cli.networks.pixel_range import to_levels, to_signed
-from stylegan_cli.pictures import read_header, read_rgb, resize
+from stylegan_cli.pictures import read_header, read_rgb_or_warn, resize
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
@@ -46,11 +43,8 @@ class PictureSet:
         self.pictures: list[np.ndarray] = []
         self.boxes: list[list[Box]] = []
         for done, path in enumerate(paths, 1):
-            try:
-                pixels = read_rgb(path, short_side=short_side)
-            except PictureError as error:
-                log.warning("left out: %s", error)
-            else:
+            pixels = read_rgb_or_warn(path, short_side)
+            if pixels is not None:
                 self.pictures.append(pixels)
                 self.boxes.append(boxes_of(pixels) if boxes_of else [])
             if on_progress:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from stylegan_cli.errors import TrainingError
+from stylegan_cli.learning.checkpoints import restoring
 from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import StepClock, is_due
 from stylegan_cli.runtime.config import to_mapping
 from stylegan_cli.runtime.interruption import stop_between_steps
 from stylegan_cli.styles import Model
-from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.diagnostics import (
     DISQUALIFYING,
     Diagnostics,
@@ -210,7 +210,6 @@ def save(run: Run) -> None:
         "pictures": run.pictures_digest,
         "best": run.selection.state_dict(),
         "elapsed_s": run.clock.elapsed_s,
-        "ends": _ends(run.trainer.config),
         "diagnostics": run.diagnostics.state_dict(),
         "albums": [album.state_dict() for album in run.albums],
     }
@@ -220,22 +219,15 @@ def save(run: Run) -> None:
 
 def resume(run: Run, state: Mapping[str, Any]) -> None:
     """Go on where `state` was saved, to the end that the config names now."""
-    config = run.trainer.config
-    run.trainer.load_state_dict(state)
-    if _ends(config) != state.get("ends", _ends(config)):
-        run.trainer.total_steps = config.steps  # None: fixed anew, from the new time limit
-    if state["pictures"] != run.pictures_digest:
-        log.warning("these are not the pictures that the run began with; it goes on with them")
-    run.selection.load_state_dict(state["best"])
-    run.clock.elapsed_s = state["elapsed_s"]
-    run.diagnostics.load_state_dict(state["diagnostics"])
-    for album, saved in zip(run.albums, state["albums"], strict=True):
-        album.load_state_dict(saved)
-
-
-def _ends(config: TrainingConfig) -> dict[str, float | None]:
-    """What ends a run, as its settings have it."""
-    return {"steps": config.steps, "time_limit_s": config.time_limit_s}
+    with restoring(run.folder.path):
+        run.trainer.load_state_dict(state)
+        if state["pictures"] != run.pictures_digest:
+            log.warning("these are not the pictures that the run began with; it goes on with them")
+        run.selection.load_state_dict(state["best"])
+        run.clock.elapsed_s = float(state["elapsed_s"])
+        run.diagnostics.load_state_dict(state["diagnostics"])
+        for album, saved in zip(run.albums, state["albums"], strict=True):
+            album.load_state_dict(saved)
 
 
 def write_samples(run: Run) -> None:

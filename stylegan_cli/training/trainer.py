@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_cli.learning.ema import Ema
-from stylegan_cli.learning.schedules import learning_rate
+from stylegan_cli.learning.schedules import ends_of, learning_rate, total_steps_now
 from stylegan_cli.training.batch import Batch, Creator, draw_batch
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import HistoryPool, PictureSet
@@ -115,11 +115,15 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "pools": [pool.state_dict() for pool in self.pools],
             "total_steps": self.total_steps,
+            "ends": ends_of(self.config),
             "lr_scale": self.lr_scale,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was saved; state["step"] comes from the checkpoint."""
+        """Go on where `state` was saved, to the end that the config names now.
+
+        state["step"] comes from the checkpoint.
+        """
         self.networks.generator.adapters.load_state_dict(state["adapters"], strict=False)
         self.networks.discriminator.load_state_dict(state["discriminator"])
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
@@ -127,8 +131,8 @@ class Trainer:
         self.ema.load_state_dict(state["ema"])
         for pool, saved in zip(self.pools, state["pools"], strict=True):
             pool.load_state_dict(saved)
-        self.step, self.total_steps = state["step"], state["total_steps"]
-        self.lr_scale = state["lr_scale"]
+        self.step, self.total_steps = state["step"], total_steps_now(self.config, state)
+        self.lr_scale = float(state["lr_scale"])
 
     def _short_side(self, creator: int) -> Tensor:
         size = torch.tensor([float(self.creators[creator].working_size)])

@@ -41,6 +41,8 @@ from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, Usage
 from stylegan_cli.runtime.config import from_mapping, to_mapping
 from stylegan_cli.runtime.files import (
     OwnFolder,
+    check_archive,
+    open_regular,
     path_inside,
     read_sealed,
     sealed,
@@ -219,8 +221,10 @@ class WorkFolder:
                 _check_sum(self.path / segment.name, segment.sha256)
             memory = self.path / manifest.memory
             _check_sum(memory, manifest.memory_sha256)
-            with np.load(memory, allow_pickle=False) as arrays:
-                self.memory = dict(arrays)
+            with open_regular(memory, ClipError) as file:
+                check_archive(file, ClipError)
+                with np.load(file, allow_pickle=False) as arrays:
+                    self.memory = dict(arrays)
         # A damaged archive raises whatever the decoders of the standard library raise.
         except Exception as error:
             _log.warning("what was done can't be used and is done again: %s", error)

@@ -3,7 +3,13 @@
 from stylegan_cli.runtime.files.folders import OwnFolder
 from stylegan_cli.runtime.files.leftovers import tidy
 from stylegan_cli.runtime.files.locks import claimed
-from stylegan_cli.runtime.files.reading import parse_json, path_inside, read_text
+from stylegan_cli.runtime.files.reading import (
+    check_archive,
+    open_regular,
+    parse_json,
+    path_inside,
+    read_text,
+)
 from stylegan_cli.runtime.files.sealing import SEAL, read_sealed, sealed, unsealed
 from stylegan_cli.runtime.files.writing import (
     check_target,
@@ -17,12 +23,14 @@ from stylegan_cli.runtime.files.writing import (
 __all__ = [
     "SEAL",
     "OwnFolder",
+    "check_archive",
     "check_target",
     "claimed",
     "draft_beside",
     "explained",
     "make_folder",
     "move_into_place",
+    "open_regular",
     "parse_json",
     "path_inside",
     "read_sealed",

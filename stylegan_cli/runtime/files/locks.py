@@ -23,9 +23,9 @@ _INSIDE = Path("folder")  # stands for any folder in the name of its claim
 def claimed(target: Path) -> Iterator[None]:
     """This run alone works on `target` for as long as the block lasts.
 
-    The claim is the system's lock on a hidden file beside `target`, or in the folder that it is, by
-    whichever path that is reached. A run that crashes loses its locks with its life, and the file it
-    leaves behind bars nobody. Raises BusyError that names the process which has the claim,
+    The claim is the system's lock on a hidden file beside `target`; in a folder it lies inside, and
+    is the same by whichever path. A run that crashes loses its locks with its life, and the file
+    it leaves behind bars nobody. Raises BusyError that names the process which has the claim,
     WriteError where the claim can't be made.
     """
     is_folder = target.is_dir()

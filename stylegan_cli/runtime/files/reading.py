@@ -3,8 +3,11 @@
 import json
 import os
 import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stylegan_cli.errors import InfluError, messages
 
@@ -17,12 +20,8 @@ def read_text(path: Path, wrong: type[InfluError], *, max_bytes: int = MAX_TEXT)
     wrong: what to raise for a file that can't be read, is too large, or is no text.
     max_bytes: of the file.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would wait for ever
     try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                remedy = "name another file"
-                raise wrong(messages.cannot_read(path, "it is not a regular file", remedy))
+        with open_regular(path, wrong) as file:
             data = file.read(max_bytes + 1)
     except FileNotFoundError:
         raise
@@ -36,6 +35,30 @@ def read_text(path: Path, wrong: type[InfluError], *, max_bytes: int = MAX_TEXT)
     except UnicodeDecodeError as error:
         reason = "it is not UTF-8 text"
         raise wrong(messages.cannot_read(path, reason, "name another file")) from error
+
+
+@contextmanager
+def open_regular(path: Path, wrong: type[InfluError]) -> Iterator[BinaryIO]:
+    """A regular file, open for reading. Raises `wrong` for a pipe or a folder, OSError."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would wait for ever
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            remedy = "name another file"
+            raise wrong(messages.cannot_read(path, "it is not a regular file", remedy))
+        yield file
+
+
+def check_archive(file: BinaryIO, wrong: type[InfluError]) -> None:
+    """Raise `wrong` for a zip archive that unpacks to more than it takes, as a bomb does.
+
+    Of what is no archive the standard library raises what it likes.
+    """
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > size:
+        raise wrong(f"it unpacks to {unpacked:,} bytes, more than the file has")
+    file.seek(0)
 
 
 def parse_json(text: str | bytes, wrong: type[InfluError], source: str) -> dict[str, Any]:
