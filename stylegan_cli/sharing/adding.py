@@ -126,7 +126,9 @@ def make_from(
         raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
     if config.out is None:
         check_styles_folder()
-    _refuse_taken(config.out or user_style_path(name), messages.OVERWRITE, config.overwrite)
+    target = config.out or user_style_path(name)
+    for path in (target, preview_path(target)) if config.out else (target,):
+        _refuse_taken(path, messages.OVERWRITE, config.overwrite)
     if folder is None:
         base = read_model(config.model or shipped_model()).base
         style = read_line(str(config.code), name, base)
