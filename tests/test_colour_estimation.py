@@ -142,7 +142,7 @@ def test_a_film_table_is_read_as_the_look_that_it_holds(
     assert np.abs(film - wanted).max() < 0.02
     assert caplog.text.count("not a HaldCLUT") == 3
     (tmp_path / "film.png").unlink()
-    with pytest.raises(DataError, match="no film tables"):
+    with pytest.raises(DataError, match="no film LUTs"):
         colour_looks.read_films(tmp_path)
 
 
