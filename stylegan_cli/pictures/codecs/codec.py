@@ -11,6 +11,7 @@ from stylegan_cli.pictures.colours import Cicp
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.gain_maps import GainMap
 from stylegan_cli.pictures.metadata import Metadata
+from stylegan_cli.pictures.pixels import Pixels
 
 CLIP_LEFT_OUT: Final = "the clip of this motion photo is left out"
 MAP_LEFT_OUT: Final = "the HDR gain map that it speaks of can't be used and is left out"
@@ -128,11 +129,21 @@ class Codec(Protocol):
         """The bytes of a file; frames are 8 bits unless the format says more."""
 
 
-def frame_of(planes: np.ndarray) -> Frame:
+def frame_of(planes: Pixels) -> Frame:
     """A frame of decoded planes (H, W) or (H, W, C); a second or fourth one is alpha."""
-    alpha = None
-    if planes.ndim == 3 and planes.shape[2] in (2, 4):
-        planes, alpha = planes[..., :-1], np.ascontiguousarray(planes[..., -1])
-    if planes.ndim == 3 and planes.shape[2] == 1:
-        planes = planes[..., 0]
-    return Frame(np.ascontiguousarray(planes), alpha, 0)
+    if planes.ndim == 2 or planes.shape[2] == 3:
+        return Frame(np.ascontiguousarray(planes), None, 0)
+    alpha = np.ascontiguousarray(planes[..., -1]) if planes.shape[2] in (2, 4) else None
+    colour = planes[..., 0] if planes.shape[2] < 3 else planes[..., :3]
+    return Frame(np.ascontiguousarray(colour), alpha, 0)
+
+
+def planes_of(frame: Frame) -> Pixels:
+    """The planes (H, W, C) of a frame, alpha the last."""
+    planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
+    return np.ascontiguousarray(planes)
+
+
+def in_16_bits(values: Pixels, most: int) -> Pixels:
+    """Whole numbers from 0 to `most` as uint16, white 65535."""
+    return ((values.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)

@@ -17,12 +17,15 @@ from stylegan_cli.pictures.codecs.codec import (
     Header,
     PictureFormat,
     Wanted,
+    frame_of,
+    in_16_bits,
+    planes_of,
 )
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.gain_maps import GainMap, from_apple
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata import xmp as packets
-from stylegan_cli.pictures.pixels import Pixels, change_depth
+from stylegan_cli.pictures.pixels import change_depth
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +87,7 @@ class Heif:
         opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
         width, height = opened.size
         wanted.check(height, width)
-        pixels, alpha = _split(np.asarray(opened))
+        frame = frame_of(np.asarray(opened))
         items = Items(data)
         icc, cicp = items.colours()
         notes = [FIRST_ALONE] if len(opened) > 1 else []
@@ -95,7 +98,7 @@ class Heif:
         if any(found.kind == b"mpvd" for found in walk(data)):
             notes.append(CLIP_LEFT_OUT)
         return Contents(
-            frames=[Frame(pixels, alpha, 0)],
+            frames=[frame],
             icc=icc,
             cicp=cicp,
             metadata=Metadata(exif, items.describing(b"mime"), hdr_levels=_hdr_levels(items)),
@@ -109,10 +112,10 @@ class Heif:
         import pillow_heif
 
         frame, metadata = contents.frames[0], contents.metadata
-        pixels = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
+        pixels = planes_of(frame)
         mode = "RGB" if frame.alpha is None else "RGBA"
         mode += ";16" if pixels.dtype == np.uint16 else ""
-        file = pillow_heif.from_bytes(mode, pixels.shape[1::-1], _bytes(pixels))
+        file = pillow_heif.from_bytes(mode, pixels.shape[1::-1], pixels.tobytes())
         options: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4", "tile_size": _TILE}
         options |= {"enc_params": {"preset": "ultrafast"}, "primary_index": 0}
         options |= {"exif": metadata.exif, "xmp": metadata.xmp, "icc_profile": contents.icc}
@@ -127,7 +130,7 @@ class Heif:
         headroom = None
         if contents.gain_map is not None:
             gains, headroom = contents.gain_map.to_apple()
-            file.add_frombytes("L", gains.shape[::-1], _bytes(gains))
+            file.add_frombytes("L", gains.shape[::-1], gains.tobytes())
         stream = io.BytesIO()
         file.save(stream, **options)
         data = stream.getvalue()
@@ -198,8 +201,7 @@ class Avif:
         if len(contents.frames) > 1:
             return _avif_animation(contents, quality)
         frame = contents.frames[0]
-        planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
-        bits = 8
+        planes, bits = planes_of(frame), 8
         if planes.dtype == np.uint16:
             bits = _DEEP_BITS
             most = (1 << bits) - 1
@@ -207,7 +209,7 @@ class Avif:
         cicp = contents.cicp
         data = bytes(
             imagecodecs.avif_encode(
-                np.ascontiguousarray(planes),
+                planes,
                 quality,
                 speed=_AVIF_SPEED,
                 bitspersample=bits,
@@ -247,9 +249,8 @@ def _avif_still(data: bytes, items: Items) -> Frame:
     planes = np.asarray(imagecodecs.avif_decode(data, 0))
     if planes.dtype == np.uint16:
         bits = [body[4 + 1] for body in items.bodies_of_primary(b"pixi")] or [_DEEP_BITS]
-        most = (1 << bits[0]) - 1
-        planes = ((planes.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
-    return Frame(*_split(planes), 0)
+        planes = in_16_bits(planes, (1 << bits[0]) - 1)
+    return frame_of(planes)
 
 
 def _avif_animation(contents: Contents, quality: int) -> bytes:
@@ -267,18 +268,6 @@ def _avif_animation(contents: Contents, quality: int) -> bytes:
         speed=_AVIF_SPEED,
         **{name: block or b"" for name, block in blocks.items()},
     )
-
-
-def _split(planes: Pixels) -> tuple[Pixels, Pixels | None]:
-    if planes.ndim == 2:
-        return planes, None
-    alpha = np.ascontiguousarray(planes[..., -1]) if planes.shape[2] in (2, 4) else None
-    colour = planes[..., 0] if planes.shape[2] <= 2 else planes[..., :3]
-    return np.ascontiguousarray(colour), alpha
-
-
-def _bytes(pixels: Pixels) -> bytes:
-    return np.ascontiguousarray(pixels).tobytes()
 
 
 def _has_map(opened: Any, items: Items) -> bool:

@@ -10,8 +10,15 @@ import numpy as np
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.boxes import box, walk
 from stylegan_cli.pictures.codecs import pillow
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted, frame_of
-from stylegan_cli.pictures.frame import Frame
+from stylegan_cli.pictures.codecs.codec import (
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+    frame_of,
+    in_16_bits,
+    planes_of,
+)
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata.iptc import iptc_of, resources_of
 
@@ -54,32 +61,22 @@ class Jpeg2000:
         bits, is_signed = _depth(data)
         is_plain, icc = _colour_space(data)
         if bits <= 8:
-            pillow.load(image, wanted)
-            return Contents(
-                frames=[Frame(*pillow.planes(image), 0)], icc=icc, metadata=_metadata(data)
-            )
+            still = pillow.still(image, wanted)
+            return Contents(frames=[still], icc=icc, metadata=_metadata(data))
         if is_signed or bits > 16 or not is_plain:
             kind = "signed" if is_signed else f"{bits}-bit" if bits > 16 else "unusual"
             raise PictureError(f"{wanted.name} is JPEG 2000 of {kind} colours: convert it to PNG")
         planes = np.asarray(imagecodecs.jpeg2k_decode(data))
         if bits < 16:
-            most = (1 << bits) - 1
-            planes = ((planes.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
-        return Contents(
-            frames=[frame_of(planes)],
-            icc=icc,
-            metadata=_metadata(data),
-        )
+            planes = in_16_bits(planes, (1 << bits) - 1)
+        return Contents(frames=[frame_of(planes)], icc=icc, metadata=_metadata(data))
 
     def encode(self, contents: Contents, quality: int) -> bytes:
         """The picture without loss, in 8 or 16 bits."""
         import imagecodecs
 
         frame, metadata = contents.frames[0], contents.metadata
-        planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
-        data = bytes(
-            imagecodecs.jpeg2k_encode(np.ascontiguousarray(planes), level=0, reversible=True)
-        )
+        data = bytes(imagecodecs.jpeg2k_encode(planes_of(frame), level=0, reversible=True))
         if metadata.exif is not None:
             data += box(b"uuid", _EXIF + metadata.exif)
         if metadata.xmp is not None:

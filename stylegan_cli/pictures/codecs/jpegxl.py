@@ -1,13 +1,21 @@
 """JPEG XL by libjxl: pixels by imagecodecs, the profile by pillow-jxl-plugin (an extra)."""
 
 import struct
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 import numpy as np
 
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.boxes import box, walk
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted, frame_of
+from stylegan_cli.pictures.codecs.codec import (
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+    frame_of,
+    planes_of,
+)
 from stylegan_cli.pictures.colours.profiles import linear_of_srgb
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.pixels import from_unit, to_unit
@@ -58,14 +66,11 @@ class JpegXl:
         import imagecodecs
 
         frame, metadata = contents.frames[0], contents.metadata
-        pixels = frame.pixels
-        if pixels.dtype == np.uint16:  # the library calls these linear, whatever they are
-            pixels = from_unit(linear_of_srgb(to_unit(pixels)), np.uint16)
-        planes = pixels if frame.alpha is None else np.dstack([pixels, frame.alpha])
+        if frame.pixels.dtype == np.uint16:  # the library calls these linear, whatever they are
+            light = linear_of_srgb(to_unit(frame.pixels))
+            frame = replace(frame, pixels=from_unit(light, np.uint16))
         data = bytes(
-            imagecodecs.jpegxl_encode(
-                np.ascontiguousarray(planes), quality, effort=_EFFORT, usecontainer=True
-            )
+            imagecodecs.jpegxl_encode(planes_of(frame), quality, effort=_EFFORT, usecontainer=True)
         )
         if metadata.exif is not None:
             data += box(b"Exif", bytes(4) + metadata.exif)

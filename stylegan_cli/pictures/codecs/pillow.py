@@ -63,6 +63,12 @@ def load(image: Image.Image, wanted: Wanted) -> None:
         image.load()
 
 
+def still(image: Image.Image, wanted: Wanted) -> Frame:
+    """The picture, decoded."""
+    load(image, wanted)
+    return Frame(*planes(image), 0)
+
+
 def planes(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """Pixels (H, W), (H, W, 3) or (H, W, 4) CMYK, and alpha, of a decoded image."""
     if image.mode.startswith("I") or image.mode == "F":

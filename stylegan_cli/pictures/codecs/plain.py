@@ -6,8 +6,14 @@ import cv2
 import numpy as np
 
 from stylegan_cli.pictures.codecs import pillow
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
-from stylegan_cli.pictures.frame import Frame
+from stylegan_cli.pictures.codecs.codec import (
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+    frame_of,
+    in_16_bits,
+)
 
 _BMP: Final = ("BMP", "DIB")
 
@@ -81,9 +87,7 @@ class Pnm:
         if values is None or values.dtype != np.uint16:
             return contents
         pixels = np.asarray(values if values.ndim == 2 else values[..., ::-1])
-        most = _max_value(data)
-        pixels = ((pixels.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
-        return Contents(frames=[Frame(np.ascontiguousarray(pixels), None, 0)])
+        return Contents(frames=[frame_of(in_16_bits(pixels, _max_value(data)))])
 
     def encode(self, contents: Contents, quality: int) -> bytes:
         """The picture as PPM."""
@@ -102,5 +106,4 @@ def _max_value(data: bytes) -> int:
 
 def _decoded(stream: BinaryIO, names: tuple[str, ...], wanted: Wanted) -> Contents:
     image = pillow.open_image(stream, names, wanted)
-    pillow.load(image, wanted)
-    return Contents(frames=[Frame(*pillow.planes(image), 0)])
+    return Contents(frames=[pillow.still(image, wanted)])

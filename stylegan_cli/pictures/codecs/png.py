@@ -12,13 +12,20 @@ from PIL import Image, PngImagePlugin
 
 from stylegan_cli.errors import PictureError
 from stylegan_cli.pictures.codecs import pillow
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
+from stylegan_cli.pictures.codecs.codec import (
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+    frame_of,
+    planes_of,
+)
 from stylegan_cli.pictures.colours import PROFILE_ERRORS, Cicp
 from stylegan_cli.pictures.colours.profiles import D65, SRGB_PRIMARIES, make_profile
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata.iptc import resources_of
-from stylegan_cli.pictures.pixels import Pixels, from_unit
+from stylegan_cli.pictures.pixels import from_unit
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _XMP: Final = b"XML:com.adobe.xmp"
@@ -96,13 +103,8 @@ class Png:
         if len(frames) > 1:
             data = _encoded_animation(frames, contents.loop)
         else:
-            alpha = frames[0].alpha
-            planes = frames[0].pixels if alpha is None else np.dstack([frames[0].pixels, alpha])
-            data = bytes(
-                imagecodecs.png_encode(
-                    np.ascontiguousarray(planes), _LEVEL, strategy=_STRATEGY, filter=_FILTER
-                )
-            )
+            planes = planes_of(frames[0])
+            data = bytes(imagecodecs.png_encode(planes, _LEVEL, strategy=_STRATEGY, filter=_FILTER))
         return data[:_HEADER_END] + _described(contents) + data[_HEADER_END:]
 
 
@@ -116,16 +118,15 @@ def _still(
     import imagecodecs
 
     if data[24] == 16 and chunks and chunks[-1][0] == b"IEND":
-        planes = np.asarray(imagecodecs.png_decode(data))
-        pixels, alpha = _split(planes)
+        frame = frame_of(np.asarray(imagecodecs.png_decode(data)))
         clear = next((body for kind, body in chunks if kind == b"tRNS"), None)
-        if clear is not None and alpha is None:
-            colour = np.frombuffer(clear[: 2 * _channels(pixels)], ">u2").astype(np.uint16)
-            is_clear = (pixels.reshape(*pixels.shape[:2], -1) == colour).all(axis=-1)
-            alpha = np.where(is_clear, 0, 65535).astype(np.uint16)
-        return Frame(pixels, alpha, 0)
-    pillow.load(image, wanted)
-    return Frame(*pillow.planes(image), 0)
+        if clear is not None and frame.alpha is None:
+            values = np.atleast_3d(frame.pixels)
+            colour = np.frombuffer(clear[: 2 * values.shape[2]], ">u2")
+            alpha = np.where((values == colour).all(axis=-1), 0, 65535).astype(np.uint16)
+            frame = replace(frame, alpha=alpha)
+        return frame
+    return pillow.still(image, wanted)
 
 
 def _of_full_range(frame: Frame) -> Frame:
@@ -154,20 +155,6 @@ def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
         return make_profile(corners, white, 100000 / int.from_bytes(gamma))
     except PROFILE_ERRORS:
         return None
-
-
-def _channels(pixels: Pixels) -> int:
-    return 1 if pixels.ndim == 2 else int(pixels.shape[2])
-
-
-def _split(planes: Pixels) -> tuple[Pixels, Pixels | None]:
-    """Pixels (H, W) or (H, W, 3), and alpha, of (H, W) or (H, W, C)."""
-    if planes.ndim == 2:
-        return planes, None
-    if planes.shape[2] in (2, 4):
-        colour = planes[..., 0] if planes.shape[2] == 2 else planes[..., :3]
-        return np.ascontiguousarray(colour), np.ascontiguousarray(planes[..., -1])
-    return planes, None
 
 
 def _animation(data: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> list[Frame]:

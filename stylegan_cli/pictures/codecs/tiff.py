@@ -9,7 +9,14 @@ import numpy as np
 from PIL import Image
 
 from stylegan_cli.errors import PictureError
-from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
+from stylegan_cli.pictures.codecs.codec import (
+    Contents,
+    Header,
+    PictureFormat,
+    Wanted,
+    in_16_bits,
+    planes_of,
+)
 from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
 from stylegan_cli.pictures.metadata.directories import fields_of_file
@@ -197,7 +204,7 @@ def _scaled(values: Pixels, bits: int, name: str) -> Pixels:
         return values.astype(np.uint8 if bits == 8 else np.uint16, copy=False)
     if bits < 8:
         return (values.astype(np.uint16) * 255 // most).astype(np.uint8)
-    return ((values.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
+    return in_16_bits(values, most)
 
 
 def _coloured(indices: Pixels, colormap: Pixels) -> Pixels:
@@ -242,7 +249,6 @@ def _as_bytes(value: object) -> bytes | None:
 def _write(writer: Any, frame: Frame, contents: Contents, *, first: bool) -> None:
     """One page; what describes the whole goes to the first."""
     cmyk = frame.pixels.shape[2] == 4
-    planes = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
     metadata, extra = contents.metadata, []
     if first:
         resources = metadata.resources
@@ -256,7 +262,7 @@ def _write(writer: Any, frame: Frame, contents: Contents, *, first: bool) -> Non
     if metadata.dpi is not None:
         options = {"resolution": metadata.dpi, "resolutionunit": 2}
     writer.write(
-        np.ascontiguousarray(planes),
+        planes_of(frame),
         photometric="separated" if cmyk else "rgb",
         extrasamples=() if frame.alpha is None else ("unassalpha",),
         compression="zlib",

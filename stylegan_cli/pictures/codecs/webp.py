@@ -4,7 +4,6 @@ from typing import Any, BinaryIO
 
 from stylegan_cli.pictures.codecs import pillow
 from stylegan_cli.pictures.codecs.codec import Contents, Header, PictureFormat, Wanted
-from stylegan_cli.pictures.frame import Frame
 from stylegan_cli.pictures.metadata import Metadata
 
 
@@ -36,8 +35,7 @@ class Webp:
         if getattr(image, "n_frames", 1) > 1 and not wanted.still:
             frames = pillow.animation(image, wanted)
         else:
-            pillow.load(image, wanted)
-            frames = [Frame(*pillow.planes(image), 0)]
+            frames = [pillow.still(image, wanted)]
         exif, info = image.info.get("exif"), image.info
         metadata = Metadata(
             None if exif is None else exif.removeprefix(b"Exif\0\0"), info.get("xmp")
