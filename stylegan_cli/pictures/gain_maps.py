@@ -16,6 +16,7 @@ from stylegan_cli.pictures.metadata.exif import maker_note_of
 from stylegan_cli.pictures.orientation import turned
 from stylegan_cli.pictures.pixels import Pixels, to_unit
 
+_LEVELS: Final = np.arange(256, dtype=np.uint8)
 _SMALLEST_HEADROOM: Final = 1.001
 _DENOMINATOR: Final = 1_000_000
 # Flags of ISO 21496-1; the first says that gains are of the primaries that the picture is in.
@@ -85,11 +86,12 @@ class GainMap:
     def to_apple(self) -> tuple[npt.NDArray[np.uint8], float]:
         """(h, w) linear gains as Apple encodes them, and the headroom they are shares of."""
         grey = self.pixels if self.pixels.ndim == 2 else self.pixels.max(axis=-1)
-        share = (grey / np.float32(255)) ** (1 / self.gamma[0])
+        share = to_unit(_LEVELS) ** (1 / self.gamma[0])
         stops = self.low[0] + (self.high[0] - self.low[0]) * share
         headroom = max(2.0 ** max(self.high), _SMALLEST_HEADROOM)
         linear = np.clip((2.0**stops - 1) / (headroom - 1), 0, 1)
-        return np.rint(_encoded_709(linear) * 255).astype(np.uint8), headroom
+        table = np.rint(_encoded_709(linear) * 255).astype(np.uint8)
+        return table[grey], headroom
 
 
 def from_apple(pixels: Pixels, xmp: bytes | None, exif: bytes | None) -> GainMap | None:
@@ -109,9 +111,8 @@ def of_linear_gains(pixels: Pixels, headroom: float) -> GainMap:
     """A map of (h, w) gains as Apple encodes them. headroom: times brighter than white at most."""
     headroom = max(headroom, _SMALLEST_HEADROOM)
     high = float(np.log2(headroom))
-    gain = 1 + (headroom - 1) * _linear_709(to_unit(pixels))
-    share = np.log2(gain) / high
-    encoded = np.rint(share * 255).astype(np.uint8)
+    gain = 1 + (headroom - 1) * _linear_709(to_unit(_LEVELS))
+    encoded = np.rint(np.log2(gain) / high * 255).astype(np.uint8)[pixels]
     return GainMap(encoded, high=(high,), offset_sdr=(0.0,), offset_hdr=(0.0,), headroom=(0, high))
 
 
