@@ -18,7 +18,7 @@ from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
 )
-from stylegan_cli.runtime.config import from_mapping
+from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.styles import Base, ColourEstimator, Model, Style, StyleInfo, write_model
 
 

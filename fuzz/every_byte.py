@@ -24,8 +24,8 @@ from fuzz import targets
 from stylegan_cli.errors import InfluError
 from stylegan_cli.learning import checkpoints
 from stylegan_cli.learning.checkpoints import CONFIG_NAME, load_config, save_config
-from stylegan_cli.runtime.config import from_mapping, load_settings
 from stylegan_cli.runtime.files import sealed
+from stylegan_cli.runtime.mappings import from_mapping, load_settings
 from stylegan_cli.styles import Model, read_model, write_model
 from stylegan_cli.training.config import TrainingConfig
 

@@ -35,8 +35,8 @@ from stylegan_cli.preparing.manifest import (
     read_manifest,
     write_manifest,
 )
-from stylegan_cli.runtime.config import from_mapping, load_settings
 from stylegan_cli.runtime.files import SEAL, sealed
+from stylegan_cli.runtime.mappings import from_mapping, load_settings
 from stylegan_cli.styles import (
     METADATA_KEY,
     Base,

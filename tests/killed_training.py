@@ -16,7 +16,7 @@ import torch
 from sudden_end import die_after_change
 
 from stylegan_cli.preparing.layout import find_training_data
-from stylegan_cli.runtime.config import from_mapping
+from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import refine

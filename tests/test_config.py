@@ -24,14 +24,8 @@ from stylegan_cli.networks.architecture import (
 from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.planning import PretrainRunConfig
-from stylegan_cli.runtime.config import (
-    from_mapping,
-    is_config,
-    load_settings,
-    load_toml,
-    settings_of,
-    to_mapping,
-)
+from stylegan_cli.runtime.config import is_config, settings_of
+from stylegan_cli.runtime.mappings import from_mapping, load_settings, load_toml, to_mapping
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.planning import RunConfig
 

@@ -32,7 +32,7 @@ from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
-from stylegan_cli.runtime.config import from_mapping
+from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.styles import SHIPPED_MODEL, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.training import loop

@@ -9,7 +9,7 @@ from small_training import FEW_PATCHES, picture
 from torch import Tensor
 
 from stylegan_cli.networks.frozen_features import load_features
-from stylegan_cli.runtime.config import from_mapping
+from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.training.config import TrainingConfig, ValidationConfig
 from stylegan_cli.training.validation import CreatorMetrics, ValidationMetrics
 

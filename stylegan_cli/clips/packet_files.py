@@ -16,8 +16,8 @@ from av.packet import Packet, PacketSideData, PktSideDataT, packet_sidedata_type
 
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError, ConfigError
-from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.runtime.files import parse_json
+from stylegan_cli.runtime.mappings import from_mapping
 
 MAX_HEADER = 1 << 14  # bytes of a line
 MAX_PACKET = 1 << 30  # bytes

@@ -7,7 +7,7 @@ from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
 from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
 from stylegan_cli.pretraining.planning import plan_colour_run
-from stylegan_cli.runtime.config import load_settings
+from stylegan_cli.runtime.mappings import load_settings
 
 
 def pretrain_colours(

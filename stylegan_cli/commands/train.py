@@ -16,7 +16,7 @@ from stylegan_cli.commands.common import (
 )
 from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
-from stylegan_cli.runtime.config import load_settings
+from stylegan_cli.runtime.mappings import load_settings
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.planning import RunConfig, plan_run
 

@@ -19,6 +19,7 @@ OVERWRITE = "add --overwrite to replace it, or choose another name"
 
 _WHY = {
     errno.EISDIR: "it is a folder",
+    errno.EEXIST: "a file with this name exists",
     errno.ENOENT: "its folder does not exist",
     errno.ENOTDIR: "a part of its path is not a folder",
     errno.ENOSPC: "no space is left on the disk",

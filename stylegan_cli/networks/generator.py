@@ -21,7 +21,7 @@ from stylegan_cli.networks.layers import (
 
 
 class ColourNetwork(nn.Module):
-    """The base colour: what a style does to each pixel by itself, on top of the linear colour map.
+    """The base colour: the per-pixel part of a style, on top of the linear colour map.
 
     layer, last: the modulated layers for training, FoldedConv once a style is folded in.
     """
@@ -73,7 +73,7 @@ class LumaBands(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """The residual: what a style does in space: glow, lines, strokes. A U-Net without norm layers.
+    """The residual: the spatial part of a style, like glow, lines, strokes. A U-Net without norms.
 
     layer, last: as in ColourNetwork.
     """

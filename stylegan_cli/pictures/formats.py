@@ -28,7 +28,7 @@ def require_format(name: str) -> str:
     if found is None or FORMATS[found].result is not None:
         written = [kind for kind in FORMATS.values() if kind.result is None]
         known = [kind.suffixes[0].lstrip(".") for kind in written]
-        raise UsageError(messages.unknown_name("picture format to write", name, known))
+        raise UsageError(messages.unknown_name("writable picture format", name, known))
     return found
 
 

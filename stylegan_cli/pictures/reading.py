@@ -176,7 +176,7 @@ def _why_unreadable(wanted: Wanted, error: BaseException) -> str:
         remedy = "close other programs, or use a smaller picture"
         return messages.cannot_read(name, "it does not fit into memory", remedy)
     if isinstance(error, EOFError) or "truncated" in said.lower():
-        option = f"{messages.COPY_AGAIN}, or use what is there with --allow-truncated"
+        option = f"{messages.COPY_AGAIN}, or use the remaining part with --allow-truncated"
         return messages.cannot_read(name, "it is cut short", wanted.remedy(option))
     why = f"it is damaged ({said or type(error).__name__})"
     return messages.cannot_read(name, why, messages.COPY_AGAIN)

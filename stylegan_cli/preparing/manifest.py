@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from stylegan_cli.errors import ConfigError, DataError
-from stylegan_cli.runtime.config import from_mapping
 from stylegan_cli.runtime.files import parse_json, path_inside, read_text, write_atomically
+from stylegan_cli.runtime.mappings import from_mapping
 
 MANIFEST_NAME = "manifest.jsonl"
 MAX_MANIFEST = 1 << 30  # bytes, of some million lines

@@ -6,13 +6,7 @@ from typing import Annotated
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.learning.options import STEPS, time_limit
 from stylegan_cli.networks.architecture import ColourEstimatorConfig
-from stylegan_cli.runtime.config import (
-    OVERWRITE,
-    SEED,
-    Option,
-    config_class,
-    file_option,
-)
+from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, config_class, file_option
 
 
 @config_class

@@ -10,14 +10,8 @@ from stylegan_cli.learning.checkpoints import check_run_folder, has_checkpoint, 
 from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import pictures_by_domain
-from stylegan_cli.runtime.config import (
-    DEVICE,
-    OVERWRITE,
-    Option,
-    config_class,
-    read_settings,
-    to_mapping,
-)
+from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, config_class
+from stylegan_cli.runtime.mappings import read_settings, to_mapping
 
 
 @config_class

@@ -84,7 +84,7 @@ def measure_left_out(
     photos: Iterable[Path],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LeftOut:
-    """What the table leaves out of the style on `photos`. Raises PictureError."""
+    """What the LUT leaves out of the style on `photos`. Raises PictureError."""
     paths = list(photos)
     lost = changed = 0.0
     for done, path in enumerate(paths):

@@ -171,8 +171,8 @@ def _export_cube(
         note = "This style changes only colours, so the .cube contains all of it."
     else:
         note = (
-            f"The .cube leaves out {left_out.share:.0%} of the change that the style makes: "
-            f"what it does in space, like glow, grain and lines ({left_out.psnr_db:.1f} dB)."
+            f"The .cube contains only colours. It leaves out {left_out.share:.0%} of the style's "
+            f"change: glow, grain, and lines ({left_out.psnr_db:.1f} dB)."
         )
     return _with(verified, record, note)
 

@@ -20,7 +20,7 @@ from stylegan_cli.learning.checkpoints import (
 )
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.pictures import read_rgb_or_warn
-from stylegan_cli.runtime.config import from_mapping
+from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Model, find_style, read_model, read_style

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from stylegan_cli.errors import StyleFileError, messages
-from stylegan_cli.runtime.config import to_mapping
 from stylegan_cli.runtime.files import make_folder, sealed, unsealed, write_atomically
+from stylegan_cli.runtime.mappings import to_mapping
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles.file_parts import (
     ESTIMATOR,

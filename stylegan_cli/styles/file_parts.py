@@ -16,7 +16,7 @@ from stylegan_cli.networks.architecture import (
     encoder_shapes,
     generator_shapes,
 )
-from stylegan_cli.runtime.config import from_mapping
+from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.styles.model import Base, ColourEstimator, Style, StyleInfo, Tensors
 
 MAX_VALUE = 1e4  # of any number of a style; those of a trained one are below 100

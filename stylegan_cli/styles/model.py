@@ -17,7 +17,7 @@ from stylegan_cli.networks.architecture import (
     GeneratorConfig,
     StyleEncoderConfig,
 )
-from stylegan_cli.runtime.config import to_mapping
+from stylegan_cli.runtime.mappings import to_mapping
 
 MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
 

@@ -12,8 +12,8 @@ from stylegan_cli.errors import TrainingError
 from stylegan_cli.learning.checkpoints import restoring
 from stylegan_cli.learning.logging import Metrics
 from stylegan_cli.learning.schedules import StepClock, is_due
-from stylegan_cli.runtime.config import to_mapping
 from stylegan_cli.runtime.interruption import stop_between_steps
+from stylegan_cli.runtime.mappings import to_mapping
 from stylegan_cli.styles import Model
 from stylegan_cli.training.diagnostics import (
     DISQUALIFYING,

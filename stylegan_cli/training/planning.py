@@ -13,16 +13,9 @@ from stylegan_cli.learning.checkpoints import (
     load_config,
 )
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
-from stylegan_cli.runtime.config import (
-    DEVICE,
-    OVERWRITE,
-    Option,
-    config_class,
-    from_mapping,
-    read_settings,
-    to_mapping,
-)
+from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, config_class
 from stylegan_cli.runtime.devices import resolve_threads
+from stylegan_cli.runtime.mappings import from_mapping, read_settings, to_mapping
 from stylegan_cli.runtime.resources import starter_dir
 from stylegan_cli.styles import check_name, check_styles_folder
 from stylegan_cli.training.config import TrainingConfig

@@ -16,8 +16,8 @@ from stylegan_cli.learning.checkpoints import (
 )
 from stylegan_cli.learning.logging import METRICS_NAME, Metrics, read_metrics
 from stylegan_cli.pictures import contact_sheet
-from stylegan_cli.runtime.config import to_mapping
 from stylegan_cli.runtime.files import make_folder, path_inside, write_atomically
+from stylegan_cli.runtime.mappings import to_mapping
 from stylegan_cli.styles import Model, read_model, write_model
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import to_pixels

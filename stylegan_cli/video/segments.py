@@ -38,7 +38,6 @@ import numpy as np
 from stylegan_cli.clips import ClipPlan, FrameEncoder, append_packet, explained
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError, ConfigError, OutputExistsError, UsageError
-from stylegan_cli.runtime.config import from_mapping, to_mapping
 from stylegan_cli.runtime.files import (
     OwnFolder,
     check_archive,
@@ -48,6 +47,7 @@ from stylegan_cli.runtime.files import (
     sealed,
     write_atomically,
 )
+from stylegan_cli.runtime.mappings import from_mapping, to_mapping
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.frame_stylizer import StyledFrame
