@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from stylegan_cli.colour import STATISTICS_DIM
+from stylegan_cli.errors import DataError
 from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.networks.architecture import (
     READ_SHORT_SIDE,
@@ -50,6 +52,17 @@ def test_a_batch_has_the_documented_shapes(batch: dict[str, np.ndarray]) -> None
     }
     assert all(np.isfinite(value).all() for value in batch.values())
     assert not np.array_equal(batch["photos"], batch["truths"])
+
+
+def test_odd_and_damaged_pictures_end_no_batch(tmp_path: Path) -> None:
+    for name, size in (("dot", (1, 1)), ("line", (900, 1)), ("column", (1, 900))):
+        Image.new("RGB", size, "teal").save(tmp_path / f"{name}.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "line.png").read_bytes()[:40])
+    odd = PairedLooks({"odd": sorted(tmp_path.iterdir())}, DRAWS)
+    for step in range(3):
+        assert odd[step]["photos"].shape == (3, 2, 2, 64, 64, 3)
+    with pytest.raises(DataError, match="none of the pictures can be read"):
+        PairedLooks({"odd": [tmp_path / "cut.png"]}, DRAWS)[0]
 
 
 def test_a_batch_marks_looks_of_colour_alone(domains: dict[str, list[Path]]) -> None:

@@ -203,7 +203,7 @@ def _crop(
 ) -> np.ndarray:
     """A random `size` px square of the picture brought to `short_side`."""
     have = min(picture.shape[:2])
-    window = min(have, round(size * have / short_side))
+    window = max(1, min(have, round(size * have / short_side)))
     y = rng.integers(0, picture.shape[0] - window + 1)
     x = rng.integers(0, picture.shape[1] - window + 1)
     square = picture[y : y + window, x : x + window]
