@@ -160,3 +160,12 @@ def test_a_browser_draws_the_page_and_its_slider_is_dragged(tmp_path: Path) -> N
     assert (red | blue)[row].sum() > 200
     assert red[row].sum() / (red | blue)[row].sum() == pytest.approx(0.25, abs=0.03)
     assert (pixels < 80).all(-1).sum() > 500  # text
+
+
+def test_a_run_that_goes_on_with_other_photos_still_has_a_report(tmp_path: Path) -> None:
+    before = _album(20)
+    before.choose_latest()
+    now = Album.of(_plain(RED, 2), _plain(RED, 2), _plain(BLUE, 2))
+    now.load_state_dict(before.state_dict())
+    write_report(tmp_path, _report(now, best_step=20))
+    assert (tmp_path / "report.html").exists()

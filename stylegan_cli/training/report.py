@@ -76,9 +76,10 @@ class Album:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the pictures of `state`."""
-        self.best = [_unpacked(picture) for picture in state["best"]]
-        self.latest = [_unpacked(picture) for picture in state["latest"]]
+        """Go on with the pictures of `state`; not with those of another number of photos."""
+        best, latest = ([_unpacked(item) for item in state[name]] for name in ("best", "latest"))
+        self.best = best if len(best) == len(self.untouched) else []
+        self.latest = latest if len(latest) == len(self.untouched) else []
         self.timeline = [(step, _unpacked(picture)) for step, picture in state["moments"]]
 
 
