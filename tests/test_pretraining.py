@@ -1,5 +1,6 @@
 """Promises of pretraining/ and `influ pretrain`."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -305,6 +306,26 @@ def test_two_processes_learn_what_one_does(domains: dict[str, list[Path]], tmp_p
     assert (moves[0] != 0).float().mean() > 0.5
     # Adam's first step is a sign: where a gradient is next to nothing, the order of a sum decides.
     assert ((moves[0] - moves[1]).abs() < 1e-4).float().mean() > 0.99
+
+
+def test_a_stop_of_any_process_ends_all_after_one_step_and_saves_once(
+    domains: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    settings = {"steps": 500, "save_every": 0, "sample_every": 0, "processes": 2}
+    config = PretrainConfig(**(TINY | settings))
+
+    def stop_the_other(done: int, total: int) -> None:
+        if done == 3:
+            (other,) = multiprocessing.active_children()
+            assert other.pid is not None
+            os.kill(other.pid, signal.SIGTERM)
+
+    assert not pretrain(domains, tmp_path, config, on_progress=stop_the_other)
+    (saved,) = tmp_path.glob("checkpoint-*.pt")
+    state = load_latest_checkpoint(tmp_path)
+    assert state is not None
+    assert saved.name == f"checkpoint-{state['step']:08d}.pt"
+    assert 3 <= state["step"] < 500
 
 
 @pytest.mark.parametrize("processes", [1, 2])

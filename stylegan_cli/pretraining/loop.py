@@ -34,7 +34,7 @@ from stylegan_cli.pretraining.validation import (
     write_samples,
 )
 from stylegan_cli.runtime.devices import resolve_threads
-from stylegan_cli.runtime.interruption import stop_between_steps
+from stylegan_cli.runtime.interruption import StopRequest, stop_between_steps
 
 log = logging.getLogger(__name__)
 
@@ -112,14 +112,19 @@ def _lead(
             clock.count_step()
             if trainer.total_steps is None:
                 trainer.total_steps = clock.steps_within(config.time_limit_s)
-            last = trainer.step >= (trainer.total_steps or np.inf) or stop.requested
-            trainer.team.broadcast(trainer.total_steps, last)
+            last = is_over(trainer) or stop.requested
+            trainer.total_steps, last = trainer.team.agree(trainer.total_steps, last)
             values["seconds"] = clock.here_s
             _follow_up(trainer, values, metrics, validation, run_dir, last)
             on_progress(trainer.step, trainer.total_steps or 0)
             if last:
                 break
-    return not stop.requested
+    return is_over(trainer)
+
+
+def is_over(trainer: Trainer) -> bool:
+    """Whether a run has done all of its steps."""
+    return trainer.step >= (trainer.total_steps or np.inf)
 
 
 def _follow_up(
@@ -143,6 +148,7 @@ def _follow_up(
 
 def _follow(
     team: ProcessTeam,
+    stop: StopRequest,
     train: Domains,
     run_dir: Path,
     config: PretrainConfig,
@@ -160,7 +166,7 @@ def _follow(
     trainer.share()
     for batch in _batches(train, trainer):
         trainer.train_step(batch)
-        trainer.total_steps, last = team.receive()
+        trainer.total_steps, last = team.agree(None, stop.requested)
         if last:
             break
 

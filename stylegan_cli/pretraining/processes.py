@@ -15,6 +15,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from stylegan_cli.runtime.interruption import stop_between_steps
+
 TIMEOUT = timedelta(minutes=10)  # with another process: validation takes a while
 
 
@@ -29,17 +31,17 @@ class ProcessTeam:
         """`module` with the first process's weights, and gradients averaged over all processes."""
         return module if self.size == 1 else DistributedDataParallel(module)
 
-    def broadcast(self, total_steps: int | None, last: bool) -> None:
-        """As the first process: tell the number of steps, and whether this was the last."""
-        if self.size > 1:
-            dist.broadcast(torch.tensor([total_steps or 0, int(last)]), 0)
+    def agree(self, total_steps: int | None, last: bool) -> tuple[int | None, bool]:
+        """The number of steps, which the first process knows, and whether any says it is over.
 
-    def receive(self) -> tuple[int | None, bool]:
-        """As another process: the number of steps, and whether this was the last."""
-        message = torch.zeros(2, dtype=torch.int64)
-        dist.broadcast(message, 0)
-        total_steps, last = message.tolist()
-        return total_steps or None, bool(last)
+        All processes call this after each step, and get the same.
+        """
+        if self.size == 1:
+            return total_steps, last
+        message = torch.tensor([total_steps or 0, int(last)])
+        dist.all_reduce(message, dist.ReduceOp.MAX)
+        total, is_last = message.tolist()
+        return total or None, bool(is_last)
 
 
 def single_process() -> ProcessTeam:
@@ -51,7 +53,7 @@ def single_process() -> ProcessTeam:
 def process_team(
     size: int, follow: Callable[..., None], arguments: tuple[Any, ...]
 ) -> Iterator[ProcessTeam]:
-    """Start `size - 1` processes that call `follow(team, *arguments)`; this one is the first.
+    """Start `size - 1` processes that call `follow(team, stop, *arguments)`; this is the first.
 
     Each computes in one thread. They end with this block, and with this process.
     """
@@ -95,7 +97,10 @@ def _join(
 ) -> None:
     follow_first_process()
     _rendezvous(team, rendezvous)
-    follow(team, *arguments)
+    # Whichever process is asked to stop, all stop after the same step, and the first one saves.
+    with stop_between_steps() as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well
+        follow(team, stop, *arguments)
     dist.destroy_process_group()
 
 
