@@ -297,6 +297,18 @@ def grandchildren(process: int) -> list[int]:
     return [child for server in children(process) for child in children(server)]
 
 
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_ray_makes_the_same_as_this_process(batch, work, capsys) -> None:
+    if find_spec("ray") is None:
+        pytest.skip("ray is not installed")
+    batch()
+    for done in (COUNT, 0):
+        capsys.readouterr()
+        batch(out=Path("by-ray"), manifest="by-ray.db", engine="ray", workers=2)
+        assert counts(capsys)["done"] == done
+    assert results(work / "out") == results(work / "by-ray")
+
+
 # Stores
 
 

@@ -4,6 +4,7 @@ Ray starts the actors, hands out the jobs as fast as they are done, starts anoth
 dies, and gives it the jobs of the dead one. The manifest stays with the driver, as for processes.
 """
 
+import logging
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -35,7 +36,8 @@ def run_ray(
 
     is_ours = not ray.is_initialized()
     if is_ours:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False)
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        ray.init(address=address, include_dashboard=False, **quiet)
     try:
         count = workers or int(ray.cluster_resources().get("CPU", 1))
         waiting = iter(jobs)
@@ -68,8 +70,9 @@ def _done(
     """What becomes of the jobs of one data set, in any order."""
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
+    DataContext.get_current().enable_progress_bars = False
+    for part in ("streaming_executor", "progress"):  # its account of each data set
+        logging.getLogger(f"ray.data._internal.execution.{part}").setLevel(logging.ERROR)
     items = [{"chunk": pickle.dumps(chunk)} for chunk in chunks(window)]
     blocks = min(len(items), 4 * count)
     results = from_items(items, override_num_blocks=blocks).map_batches(
@@ -78,8 +81,6 @@ def _done(
         batch_size=1,
         compute=ActorPoolStrategy(size=count),
         num_cpus=1,
-        max_restarts=-1,
-        max_task_retries=-1,
     )
     for row in results.iter_rows():
         yield pickle.loads(row["told"])
