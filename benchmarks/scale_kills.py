@@ -9,7 +9,8 @@ kills: a run without kills by one worker, then one with kills: each at a random 
 one in twenty of the driver (which is started again), the others of a random worker. Both results
 are compared byte for byte, and the manifest is searched for photos done twice or never.
 throughput: photos per second by 1, 2 and 4 workers. unreliable: through a file system that sleeps
-and fails at random. shards: the same photos in WebDataset shards.
+and fails at random. shards: the same photos in WebDataset shards. cost: CPU time and bytes of
+photos of 2 MP; run it with OMP_NUM_THREADS=1.
 """
 
 import argparse
@@ -35,6 +36,10 @@ import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
+from stylegan_cli.pictures import read_picture, write_picture
+from stylegan_cli.runtime.resources import starter_photos
+from stylegan_cli.stylizer import open_stylizer
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results") / "scale.jsonl"
 DRIVERS = 0.05  # share of kills that hit the driver
@@ -54,7 +59,7 @@ class UnreliableFileSystem(LocalFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path):
-        return LocalFileSystem._strip_protocol(str(path).removeprefix("unreliable://"))
+        return "/" + str(path).removeprefix("unreliable://").strip("/")
 
     def cat_file(self, *arguments, **options):
         """As of local files, if the store feels like it."""
@@ -302,7 +307,33 @@ def measure_shards(work: Path, model: Path, asked: argparse.Namespace) -> Iterat
     yield record | {"shards_with_other_names": lost, "differing": differing}
 
 
+def measure_cost(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
+    photos = []
+    for path in starter_photos()[:12]:
+        stream = io.BytesIO()
+        photo = Image.open(path).convert("RGB").resize((1632, 1224), Image.Resampling.LANCZOS)
+        photo.save(stream, "JPEG", quality=92)
+        photos.append(stream.getvalue())
+    for style in ("teal_orange", "toon"):
+        stylizer = open_stylizer(style, threads=1, precision="f32")
+        cpu_s, sizes = [], []
+        for data in (photos[0], *photos):  # the first one prepares the style
+            began_s, result = time.process_time(), io.BytesIO()
+            stylized = stylizer.stylize_picture(read_picture(data))
+            write_picture(stylized, result, ai_label=stylizer.ai_label)
+            cpu_s.append(round(time.process_time() - began_s, 3))
+            sizes.append(len(result.getvalue()))
+        yield {
+            "part": "cost",
+            "style": style,
+            "cpu_s": cpu_s[1:],
+            "bytes_in": round(np.mean([len(data) for data in photos])),
+            "bytes_out": round(np.mean(sizes[1:])),
+        }
+
+
 PARTS = {
+    "cost": measure_cost,
     "kills": measure_kills,
     "throughput": measure_throughput,
     "unreliable": measure_unreliable,
