@@ -49,7 +49,7 @@ def test_text_goes_into_every_container_and_back(tmp_path: Path, name: str, code
     assert words_of(source)[1] == SAID
     result = styled(source, name)
     assert words_of(tmp_path / name) == (codec, SAID)
-    assert any("turned into" in note for note in result.notes) == (codec != "srt")
+    assert any("converted into" in note for note in result.notes) == (codec != "srt")
     styled(tmp_path / name, "c.mkv")
     assert words_of(tmp_path / "c.mkv")[1] == SAID
 
