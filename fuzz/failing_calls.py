@@ -104,12 +104,6 @@ def _text(path: Path) -> object:
     return text
 
 
-def _graph(path: Path) -> object:
-    import onnx
-
-    return onnx.load(path)
-
-
 def _tensors(path: Path) -> object:
     from safetensors.numpy import load_file
 
@@ -159,27 +153,9 @@ def commands() -> dict[str, Command]:
         goes_on = any(run.glob("checkpoint-*.pt"))
         return [*words, *(["--resume" if goes_on else "--overwrite"] if again else [])]
 
-    def export_graph(place: Path, again: bool) -> Sequence[str]:
-        words = ["export", "noir", "-o", str(place / "out" / "a.onnx"), "--verify"]
-        return [*words, *(["--overwrite"] if again else [])]
-
     def export_page(place: Path, again: bool) -> Sequence[str]:
         words = ["export", "noir", "-o", str(place / "out" / "site"), "--format", "web"]
         return [*words, *(["--overwrite"] if again else [])]
-
-    def pretrain_colours(place: Path, again: bool) -> Sequence[str]:
-        words = [
-            "pretrain-colours",
-            "--content",
-            str(place / "in"),
-            "--films",
-            str(place / "films"),
-        ]
-        words += ["--model", str(place / "base.safetensors"), "--steps", "2"]
-        run = place / "out" / "run"
-        words += ["--config", str(place / "colours.toml"), "--out", str(run)]
-        goes_on = any(run.glob("checkpoint-*.pt"))
-        return [*words, *(["--resume" if goes_on else "--overwrite"] if again else [])]
 
     registered = {"styles/*.safetensors": _style, "styles/*.jpg": _picture}
     trained = {"run/*.safetensors": _model, "run/*.pt": _checkpoint, "run/config.json": _config}
@@ -190,12 +166,10 @@ def commands() -> dict[str, Command]:
         "styles pack": Command(pack, {"*.safetensors": _style}),
         "styles install": Command(install, registered),
         "export": Command(export, {"*.cube": _text}),
-        "export graph": Command(export_graph, {"*.onnx": _graph}),
         "export page": Command(export_page, page),
         "prep": Command(prep, {"manifest.jsonl": _manifest, "*/*/*.jpg": _picture}),
         "video": Command(video, {"*.mp4": _clip}),
         "train": Command(train, registered | trained),
-        "pretrain-colours": Command(pretrain_colours, trained),
     }
 
 
@@ -211,13 +185,7 @@ def _make_inputs(place: Path) -> None:
     """What a user has: photos, a clip, a style of a friend."""
     import av
 
-    from stylegan_cli.styles import (
-        find_style,
-        read_model,
-        shipped_model,
-        write_model,
-        write_style,
-    )
+    from stylegan_cli.styles import find_style, write_style
 
     rng = np.random.default_rng(0)
     (place / "in").mkdir(parents=True)
@@ -236,13 +204,6 @@ def _make_inputs(place: Path) -> None:
     small += "[texture]\ncrops = 8\nkept = 64\n[validation]\npatches = 64\n"
     (place / "small.toml").write_text(small)
     (place / "out").mkdir()
-    (place / "films").mkdir()
-    table = np.indices((4, 4, 4), np.uint8)[::-1].reshape(3, -1).T.reshape(16, 4, 3) * 85
-    Image.fromarray(table).save(place / "films" / "film.png")
-    small = "looks = 4\nheld_out = 1\nfirst = 2\nfresh = 1\ncomponents = 2\nhidden = 4\n"
-    small += "clusters = 2\nbatch = 2\nworkers = 0\nsave_every = 1\n"
-    (place / "colours.toml").write_text(small)
-    write_model(read_model(shipped_model()), place / "base.safetensors")
 
 
 NO_SENTENCE = ("Traceback", "unexpected error", "the output")  # "the output": which file?
@@ -446,7 +407,6 @@ def _import_all() -> None:
         "backends.onnx_backend",
         "video",
         "sharing.adding",
-        "pretraining.running",
     ):
         importlib.import_module(f"stylegan_cli.{name}")
 
