@@ -117,7 +117,7 @@ def test_hdr_that_the_encoder_can_not_keep_is_tone_mapped_with_a_word(
 ) -> None:
     source = hdr_clip(tmp_path / "a.mp4", PQ)
     result = stylize_clip(source, tmp_path / "b.mp4", same, VideoConfig(encoder=asked))
-    assert "tone mapped" in result.notes[0]
+    assert "tone mapping" in result.notes[0]
     assert read_info(tmp_path / "b.mp4").colours.transfer == 1
 
 

@@ -90,7 +90,7 @@ def clip_with_sound(
         ("a.mov", "pcm_s16le", 50_000, "stereo", "s16", "aac, at 64000 Hz."),
         ("a.mkv", "pcm_s16le", 48_000, "hexadecagonal", "s16", "aac, as stereo."),
         ("a.avi", "adpcm_ms", 44_100, "stereo", "s16", "adpcm_ms, which .mp4"),
-        ("a.avi", "wmav2", 48_000, "stereo", "fltp", "wmav2, which .mp4 can't hold"),
+        ("a.avi", "wmav2", 48_000, "stereo", "fltp", "wmav2, which .mp4 does not support"),
     ],
 )
 def test_sound_of_any_kind_reaches_mp4(

@@ -386,7 +386,7 @@ def test_a_saturated_wide_colour_stays_that_colour() -> None:
     [
         (EncoderOptions(codec="nonsense"), ".mp4", "no encoder 'nonsense'"),
         (EncoderOptions(codec="aac"), ".mp4", "does not encode pictures"),
-        (EncoderOptions(codec="libx264"), ".webm", "can't hold libx264"),
+        (EncoderOptions(codec="libx264"), ".webm", "can't contain libx264"),
         (EncoderOptions(pix_fmt="rgb24"), ".mp4", "no pixel format rgb24"),
         (EncoderOptions(codec="prores_ks", crf=9), ".mov", "has no --crf"),
         (EncoderOptions(preset="hasty"), ".mp4", "does not accept"),

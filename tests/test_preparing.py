@@ -659,7 +659,7 @@ def test_a_manifest_that_names_what_no_data_set_holds_is_refused(
     lines = [f"{line}\n" for line in (json.dumps(json.loads(first) | change), *rest[:-1])]
     manifest.write_text("".join([*lines, last_line(lines)]))
     before = sorted((tmp_path / "data").rglob("*"))
-    with pytest.raises(DataError, match="no picture of a data set in line 1"):
+    with pytest.raises(DataError, match="has an invalid entry in line 1"):
         prepare([save_scenes(tmp_path / "more", 1, start=9)], tmp_path / "data", FRAMES_ONLY)
     assert sorted((tmp_path / "data").rglob("*")) == before
 
