@@ -196,12 +196,23 @@ def test_a_run_learns_resumes_and_leaves_a_model_with_its_estimator(
     assert found.hash == read_model(shipped_model()).base.hash
     assert found.colour_estimator is not None
     assert found.colour_estimator.config.clusters == 4
-    lut = ColourEstimation(found.colour_estimator, 1).lut([np.zeros((5, 28), np.float32)])
+    statistics = [np.zeros((5, 28), np.float32)]
+    lut = ColourEstimation(found.colour_estimator, 1).lut(statistics)
     assert lut.shape == (17, 17, 17, 3)
     again = influ(*words, "--resume")
     assert again.returncode == 0
     assert "was finished already, after 6 steps" in again.stderr
     assert (run / "best.safetensors").read_bytes() == model
+
+    more = [*words, "--from-model", "--lr", "1e-9", "--steps", "1", "--out"]
+    done = influ(*more, str(tmp_path / "next"), "--model", str(run / "best.safetensors"))
+    assert done.returncode == 0, done.stderr
+    continued = read_model(tmp_path / "next" / "best.safetensors").base.colour_estimator
+    assert continued is not None
+    np.testing.assert_allclose(ColourEstimation(continued, 1).lut(statistics), lut, atol=2e-3)
+    refused = influ(*more, str(tmp_path / "other"))
+    assert "other sizes than this run" in refused.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_stop_of_every_process_saves_a_colour_run_that_can_go_on(tmp_path: Path) -> None:

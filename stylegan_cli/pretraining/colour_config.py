@@ -20,6 +20,9 @@ class ColourRunConfig:
     model: Annotated[
         Path, Option("Model file that gets the estimator; it is not changed.", must_exist="file")
     ]
+    from_model: Annotated[
+        bool, Option("Start from the estimator of --model, not from random weights.")
+    ] = False
     out: Annotated[Path, Option("Run folder.")] = Path("runs/colours")
     resume: Annotated[bool, Option("Continue the run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False

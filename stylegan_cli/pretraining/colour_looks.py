@@ -84,7 +84,7 @@ def principal_components(
     """
     from scipy.linalg import eigh
 
-    density = _density(colours)
+    density = colour_density(colours)
     weights = np.sqrt(density)[:, None]
     mean = looks.mean(0, dtype=np.float32)
     rows = ((looks - mean) * weights.astype(np.float32)).reshape(len(looks), -1)
@@ -144,7 +144,7 @@ def _as_cube(values: np.ndarray) -> np.ndarray:
     return values.reshape(*(LUT_SIZE,) * 3, *values.shape[1:])
 
 
-def _density(colours: np.ndarray) -> np.ndarray:
+def colour_density(colours: np.ndarray) -> np.ndarray:
     """How often photos have the colours around each point of a LUT, (LUT_SIZE³,)."""
     from scipy.ndimage import gaussian_filter
 

@@ -33,7 +33,12 @@ from stylegan_cli.networks.architecture import VISION_CHANNELS, vision_blocks
 from stylegan_cli.networks.colour_estimator import ColourHead
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.pretraining.colour_config import ColourTrainingConfig
-from stylegan_cli.pretraining.colour_looks import LUT_SIZE, draw_prior, principal_components
+from stylegan_cli.pretraining.colour_looks import (
+    LUT_SIZE,
+    colour_density,
+    draw_prior,
+    principal_components,
+)
 from stylegan_cli.pretraining.colour_tasks import (
     KEPT_PICTURES,
     SET_PICTURES,
@@ -220,12 +225,14 @@ def train_colours(
     run_dir: Path,
     config: ColourTrainingConfig,
     *,
+    init: ColourEstimator | None = None,
     resume: bool = False,
     on_progress: Progress = lambda done, total: None,
 ) -> ColourEstimator | None:
     """Train an estimator into `run_dir`; None where the user stopped it first.
 
     photos: uint8 pictures (H, W, 3) by domain. films: tables (colour_looks.read_films).
+    init: what training starts from, in place of random weights; of the sizes in `config`.
     Raises TrainingError where the loss is no longer a number.
     """
     state = load_latest_checkpoint(run_dir) if resume else None
@@ -237,12 +244,14 @@ def train_colours(
             return trainer.estimator(shown)
     looks = draw_prior(films, config.looks, config.seed)
     if state is None:
-        trainer = ColourTrainer(config, _fixed_parts(shown, looks, config))
+        trainer = ColourTrainer(config, _fixed_parts(shown, looks, config, init))
     held_out, memory = TaskMemory(trainer, config.held_out), TaskMemory(trainer, config.kept)
     held_out.add(_tasks(shown, looks, trainer, purpose=1), config.held_out)
     fresh = _tasks(shown, looks, trainer)
     memory.add(fresh, config.first)
-    if state is None:
+    if init is not None and state is None:
+        trainer.head.load_state_dict(_torch_tensors(init.part("head."), "head."))
+    elif state is None:
         rng = torch_generator(config.seed, 0, "standard inputs")
         trainer.head.standardise(memory.draw(config.first, rng)[0])
     save_config(run_dir, asdict(config))
@@ -346,20 +355,35 @@ def _follow_up(
 
 
 def _fixed_parts(
-    photos: EstimatorPhotos, looks: np.ndarray, config: ColourTrainingConfig
+    photos: EstimatorPhotos,
+    looks: np.ndarray,
+    config: ColourTrainingConfig,
+    init: ColourEstimator | None,
 ) -> dict[str, Tensor]:
     """Clusters and components, which are found and not trained."""
     rng = numpy_generator(config.seed, 0, "colours of the colour prior")
     colours = np.concatenate(
         [rng.choice(picture.reshape(-1, 3), 96) for picture in photos.pictures]
     )
-    mean, components, density = principal_components(
-        looks, colours / np.float32(255), config.components
-    )
+    colours = colours / np.float32(255)
+    if init:
+        parts = {name: init.tensors[f"lut.{name}"] for name in ("mean", "components")}
+        parts["density"] = colour_density(colours).astype(np.float32)
+        parts["clusters.weight"] = init.tensors["vision.clusters.weight"][:, :, 0, 0].T
+        parts["clusters.bias"] = init.tensors["vision.clusters.bias"]
+        return _torch_tensors(parts)
+    mean, components, density = principal_components(looks, colours, config.components)
     clusters = find_clusters(photos, looks, config.clusters, config.seed)
     parts = {"mean": mean, "components": components, "density": density}
     parts |= {"clusters.weight": clusters.weight, "clusters.bias": clusters.bias}
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in parts.items()}
+    return _torch_tensors(parts)
+
+
+def _torch_tensors(arrays: Mapping[str, np.ndarray], prefix: str = "") -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(value, np.float32))
+        for name, value in arrays.items()
+    }
 
 
 def _tasks(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.errors import DataError
+from stylegan_cli.errors import ConfigError, DataError
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.pictures import read_rgb_or_warn
@@ -16,7 +16,8 @@ from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.loop import pretrain
 from stylegan_cli.pretraining.planning import ColourPlan, PretrainPlan
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.styles import read_model, write_model
+from stylegan_cli.runtime.mappings import to_mapping
+from stylegan_cli.styles import ColourEstimator, Model, read_model, write_model
 
 
 def run_plan(plan: PretrainPlan, on_progress: Callable[[int, int], None]) -> bool:
@@ -40,10 +41,17 @@ def run_colour_plan(plan: ColourPlan, on_progress: Callable[[int, int], None]) -
     """The run that was planned: the model with its estimator, or None where the user stopped it."""
     run = plan.run
     model, films = read_model(run.model), read_films(run.films)
+    init = _estimator_to_start_from(model, plan) if run.from_model else None
     photos = _read_photos(plan.domains)
     with opened_run(run.out, resume=run.resume, overwrite=run.overwrite):
         estimator = train_colours(
-            photos, films, run.out, plan.config, resume=run.resume, on_progress=on_progress
+            photos,
+            films,
+            run.out,
+            plan.config,
+            init=init,
+            resume=run.resume,
+            on_progress=on_progress,
         )
         if estimator is None:
             return None
@@ -63,3 +71,15 @@ def _read_photos(domains: Domains) -> dict[str, list[np.ndarray]]:
     if not photos:
         raise DataError("none of the photos can be read; see the warnings above")
     return photos
+
+
+def _estimator_to_start_from(model: Model, plan: ColourPlan) -> ColourEstimator:
+    found = model.base.colour_estimator
+    if found is None:
+        raise DataError(f"{plan.run.model} has no colour estimator; leave out --from-model")
+    if found.config != plan.config.estimator():
+        raise ConfigError(
+            f"the estimator in {plan.run.model} has other sizes than this run; "
+            f"set {', '.join(f'{k} {v}' for k, v in to_mapping(found.config).items())}"
+        )
+    return found
