@@ -115,7 +115,7 @@ class CalibrationConfig:
             at_least=0,
             at_most=1,
         ),
-    ] = 0.7
+    ] = 0.85
     half_estimate_residual: Annotated[
         float, file_option("Residual at which that share halves.", above=0)
     ] = 0.03
