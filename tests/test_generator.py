@@ -87,7 +87,7 @@ def test_the_shapes_told_without_torch_are_the_encoder_s(config: StyleEncoderCon
     ("config", "wrong", "reason"),
     [
         (GeneratorConfig, {"blocks": 0}, "blocks"),
-        (GeneratorConfig, {"blocks": 10**9}, "at most 64"),
+        (GeneratorConfig, {"blocks": 10**9}, "blocks must be from 1 to 64"),
         (GeneratorConfig, {"base_channels": -1}, "base_channels"),
         (StyleEncoderConfig, {"statistics_dim": 7, "channels": ()}, "channels"),
         (StyleEncoderConfig, {"statistics_dim": 0}, "statistics_dim"),

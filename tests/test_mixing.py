@@ -59,7 +59,7 @@ def test_weights_are_shares_of_the_whole() -> None:
         ("a:1,,b:2", "can't be a style's name"),
         ("a:1:2", "no weight"),
         ("../a:1,b", "can't be a style's name"),
-        (",".join("abcdefghi"), "the most"),
+        (",".join("abcdefghi"), "the limit is 8"),
     ],
 )
 def test_nonsense_is_one_sentence_of_wrong_use(look: str, complaint: str, model: Path) -> None:

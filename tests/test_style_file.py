@@ -242,8 +242,8 @@ DAMAGES = {
     "unknown mode": (_set("creator", {"name": "x", "mode": "magic"}), "mode"),
     "huge working size": (_set("creator", {"name": "x", "working_size": 10**9}), "working_size"),
     "long description": (_set("padding", "x" * (1 << 20)), "influ did not write it"),
-    "not a number": (_put("code", np.full(DIM, np.nan, np.float32)), "no numbers"),
-    "infinite": (_put("matrix", np.full((3, 3), np.inf, np.float32)), "no numbers"),
+    "not a number": (_put("code", np.full(DIM, np.nan, np.float32)), "not numbers"),
+    "infinite": (_put("matrix", np.full((3, 3), np.inf, np.float32)), "not numbers"),
     "wrong shape": (_put("code", np.zeros(DIM + 1, np.float32)), "shape"),
     "wrong rank": (_put("offset", np.zeros((3, 1), np.float32)), "shape"),
     "whole numbers": (_put("matrix", np.eye(3, dtype=np.int64)), "stores numbers as I64"),
@@ -253,10 +253,10 @@ DAMAGES = {
     "table of one": (_put("calibration", np.zeros((1, 1, 1, 3), np.float16)), "calibration"),
     "unknown tensor": (
         _put("deltas.residual.nowhere.up", np.zeros((4, 2), np.float16)),
-        "not know",
+        "does not have",
     ),
-    "a word": (_put("odd", np.zeros(3, np.float16)), "not know"),
-    "half a delta": (_drop(f"deltas.{DELTA}.down"), "not know"),
+    "a word": (_put("odd", np.zeros(3, np.float16)), "does not have"),
+    "half a delta": (_drop(f"deltas.{DELTA}.down"), "does not have"),
     "ranks differ": (_put(f"deltas.{DELTA}.up", np.zeros((4, 3), np.float16)), "ranks"),
 }
 

@@ -210,7 +210,7 @@ def test_what_can_not_be_exported_is_said(shipped: Path, tmp_path: Path) -> None
     with pytest.raises(StyleNotFoundError, match="nobody"):
         export("nobody", tmp_path / "out.safetensors")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TrainingError, match="holds no run"):
+    with pytest.raises(TrainingError, match="contains no run"):
         export(str(tmp_path / "empty"), tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 

@@ -5,8 +5,10 @@ import io
 import logging
 import math
 import re
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -118,8 +120,9 @@ class Events:
 
     def __init__(self, folder: Path, resumed_step: int) -> None:
         """resumed_step: TensorBoard drops what earlier files have of later steps."""
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        with _hidden("boto3"):  # TensorBoard takes it where it is, and it opens a socket at once
+            from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+            from tensorboard.summary.writer.record_writer import RecordWriter
 
         make_folder(folder)
         self._path = folder / f"events.out.tfevents.{time.time_ns() // 1000}"
@@ -149,3 +152,17 @@ class Events:
                 event.wall_time = time.time()
                 self._records.write(event.SerializeToString())
             self._records.flush()
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """As if `package` were not installed."""
+    loaded = sys.modules.get(package)
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if loaded is None:
+            del sys.modules[package]
+        else:
+            sys.modules[package] = loaded

@@ -44,9 +44,9 @@ class GeneratorConfig:
     colour_channels: int = 32  # width of the per-pixel network
 
     def __post_init__(self) -> None:
-        _require_size(self, ("code_dim", "base_channels", "blocks", "colour_channels"))
-        if self.blocks > MAX_BLOCKS:
-            raise ConfigError(f"blocks must be at most {MAX_BLOCKS}, got {self.blocks}")
+        _require_size(self, ("code_dim", "base_channels", "colour_channels"))
+        if not 1 <= self.blocks <= MAX_BLOCKS:
+            raise ConfigError(f"blocks must be from 1 to {MAX_BLOCKS}, got {self.blocks!s:.20}")
 
     @property
     def reach(self) -> int:
