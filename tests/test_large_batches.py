@@ -9,7 +9,6 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
@@ -17,6 +16,7 @@ from urllib.request import Request, urlopen
 import fsspec
 import numpy as np
 import pytest
+from extras import require
 from fsspec.implementations.memory import MemoryFileSystem
 from in_process import in_process
 from model_files import write_small_model
@@ -299,8 +299,7 @@ def grandchildren(process: int) -> list[int]:
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_ray_makes_the_same_as_this_process(batch, work, capsys) -> None:
-    if find_spec("ray") is None:
-        pytest.skip("ray is not installed")
+    require("ray")
     batch()
     for done in (COUNT, 0):
         capsys.readouterr()
@@ -381,8 +380,6 @@ def test_a_store_that_fails_for_a_moment_is_asked_again(batch, work, capsys) -> 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A bucket of a real S3 server, here in this process."""
-    if find_spec("moto") is None or find_spec("s3fs") is None:
-        pytest.skip("moto and s3fs are not installed")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
