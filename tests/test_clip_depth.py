@@ -248,3 +248,45 @@ def test_ycgco_comes_out_in_its_own_colours(tmp_path: Path, full: int) -> None:
     assert np.abs(np.array(seen) - colours).max() <= 2
     assert any("YCgCo" in note for note in result.notes)
     assert read_info(tmp_path / "b.mp4").colours.matrix != 8
+
+
+def bars(number: int, width: int, height: int) -> Any:
+    """Saturated bars, which RGB can't bring back from colour at half of the size."""
+    colours = [[255, 0, 0], [0, 255, 255], [0, 0, 255], [255, 255, 0], [255, 0, 255], [0, 255, 0]]
+    row = np.array(colours, np.uint8)[(np.arange(width) + number) // 7 % len(colours)]
+    return np.tile(row, (height, 1, 1))
+
+
+def bars_clip(path: Path, pix_fmt: str, transfer: int) -> Path:
+    tags = (2 if pix_fmt.startswith("yuvj") else 1, 9, transfer, 9)
+    times = range(0, 300, 100)
+    return make_clip(
+        path, times=times, codec="ffv1", pix_fmt=pix_fmt, tags=tags, frame_of=bars, size=(98, 66)
+    )
+
+
+@pytest.mark.parametrize("function", [same, lambda pixels: pixels], ids=["equal", "untouched"])
+@pytest.mark.parametrize(
+    ("pix_fmt", "transfer"), [("yuv420p", 1), ("yuv422p", 1), ("yuv420p10le", HLG)]
+)
+def test_what_no_style_changes_is_written_in_the_numbers_of_the_source(
+    tmp_path: Path, pix_fmt: str, transfer: int, function: Any
+) -> None:
+    source = bars_clip(tmp_path / "a.mkv", pix_fmt, transfer)
+    config = VideoConfig(steady=0, encoder=EncoderOptions(codec="ffv1"))
+    stylize_clip(source, tmp_path / "b.mkv", function, config)
+    difference = planes_of(tmp_path / "b.mkv").astype(int) - planes_of(source)
+    is_tone_mapped = transfer == HLG and function is same  # and back, which rounds
+    assert abs(difference).max() <= 2 * is_tone_mapped
+
+
+@pytest.mark.parametrize(("pix_fmt", "transfer"), [("yuv420p", 1), ("yuv420p10le", HLG)])
+def test_a_grey_clip_of_saturated_bars_has_no_colour_at_their_edges(
+    tmp_path: Path, pix_fmt: str, transfer: int
+) -> None:
+    source = bars_clip(tmp_path / "a.mkv", pix_fmt, transfer)
+    config = VideoConfig(steady=0, encoder=EncoderOptions(codec="ffv1"))
+    stylize_clip(source, tmp_path / "b.mkv", grey, config)
+    colour = planes_of(tmp_path / "b.mkv")[:, 66:].astype(int)
+    middle = 512 if transfer == HLG else 128
+    assert abs(colour - middle).max() <= middle / 64

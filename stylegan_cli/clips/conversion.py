@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 
 from stylegan_cli.clips.colour_tags import YCGCO
-from stylegan_cli.clips.description import EXACT, ClipInfo, Pixels
+from stylegan_cli.clips.description import EXACT, ClipInfo, Pixels, StoredFrame
 from stylegan_cli.clips.fields import FieldSplitter
 from stylegan_cli.clips.planes import turned
+from stylegan_cli.clips.stored_codes import samples
 from stylegan_cli.clips.tone_mapping import ToneMapper
 
 
@@ -22,19 +22,27 @@ class FrameConverter:
     tone_map: bring PQ and HLG to display values, else their numbers come as they are. is_deep: give
     16 bits, where `info.is_deep`. is_planar: give the pixels as they are stored (see `planes`),
     where `can_be_planar` says so. splits_fields: put the upper field of each frame above the lower.
+    keeps_stored: give what a frame was converted from, too.
     """
 
     def __init__(self, info: ClipInfo) -> None:
         self.tone_mapper = ToneMapper(info.colours) if info.colours.is_hdr else None
         self.tone_map = self.is_deep = self.is_planar = self.splits_fields = False
+        self.keeps_stored = False
         self._info = info
         self._splitter = FieldSplitter()
 
-    def __call__(self, frame: VideoFrame) -> tuple[npt.NDArray[Any], Pixels | None]:
-        """The pixels of a frame, and its alpha if it has any."""
+    def __call__(
+        self, frame: VideoFrame
+    ) -> tuple[npt.NDArray[Any], Pixels | None, StoredFrame | None]:
+        """The pixels of a frame, its alpha if it has any, and what it was converted from."""
         if self.splits_fields:
             frame = self._splitter(frame)
-        return self._to_planes(frame) if self.is_planar else self._to_rgb(frame)
+        pixels, alpha = self._to_planes(frame) if self.is_planar else self._to_rgb(frame)
+        shape = (frame.width, frame.height, frame.format.name)
+        is_usual = shape == (*self._info.coded_size, self._info.pix_fmt)
+        stored = StoredFrame(frame, pixels) if self.keeps_stored and is_usual else None
+        return pixels, alpha, stored
 
     def _to_planes(self, frame: VideoFrame) -> tuple[Pixels, None]:
         info, matrix = self._info, self._info.colours.swscale_matrix(self._info.height)
@@ -67,7 +75,7 @@ class FrameConverter:
             alpha = array[..., 3].astype(np.uint8, copy=False)
             return pixels, info.orientation.upright(alpha)
         kind = np.uint16 if is_deep else np.uint8
-        green, blue, red = (_samples(plane, kind) for plane in picture.planes)
+        green, blue, red = (samples(plane, kind) for plane in picture.planes)
         pixels = info.cropped(np.asarray(cv2.merge([red, green, blue])))
         if is_mapped and self.tone_mapper is not None:
             pixels = self.tone_mapper(pixels.astype(np.uint16, copy=False))
@@ -93,14 +101,7 @@ class FrameConverter:
         """RGB of a frame in luma, green and orange difference (H.273, matrix 8)."""
         kind = np.uint16 if is_deep else np.uint8
         picture = self._converted(frame, "yuv444p16le" if is_deep else "yuv444p")
-        planes = [_samples(plane, kind) for plane in picture.planes]
+        planes = [samples(plane, kind) for plane in picture.planes]
         middle = 1 << (8 * np.dtype(kind).itemsize - 1)
         matrix = np.array([[1, -1, 1, 0], [1, 1, 0, -middle], [1, -1, -1, 2 * middle]], np.float32)
         return np.asarray(cv2.transform(cv2.merge(planes), matrix), kind)
-
-
-def _samples(plane: VideoPlane, kind: type[np.uint8 | np.uint16]) -> npt.NDArray[Any]:
-    """(height, width) of a plane of 8 or 16 bits, without a copy."""
-    buffer: Any = plane
-    rows = np.frombuffer(buffer, np.uint8).reshape(plane.height, plane.line_size)
-    return rows.view(kind)[:, : plane.width]

@@ -158,12 +158,21 @@ class ClipInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """A decoded frame, and the upright pixels, (H, W, 3), that it was converted to."""
+
+    frame: VideoFrame
+    pixels: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ClipFrame:
     """One frame as a viewer sees it: upright, RGB.
 
     pixels: (H, W, 3) uint8, uint16 where more than 8 bits were asked for, or planar where that was
     (see `planes`). alpha: (H, W) uint8 or None. pts, duration: ticks of `time_base`. is_repeat:
-    stands in for a damaged frame; its picture is that of the frame before.
+    stands in for a damaged frame; its picture is that of the frame before. stored: see there; it
+    goes along with the frame where it is written as it was.
     """
 
     pixels: npt.NDArray[Any]
@@ -171,6 +180,7 @@ class ClipFrame:
     pts: int
     duration: int
     is_repeat: bool = False
+    stored: StoredFrame | None = None
 
     def over_white(self) -> Pixels:
         """The pixels, (H, W, 3) uint8, over white where the frame is transparent."""

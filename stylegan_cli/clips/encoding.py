@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from av.codec.context import CodecContext, Flags, ThreadType
 from av.video.frame import VideoFrame
 
@@ -20,6 +21,7 @@ from stylegan_cli.clips.encoders import (
 from stylegan_cli.clips.failures import explained
 from stylegan_cli.clips.fields import INTERLACED_CODECS, FieldSplitter
 from stylegan_cli.clips.planes import can_be_planar, turned
+from stylegan_cli.clips.stored_codes import copied, restore
 from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import UsageError, messages
 
@@ -87,6 +89,15 @@ class ClipPlan:
         encoder, like = self.encoder, self.like
         is_same = encoder.colours == like.colours and encoder.pix_fmt == "yuv420p"
         return can_be_planar(like) and is_same
+
+    @property
+    def keeps_stored(self) -> bool:
+        """Whether frames are written in numbers that mean what those of `like` do."""
+        encoder, like = self.encoder, self.like
+        is_same = encoder.colours == like.colours and not self.tone_maps
+        is_yuv = like.pix_fmt.startswith("yuv") and like.colours.is_matrix_known
+        is_whole = not like.has_alpha and not any(like.crop)
+        return is_same and is_yuv and is_whole and _plain(encoder.pix_fmt) == _plain(like.pix_fmt)
 
     @property
     def is_deep(self) -> bool:
@@ -181,6 +192,11 @@ def plan_clip(
     )
 
 
+def _plain(pix_fmt: str) -> str:
+    """A pixel format without the range that its name may tell."""
+    return pix_fmt.replace("yuvj", "yuv")
+
+
 class FrameEncoder:
     """Encodes frames as `plan` says; what comes out can stand alone, beginning with a keyframe.
 
@@ -218,17 +234,17 @@ class FrameEncoder:
                 if encoder.keeps_alpha
                 else frame.over_white()
             )
-        if pixels.ndim == 2:
+        if frame.stored is not None and pixels is frame.stored.pixels:
+            picture = copied(frame.stored.frame, encoder.pix_fmt)
+        elif pixels.ndim == 2:
             stored = turned(pixels, info.orientation.stored)
             picture = VideoFrame.from_numpy_buffer(stored, encoder.pix_fmt)
         else:
-            layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
-            if pixels.dtype == np.uint16:
-                layout = "rgb48le"
-            stored = info.orientation.stored(pixels)
-            picture = self._converted(VideoFrame.from_numpy_buffer(stored, layout))
-            if self._join is not None:
-                picture = self._join(picture)
+            picture = self._converted(pixels)
+            if frame.stored is not None:
+                restore(picture, self._converted(frame.stored.pixels), frame.stored.frame)
+        if self._join is not None:
+            picture = self._join(picture)
         colours = encoder.colours
         picture.colorspace, picture.color_range = colours.matrix, colours.range
         picture.color_primaries, picture.color_trc = colours.primaries, colours.transfer
@@ -236,9 +252,14 @@ class FrameEncoder:
         picture.time_base = info.time_base
         return picture
 
-    def _converted(self, picture: VideoFrame) -> VideoFrame:
-        """An RGB frame in the pixel format and with the matrix and range of the output."""
+    def _converted(self, pixels: npt.NDArray[Any]) -> VideoFrame:
+        """Upright RGB or RGBA in the pixel format and with the matrix and range of the output."""
         encoder = self._plan.encoder
+        layout = "rgba" if pixels.shape[2] == 4 else "rgb24"
+        if pixels.dtype == np.uint16:
+            layout = "rgb48le"
+        stored = self._plan.like.orientation.stored(pixels)
+        picture = VideoFrame.from_numpy_buffer(stored, layout)
         matrix = encoder.colours.swscale_matrix(self._plan.height)
         code_range = encoder.colours.swscale_range
         for pix_fmt in encoder.conversions:

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 
 from stylegan_cli.clips.clock import Clock, clock_of
 from stylegan_cli.clips.conversion import FrameConverter
-from stylegan_cli.clips.description import ClipFrame, ClipInfo, Pixels, read_info
+from stylegan_cli.clips.description import ClipFrame, ClipInfo, Pixels, StoredFrame, read_info
 from stylegan_cli.clips.fields import Deinterlacer
 from stylegan_cli.clips.opening import open_clip, picture_decoder, picture_stream
 from stylegan_cli.clips.part import ClipPart
@@ -31,10 +31,10 @@ _LONGEST_REORDERING = 2  # frames that are decoded before an earlier one, as enc
 
 @dataclass(slots=True)
 class _Shown:
-    """A decoded frame and, once it is asked for, its pixels and alpha."""
+    """A decoded frame and, once it is asked for, what it is converted to."""
 
     frame: VideoFrame
-    picture: tuple[npt.NDArray[Any], Pixels | None] | None = None
+    picture: tuple[npt.NDArray[Any], Pixels | None, StoredFrame | None] | None = None
 
 
 class ClipReader:
@@ -267,12 +267,12 @@ class ClipReader:
             return
         if shown.picture is None:
             shown.picture = self.converter(shown.frame)
-        pixels, alpha = shown.picture
+        pixels, alpha, stored = shown.picture
         # An edit list may end the track before its last frame ends.
         duration = shown.frame.duration
         if self._track_end is not None and pts < self._track_end:
             duration = min(duration, self._track_end - pts)
-        yield ClipFrame(pixels, alpha, pts - self.part.origin, duration, is_repeat)
+        yield ClipFrame(pixels, alpha, pts - self.part.origin, duration, is_repeat, stored)
 
     def _is_late(self, frame: VideoFrame) -> bool:
         last = self._last_pts

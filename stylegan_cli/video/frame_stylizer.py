@@ -60,7 +60,7 @@ class FrameStylizer:
         if self._side_by_side:
             alpha = None if frame.alpha is None else np.hstack([frame.alpha, frame.alpha])
             both = np.hstack([frame.pixels, result])
-            stylized = replace(frame, pixels=both, alpha=alpha)
+            stylized = replace(frame, pixels=both, alpha=alpha, stored=None)
         self._done += 1
         if self._on_progress is not None:
             self._on_progress(self._done, max(self._expected, self._done))

@@ -168,6 +168,7 @@ def _clip_style(
     style = clip_style(stylizer, config.steady, rate)
     frames = reader.converter
     frames.tone_map, frames.is_deep = plan.tone_maps, plan.is_deep
+    frames.keeps_stored = plan.keeps_stored and not config.side_by_side
     words: Callable[[], Iterable[str]] = tuple
     if plan.fields is not None:
         reader.keep_fields()
@@ -182,6 +183,7 @@ def _clip_style(
         planar = planar_style(style, plan)
         frames.is_planar = planar is not None
         style = planar or style
+        frames.keeps_stored &= planar is None
     return style, words
 
 
