@@ -377,9 +377,9 @@ def _use_small_base(folder: Path) -> None:
     """A base of few numbers in the place of the shipped one: what is tried is the writing."""
     from fuzz.targets import small_base, small_style
     from stylegan_cli.pictures import Picture
-    from stylegan_cli.sharing import page_export, preview
+    from stylegan_cli.sharing import adding, page_export, preview
     from stylegan_cli.styles import SHIPPED_MODEL, Model, registry, write_model
-    from stylegan_cli.training import initialisation
+    from stylegan_cli.training import start as training_start
 
     styles = [replace(small_style(), deltas={}).renamed(name) for name in ("creatorA", "noir")]
     write_model(Model(base=small_base(), styles=tuple(styles)), folder / SHIPPED_MODEL)
@@ -390,7 +390,8 @@ def _use_small_base(folder: Path) -> None:
         (page / name).write_text("the page\n")
     page_export.page_dir = lambda: page
     # What takes long and writes nothing.
-    initialisation.make_style = lambda name, *_, **__: styles[0].renamed(name)
+    for module in (adding, training_start):
+        module.make_style = lambda name, *_, **__: styles[0].renamed(name)
     sheet = Picture(np.zeros((8, 8, 3), np.uint8))
     preview.draw_preview = lambda *_: sheet
 
