@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stylegan_cli.commands.info import info
 from stylegan_cli.commands.styles import code, install, list_styles, pack, remove, rename
 from stylegan_cli.commands.styles_add import add as add_command
 from stylegan_cli.errors import (
+    BusyError,
     DataError,
     OutputExistsError,
     StyleFileError,
@@ -23,6 +25,7 @@ from stylegan_cli.errors import (
     UsageError,
 )
 from stylegan_cli.learning.checkpoints import BEST_NAME
+from stylegan_cli.runtime.files import claimed
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import (
     SHIPPED_MODEL,
@@ -32,6 +35,7 @@ from stylegan_cli.styles import (
     read_style,
     registry,
     write_model,
+    write_style,
 )
 
 add = in_process(add_command)
@@ -111,6 +115,25 @@ def test_a_taken_name_is_refused_before_any_work(
     assert taken.read_bytes() == b"mine"
     with pytest.raises(DataError, match="contains no pictures"):
         add("anna", creator, overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["add", "install"])
+def test_a_name_that_another_process_is_at_work_on_is_refused_before_any_work(
+    kind: str, creator: Path, shipped: Path, styles_dir: Path, tmp_path: Path
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("there was work")
+
+    file = tmp_path / "anna.safetensors"
+    write_style(small_model().styles[0].renamed("anna"), file)
+    styles_dir.mkdir()
+    with pytest.MonkeyPatch.context() as patch, claimed(styles_dir / "anna.safetensors"):
+        patch.setattr("stylegan_cli.sharing.adding.make_style", work)
+        patch.setattr("stylegan_cli.sharing.preview.draw_preview", work)
+        with pytest.raises(BusyError, match=f"process {os.getpid()} of influ is at work") as busy:
+            add("anna", creator) if kind == "add" else install(file)
+    assert busy.value.exit_code != 0
+    assert list(styles_dir.iterdir()) == []
 
 
 def test_overwriting_replaces_the_style(creator: Path, shipped: Path, capsys: Printed) -> None:

@@ -154,10 +154,9 @@ def install(
     as_json: Json = False,
 ) -> None:
     """Check a style file and register it."""
-    from stylegan_cli.sharing.adding import keep_style, read_handed_on
+    from stylegan_cli.sharing.adding import install_style
 
-    made = read_handed_on(file, name, model, overwrite=overwrite)
-    kept = keep_style(made, model=model, overwrite=overwrite)
+    kept = install_style(file, name, model, overwrite=overwrite)
     say_hidden([kept.style.name])
     emit(kept.as_mapping(), as_json)
 

@@ -1,6 +1,7 @@
 """A style from pictures, a code or a file, and its place among the user's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, mess
 from stylegan_cli.instant import make_style, pictures_in
 from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, config_class
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.runtime.files import check_target
+from stylegan_cli.runtime.files import check_target, claimed, make_folder
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.sharing.preview import preview_path, write_with_preview
 from stylegan_cli.sharing.style_code import read_line
@@ -111,6 +112,29 @@ class KeptStyle:
         }
 
 
+@contextmanager
+def place_for(name: str, folder: Path | None, config: AddConfig) -> Iterator[None]:
+    """The file that the style will go to, for this process alone from before any work.
+
+    Raises UsageError where both a folder and a code are given, or none, DataError for a folder
+    without pictures, OutputExistsError for a name that is taken, BusyError where another process
+    makes a style of that name.
+    """
+    if (folder is None) == (config.code is None):
+        raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
+    if config.out is None:
+        check_styles_folder()
+    target = config.out or user_style_path(name)
+    paths = (target, preview_path(target)) if config.out else (target,)
+    _refuse_taken(paths, messages.OVERWRITE, config.overwrite)
+    if folder is not None:
+        _refuse_inputs(config, _pictures(folder, config))
+    make_folder(target.parent)
+    with claimed(target):
+        _refuse_taken(paths, messages.OVERWRITE, config.overwrite)
+        yield
+
+
 def make_from(
     name: str,
     folder: Path | None,
@@ -119,31 +143,26 @@ def make_from(
 ) -> MadeStyle:
     """The style of a folder's pictures, or of a code.
 
-    Raises UsageError where both or none are given, OutputExistsError before any work for a name
-    that is taken, and what `make_style` and `read_line` raise.
+    Raises what `make_style` and `read_line` raise.
     """
-    if (folder is None) == (config.code is None):
-        raise UsageError("a style is made from pictures or from a code: give DIR or --code TEXT")
-    if config.out is None:
-        check_styles_folder()
-    target = config.out or user_style_path(name)
-    for path in (target, preview_path(target)) if config.out else (target,):
-        _refuse_taken(path, messages.OVERWRITE, config.overwrite)
     if folder is None:
         base = read_model(config.model or shipped_model()).base
         style = read_line(str(config.code), name, base)
         return MadeStyle(style=style, base=base, backend=_backend(base, config.device))
-    pictures = pictures_in(folder, endings_of_results(model=config.model))
-    _refuse_inputs(config, pictures)
     return make_from_pictures(
         name,
-        pictures,
+        _pictures(folder, config),
         content=config.content,
         model=config.model,
         licence=config.licence,
         device=config.device,
         on_progress=on_progress,
     )
+
+
+def _pictures(folder: Path, config: AddConfig) -> Sequence[Path]:
+    """The creator's pictures. Results of styles of the same name are none."""
+    return pictures_in(folder, endings_of_results(model=config.model))
 
 
 def _refuse_inputs(config: AddConfig, pictures: Sequence[Path]) -> None:
@@ -188,12 +207,13 @@ def make_from_pictures(
     )
 
 
-def read_handed_on(
+def install_style(
     file: Path, name: str | None, model: Path | None, *, overwrite: bool
-) -> MadeStyle:
-    """The style of a file that somebody handed on, under its own name or another.
+) -> KeptStyle:
+    """Register the style of a file that somebody handed on, under its own name or another.
 
-    Raises UsageError for a model, OutputExistsError for a name that is taken.
+    Raises UsageError for a model, OutputExistsError for a name that is taken, BusyError where
+    another process makes a style of that name, StyleFileError.
     """
     if read_info(file).get("kind") == "model":
         words = ("influ", "stylize", "photo.jpg", "--model", str(file))
@@ -203,15 +223,19 @@ def read_handed_on(
     if name is not None:
         style = style.renamed(name)
     check_styles_folder()
+    target = user_style_path(style.name)
     taken = "add --overwrite to replace it, or choose another name with --as"
-    _refuse_taken(user_style_path(style.name), taken, overwrite)
-    return MadeStyle(style=style, base=base, backend=open_backend(base))
+    _refuse_taken([target], taken, overwrite)
+    made = MadeStyle(style=style, base=base, backend=open_backend(base))
+    make_folder(target.parent)
+    with claimed(target):
+        return keep_style(made, model=model, overwrite=overwrite)
 
 
 def keep_style(
     made: MadeStyle, *, out: Path | None = None, model: Path | None = None, overwrite: bool = False
 ) -> KeptStyle:
-    """Write the style to `out` or register it, with a preview."""
+    """Write the style to `out` or register it, with a preview. The caller has the file's claim."""
     style = with_model(made.style, model) if model else made.style
     target = out or user_style_path(style.name)
     preview = write_with_preview(made.base, style, made.backend, target, overwrite=overwrite)
@@ -221,10 +245,11 @@ def keep_style(
     return KeptStyle(style=style, file=target, preview=preview, use=used, is_registered=out is None)
 
 
-def _refuse_taken(target: Path, remedy: str, overwrite: bool) -> None:
+def _refuse_taken(targets: Sequence[Path], remedy: str, overwrite: bool) -> None:
     """Before any work."""
-    if target.exists() and not overwrite:
-        raise OutputExistsError(messages.exists_already(target, remedy))
+    for target in targets:
+        if target.exists() and not overwrite:
+            raise OutputExistsError(messages.exists_already(target, remedy))
 
 
 def _backend(base: Base, device: str) -> Backend:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stylegan_cli.backends import Backend
 from stylegan_cli.pictures import Picture, contact_sheet, read_rgb, write_picture
-from stylegan_cli.runtime.files import check_target, claimed, make_folder
+from stylegan_cli.runtime.files import check_target
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Style, write_style
 from stylegan_cli.stylizer import Stylizer
@@ -31,19 +31,17 @@ def write_with_preview(
     """Write a style and its preview, both or neither; returns the path of the preview.
 
     The preview is stylized first, so that a style which makes no picture is never kept, and the
-    style is written last, so that what is found by name is whole.
-    Raises StyleFileError, OutputExistsError, BusyError where another process writes it, WriteError.
+    style is written last, so that what is found by name is whole. The caller has the claim on
+    `path`, whose folder is there. Raises StyleFileError, OutputExistsError, WriteError.
     """
     sheet, target = draw_preview(base, style, backend), preview_path(path)
-    make_folder(path.parent)
-    with claimed(path):
-        check_target(path, overwrite=overwrite)
-        is_new = not target.exists()
-        try:
-            write_picture(sheet, target, overwrite=True)
-            write_style(style, path, overwrite=overwrite)
-        except BaseException:
-            if is_new:
-                target.unlink(missing_ok=True)
-            raise
+    check_target(path, overwrite=overwrite)
+    is_new = not target.exists()
+    try:
+        write_picture(sheet, target, overwrite=True)
+        write_style(style, path, overwrite=overwrite)
+    except BaseException:
+        if is_new:
+            target.unlink(missing_ok=True)
+        raise
     return target

@@ -17,7 +17,13 @@ from stylegan_cli.errors import (
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
 from stylegan_cli.preparing.layout import TrainingData, data_of_one
 from stylegan_cli.runtime.devices import resolve_device
-from stylegan_cli.runtime.files import read_sealed, sealed, write_atomically
+from stylegan_cli.runtime.files import (
+    claimed,
+    make_folder,
+    read_sealed,
+    sealed,
+    write_atomically,
+)
 from stylegan_cli.sharing.preview import write_with_preview
 from stylegan_cli.styles import Style, free_name, read_model, shipped_model, user_style_path
 from stylegan_cli.training.config import TrainingConfig
@@ -130,7 +136,9 @@ def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -
         if name != style.name:
             renamed[style.name] = name
         path, kept = user_style_path(name), style.renamed(name)
-        write_with_preview(base, kept, backend, path, overwrite=overwrite or own is not None)
+        make_folder(path.parent)
+        with claimed(path):
+            write_with_preview(base, kept, backend, path, overwrite=overwrite or own is not None)
         names.append(name)
         hashes[style.name] = {"name": name, "sha256": _sum_of(path)}
     write_atomically(folder / REGISTERED_NAME, sealed(hashes, indent=1).encode())
