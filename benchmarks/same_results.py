@@ -254,7 +254,7 @@ def refinement(bench):
 
 
 def pretraining(bench):
-    words = ("--content", "plain", "--batch", "2", "--processes", "1", "--out", "base")
+    words = ("--content", "plain", "--batch", "2", "--devices", "1", "--out", "base")
     bench.influ("pretrain", *words, *STEPS)
     return metrics_and_tensors(bench.folder / "base")
 

@@ -7,6 +7,7 @@ from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.planning import PretrainRunConfig, plan_run
+from stylegan_cli.runtime.launch import is_first
 from stylegan_cli.runtime.mappings import load_settings
 
 
@@ -18,6 +19,11 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Train a base: one network that reads a style from pictures and applies it."""
+    if not (dry_run or is_first()):
+        from stylegan_cli.learning.processes import serve_first_process
+
+        serve_first_process(run.device)
+        return
     plan = plan_run(run, typed, load_settings(config_file) if config_file else {})
     if dry_run:
         emit(plan.as_mapping(), as_json)

@@ -11,17 +11,21 @@ from torch.nn import functional
 
 from stylegan_cli.learning import GanKind
 from stylegan_cli.networks.layers import luminance
+from stylegan_cli.networks.precision import full_precision
 
 
 def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
     """The generator's adversarial loss, averaged over the discriminators."""
-    return torch.stack([_GENERATOR_GAN_LOSSES[kind](scores.float()) for scores in fake]).mean()
+    return torch.stack(
+        [_GENERATOR_GAN_LOSSES[kind](full_precision(scores)) for scores in fake]
+    ).mean()
 
 
 def discriminator_gan_loss(kind: GanKind, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """The discriminators' adversarial loss, averaged over the discriminators."""
     losses = [
-        _DISCRIMINATOR_LOSSES[kind](r.float(), f.float()) for r, f in zip(real, fake, strict=True)
+        _DISCRIMINATOR_LOSSES[kind](full_precision(r), full_precision(f))
+        for r, f in zip(real, fake, strict=True)
     ]
     return torch.stack(losses).mean()
 
@@ -69,7 +73,7 @@ def r1_penalty(scores: Sequence[Tensor], reals: Tensor) -> Tensor:
 
     scores: of `reals`, which require a gradient.
     """
-    total = torch.stack([s.float().sum() for s in scores]).sum()
+    total = torch.stack([full_precision(s).sum() for s in scores]).sum()
     (gradient,) = torch.autograd.grad(total, reals, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
 
@@ -96,7 +100,7 @@ def anchor_loss(
 
     weight: (B, 1, H, W), how much each pixel counts; 1 where None.
     """
-    difference = functional.avg_pool2d(result.float() - anchor.float(), cell).abs()
+    difference = functional.avg_pool2d(full_precision(result) - full_precision(anchor), cell).abs()
     if weight is not None:
         difference = difference * functional.avg_pool2d(weight, cell)
     return difference.mean()
@@ -107,7 +111,7 @@ def drift_loss(result: Tensor, anchor: Tensor, limit: float) -> Tensor:
 
     limit: root mean square in the unit of the images; a distance below it costs nothing.
     """
-    difference = (result.float() - anchor.float()).square().flatten(1)
+    difference = (full_precision(result) - full_precision(anchor)).square().flatten(1)
     moved = (difference.mean(dim=1) + 1e-12).sqrt()  # the square root has no slope at 0
     return (moved / limit - 1).clamp(min=0).square()
 
@@ -121,7 +125,9 @@ def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64
     """
     batch, channels, height, width = result.shape
     rows, columns = height // period, width // period
-    added = (result.float() - content.float()).reshape(-1, rows, period, columns, period)
+    added = (full_precision(result) - full_precision(content)).reshape(
+        -1, rows, period, columns, period
+    )
     cells = added.permute(0, 2, 4, 1, 3).reshape(batch * channels, period**2, rows, columns)
     pattern = functional.avg_pool2d(cells, min(window // period, rows, columns))
     energy = (pattern - pattern.mean(dim=1, keepdim=True)).square()
@@ -151,10 +157,14 @@ def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Ten
     quantiles per direction.
     """
     if len(first) == len(second):
-        ranked = [(vectors.float() @ directions).sort(0).values for vectors in (first, second)]
+        ranked = [
+            (full_precision(vectors) @ directions).sort(0).values for vectors in (first, second)
+        ]
         return (ranked[0] - ranked[1]).abs().mean()
-    shares = (torch.arange(256, device=first.device, dtype=torch.float32) + 0.5) / 256
-    quantiles = [_quantiles(vectors.float() @ directions, shares) for vectors in (first, second)]
+    shares = (torch.arange(256, device=first.device) + 0.5) / 256
+    quantiles = [
+        _quantiles(full_precision(vectors) @ directions, shares) for vectors in (first, second)
+    ]
     return (quantiles[0] - quantiles[1]).abs().mean()
 
 
@@ -168,5 +178,5 @@ def _quantiles(values: Tensor, shares: Tensor) -> Tensor:
 
 def _similarities(features: Tensor) -> Tensor:
     """(B, N, N) cosines between all positions of (B, C, h, w)."""
-    directions = functional.normalize(features.float().flatten(2), dim=1)
+    directions = functional.normalize(full_precision(features).flatten(2), dim=1)
     return directions.transpose(1, 2) @ directions

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from stylegan_cli.colour import LUMA_WEIGHTS
 from stylegan_cli.networks.architecture import GAIN, LEAK
+from stylegan_cli.networks.precision import full_precision
 
 HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
 
@@ -40,7 +41,7 @@ class ModulatedConv(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C, H, W); condition: (1 or B, condition_dim). Returns (B, C', H', W')."""
-        scale, shift = self.style(condition).float().split(self._split, dim=1)
+        scale, shift = full_precision(self.style(condition)).split(self._split, dim=1)
         weight, stride, padding = self.conv.weight, self.conv.stride, self.conv.padding
         energy = (1 + scale).square() @ weight.square().sum(dim=(2, 3)).T
         gain = GAIN * torch.rsqrt(energy + 1e-8)
@@ -73,7 +74,7 @@ class GatedConv(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """features: (B, C, H, W); condition: (1 or B, condition_dim). Returns (B, C', H, W)."""
-        inner, outer, shift = self.gate(condition).float().split(self._split, dim=1)
+        inner, outer, shift = full_precision(self.gate(condition)).split(self._split, dim=1)
         bias = torch.addcmul(shift, 1 + outer, self.conv.bias)  # type: ignore[arg-type]
         weight, padding = self.conv.weight, self.conv.padding
         if len(condition) == 1:
@@ -136,7 +137,7 @@ def enlarge(image: Tensor) -> Tensor:
 
 def log_size(short_side: Tensor) -> Tensor:
     """The generator's input for a picture's scale: log(short side / 256), (B,) → (B, 1)."""
-    return torch.log(short_side.float() / 256)[:, None]
+    return torch.log(full_precision(short_side) / 256)[:, None]
 
 
 def luminance(image: Tensor) -> Tensor:

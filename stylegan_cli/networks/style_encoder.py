@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan_cli.networks.architecture import CLIP_DEVIATIONS, LEAK, StyleEncoderConfig
+from stylegan_cli.networks.precision import full_precision
 
 MOMENTUM = 0.01  # share of a training step in the running averages
 
@@ -42,8 +43,8 @@ class StyleFeatures(nn.Module):
             features = stage(features)
             maps.append(features)
         maps += [probe(features) for probe, features in zip(self.probes, maps, strict=True)]
-        first = [features.float().mean(dim=(2, 3)) for features in maps]
-        second = [features.float().square().mean(dim=(2, 3)) for features in maps]
+        first = [full_precision(features).mean(dim=(2, 3)) for features in maps]
+        second = [full_precision(features).square().mean(dim=(2, 3)) for features in maps]
         return torch.cat([*first, *second], dim=1)
 
 
@@ -71,13 +72,14 @@ class StyleHead(nn.Module):
         nn.init.normal_(last.weight, std=2.9 / config.hidden**0.5)  # codes of about 1
 
     def forward(self, moments: Tensor, statistics: Tensor) -> Tensor:
-        """Code of each row; in training mode the standardisation follows its inputs.
+        """Code of each row.
 
         moments: (B, moments_dim); statistics: (B, statistics_dim). Returns (B, code_dim).
         """
-        described = self.describe(moments, statistics)
-        if self.training:
-            self._follow(described.detach())
+        return self.encode(self.describe(moments, statistics))
+
+    def encode(self, described: Tensor) -> Tensor:
+        """Code of each row of `describe`, (B, code_dim)."""
         standard = ((described - self.centre) * self.scale).clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS)
         return self.layers(standard)  # type: ignore[no-any-return]
 
@@ -96,16 +98,25 @@ class StyleHead(nn.Module):
         self.centre.copy_(described.mean(0))
         self.scale.copy_(1 / described.std(0).clamp(min=1e-3))
 
+    def deviations(self, described: Tensor) -> Tensor:
+        """How far rows (B, dim) of `describe` are from the centre: mean and mean square, (2, dim).
+
+        Those of a batch are the mean of those of its parts.
+        """
+        off = described.detach() - self.centre
+        return torch.stack([off.mean(0), off.square().mean(0)])
+
     @torch.no_grad()
-    def _follow(self, described: Tensor) -> None:
-        """Move centre and scale toward those of `described` (B, dim), as batch normalisation does.
+    def follow(self, deviations: Tensor) -> None:
+        """Move centre and scale toward a step's rows, from the `deviations` of all of them.
 
         Fixed after the first step, a quarter of the features would end beyond the limit, where they
-        carry no information.
+        carry no information. As batch normalisation does, but after the step: within it, a row's
+        code depends on that row alone, so a batch can be computed in parts.
         """
-        off = described - self.centre
-        variance = (1 - MOMENTUM) / self.scale.square() + MOMENTUM * off.square().mean(0)
-        self.centre.lerp_(described.mean(0), MOMENTUM)
+        mean, square = deviations
+        variance = (1 - MOMENTUM) / self.scale.square() + MOMENTUM * square
+        self.centre += MOMENTUM * mean
         self.scale.copy_(variance.rsqrt().clamp(max=1e3))
 
 

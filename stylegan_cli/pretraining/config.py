@@ -1,11 +1,13 @@
 """Settings of a pre-training run."""
 
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError
+from stylegan_cli.learning import Precision
 from stylegan_cli.learning.options import (
+    ACCUMULATE,
     DECAY_FROM,
     EMA,
     PRECISION,
@@ -123,15 +125,8 @@ class PretrainConfig:
         file_option("Weight of the error of the parameters predicted from a code.", at_least=0),
     ] = 0.2
     clip_norm: Annotated[float, file_option("Largest norm of the gradients.", above=0)] = 1.0
-    precision: Annotated[Literal["auto", "fp32", "bf16"], PRECISION] = "auto"
-    processes: Annotated[
-        int,
-        Option(
-            "Number of processes; 0: one per core.",  # on a GPU one
-            at_least=0,
-            at_most=1024,
-        ),
-    ] = 0
+    precision: Annotated[Precision, PRECISION] = "auto"
+    accumulate: Annotated[int, ACCUMULATE] = 1
     workers: Annotated[
         int,
         file_option(
@@ -161,10 +156,6 @@ class PretrainConfig:
         if self.targets > self.pictures:
             raise ConfigError(
                 f"targets must be at most pictures, got {self.targets} and {self.pictures}"
-            )
-        if self.processes and self.looks % self.processes:
-            raise ConfigError(
-                f"--batch must be a multiple of --processes, got {self.looks} and {self.processes}"
             )
         if self.size % 8 or self.size < 64:
             raise ConfigError(f"--size must be a multiple of 8 from 64 on, got {self.size}")

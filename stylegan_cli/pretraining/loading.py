@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from stylegan_cli.learning.processes import follow_first_process
+from stylegan_cli.networks.precision import as_tensor
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.data import Batch, PairedLooks
 from stylegan_cli.pretraining.domains import Domains
-from stylegan_cli.pretraining.processes import follow_first_process
 
 
 def seed_worker(worker: int) -> None:
@@ -40,6 +41,7 @@ def load_batches(
         num_workers=config.workers,
         prefetch_factor=4 if config.workers else None,
         worker_init_fn=seed_worker,
+        pin_memory=device.type == "cuda",  # so that copies overlap with computing
         # A fork would inherit locks of thread pools that its threads do not.
         multiprocessing_context="spawn" if config.workers else None,
     )
@@ -49,7 +51,19 @@ def load_batches(
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
     """The arrays of a batch as tensors on a device."""
-    return {name: torch.as_tensor(value).to(device) for name, value in batch.items()}
+    tensors = {name: as_tensor(value) for name, value in batch.items()}
+    return {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+
+
+def split_looks(batch: Mapping[str, Tensor], parts: int) -> list[dict[str, Tensor]]:
+    """A batch in parts: every n-th look from the first, the second... on; see PairedLooks."""
+    owner = torch.arange(len(batch["shown"]), device=batch["shown"].device)
+    owner = owner.repeat_interleave(batch["shown"].sum(1))
+    return [
+        {name: value[part::parts] for name, value in batch.items() if name != "references"}
+        | {"references": batch["references"][owner % parts == part]}
+        for part in range(parts)
+    ]
 
 
 def echo(

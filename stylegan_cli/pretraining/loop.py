@@ -19,13 +19,14 @@ from stylegan_cli.learning.checkpoints import (
     save_config,
 )
 from stylegan_cli.learning.logging import Metrics
+from stylegan_cli.learning.processes import ProcessTeam
 from stylegan_cli.learning.schedules import FINISHED, StepClock, is_due, total_steps_now
+from stylegan_cli.networks.precision import computing_in
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import Domains, split_domains
 from stylegan_cli.pretraining.loading import load_batches, to_device
 from stylegan_cli.pretraining.losses import ERRORS
 from stylegan_cli.pretraining.model import BaseNetworks
-from stylegan_cli.pretraining.processes import ProcessTeam, process_team, single_process
 from stylegan_cli.pretraining.trainer import Trainer, build_trainer, load_base
 from stylegan_cli.pretraining.validation import (
     VALIDATION_COLUMNS,
@@ -52,32 +53,29 @@ def pretrain(
     run_dir: Path,
     config: PretrainConfig,
     *,
-    device: str = "cpu",
+    team: ProcessTeam | None = None,
     resume: bool = False,
     init: Mapping[str, np.ndarray] | None = None,
     on_progress: Progress = lambda done, total: None,
 ) -> bool:
     """Train a base into `run_dir`; returns whether it reached its last step.
 
-    domains: pictures by kind, e.g. one entry per folder. init: tensors of a base to start from,
-    named as in Base. Raises DataError where there are too few pictures, TrainingError where the
-    loss is no longer a number.
+    domains: pictures by kind, e.g. one entry per folder. team: this process as the first of it;
+    alone on the CPU where None. init: tensors of a base to start from, named as in Base.
+    Raises DataError where there are too few pictures, TrainingError where the loss is no longer a
+    number, ConfigError where the team can't share a batch.
     """
     state = load_latest_checkpoint(run_dir) if resume else None
     if state is not None and _is_finished(run_dir, state, config):
         return True
     train, held_out = split_domains(domains)
-    torch.manual_seed(config.seed)
-    base = BaseNetworks(config.generator, config.encoder)
-    if init is not None:
-        load_base(base, init)
-    arguments = (train, held_out, run_dir, state, init is None, on_progress)
-    size = _process_count(config, device)
-    if size == 1:
-        return _lead(build_trainer(base, config, device, single_process()), *arguments)
-    shared = (train, run_dir, config, device, state is not None)
-    with process_team(size, _follow, shared) as team:
-        return _lead(build_trainer(base, config, device, team), *arguments)
+    with computing_in(config.precision):
+        torch.manual_seed(config.seed)
+        base = BaseNetworks(config.generator, config.encoder)
+        if init is not None:
+            load_base(base, init)
+        trainer = build_trainer(base, config, team or ProcessTeam())
+        return _lead(trainer, train, held_out, run_dir, state, init is None, on_progress)
 
 
 def _lead(
@@ -97,7 +95,7 @@ def _lead(
             trainer.load_state_dict(state)
     elif fresh:
         trainer.standardise(validation)
-    trainer.share()
+    trainer.team.call(_follow, train, config, trainer.state_dict() | {"step": trainer.step})
     save_config(run_dir, asdict(config))
     with Metrics(run_dir, COLUMNS, trainer.step) as metrics, stop_between_steps() as stop:
         batches = _batches(train, trainer)
@@ -113,7 +111,7 @@ def _lead(
             if trainer.total_steps is None:
                 trainer.total_steps = clock.steps_within(config.time_limit_s)
             last = is_over(trainer) or stop.requested
-            trainer.total_steps, last = trainer.team.agree(trainer.total_steps, last)
+            trainer.total_steps, last = _agree(trainer, last)
             values["seconds"] = clock.here_s
             _follow_up(trainer, values, metrics, validation, run_dir, last)
             on_progress(trainer.step, trainer.total_steps or 0)
@@ -150,25 +148,25 @@ def _follow(
     team: ProcessTeam,
     stop: StopRequest,
     train: Domains,
-    run_dir: Path,
     config: PretrainConfig,
-    device: str,
-    resumed: bool,
+    state: Mapping[str, Any],
 ) -> None:
     """Another process: trains its share of each step until the first one ends the run."""
-    base = BaseNetworks(config.generator, config.encoder)
-    trainer = build_trainer(base, config, device, team)
-    # Written before the first step, and not replaced while a process is still starting.
-    state = load_latest_checkpoint(run_dir) if resumed else None
-    if state is not None:
-        with restoring(run_dir):
-            trainer.load_state_dict(state)
-    trainer.share()
-    for batch in _batches(train, trainer):
-        trainer.train_step(batch)
-        trainer.total_steps, last = team.agree(None, stop.requested)
-        if last:
-            break
+    with computing_in(config.precision):
+        trainer = build_trainer(BaseNetworks(config.generator, config.encoder), config, team)
+        trainer.load_state_dict(state)
+        for batch in _batches(train, trainer):
+            trainer.train_step(batch)
+            trainer.total_steps, last = _agree(trainer, stop.requested)
+            if last:
+                break
+
+
+def _agree(trainer: Trainer, last: bool) -> tuple[int | None, bool]:
+    """The number of steps, which the first process knows, and whether any says it is over."""
+    known = trainer.total_steps if trainer.team.rank == 0 else None
+    total, is_last = trainer.team.agree(known or 0, int(last))
+    return total or None, bool(is_last)
 
 
 def _is_finished(run_dir: Path, state: Mapping[str, Any], config: PretrainConfig) -> bool:
@@ -180,15 +178,15 @@ def _is_finished(run_dir: Path, state: Mapping[str, Any], config: PretrainConfig
     return is_finished
 
 
-def _process_count(config: PretrainConfig, device: str) -> int:
-    """As many as asked for; else on a CPU one per core, if they share the looks evenly.
+def usual_process_count(config: PretrainConfig, device: str) -> int:
+    """On a CPU one per core, if they share the looks evenly; on a GPU one.
 
     Threads within a step wait for the slowest of them at every layer, processes once per step.
     """
-    if config.processes or device != "cpu":
-        return config.processes or 1
-    cores = resolve_threads()
-    return max(count for count in range(1, cores + 1) if config.looks % count == 0)
+    if device != "cpu":
+        return 1
+    counts = range(1, resolve_threads() + 1)
+    return max(n for n in counts if n == 1 or config.looks % (n * config.accumulate) == 0)
 
 
 def _batches(domains: Domains, trainer: Trainer) -> Iterator[dict[str, Tensor]]:

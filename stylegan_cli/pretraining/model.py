@@ -10,6 +10,7 @@ from torch.nn import functional
 from stylegan_cli.networks.architecture import GeneratorConfig, StyleEncoderConfig
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.pixel_range import to_signed
+from stylegan_cli.networks.precision import as_tensor, full_precision
 from stylegan_cli.networks.style_encoder import StyleEncoder
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.looks import PARAMETERS_DIM
@@ -29,9 +30,17 @@ class BaseNetworks(nn.Module):
 
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
         """A code for each side of each look, (L, 2, code_dim), from its styled pictures."""
-        moments = self.moments(batch)
-        codes = self.encoder(moments.flatten(0, 1), batch["statistics"].flatten(0, 1))
-        return codes.float().view(*moments.shape[:2], -1)  # type: ignore[no-any-return]
+        return self.codes(self.describe(batch))
+
+    def codes(self, described: Tensor) -> Tensor:
+        """A code for each row of `describe`, two rows for a look: (L, 2, code_dim)."""
+        codes: Tensor = full_precision(self.encoder.head.encode(described))
+        return codes.view(-1, 2, codes.shape[1])
+
+    def describe(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the encoder's head gets of each side of each look, (L * 2, dim)."""
+        moments = self.moments(batch).flatten(0, 1)
+        return self.encoder.head.describe(moments, batch["statistics"].flatten(0, 1))
 
     def moments(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The encoder's features of each side, averaged over its pictures: (L, 2, moments_dim)."""
@@ -62,7 +71,7 @@ class BaseNetworks(nn.Module):
                 for some, style in zip(pictures.chunk(sides), rows, strict=True)
             ]
             result, base_colour = map(torch.cat, zip(*outputs, strict=True))
-        return Stylized(result.float(), base_colour.float(), signed(truths))
+        return Stylized(full_precision(result), full_precision(base_colour), signed(truths))
 
 
 class PrivilegedTeacher(nn.Module):
@@ -78,12 +87,11 @@ class PrivilegedTeacher(nn.Module):
         rng = numpy_generator(0, 0, "prompter")
         drawn = rng.standard_normal((max(PARAMETERS_DIM, code_dim),) * 2)
         orthogonal = np.linalg.qr(drawn)[0][:PARAMETERS_DIM, :code_dim]
-        rotation = torch.tensor(TEACHER_GAIN * orthogonal, dtype=torch.float32)
-        self.register_buffer("rotation", rotation, persistent=False)
+        self.register_buffer("rotation", as_tensor(TEACHER_GAIN * orthogonal), persistent=False)
 
     def forward(self, parameters: Tensor) -> Tensor:
         """parameters: (L, PARAMETERS_DIM), see looks. Returns (L, code_dim)."""
-        return (parameters @ self.rotation).float()
+        return full_precision(parameters @ self.rotation)
 
 
 class Learner(nn.Module):
@@ -104,22 +112,26 @@ class Learner(nn.Module):
 
     def forward(
         self, batch: Mapping[str, Tensor], guided: Tensor, guidance: float
-    ) -> dict[str, Tensor]:
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of the loss: errors of each picture, (N,), and one number for each other term.
 
+        All are means over the looks, so those of a batch are the mean of those of its parts.
         guided: (L, 2) 1 where the teacher leads, else 0. guidance: weight of the distillation.
+        Returns the head's deviations as well, see StyleHead.
         """
-        encoded = self.base.encode(batch)
+        described = self.base.describe(batch)
+        encoded = self.base.codes(described)
         ideal = self.teacher(batch["parameters"])[:, None].expand_as(encoded)
         codes = torch.lerp(encoded, ideal, guided[..., None])
         distillation = functional.mse_loss(encoded, ideal)
         true = batch["parameters"][:, None].expand(-1, 2, -1)
-        parameters = functional.mse_loss(self.parameter_head(encoded).float(), true)
+        parameters = functional.mse_loss(full_precision(self.parameter_head(encoded)), true)
         stylized = self.base.stylize(batch, codes)
-        return pair_losses(stylized, batch["pointwise"], self.config) | {
+        terms = pair_losses(stylized, batch["pointwise"], self.config) | {
             "distillation": self.config.distillation_weight * guidance * distillation,
             "parameters": self.config.parameter_weight * parameters,
         }
+        return terms, self.base.encoder.head.deviations(described)
 
 
 def signed(pixels: Tensor) -> Tensor:

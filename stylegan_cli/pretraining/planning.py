@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from stylegan_cli.errors import OutputExistsError, UsageError, messages
 from stylegan_cli.learning.checkpoints import check_run_folder, has_checkpoint, load_config
+from stylegan_cli.learning.options import devices_option
 from stylegan_cli.pretraining.colour_config import ColourRunConfig, ColourTrainingConfig
 from stylegan_cli.pretraining.config import PretrainConfig
 from stylegan_cli.pretraining.domains import pictures_by_domain
@@ -26,6 +27,7 @@ class PretrainRunConfig:
     resume: Annotated[bool, Option("Continue the run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
     device: Annotated[str, DEVICE] = "auto"
+    devices: Annotated[int | None, devices_option("on the CPU one per core, else 1")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class PretrainPlan:
         """What would be done, for a reader."""
         counts = {name: len(paths) for name, paths in self.domains.items()}
         plan = {"run": str(self.run.out), "pictures": counts, "device": self.run.device}
-        return plan | {"settings": to_mapping(self.config)}
+        devices = {"devices": self.run.devices} if self.run.devices else {}
+        return plan | devices | {"settings": to_mapping(self.config)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,20 +2,21 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from stylegan_cli.errors import ConfigError, DataError
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
+from stylegan_cli.learning.processes import process_team
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.pictures import read_rgb_or_warn
 from stylegan_cli.pretraining.colour_looks import read_films
 from stylegan_cli.pretraining.colour_training import train_colours
 from stylegan_cli.pretraining.domains import Domains
-from stylegan_cli.pretraining.loop import pretrain
+from stylegan_cli.pretraining.loop import pretrain, usual_process_count
 from stylegan_cli.pretraining.planning import ColourPlan, PretrainPlan
-from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.runtime.mappings import to_mapping
 from stylegan_cli.styles import ColourEstimator, Model, read_model, write_model
 
@@ -23,14 +24,17 @@ from stylegan_cli.styles import ColourEstimator, Model, read_model, write_model
 def run_plan(plan: PretrainPlan, on_progress: Callable[[int, int], None]) -> bool:
     """The run that was planned, on its device; whether it reached its last step."""
     run = plan.run
-    device = resolve_device(run.device, needs_torch=True)
     init = read_model(run.init).base.tensors if run.init else None
-    with opened_run(run.out, resume=run.resume, overwrite=run.overwrite):
+    usual = partial(usual_process_count, plan.config)
+    with (
+        opened_run(run.out, resume=run.resume, overwrite=run.overwrite),
+        process_team(run.device, run.devices, usual=usual) as team,
+    ):
         return pretrain(
             plan.domains,
             run.out,
             plan.config,
-            device=device,
+            team=team,
             resume=run.resume,
             init=init,
             on_progress=on_progress,
