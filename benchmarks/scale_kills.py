@@ -110,7 +110,7 @@ class Batch:
     def __init__(self, source: str, out: str, manifest: Path, model: Path, workers: int) -> None:
         self.manifest = manifest
         call = [sys.executable, __file__, "--as-influ", "stylize", source, "-o", out]
-        call += ["--manifest", str(manifest), "--workers", str(workers), "--jobs", "1", "-r"]
+        call += ["--manifest", str(manifest), "--workers", str(workers), "-r"]
         self._call = [*call, "-s", "creatorA", "--model", str(model), "--precision", "f32", "-q"]
         self.memory: list[tuple[int, float, float]] = []  # photos done, MB of driver and of workers
         self.start()
@@ -171,9 +171,12 @@ def killed(batch: Batch, photos: int, kills: int, limit_s: float) -> dict[str, i
             batch.start()
         batch.watch()
         while moments and batch.memory[-1][0] >= moments[0]:
-            moments.pop(0)
+            time.sleep(rng.uniform(0, 0.5))
             victims = batch.workers()
-            if rng.random() < DRIVERS or not victims:
+            if not victims:  # the driver is just beginning
+                break
+            moments.pop(0)
+            if rng.random() < DRIVERS:
                 batch.driver.kill()
                 batch.driver.wait()
                 batch.start()
@@ -183,7 +186,7 @@ def killed(batch: Batch, photos: int, kills: int, limit_s: float) -> dict[str, i
         if time.monotonic() - began_s > limit_s:
             batch.driver.send_signal(signal.SIGTERM)
             break
-        time.sleep(0.1)
+        time.sleep(0.5)
     batch.driver.wait()
     return counts
 

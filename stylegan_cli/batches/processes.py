@@ -24,7 +24,17 @@ logger = logging.getLogger(__name__)
 
 MAX_DEATHS: Final = 3  # of workers that had a picture in hand, before it is given up
 _IDLE_DEATHS: Final = 30  # per worker, one after the other without anything done
-_PRELOADED: Final = ["onnxruntime", __name__]
+# What every worker imports before its first result, once for all of them: one that dies is back at
+# once. Whatever is missing is passed over.
+_PRELOADED: Final = [
+    "imagecodecs._jpeg8",
+    "onnx",
+    "onnxruntime",
+    "PIL.JpegImagePlugin",
+    "stylegan_cli.networks.onnx_graphs",
+    "xml.dom.expatbuilder",
+    __name__,
+]
 
 
 def run_processes(
