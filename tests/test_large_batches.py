@@ -286,6 +286,46 @@ def test_killed_workers_and_drivers_lose_and_double_nothing(batch, work, model) 
     assert targets == sorted(str(work / "killed" / name) for name in results(work / "in"))
 
 
+DEADLY = """
+import os, runpy, signal
+from stylegan_cli.batches.folders import LocalFolder
+
+read = LocalFolder.read
+
+def deadly(self, name):
+    if name == "deadly.jpg":
+        with open("deaths", "a") as file:
+            file.write("dead ")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(self, name)
+
+LocalFolder.read = deadly  # here, and in the workers, which import this file too
+if __name__ == "__main__":
+    runpy.run_module("stylegan_cli", run_name="__main__")
+"""
+
+
+def test_a_picture_at_which_three_workers_die_is_given_up_and_the_rest_is_done(
+    batch, work, model
+) -> None:
+    batch()
+    write_photo(work / "in/deadly.jpg", 9)
+    (work / "deadly.py").write_text(DEADLY)
+    call = [sys.executable, "deadly.py", "stylize", "in", "-o", "survived", "-r", "-q"]
+    call += ["--manifest", "survived.db", "--workers", "2", "-s", "creatorA"]
+    call += ["--model", str(model), "--precision", "f32"]
+    ended = subprocess.run(call, check=False, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == PartialFailureError.exit_code, ended.stderr
+    assert (work / "deaths").read_text().split() == ["dead"] * 3
+    assert results(work / "survived") == results(work / "out")
+    with sqlite3.connect("survived.db") as database:
+        rows = database.execute("SELECT source, error FROM results WHERE status = 'failed'")
+        ((source, error),) = rows.fetchall()
+    assert source == str(work / "in/deadly.jpg")
+    assert "3 processes died at it" in error
+    assert error in ended.stderr
+
+
 def grandchildren(process: int) -> list[int]:
     def children(parent: int) -> list[int]:
         try:

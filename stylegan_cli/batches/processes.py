@@ -127,8 +127,7 @@ class _Crew:
     def next(self) -> list[Told] | None:
         """What became of jobs since the last call, perhaps of none; None when all are done."""
         for worker in self._workers:
-            while len(worker.jobs) < CHUNK and (chunk := self._next_chunk()) is not None:
-                worker.give(chunk)
+            self._supply(worker)
         busy = {worker.connection: worker for worker in self._workers if worker.jobs}
         if not busy:
             return None
@@ -149,11 +148,17 @@ class _Crew:
         for worker in self._workers:
             worker.kill()
 
+    def _supply(self, worker: _Process) -> None:
+        """Give a worker enough to do; a suspect has a worker to itself, so that none dies of it."""
+        if any(self._deaths[key] for key in worker.jobs):
+            return
+        while len(worker.jobs) < CHUNK and (chunk := self._next_chunk()) is not None:
+            worker.give(chunk)
+        if not worker.jobs and self._suspects:
+            worker.give([self._suspects.popleft()])
+
     def _next_chunk(self) -> list[StoredJob] | None:
-        if self._returned:
-            return self._returned.popleft()
-        chunk = next(self._chunks, None)
-        return [self._suspects.popleft()] if chunk is None and self._suspects else chunk
+        return self._returned.popleft() if self._returned else next(self._chunks, None)
 
     def _replace(self, dead: _Process) -> list[Told]:
         """Start another worker, and put back what the dead one had; what is given up is told."""
