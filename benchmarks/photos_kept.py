@@ -15,7 +15,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".heic", 
 LOSSLESS = {".png", ".tif", ".tiff", ".jp2"}
 NEVER_KEPT = re.compile(
     r"^(File|System|ExifTool|Composite|IFD1|Apple|Canon|MakerNotes|ICC-header|QuickTime|Meta|"
-    r"MPImage\d|MPF0|Adobe|JFIF|RIFF|CanonCustom|Nintendo|PNG|GIF|PreviewIFD|Jpeg2000|InteropIFD):"
+    r"MPImage\d|MPF0|Adobe|JFIF|RIFF|CanonCustom|Nintendo|PNG|GIF|PreviewIFD|Jpeg2000):"
     r"|MakerNote|Thumbnail|Orientation$|Strip|RowsPer|BitsPer|SamplesPer|Planar|Photometric|"
     r"Compression$|ExtraSamples|Predictor|xmptk|XMPToolkit|HasExtendedXMP|IPTCDigest|"
     r"ExifImage(Width|Height)|ImageWidth|ImageHeight|RegionA|DirectoryItem|BaseRendition|"

@@ -13,6 +13,7 @@ from clip_files import Pixels, make_clip, sound_of
 from PIL import Image
 from subtitle_files import add_subtitles
 
+from stylegan_cli.clips import Track
 from stylegan_cli.video import VideoResult, stylize_clip
 
 
@@ -89,8 +90,8 @@ def clip_with_sound(
         ("a.mov", "pcm_s16le", 192_000, "mono", "s16", "aac, at 96000 Hz."),
         ("a.mov", "pcm_s16le", 50_000, "stereo", "s16", "aac, at 64000 Hz."),
         ("a.mkv", "pcm_s16le", 48_000, "hexadecagonal", "s16", "aac, as stereo."),
-        ("a.avi", "adpcm_ms", 44_100, "stereo", "s16", "adpcm_ms, which .mp4"),
-        ("a.avi", "wmav2", 48_000, "stereo", "fltp", "wmav2, which .mp4 does not support"),
+        ("a.avi", "adpcm_ms", 44_100, "stereo", "s16", "adpcm_ms, which can't"),
+        ("a.avi", "wmav2", 48_000, "stereo", "fltp", "wmav2, which can't be copied into .mp4"),
     ],
 )
 def test_sound_of_any_kind_reaches_mp4(
@@ -116,6 +117,46 @@ def test_a_language_with_two_names_is_kept(tmp_path: Path, name: str) -> None:
     with av.open(str(tmp_path / name)) as clip:
         languages = [stream.language for stream in clip.streams.audio]
     assert languages == ["eng", "ger" if name == "b.mov" else "deu"]
+
+
+def described_clip(path: Path) -> Path:
+    """Subtitles in Irish, to be shown in any case, and a tag that nobody has a name for."""
+    source = add_subtitles(make_clip(path.with_name("plain.mkv")), path.with_name("words.mkv"))
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        new.metadata["dog"] = "Laika"
+        tracks = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for stream in old.streams.subtitles:
+            words: Any = tracks[stream.index]
+            words.metadata["language"] = "gle"
+            words.disposition = Disposition.forced
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = tracks[packet.stream.index]
+                new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", ["b.mkv", "b.mp4", "b.mov"])
+def test_what_a_container_forgets_of_tracks_and_tags_is_said(tmp_path: Path, name: str) -> None:
+    result = styled(described_clip(tmp_path / "a.mkv"), name)
+    with av.open(str(tmp_path / name)) as clip:
+        words = clip.streams.subtitles[0]
+        assert (words.language == "gle") == (name != "b.mov")
+        assert bool(words.disposition & Disposition.forced) == (name != "b.mov")
+        assert {tag.lower() for tag in clip.metadata}.issuperset({"dog"}) == (name == "b.mkv")
+    lost = "The subtitle track 1 loses its language (gle) and the mark 'forced' in .mov"
+    assert any(lost in note for note in result.notes) == (name == "b.mov")
+    assert any("tags, DOG can't" in note for note in result.notes) == (name != "b.mkv")
+
+
+def test_sound_that_a_copy_spoils_is_encoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip(tmp_path / "a.mp4", sound="aac")
+    monkeypatch.setattr(Track, "take", lambda track, packet: [])
+    result = styled(source, "b.mp4")
+    assert any("can't be copied into .mp4; it is encoded again" in note for note in result.notes)
+    assert sound_of(tmp_path / "b.mp4")[1]
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])

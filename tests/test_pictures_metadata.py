@@ -12,6 +12,7 @@ from picture_files import saved, scene
 from PIL import Image
 
 from stylegan_cli.pictures import Kept, Metadata, Picture, encode_picture, read_picture
+from stylegan_cli.pictures.metadata.directories import Directory, packed
 from stylegan_cli.pictures.metadata.iptc import iptc_of, resources_of
 from stylegan_cli.pictures.metadata.metadata import upright, without_place
 from stylegan_cli.pictures.metadata.xmp import IPTC_EXT, parse, value_of
@@ -79,6 +80,25 @@ def test_a_tiff_carries_the_same_exif(order: str) -> None:
     np.testing.assert_array_equal(again.pixels, picture.pixels)
     assert again.metadata.exif is not None
     assert "Zoë".encode() in again.metadata.exif
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_passes_on_every_directory_of_its_exif(order: str) -> None:
+    interoperability = Directory([(1, 2, 4, b"R98\0"), (2, 7, 4, b"0100")], {})
+    exposure = (0x829A, 5, 1, struct.pack(order + "II", 1, 30))
+    details = Directory([exposure], {0xA005: interoperability})
+    place = Directory([(1, 2, 2, b"N\0")], {})
+    main = Directory([(0x013B, 2, 5, "Zoë\0".encode())], {0x8769: details, 0x8825: place})
+    block = b"Exif\0\0" + packed(order, main)
+    picture = read_picture(encode_picture(read_picture(saved(scene(), "JPEG", exif=block)), "TIFF"))
+    again = picture.metadata.exif
+    assert again is not None
+    shown = Image.Exif()
+    shown.load(again)
+    assert "Zoë".encode() in again
+    assert shown.get_ifd(0x8769)[0x829A] == 1 / 30
+    assert shown.get_ifd(0xA005) == {1: "R98", 2: b"0100"}
+    assert not shown.get_ifd(0x8825)
 
 
 def packet(inside: str, attributes: str = "") -> bytes:

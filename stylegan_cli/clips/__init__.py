@@ -17,7 +17,7 @@ from stylegan_cli.clips.planes import YuvCodes, planes_of
 from stylegan_cli.clips.reading import ClipReader
 from stylegan_cli.clips.scenes import is_other_scene, sample_frames, scene_thumbnail
 from stylegan_cli.clips.tone_mapping import ToneMapper, shown
-from stylegan_cli.clips.tracks import ClipPacket
+from stylegan_cli.clips.tracks import ClipPacket, Track, clip_tags
 from stylegan_cli.clips.verification import ClipRecord, record_clip
 from stylegan_cli.clips.writing import ClipWriter
 
@@ -37,9 +37,11 @@ __all__ = [
     "FrameEncoder",
     "Orientation",
     "ToneMapper",
+    "Track",
     "YuvCodes",
     "append_packet",
     "check_suffix",
+    "clip_tags",
     "explained",
     "is_clip",
     "is_other_scene",

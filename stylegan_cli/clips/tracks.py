@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -38,17 +38,56 @@ _QUICKTIME_NAMES = {
     "deu": "ger", "fre": "fra", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi",
     "sqi": "alb", "rum": "ron", "cze": "ces", "slo": "slk",
 }  # fmt: skip
+# What players and people choose a track by.
+_PURPOSES = {
+    "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired",
+    "visual_impaired", "captions", "descriptions",
+}  # fmt: skip
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a track says of itself: its language, its title, and what it is for."""
+
+    language: str | None
+    title: str | None
+    purposes: frozenset[str]
+
+    @classmethod
+    def of(cls, stream: Stream) -> "Description":
+        """That of a track as it is read."""
+        tags = {name.lower(): value for name, value in stream.metadata.items()}
+        language = tags.get("language")
+        title = tags.get("title") or tags.get("name")
+        purposes = frozenset(
+            purpose.name.replace("_", " ")
+            for purpose in Disposition
+            if purpose.name in _PURPOSES and purpose in stream.disposition
+        )
+        return cls(None if language == "und" else language, title, purposes)
+
+    def lost_in(self, other: "Description") -> list[str]:
+        """Words for what of it `other` does not say."""
+        words = []
+        if self.language is not None and _usual(self.language) != _usual(other.language):
+            words.append(f"its language ({self.language})")
+        if self.title is not None and self.title != other.title:
+            words.append(f"its title ({self.title})")
+        return words + [f"the mark '{name}'" for name in sorted(self.purposes - other.purposes)]
 
 
 @dataclass
 class Track:
     """One track of the new clip, copied as it is, and what went into it.
 
-    checksum: MD5 over the packets' bytes, as they were read.
+    number: of the stream in the source. description: what that says of itself. checksum: MD5 over
+    the packets' bytes, as they were read.
     """
 
     output: Stream
+    number: int
+    description: Description
     packets: int = 0
     checksum: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     is_copied = True
@@ -132,12 +171,18 @@ class Tracks:
     """Sound, subtitles, covers, data and attachments on their way into `output`.
 
     suffix: of the output, for the sentences in `notes`. sound_codec: the encoder for sound that
-    `output` can't hold as it is.
+    `output` can't hold as it is. encoded: numbers of the tracks of sound to encode in any case.
     """
 
     def __init__(
-        self, output: OutputContainer, suffix: str, sound_codec: str, notes: list[str]
+        self,
+        output: OutputContainer,
+        suffix: str,
+        sound_codec: str,
+        notes: list[str],
+        encoded: Collection[int] = (),
     ) -> None:
+        self._encoded = encoded
         self._output = output
         self._suffix = suffix
         self._sound_codec = sound_codec
@@ -185,8 +230,9 @@ class Tracks:
 
     def _add_sound(self, stream: Stream, path: Path) -> None:
         name, number = _codec_name(stream), stream.index
-        if (output := self._copy(stream, path)) is not None:
-            self._by_source[number] = Track(output)
+        output = None if number in self._encoded else self._copy(stream, path)
+        if output is not None:
+            self._by_source[number] = Track(output, number, Description.of(stream))
             return
         encoder = None
         if isinstance(stream, AudioStream) and is_decodable(stream, path):
@@ -195,19 +241,19 @@ class Tracks:
             self._notes.append(f"Sound track {number} ({name}) can't be decoded and is left out.")
             return
         _describe(encoder, stream)
-        self._by_source[number] = EncodedSound(encoder)
+        self._by_source[number] = EncodedSound(encoder, number, Description.of(stream))
         self._notes.append(
-            f"Sound track {number} is {name}, which {self._suffix} does not support; it is "
+            f"Sound track {number} is {name}, which can't be copied into {self._suffix}; it is "
             f"encoded again with {self._sound_codec}{differences(stream, encoder)}."
         )
 
     def _add_subtitles(self, stream: Stream, path: Path) -> None:
         name, number = _codec_name(stream), stream.index
         if (output := self._copy(stream, path)) is not None:
-            self._by_source[number] = Track(output)
+            self._by_source[number] = Track(output, number, Description.of(stream))
         elif (output := add_text(self._output, stream)) is not None:
             _describe(output, stream)
-            self._by_source[number] = ConvertedText(output)
+            self._by_source[number] = ConvertedText(output, number, Description.of(stream))
             self._notes.append(
                 f"Subtitle track {number} is {name}, which {self._suffix} does not support; it is "
                 f"converted into {_codec_name(output)}."
@@ -256,7 +302,7 @@ class Tracks:
             if kind == "tmcd" or (kind == "text" and source.chapters()):
                 continue
             if (output := self._copy(stream, path)) is not None:
-                self._by_source[number] = Track(output)
+                self._by_source[number] = Track(output, number, Description.of(stream))
             else:
                 left_out.setdefault(kind, []).append(number)
         for kind, numbers in left_out.items():
@@ -286,6 +332,11 @@ def _describe(output: Stream, source: Stream) -> None:
         tags["language"] = _QUICKTIME_NAMES.get(tags["language"], tags["language"])
     output.metadata.update(tags)
     output.disposition = source.disposition
+
+
+def _usual(language: str | None) -> str | None:
+    """One name for a language with two."""
+    return language if language is None else _QUICKTIME_NAMES.get(language, language)
 
 
 def clip_tags(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from stylegan_cli.clips.description import ClipInfo, read_info
 from stylegan_cli.clips.opening import open_clip, picture_stream
-from stylegan_cli.clips.tracks import ClipPacket
+from stylegan_cli.clips.tracks import ClipPacket, Description
 from stylegan_cli.errors import ClipError, messages
 
 
@@ -20,14 +20,18 @@ class ClipRecord:
     """Everything that can be compared without decoding more than one frame.
 
     times: pts of the picture packets in the order they are shown, ticks of `info.time_base`.
-    end_s: when the last of all other tracks and chapters ends, seconds. tracks: stream index of
-    each track that is copied or encoded → (number of packets, MD5 over their bytes).
+    end_s: when the last of all other tracks and chapters ends, seconds. sound_packet_s: the longest
+    packet of sound, seconds. tracks: stream index of
+    each track that is copied or encoded → (number of packets, MD5 over their bytes). descriptions:
+    of the same tracks.
     """
 
     info: ClipInfo
     times: "array[int]"
     end_s: float
+    sound_packet_s: float
     tracks: dict[int, tuple[int, str]]
+    descriptions: dict[int, Description]
 
 
 def record_clip(path: Path) -> ClipRecord:
@@ -36,13 +40,15 @@ def record_clip(path: Path) -> ClipRecord:
     times = array("q")
     counts: dict[int, int] = {}
     checksums = {}
+    descriptions = {}
     with open_clip(path) as container:
         ends = [float(entry["end"] * entry["time_base"]) for entry in _chapters(container)]
-        end_s = max(ends, default=0.0)
+        end_s, sound_packet_s = max(ends, default=0.0), 0.0
         pictures = picture_stream(container, path)
         for stream in container.streams:
             if stream.type in ("audio", "subtitle", "data"):
                 counts[stream.index] = 0
+                descriptions[stream.index] = Description.of(stream)
                 checksums[stream.index] = hashlib.md5(usedforsecurity=False)
         try:
             for packet in container.demux():
@@ -51,6 +57,9 @@ def record_clip(path: Path) -> ClipRecord:
                 index = packet.stream.index
                 if index != pictures.index:
                     end_s = max(end_s, _end_of(packet))
+                if packet.stream.type == "audio":
+                    length = float((packet.duration or 0) * packet.time_base)
+                    sound_packet_s = max(sound_packet_s, length)
                 if index == pictures.index and packet.pts is not None:
                     times.append(packet.pts)
                 elif index in counts:
@@ -61,7 +70,7 @@ def record_clip(path: Path) -> ClipRecord:
                 messages.cannot_read(path, f"it ends early ({error.strerror})", "try again")
             ) from error
     tracks = {index: (count, checksums[index].hexdigest()) for index, count in counts.items()}
-    return ClipRecord(info, array("q", sorted(times)), end_s, tracks)
+    return ClipRecord(info, array("q", sorted(times)), end_s, sound_packet_s, tracks, descriptions)
 
 
 def _chapters(container: InputContainer) -> list[Any]:

@@ -3,7 +3,7 @@
 import heapq
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
@@ -28,11 +28,11 @@ from stylegan_cli.errors import UsageError
 class ClipWriter:
     """Writes a clip as `plan` says, out of packets that are encoded already.
 
-    `notes` gets a sentence for whatever could not be kept. Raises UsageError for options that do
-    not fit together, ClipError when writing fails.
+    `notes` gets a sentence for whatever could not be kept. encoded: see Tracks. Raises UsageError
+    for options that do not fit together, ClipError when writing fails.
     """
 
-    def __init__(self, path: Path, plan: ClipPlan) -> None:
+    def __init__(self, path: Path, plan: ClipPlan, encoded: Collection[int] = ()) -> None:
         self.plan = plan
         self.notes = list(plan.notes)
         self.times = array("q")
@@ -42,7 +42,7 @@ class ClipWriter:
             self._container = _create(path, plan.container.format_name, plan.like)
             self._pictures = self._add_pictures()
         sound_codec = plan.container.sound_codec
-        self.tracks = Tracks(self._container, plan.suffix, sound_codec, self.notes)
+        self.tracks = Tracks(self._container, plan.suffix, sound_codec, self.notes, encoded)
 
     def __enter__(self) -> Self:
         return self

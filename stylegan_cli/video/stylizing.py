@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 from stylegan_cli.clips import (
-    YCGCO,
     ClipFrame,
     ClipInfo,
     ClipPlan,
@@ -17,6 +16,7 @@ from stylegan_cli.clips import (
     ClipWriter,
     check_suffix,
     plan_clip,
+    record_clip,
 )
 from stylegan_cli.errors import (
     ClipError,
@@ -33,10 +33,11 @@ from stylegan_cli.video.face_tracking import FacesOnly
 from stylegan_cli.video.fields import FieldClipStyle
 from stylegan_cli.video.frame_rate import FrameRate
 from stylegan_cli.video.frame_stylizer import FrameStylizer, OnProgress
+from stylegan_cli.video.notes import words_on_colours, words_on_losses, words_on_repairs
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.planar import planar_style
 from stylegan_cli.video.segments import SegmentWriter, WorkFolder, ingredients
-from stylegan_cli.video.verification import check_clip
+from stylegan_cli.video.verification import check_clip, spoilt_sound
 
 _log = logging.getLogger(__name__)
 
@@ -111,8 +112,9 @@ def stylize_clip(
                 _refuse_early(joined, plan, reader, config)
                 frames = _frames_to_do(reader, rate, work.frames)
                 _stylize_segments(frames, style, plan, work, config, on_progress)
-                writer = _join(joined, plan, work, config)
-                record = _checked(joined, writer, work)
+                writer, record = _join(joined, plan, work, config)
+                with _no_second_time(work):
+                    check_clip(record, writer)
                 move_into_place(joined, target, overwrite=config.overwrite)
             work.remove()
     return VideoResult(
@@ -126,11 +128,11 @@ def stylize_clip(
         shortfall=reader.shortfall,
         notes=(
             *writer.notes,
-            *_words_on_colours(info, plan),
-            *_repairs(reader),
+            *words_on_colours(info, plan),
+            *words_on_repairs(reader),
             *(rate.notes if rate else ()),
             *words_on_faces(),
-            *_losses(info, record.info),
+            *words_on_losses(record, writer),
         ),
     )
 
@@ -231,20 +233,36 @@ def _stylize_segments(
         raise ClipError(f"{plan.like.path} has no frame in that part: choose another")
 
 
-def _join(path: Path, plan: ClipPlan, work: WorkFolder, config: VideoConfig) -> ClipWriter:
-    """Put the segments together with the other tracks of the source, as `path`."""
+def _join(
+    path: Path,
+    plan: ClipPlan,
+    work: WorkFolder,
+    config: VideoConfig,
+    encoded: frozenset[int] = frozenset(),
+) -> tuple[ClipWriter, ClipRecord]:
+    """Put the segments together with the other tracks of the source, as `path`, and read it back.
+
+    encoded: numbers of tracks of sound to encode again. Those that don't come out of a copy as they
+    went in are added to them.
+    """
     source = plan.like.path
-    with _open_source(source, config) as reader, ClipWriter(path, plan) as writer:
+    with _open_source(source, config) as reader, ClipWriter(path, plan, encoded) as writer:
         writer.begin(reader, sound=config.sound)
         writer.join(work.files, work.segments[-1].end, reader.packets())
-    return writer
+    with _no_second_time(work):
+        record = record_clip(path)
+    if spoilt := spoilt_sound(record, writer):
+        return _join(path, plan, work, config, encoded | spoilt)
+    return writer, record
 
 
-def _checked(path: Path, writer: ClipWriter, work: WorkFolder) -> ClipRecord:
+@contextmanager
+def _no_second_time(work: WorkFolder) -> Iterator[None]:
+    """Remove what is done where the clip came out wrong: it would do so again."""
     try:
-        return check_clip(path, writer)
+        yield
     except ClipError:
-        work.remove()  # It would come out the same again.
+        work.remove()
         raise
 
 
@@ -280,41 +298,3 @@ def _shown_size(info: ClipInfo, config: VideoConfig) -> tuple[int, int]:
     if info.orientation.transposed:
         width, height = height, width
     return (2 * width if config.side_by_side else width), height
-
-
-def _words_on_colours(info: ClipInfo, plan: ClipPlan) -> Iterator[str]:
-    """A sentence for what becomes of colours that are coded in a way of their own."""
-    if info.dolby_vision is not None:
-        yield "Dolby Vision's own data is left out; the picture without it is what is stylized."
-    if info.has_scene_light and not plan.tone_maps:
-        yield "HDR10+ data on the light of each scene is left out; that of the whole clip is kept."
-    if info.colours.matrix == YCGCO:
-        yield "The clip's colours are coded as YCgCo and are written as an ordinary clip's."
-
-
-def _repairs(reader: ClipReader) -> Iterator[str]:
-    """A sentence for each kind of damage that was mended on the way."""
-    if reader.parts > 1:
-        yield (
-            f"The recording is joined of {reader.parts} parts, each with a clock of its own; they "
-            "follow one another without a gap."
-        )
-    if count := reader.deinterlaced_frames:
-        yield f"The clip is interlaced; {count} frames were deinterlaced (bwdif)."
-    if reader.has_captions:
-        yield "Closed captions inside the pictures (CEA-608 or 708) are left out."
-    if count := reader.held_frames:
-        yield f"{count} damaged frames could not be decoded; the frame before stands in for each."
-    if count := reader.retimed_frames:
-        yield f"{count} frames had no time of their own; they were given one by the frame rate."
-    if count := reader.resized_frames:
-        yield f"{count} frames had another size; they were brought to that of the first."
-
-
-def _losses(source: ClipInfo, result: ClipInfo) -> Iterator[str]:
-    """A sentence for what the container could not take."""
-    if (source.sample_aspect_ratio or 1) != (result.sample_aspect_ratio or 1):
-        yield (
-            f"This container lost the shape of the pixels ({source.sample_aspect_ratio}), "
-            "so the clip is shown too narrow or too wide; an .mp4 keeps it."
-        )

@@ -172,45 +172,37 @@ class Editor(Directories):
         self.data[at:end] = bytes(max(0, end - at))
 
 
-def packed(
-    order: str,
-    main: list[tuple[int, int, int, bytes]],
-    inner: dict[int, list[tuple[int, int, int, bytes]]],
-) -> bytes:
-    """A TIFF stream of a main directory and directories that it points to."""
-    plain = [entry for entry in main if entry[0] not in inner]
-    blocks: list[bytes] = []
-    length = 8 + 2 + 12 * (len(plain) + len(inner)) + 4
-    pointers = []
-    for tag, entries in inner.items():
-        pointers.append((tag, _LONG, 1, struct.pack(order + "I", length)))
-        blocks.append(_directory(order, entries, length))
-        length += len(blocks[-1])
-    first = _directory(order, sorted(plain + pointers), 8, values_at=length)
-    head_end = 2 + 12 * (len(plain) + len(pointers)) + 4
-    start = struct.pack(order + "HI", 42, 8)
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory to be written. fields: (tag, type, count, bytes). children: by their pointers."""
+
+    fields: list[tuple[int, int, int, bytes]]
+    children: dict[int, "Directory"]
+
+
+def packed(order: str, main: Directory) -> bytes:
+    """A TIFF stream of a directory and all below it."""
     mark = b"II" if order == "<" else b"MM"
-    return mark + start + first[:head_end] + b"".join(blocks) + first[head_end:]
+    return mark + struct.pack(order + "HI", 42, 8) + _table(order, main, 8)
 
 
-def _directory(
-    order: str,
-    entries: list[tuple[int, int, int, bytes]],
-    at: int,
-    values_at: int | None = None,
-) -> bytes:
-    """A directory that stands at `at`, then its values, which stand at `values_at`."""
-    table, values = struct.pack(order + "H", len(entries)), b""
-    if values_at is None:
-        values_at = at + 2 + 12 * len(entries) + 4
-    for tag, kind, count, value in sorted(entries):
-        table += struct.pack(order + "HHI", tag, kind, count)
-        if len(value) <= 4:
-            table += value.ljust(4, b"\0")
-        else:
-            table += struct.pack(order + "I", values_at + len(values))
+def _table(order: str, directory: Directory, at: int) -> bytes:
+    """A directory that stands at `at`, then its values and the directories below it."""
+    rows: dict[int, bytes] = {}
+    values = b""
+    start = at + 2 + 12 * (len(directory.fields) + len(directory.children)) + 4
+    for tag, kind, count, value in directory.fields:
+        inside = value.ljust(4, b"\0")
+        if len(value) > 4:
+            inside = struct.pack(order + "I", start + len(values))
             values += value + bytes(len(value) % 2)
-    return table + bytes(4) + values
+        rows[tag] = struct.pack(order + "HHI", tag, kind, count) + inside
+    for tag, child in directory.children.items():
+        place = start + len(values)
+        rows[tag] = struct.pack(order + "HHII", tag, _LONG, 1, place)
+        values += _table(order, child, place)
+    table = b"".join(rows[tag] for tag in sorted(rows))
+    return struct.pack(order + "H", len(rows)) + table + bytes(4) + values
 
 
 def find(entries: Collection[Entry], tag: int) -> Entry | None:

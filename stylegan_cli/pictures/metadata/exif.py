@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 from stylegan_cli.pictures.metadata.directories import (
     Directories,
+    Directory,
     Editor,
     fields_of,
     fields_of_file,
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 ORIENTATION: Final = 0x0112
 _EXIF_IFD, _GPS_IFD, _MAKER_NOTE = 0x8769, 0x8825, 0x927C
 _INTEROP_IFD: Final = 0xA005
+# The directories that fields point to: of the first directory, of one below it, and none further.
+_POINTERS: Final = ({_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}, {_INTEROP_IFD}, set[int]())
 _COLOUR_SPACE, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA001, 0xA002, 0xA003
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214
@@ -119,15 +122,6 @@ def maker_note_of(block: bytes) -> bytes | None:
         return None
 
 
-def describing_entries(fields: Directories, ifd: int) -> list[tuple[int, int, int, bytes]]:
-    """(tag, type, count, bytes) of what in a directory describes the photo, not its file."""
-    return [
-        (entry.tag, entry.kind, entry.count, fields.read(entry.value_at, entry.size))
-        for entry in fields.entries(ifd)
-        if entry.tag not in _STRUCTURE
-    ]
-
-
 def exif_of_tiff(stream: BinaryIO) -> bytes | None:
     """A block of its own out of a TIFF file: the describing fields of its first directory.
 
@@ -135,23 +129,30 @@ def exif_of_tiff(stream: BinaryIO) -> bytes | None:
     """
     try:
         fields = fields_of_file(stream)
-        main = describing_entries(fields, fields.first)
-        inner = {}
-        for tag in (_EXIF_IFD, _GPS_IFD, _INTEROP_IFD):
-            at = fields.child(fields.entries(fields.first), tag)
-            if at is not None:
-                inner[tag] = [
-                    entry
-                    for entry in describing_entries(fields, at)
-                    if entry[0] not in (_MAKER_NOTE, _INTEROP_IFD)
-                ]
+        main = _describing(fields, fields.first)
     except ValueError as error:
         logger.info("the EXIF block can't be read and is left out: %s", error)
         return None
     resolution = {_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT}
-    if not inner and not {entry[0] for entry in main} - {ORIENTATION} - resolution:
+    tags = {tag for tag, *_ in main.fields}
+    if not main.children and not tags - {ORIENTATION} - resolution:
         return None
-    return packed(fields.order, main, inner)
+    return packed(fields.order, main)
+
+
+def _describing(fields: Directories, ifd: int, depth: int = 0) -> Directory:
+    """What in a directory, and in those below it, describes the photo and not its file."""
+    entries = fields.entries(ifd)
+    below = _POINTERS[depth]
+    places = {entry.tag: fields.numbers(entry)[0] for entry in entries if entry.tag in below}
+    known = _STRUCTURE if depth == 0 else {_MAKER_NOTE}
+    values = {
+        entry.tag: (entry.tag, entry.kind, entry.count, fields.read(entry.value_at, entry.size))
+        for entry in entries
+        if entry.tag not in known and entry.tag not in places
+    }
+    children = {tag: _describing(fields, place, depth + 1) for tag, place in places.items()}
+    return Directory(list(values.values()), children)
 
 
 def _edited(block: bytes, change: Callable[[Editor], None]) -> bytes | None:
