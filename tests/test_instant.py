@@ -211,11 +211,12 @@ def test_a_drawing_is_encoded_more_like_the_creator_s_for_a_refined_code(tmp_pat
 class Echo:
     """A set whose code is 1; its results have `slope` times the code that they are made with."""
 
-    def __init__(self, pictures: int, slope: float) -> None:
+    def __init__(self, pictures: int, slope: float, tiles: int = 8) -> None:
         self.creator = SetStatistics(
             moments=np.ones((pictures, 2)), colours=np.zeros((pictures, 3))
         )
         self.slope = slope
+        self.tiles = range(tiles)
         self.stylized: list[int] = []
 
     def code(self, moments: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -223,7 +224,7 @@ class Echo:
 
     def stylize_tiles(self, generator: Any, every: int = 1) -> np.ndarray:
         self.stylized.append(every)
-        return np.array([generator] * (8 // every))
+        return np.array([generator] * len(self.tiles[::every]))
 
     def encode_results(self, results: np.ndarray) -> np.ndarray:
         return self.slope * results[0]
@@ -235,6 +236,13 @@ def test_many_pictures_allow_a_second_step_of_refinement(pictures: int, steps: i
     code = code_refinement.refine_code(echo, lambda code: code, DEFAULTS.refinement)
     assert echo.stylized.count(1) == steps
     assert code == pytest.approx(1.25 if steps == 1 else 1.4375)
+
+
+@pytest.mark.parametrize(("pictures", "tiles"), [(1, 32), (8, 64), (100, 128)])
+def test_few_pictures_take_less_work(pictures: int, tiles: int) -> None:
+    echo = Echo(pictures, slope=0.5, tiles=128)
+    code_refinement.refine_code(echo, lambda code: code, DEFAULTS.refinement)
+    assert len(echo.tiles[:: echo.stylized[0]]) == tiles
 
 
 def test_a_code_whose_results_move_the_wrong_way_stays_as_it_was_encoded() -> None:

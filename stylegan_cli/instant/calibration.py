@@ -16,6 +16,8 @@ from stylegan_cli.runtime.randomness import numpy_generator
 
 log = logging.getLogger(__name__)
 
+_UNSEEN_SHARE = 1 / 255  # of another colour: changes less than a step of 8 bits
+
 
 @dataclass(frozen=True, slots=True)
 class ColourSamples:
@@ -52,11 +54,12 @@ def calibrate(
     share = 1.0 if lut_only else share
     if lut is not None:
         results = results + share * (apply_lut(colours.photo, lut) - results)
-    transfer = transfer_lut(results[: colours.content], creator.colours)
     transfer_share = 1 / (1 + (config.half_transfer_pictures / creator.count) ** 2)
     transfer_share /= 1 + (residual / config.half_transfer_residual) ** config.residual_growth
     transfer_share = 0.0 if lut_only else transfer_share
-    results = results + transfer_share * (apply_lut(results, transfer) - results)
+    if transfer_share > _UNSEEN_SHARE:
+        transfer = transfer_lut(results[: colours.content], creator.colours)
+        results = results + transfer_share * (apply_lut(results, transfer) - results)
     log.info(
         "residual of %.3f: %.2f of the estimate, %.2f of the transfer",
         residual,

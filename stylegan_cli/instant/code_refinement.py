@@ -56,13 +56,15 @@ def refine_code(
         error: np.ndarray = wanted - refiner.encode_results(results)
         return error
 
+    wanted_tiles = max(config.min_tiles, config.tiles_per_picture * creator.count)
+    every = max(1, len(refiner.tiles) // wanted_tiles)
     for _ in range(2 if creator.count >= config.min_for_second_step else 1):
-        results = refiner.stylize_tiles(generator_of(code))
+        results = refiner.stylize_tiles(generator_of(code), every)
         error = error_of(results)
         corrected = code + config.share * error
         # Few tiles show particular people: only how the error changes on them is meaningful.
         gain = error_of(results[:: config.check_every]) - error_of(
-            refiner.stylize_tiles(generator_of(corrected), config.check_every)
+            refiner.stylize_tiles(generator_of(corrected), every * config.check_every)
         )
         if np.linalg.norm(error - gain) >= np.linalg.norm(error):
             break

@@ -12,6 +12,17 @@ class RefinementConfig:
     tiles: Annotated[int, file_option("Tiles of content, at most.", at_least=1, at_most=10_000)] = (
         128
     )
+    tiles_per_picture: Annotated[
+        int,
+        file_option(
+            "Tiles for each of the creator's pictures: few pictures tell a code roughly.",
+            at_least=1,
+            at_most=10_000,
+        ),
+    ] = 8
+    min_tiles: Annotated[
+        int, file_option("Tiles for a single picture.", at_least=1, at_most=10_000)
+    ] = 32
     share: Annotated[
         float,
         file_option(

@@ -140,7 +140,7 @@ def _stylize_file(model: Model) -> bytes:
 
 
 def _preview(stylizer: Stylizer, photo: np.ndarray) -> bytes:
-    """The photo in a style, as a small JPEG; kept, as stylizing twelve styles takes seconds."""
+    """The photo in a style, as a small JPEG; kept, as stylizing all styles takes seconds."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("influ", appauthor=False) / "previews"
@@ -242,6 +242,8 @@ def _learning_constants() -> dict[str, float]:
         "quantiles": colour.QUANTILES,
         "luma_bands": colour.LUMA_BANDS,
         "refinement_tiles": refinement.tiles,
+        "tiles_per_picture": refinement.tiles_per_picture,
+        "min_tiles": refinement.min_tiles,
         "refinement_share": refinement.share,
         "min_for_second_step": refinement.min_for_second_step,
         "check_every": refinement.check_every,

@@ -7,6 +7,7 @@ import { type PictureSet, type Rgb } from "./encoding";
 
 /** Points per channel of colour.transfer_lut where none are asked for. */
 const TRANSFER_POINTS = 17;
+const UNSEEN_SHARE = 1 / 255; // of another colour: changes less than a step of 8 bits
 
 /** Colours and what the network makes of each, all (N, 3); behind the `content` first ones, those of a grid. */
 export interface StylizedColours {
@@ -38,11 +39,13 @@ export function calibrate(
     results = between(results, applyLut(colours.photo, lut), share);
   }
   if (!wholly) {
-    const transfer = transferLut(results.slice(0, content), creator.colours, TRANSFER_POINTS, learn.rotations);
     const count = creator.moments.length;
     const many =
       1 / (1 + (constants.half_transfer_pictures / count) ** 2) / (1 + (energy / constants.half_transfer_residual) ** constants.residual_growth);
-    results = between(results, applyLut(results, transfer), many);
+    if (many > UNSEEN_SHARE) {
+      const transfer = transferLut(results.slice(0, content), creator.colours, TRANSFER_POINTS, learn.rotations);
+      results = between(results, applyLut(results, transfer), many);
+    }
   }
   const wanted = colours.baseColour.map((base, k) => base + results[k] - own[k]);
   const table: Lut = { points: constants.calibration_points, data: lattice(constants.calibration_points) };

@@ -20,22 +20,26 @@ export async function refineCode(
   onProgress: (share: number) => void,
 ): Promise<Float32Array> {
   const { creator, learn } = refiner;
-  const { min_for_second_step: minForSecondStep, refinement_share: share, check_every: every } = learn.constants;
+  const { constants } = learn;
+  const { min_for_second_step: minForSecondStep, refinement_share: share, check_every: checkEvery } = constants;
+  const count = creator.moments.length;
+  const wantedTiles = Math.max(constants.min_tiles, constants.tiles_per_picture * count);
+  const every = Math.max(1, Math.floor(refiner.tiles.length / tileLength(refiner) / wantedTiles));
   let code = await codeOfSet(refiner, meanOf(creator.moments), creator.colours);
   const wanted = code;
   const errorOf = async (results: Float32Array) => {
     const encoded = await encode(refiner, results);
     return wanted.map((value, k) => value - encoded[k]);
   };
-  const rounds = creator.moments.length >= minForSecondStep ? 2 : 1;
+  const rounds = count >= minForSecondStep ? 2 : 1;
   for (let round = 0; round < rounds; round++) {
-    const results = await stylizeTiles(refiner, await generatorOf(code), 1);
+    const results = await stylizeTiles(refiner, await generatorOf(code), every);
     onProgress((round + 0.6) / rounds);
     const error = await errorOf(results);
     const nearer = code.map((value, k) => value + share * error[k]);
     // Few tiles have people of their own, which say nothing of how a step changes the results.
-    const before = await errorOf(everyTile(results, tileLength(refiner), every));
-    const after = await errorOf(await stylizeTiles(refiner, await generatorOf(nearer), every));
+    const before = await errorOf(everyTile(results, tileLength(refiner), checkEvery));
+    const after = await errorOf(await stylizeTiles(refiner, await generatorOf(nearer), every * checkEvery));
     const rest = error.map((value, k) => value - (before[k] - after[k]));
     onProgress((round + 1) / rounds);
     if (Math.hypot(...rest) >= Math.hypot(...error)) break;
