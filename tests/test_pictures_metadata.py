@@ -13,6 +13,7 @@ from PIL import Image
 
 from stylegan_cli.pictures import Kept, Metadata, Picture, encode_picture, read_picture
 from stylegan_cli.pictures.metadata.directories import Directory, packed
+from stylegan_cli.pictures.metadata.exif import with_srgb
 from stylegan_cli.pictures.metadata.iptc import iptc_of, resources_of
 from stylegan_cli.pictures.metadata.metadata import upright, without_place
 from stylegan_cli.pictures.metadata.xmp import IPTC_EXT, parse, value_of
@@ -99,6 +100,20 @@ def test_a_tiff_passes_on_every_directory_of_its_exif(order: str) -> None:
     assert shown.get_ifd(0x8769)[0x829A] == 1 / 30
     assert shown.get_ifd(0xA005) == {1: "R98", 2: b"0100"}
     assert not shown.get_ifd(0x8825)
+
+
+def test_the_primaries_of_a_tiff_go_along_until_its_colours_are_others() -> None:
+    white = (318, 5, 2, struct.pack("<4I", 3127, 10000, 329, 1000))
+    block = b"Exif\0\0" + packed("<", Directory([white], {}))
+    picture = read_picture(encode_picture(read_picture(saved(scene(), "JPEG", exif=block)), "TIFF"))
+    assert picture.metadata.exif is not None
+    shown = Image.Exif()
+    shown.load(picture.metadata.exif)
+    assert shown[318] == (0.3127, 0.329)
+    other = with_srgb(picture.metadata.exif)
+    assert other is not None
+    shown.load(other)
+    assert 318 not in shown
 
 
 def packet(inside: str, attributes: str = "") -> bytes:
@@ -228,11 +243,20 @@ def test_iptc_is_kept_without_places(format: str) -> None:
     assert read_picture(told).metadata.resources == resources
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "BMP"])
 def test_the_resolution_is_kept(format: str) -> None:
     picture = read_picture(saved(scene(), format, dpi=(300, 200)))
     again = Image.open(io.BytesIO(encode_picture(picture, format)))
     assert again.info["dpi"] == pytest.approx((300, 200), abs=0.02)
+
+
+@pytest.mark.parametrize(("dpi", "is_said"), [(300, True), (96, False)])
+def test_a_resolution_that_does_not_fit_is_said(
+    caplog: pytest.LogCaptureFixture, dpi: int, is_said: bool
+) -> None:
+    picture = read_picture(saved(scene(), "JPEG", dpi=(dpi, dpi)))
+    encode_picture(picture, "WEBP")
+    assert ("can't hold the resolution of 300 dpi" in caplog.text) == is_said
 
 
 def test_text_of_png_and_comments_are_kept() -> None:

@@ -25,6 +25,7 @@ from stylegan_cli.pictures.provenance import AiLabel
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY: Final = 95
+_DPI_OF_SCREENS: Final = {72, 96}  # what programs write that know of no paper
 ENCODE_ERRORS: Final = (OSError, ValueError, RuntimeError, struct.error, OverflowError, cv2.error)
 """What libraries raise for a picture that they can't write."""
 
@@ -195,6 +196,8 @@ def _metadata(metadata: Metadata, kind: PictureFormat, kept: Kept, left_out: lis
         if kinds & {b"tEXt", b"zTXt", b"iTXt"}:
             left_out.append("PNG text")
         metadata = replace(metadata, text=())
+    if metadata.dpi is not None and not kind.dpi and {*map(round, metadata.dpi)} - _DPI_OF_SCREENS:
+        left_out.append(f"the resolution of {metadata.dpi[0]:.0f} dpi")
     levels = tuple(level for level in metadata.hdr_levels if level[0] in kind.hdr_levels)
     if levels != metadata.hdr_levels:
         left_out.append("the light levels that the source tells")

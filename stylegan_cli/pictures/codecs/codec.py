@@ -42,6 +42,7 @@ class PictureFormat:
     iptc: bool = False
     comment: bool = False
     text: bool = False
+    dpi: bool = False
     gain_map: bool = False
     hdr_levels: tuple[bytes, ...] = ()
     largest_side: int = 2**31 - 1

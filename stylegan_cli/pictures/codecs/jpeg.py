@@ -63,6 +63,7 @@ class Jpeg:
         exif=True,
         xmp=True,
         iptc=True,
+        dpi=True,
         comment=True,
         gain_map=True,
         largest_side=65500,

@@ -14,6 +14,7 @@ from stylegan_cli.pictures.codecs.codec import (
     frame_of,
     in_16_bits,
 )
+from stylegan_cli.pictures.metadata import Metadata
 
 _BMP: Final = ("BMP", "DIB")
 
@@ -21,7 +22,7 @@ _BMP: Final = ("BMP", "DIB")
 class Bmp:
     """BMP."""
 
-    format = PictureFormat(name="BMP", suffixes=(".bmp", ".dib"))
+    format = PictureFormat(name="BMP", suffixes=(".bmp", ".dib"), dpi=True)
 
     def recognises(self, head: bytes) -> bool:
         """By the signature."""
@@ -37,7 +38,9 @@ class Bmp:
 
     def encode(self, contents: Contents, quality: int) -> bytes:
         """The picture."""
-        return pillow.saved(pillow.image_of(contents.frames[0]), "BMP")
+        dpi = contents.metadata.dpi
+        options = {} if dpi is None else {"dpi": dpi}
+        return pillow.saved(pillow.image_of(contents.frames[0]), "BMP", **options)
 
 
 class Tga:
@@ -106,4 +109,6 @@ def _max_value(data: bytes) -> int:
 
 def _decoded(stream: BinaryIO, names: tuple[str, ...], wanted: Wanted) -> Contents:
     image = pillow.open_image(stream, names, wanted)
-    return Contents(frames=[pillow.still(image, wanted)])
+    dpi = image.info.get("dpi")
+    metadata = Metadata(dpi=dpi if dpi and all(dpi) else None)
+    return Contents(frames=[pillow.still(image, wanted)], metadata=metadata)

@@ -54,6 +54,7 @@ class Png:
         exif=True,
         xmp=True,
         text=True,
+        dpi=True,
         hdr_levels=(b"mDCV", b"cLLI"),
     )
 

@@ -55,6 +55,7 @@ class Tiff:
         exif=True,
         xmp=True,
         iptc=True,
+        dpi=True,
     )
 
     def recognises(self, head: bytes) -> bool:

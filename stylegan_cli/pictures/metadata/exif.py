@@ -28,6 +28,7 @@ _EXIF_IFD, _GPS_IFD, _MAKER_NOTE = 0x8769, 0x8825, 0x927C
 _INTEROP_IFD: Final = 0xA005
 # The directories that fields point to: of the first directory, of one below it, and none further.
 _POINTERS: Final = ({_EXIF_IFD, _GPS_IFD, _INTEROP_IFD}, {_INTEROP_IFD}, set[int]())
+_PRIMARIES: Final = {301, 318, 319}  # with the curve and the white point that go with them
 _COLOUR_SPACE, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA001, 0xA002, 0xA003
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214
@@ -37,7 +38,7 @@ _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 # fmt: off
 _STRUCTURE: Final = frozenset((
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288,
-    289, 290, 291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333,
+    289, 290, 291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 330, 332, 333,
     334, 336, 337, 338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529,
     530, 531, 532, 700, 33723, 34377, 34675, 37724, 50341, 50740, 59932,
 ))
@@ -90,6 +91,7 @@ def with_srgb(block: bytes) -> bytes | None:
     """EXIF that calls its colours sRGB, if it names them at all."""
 
     def change(edit: Editor) -> None:
+        edit.remove(edit.first, _PRIMARIES)
         details = edit.child(edit.entries(edit.first), _EXIF_IFD)
         entry = None if details is None else find(edit.entries(details), _COLOUR_SPACE)
         if entry is not None:
