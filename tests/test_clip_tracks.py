@@ -149,6 +149,12 @@ def test_what_a_container_forgets_of_tracks_and_tags_is_said(tmp_path: Path, nam
     assert any("tags, DOG can't" in note for note in result.notes) == (name != "b.mkv")
 
 
+def test_a_timecode_that_becomes_a_track_is_not_called_lost(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mov", timecode="01:00:00:00")
+    styled(source, "b.mkv")
+    assert not styled(tmp_path / "b.mkv", "c.mp4").notes
+
+
 def test_sound_that_a_copy_spoils_is_encoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ _PURPOSES = {
     "visual_impaired", "captions", "descriptions",
 }  # fmt: skip
 _FILE_TAG_PREFIXES = ("_statistics", "number_of_")
+_FILE_TAG_ENDS = ("_uid", "_umid", "_ul")  # MXF's identifiers of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +345,9 @@ def clip_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in metadata.items()
-        if name.lower() not in _FILE_TAGS and not name.lower().startswith(_FILE_TAG_PREFIXES)
+        if name.lower() not in _FILE_TAGS
+        and not name.lower().startswith(_FILE_TAG_PREFIXES)
+        and not name.lower().endswith(_FILE_TAG_ENDS)
     }
 
 

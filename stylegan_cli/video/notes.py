@@ -45,7 +45,7 @@ def words_on_repairs(reader: ClipReader) -> Iterator[str]:
 def words_on_losses(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
     """A sentence for what the container could not take."""
     source, result = writer.plan.like, record.info
-    kept = {name.casefold() for name in result.tags}
+    kept = {name.casefold() for name in (*result.tags, *result.picture_tags)}
     if lost := [name for name in clip_tags(source.tags) if name.casefold() not in kept]:
         names = ", ".join(sorted(lost))
         yield f"Of the clip's tags, {names} can't be kept; an .mkv would keep more."
