@@ -25,7 +25,7 @@ from stylegan_cli.instant import (
     with_mode_of_residual,
 )
 from stylegan_cli.instant.config import DEFAULTS, InstantConfig
-from stylegan_cli.instant.encoding import SetStatistics
+from stylegan_cli.instant.encoding import SetStatistics, step_for
 from stylegan_cli.instant.render_mode import choose_rendering
 from stylegan_cli.networks.architecture import READ_TILE
 from stylegan_cli.pictures import read_rgb, to_unit
@@ -236,6 +236,25 @@ def test_many_pictures_allow_a_second_step_of_refinement(pictures: int, steps: i
     code = code_refinement.refine_code(echo, lambda code: code, DEFAULTS.refinement)
     assert echo.stylized.count(1) == steps
     assert code == pytest.approx(1.25 if steps == 1 else 1.4375)
+
+
+@pytest.mark.parametrize(("pictures", "photos"), [(1, 8), (6, 12), (12, 24), (200, 24)])
+def test_few_pictures_have_residuals_measured_on_fewer_photos(
+    pictures: int, photos: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = [np.full((16, 16, 3), level, np.uint8) for level in range(0, 240, 10)]
+    seen = []
+
+    def run(generator: None, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(photo)
+        return photo, np.zeros_like(photo)
+
+    monkeypatch.setattr(calibration, "run_generator", run)
+    config = DEFAULTS.calibration
+    every = step_for(pictures, len(content), config.min_photos, config.photos_per_picture)
+    residual = calibration.residual_of(np.full((5, 3), 0.4, np.float32), None, content, every)
+    assert len(seen) == photos
+    assert residual.shape == (5, 3)
 
 
 @pytest.mark.parametrize(("pictures", "tiles"), [(1, 32), (8, 64), (100, 128)])

@@ -74,38 +74,27 @@ def calibrate(
     return calibration.astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratorOutput:
-    """A photo and the network's outputs for it, all (H, W, 3) unit."""
-
-    photo: np.ndarray
-    base_colour: np.ndarray
-    residual: np.ndarray
-
-
-def generate_photos(
-    generator: StyleGenerator, photos: Sequence[np.ndarray]
-) -> list[GeneratorOutput]:
-    """The network's outputs for uint8 photos (H, W, 3)."""
-    units = [to_unit(photo) for photo in photos]
-    return [GeneratorOutput(unit, *run_generator(generator, unit)) for unit in units]
-
-
-def residual_of(colours: np.ndarray, outputs: Sequence[GeneratorOutput]) -> np.ndarray:
+def residual_of(
+    colours: np.ndarray, generator: StyleGenerator, photos: Sequence[np.ndarray], every: int = 1
+) -> np.ndarray:
     """What the residual adds to unit colours (N, 3): the residual of the most similar pixel.
 
-    A few photos stand for all content in what the residual does to a colour, but not in how often a
-    colour occurs: the style would take on what is special about 24 people.
+    photos: uint8 content (H, W, 3), of which every so many are stylized. A few photos stand for all
+    content in what the residual does to a colour, but not in how often a colour occurs: the style
+    would take on what is special about 24 people.
     """
     from scipy.spatial import KDTree
 
     rng = numpy_generator(0, 0, "painted colours")
-    share = -(-2 * SET_COLOURS // len(outputs))
+    share = -(-2 * SET_COLOURS // len(photos))
     pixels, residuals = [], []
-    for one in outputs:
-        chosen = rng.integers(0, one.photo.shape[0] * one.photo.shape[1], share)
-        pixels.append(one.photo.reshape(-1, 3)[chosen])
-        residuals.append(one.residual.reshape(-1, 3)[chosen])
+    for index, photo in enumerate(photos):
+        chosen = rng.integers(0, photo.shape[0] * photo.shape[1], share)
+        if index % every == 0:
+            unit = to_unit(photo)
+            _, residual = run_generator(generator, unit)
+            pixels.append(unit.reshape(-1, 3)[chosen])
+            residuals.append(residual.reshape(-1, 3)[chosen])
     _, nearest = KDTree(np.concatenate(pixels)).query(colours, workers=-1)
     found: np.ndarray = np.concatenate(residuals)[nearest]
     return found

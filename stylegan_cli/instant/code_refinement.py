@@ -7,7 +7,7 @@ import numpy as np
 
 from stylegan_cli.backends import Backend, StyleGenerator
 from stylegan_cli.instant.config import RefinementConfig
-from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics, code_of
+from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics, code_of, step_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def refine_code(
         error: np.ndarray = wanted - refiner.encode_results(results)
         return error
 
-    wanted_tiles = max(config.min_tiles, config.tiles_per_picture * creator.count)
-    every = max(1, len(refiner.tiles) // wanted_tiles)
+    limits = config.min_tiles, config.tiles_per_picture
+    every = step_for(creator.count, len(refiner.tiles), *limits)
     for _ in range(2 if creator.count >= config.min_for_second_step else 1):
         results = refiner.stylize_tiles(generator_of(code), every)
         error = error_of(results)

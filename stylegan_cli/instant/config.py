@@ -115,6 +115,13 @@ class CalibrationConfig:
     pictures: Annotated[
         int, file_option("Content photos whose residuals are measured.", at_least=1, at_most=10_000)
     ] = 24
+    photos_per_picture: Annotated[
+        int,
+        file_option("Such photos for each of the creator's pictures.", at_least=1, at_most=10_000),
+    ] = 2
+    min_photos: Annotated[
+        int, file_option("Such photos for a single picture.", at_least=1, at_most=10_000)
+    ] = 8
     points: Annotated[
         int,
         file_option("Per channel, of the LUT; 17 take 29 kB of a file.", at_least=2, at_most=65),

@@ -135,6 +135,11 @@ def evenly_from(pictures: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
     return [pictures[index * len(pictures) // count] for index in range(count)]
 
 
+def step_for(pictures: int, available: int, least: int, per_picture: int) -> int:
+    """Every which of `available` photos or tiles is worked on: few pictures tell little."""
+    return max(1, available // max(least, per_picture * pictures))
+
+
 def some_tiles(pictures: Sequence[np.ndarray], count: int) -> np.ndarray:
     """At most `count` tiles for the encoder, from as many uint8 pictures as possible."""
     rng = numpy_generator(0, 0, "some tiles")

@@ -10,7 +10,6 @@ from stylegan_cli.colour import linear_map, lut_grid, sample_colours
 from stylegan_cli.instant.calibration import (
     ColourSamples,
     calibrate,
-    generate_photos,
     mean_transfer,
     residual_of,
 )
@@ -23,6 +22,7 @@ from stylegan_cli.instant.encoding import (
     read_all,
     set_statistics,
     some_tiles,
+    step_for,
 )
 from stylegan_cli.instant.out_of_distribution import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
@@ -87,7 +87,10 @@ def make_style(
         mode = "colour"
     if mode != "colour":  # otherwise the base colour is the result
         some = evenly_from(photos, config.calibration.pictures)
-        residual = residual_of(sampled, generate_photos(generator, some))
+        limits = config.calibration.min_photos, config.calibration.photos_per_picture
+        residual = residual_of(
+            sampled, generator, some, step_for(creator.count, len(some), *limits)
+        )
     colours = ColourSamples(sampled, apply_colour(folded, sampled), residual, len(content_colours))
     lut = None
     if is_out_of_distribution:

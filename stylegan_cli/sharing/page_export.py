@@ -256,6 +256,8 @@ def _learning_constants() -> dict[str, float]:
         "drawn_db": render_mode.drawn_db,
         "same_drawing_db": render_mode.same_drawing_db,
         "calibration_pictures": calibration.pictures,
+        "photos_per_picture": calibration.photos_per_picture,
+        "min_photos": calibration.min_photos,
         "calibration_points": calibration.points,
         "estimate_share": calibration.estimate_share,
         "half_estimate_residual": calibration.half_estimate_residual,

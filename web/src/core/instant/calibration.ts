@@ -87,11 +87,12 @@ export function residualOf(
   photos: Map<number, { photo: Rgb; residual: Planes }>,
   choices: Int32Array,
 ): Colours {
-  const count = choices.length / 2;
+  const known = Array.from({ length: choices.length / 2 }, (_, n) => n).filter((n) => photos.has(choices[2 * n]));
+  const count = known.length;
   const [pixels, residuals] = [new Float32Array(3 * count), new Float32Array(3 * count)];
   for (let n = 0; n < count; n++) {
-    const { photo, residual } = photos.get(choices[2 * n])!;
-    const at = choices[2 * n + 1];
+    const { photo, residual } = photos.get(choices[2 * known[n]])!;
+    const at = choices[2 * known[n] + 1];
     for (let c = 0; c < 3; c++) {
       pixels[3 * n + c] = photo.data[3 * at + c] / 255;
       residuals[3 * n + c] = residual[c].data[at];

@@ -3,7 +3,7 @@
 import type { Backend, StyleGenerator } from "../backend";
 import type { Colours } from "../colour";
 import type { LearnModel } from "../model";
-import { codeOf, meanOf, type PictureSet } from "./encoding";
+import { codeOf, meanOf, type PictureSet, stepFor } from "./encoding";
 
 export interface Refiner {
   creator: PictureSet;
@@ -23,8 +23,8 @@ export async function refineCode(
   const { constants } = learn;
   const { min_for_second_step: minForSecondStep, refinement_share: share, check_every: checkEvery } = constants;
   const count = creator.moments.length;
-  const wantedTiles = Math.max(constants.min_tiles, constants.tiles_per_picture * count);
-  const every = Math.max(1, Math.floor(refiner.tiles.length / tileLength(refiner) / wantedTiles));
+  const available = refiner.tiles.length / tileLength(refiner);
+  const every = stepFor(count, available, constants.min_tiles, constants.tiles_per_picture);
   let code = await codeOfSet(refiner, meanOf(creator.moments), creator.colours);
   const wanted = code;
   const errorOf = async (results: Float32Array) => {

@@ -181,6 +181,11 @@ export function evenlyFrom<T>(values: T[], count: number): T[] {
   return Array.from({ length: most }, (_, place) => values[Math.floor((place * values.length) / most)]);
 }
 
+/** Every which of `available` photos or tiles is worked on: few pictures tell little. */
+export function stepFor(pictures: number, available: number, least: number, perPicture: number): number {
+  return Math.max(1, Math.floor(available / Math.max(least, perPicture * pictures)));
+}
+
 /** The tiles of starter photos that a style is refined on. */
 export function someTiles(photos: Rgb[], learn: LearnModel): Float32Array {
   const { read_tile: tile } = learn.constants;

@@ -9,7 +9,7 @@ import { EMPTY, type Style } from "../styleFile";
 import { calibrate, meanTransfer, residualOf } from "./calibration";
 import { estimateLut } from "./colourEstimation";
 import { closedFormIsNearer } from "./outOfDistribution";
-import { evenlyFrom, opaque, pictureSet, readRgb, type Rgb, someTiles } from "./encoding";
+import { evenlyFrom, opaque, pictureSet, readRgb, type Rgb, someTiles, stepFor } from "./encoding";
 import { refineCode } from "./codeRefinement";
 import { chooseRendering } from "./renderMode";
 import { variationOf } from "./variation";
@@ -54,7 +54,7 @@ export async function makeStyle(
   const residual =
     mode === "colour"
       ? new Float32Array(sampled.length)
-      : residualOf(sampled, await stylizedPhotos(generator, content.starter, backend, learn), learn.stylizedChoices);
+      : residualOf(sampled, await stylizedPhotos(generator, content.starter, backend, learn, pictures.length), learn.stylizedChoices);
   await generator.release();
   onProgress(0.84);
   const baseColour = applyColour(folded, sampled, model.constants);
@@ -78,10 +78,12 @@ function joined(one: Colours, other: Colours): Colours {
 }
 
 /** What a style makes of some starter photos, by their number. */
-async function stylizedPhotos(generator: StyleGenerator, starter: Rgb[], backend: Backend, learn: LearnModel) {
+async function stylizedPhotos(generator: StyleGenerator, starter: Rgb[], backend: Backend, learn: LearnModel, pictures: number) {
   const stylized = new Map<number, { photo: Rgb; residual: Planes }>();
-  const numbers = evenlyFrom(Array.from(starter.keys()), learn.constants.calibration_pictures);
-  for (const number of numbers) {
+  const { constants } = learn;
+  const numbers = evenlyFrom(Array.from(starter.keys()), constants.calibration_pictures);
+  const every = stepFor(pictures, numbers.length, constants.min_photos, constants.photos_per_picture);
+  for (const number of numbers.filter((_, index) => index % every === 0)) {
     const photo = starter[number];
     const unit = bringDown(rowsOf(opaque(photo)), [photo.height, photo.width]);
     const { residual } = await runGenerator(generator, unit, backend.model);
