@@ -7,8 +7,9 @@ raises, and whatever ends the process or takes too long, is a fault.
 import hashlib
 import io
 import json
+import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -19,6 +20,11 @@ import numpy as np
 import safetensors.numpy
 from PIL import Image
 
+from stylegan_cli.batches.folders import open_folder
+from stylegan_cli.batches.manifest import FolderManifest, Recipe, Row, open_manifest
+from stylegan_cli.batches.outcomes import Outcome, Status
+from stylegan_cli.batches.planning import Job
+from stylegan_cli.batches.tar_shards import ShardStorage, stylize_shard
 from stylegan_cli.clips import ClipReader
 from stylegan_cli.clips.packet_files import append_packet, read_packets, read_times
 from stylegan_cli.networks.architecture import (
@@ -51,6 +57,7 @@ from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.video.segments import WorkFolder
 
 Seeds = Mapping[str, bytes]
+_RECIPE = Recipe("style", "options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,9 @@ def targets() -> dict[str, Target]:
         "sealed_style_file": Target(_style_seeds, _read_sealed_style),
         "style_code": Target(code_seeds, _read_code),
         "data_set_manifest": Target(manifest_seeds, _read_closed_manifest),
+        "batch_manifest": Target(_line_seeds, _read_lines),
+        "batch_database": Target(_database_seeds, _read_database),
+        "tar_shard": Target(_shard_seeds, _read_shard),
         "work_folder": Target(work_seeds, _read_sealed_work_folder),
         "packets": Target(_packet_seeds, _read_packets),
         "config": Target(_config_seeds, _read_config),
@@ -196,6 +206,77 @@ def _read_closed_manifest(data: bytes) -> object:
     """With a last line that a stranger made right."""
     lines = data.decode(errors="replace").splitlines(keepends=True)[:-1]
     return read_manifest_bytes("".join([*lines, last_line(lines)]).encode())
+
+
+def _batch_rows() -> list[Row]:
+    usual = {"source": "in/a.jpg", "stamp": "12-34", "input": "aa" * 32, "result": "bb" * 32}
+    failed = Row(target="out/b.jpg", source="in/b.jpg", stamp="5-6", status="failed", error="torn")
+    return [Row(target="out/a.jpg", status="done", seconds=0.25, **usual), failed]
+
+
+@cache
+def _line_seeds() -> Seeds:
+    """A file of a large batch's manifest in a folder."""
+    manifest = FolderManifest(open_folder(_folder() / "lines"), _RECIPE, "seed")
+    manifest.add(_batch_rows())
+    manifest.close()
+    return {"two": (_folder() / "lines" / "seed-00000.jsonl").read_bytes()}
+
+
+def _read_lines(data: bytes) -> object:
+    put("lines/seed-00000.jsonl", data)
+    manifest = FolderManifest(open_folder(_folder() / "lines"), _RECIPE, "other")
+    earlier = manifest.earlier("out/a.jpg", "in/a.jpg")
+    manifest.close()
+    return earlier
+
+
+@cache
+def _database_seeds() -> Seeds:
+    """A large batch's manifest in SQLite."""
+    manifest = open_manifest(str(_folder() / "seed.db"), _RECIPE, "seed")
+    manifest.add(_batch_rows())
+    manifest.close()
+    return {"two": (_folder() / "seed.db").read_bytes()}
+
+
+def _read_database(data: bytes) -> object:
+    for name in ("rows.db-wal", "rows.db-shm"):
+        (_folder() / name).unlink(missing_ok=True)
+    manifest = open_manifest(str(put("rows.db", data)), _RECIPE, "other")
+    try:
+        earlier = manifest.earlier("out/a.jpg", "in/a.jpg")
+        manifest.add(_batch_rows())
+    finally:
+        manifest.close()
+    return earlier
+
+
+@cache
+def _shard_seeds() -> Seeds:
+    """Plain tars of both kinds that are in use."""
+    seeds = {}
+    for name, format in (("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT)):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w", format=format) as shard:
+            for member in ("a/" * 60 + "1.jpg", "a/1.txt", "b.jpg"):
+                about = tarfile.TarInfo(member)
+                about.size, about.mtime = 700, 1.5
+                shard.addfile(about, io.BytesIO(bytes(700)))
+        seeds[name] = stream.getvalue()
+    return seeds
+
+
+def _read_shard(data: bytes) -> object:
+    """Every picture comes out as it is, so that a shard of results is written, too."""
+
+    def copied(jobs: Sequence[Job], storage: ShardStorage) -> list[Outcome]:
+        for job in jobs:
+            source = storage.fetch(job)
+            storage.deliver(job, source, lambda stream, target: target.write(stream.read()))
+        return [Outcome(job, Status.DONE) for job in jobs]
+
+    return stylize_shard("a.tar", data, str, copied)
 
 
 def work_seeds() -> Seeds:

@@ -1,6 +1,8 @@
 """Promises of `influ stylize --manifest`: from folder to folder, each picture once."""
 
+import gzip
 import io
+import json
 import os
 import signal
 import sqlite3
@@ -231,6 +233,37 @@ def test_a_file_that_is_no_manifest_is_refused_and_kept(batch, work) -> None:
     assert (work / "done.db").read_text().startswith("a text")
 
 
+def test_a_database_of_something_else_is_refused_and_kept(batch, work) -> None:
+    with sqlite3.connect("done.db") as database:
+        database.execute("CREATE TABLE results (song TEXT)")
+    before = (work / "done.db").read_bytes()
+    with pytest.raises(DataError, match="something else"):
+        batch()
+    assert (work / "done.db").read_bytes() == before
+    assert sorted(path.name for path in work.iterdir()) == ["done.db", "in"]
+
+
+def test_a_damaged_manifest_is_refused_in_a_sentence(batch, work) -> None:
+    batch()
+    data = bytearray((work / "done.db").read_bytes())
+    data[4096 : 3 * 4096] = bytes(range(256)) * 32
+    put(work / "done.db", bytes(data))
+    with pytest.raises(DataError, match="no manifest"):
+        batch()
+
+
+@pytest.mark.parametrize(
+    "change", ["result = 12", "input = 'text'", "stamp = x'00'", "source = x'00'"]
+)
+def test_a_row_with_values_of_other_kinds_counts_for_nothing(change, batch, work, capsys) -> None:
+    batch()
+    with sqlite3.connect("done.db") as database:
+        database.execute(f"UPDATE results SET {change}")
+    capsys.readouterr()
+    batch()
+    assert counts(capsys)["done"] == COUNT
+
+
 def test_results_inside_the_input_folder_are_no_inputs(batch, work, capsys) -> None:
     batch(out=Path("in/out"))
     capsys.readouterr()
@@ -287,34 +320,39 @@ def test_killed_workers_and_drivers_lose_and_double_nothing(batch, work, model) 
 
 
 DEADLY = """
-import os, runpy, signal
-from stylegan_cli.batches.folders import LocalFolder
+import os, pathlib, signal
 
-read = LocalFolder.read
+read_bytes = pathlib.Path.read_bytes
 
-def deadly(self, name):
-    if name == "deadly.jpg":
-        with open("deaths", "a") as file:
+def deadly(self):
+    if self.name == "deadly.jpg":
+        with open(os.environ["DEATHS"], "a") as file:
             file.write("dead ")
         os.kill(os.getpid(), signal.SIGKILL)
-    return read(self, name)
+    return read_bytes(self)
 
-LocalFolder.read = deadly  # here, and in the workers, which import this file too
-if __name__ == "__main__":
-    runpy.run_module("stylegan_cli", run_name="__main__")
+pathlib.Path.read_bytes = deadly
 """
 
 
+@pytest.mark.parametrize("engine", ["processes", "ray"])
 def test_a_picture_at_which_three_workers_die_is_given_up_and_the_rest_is_done(
-    batch, work, model
+    engine, batch, work, model
 ) -> None:
+    if engine == "ray":
+        require("ray")
     batch()
     write_photo(work / "in/deadly.jpg", 9)
-    (work / "deadly.py").write_text(DEADLY)
-    call = [sys.executable, "deadly.py", "stylize", "in", "-o", "survived", "-r", "-q"]
-    call += ["--manifest", "survived.db", "--workers", "2", "-s", "creatorA"]
-    call += ["--model", str(model), "--precision", "f32"]
-    ended = subprocess.run(call, check=False, capture_output=True, text=True, timeout=300)
+    (work / "deadly").mkdir()
+    put(work / "deadly/sitecustomize.py", DEADLY.encode())  # Python imports it in every process
+    path = os.pathsep.join([str(work / "deadly"), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "DEATHS": str(work / "deaths")}
+    call = [sys.executable, "-m", "stylegan_cli", "stylize", "in", "-o", "survived", "-r", "-q"]
+    call += ["--manifest", "survived.db", "--workers", "2", "--engine", engine]
+    call += ["-s", "creatorA", "--model", str(model), "--precision", "f32"]
+    ended = subprocess.run(
+        call, check=False, capture_output=True, text=True, timeout=300, env=environment
+    )
     assert ended.returncode == PartialFailureError.exit_code, ended.stderr
     assert (work / "deaths").read_text().split() == ["dead"] * 3
     assert results(work / "survived") == results(work / "out")
@@ -505,6 +543,73 @@ def test_a_torn_shard_is_named_and_the_rest_goes_on(batch, work) -> None:
     assert list(results(work / "made")) == ["a.tar"]
 
 
+def entry(name: str, **more: Any) -> tarfile.TarInfo:
+    about = tarfile.TarInfo(name)
+    for key, value in more.items():
+        setattr(about, key, value)
+    return about
+
+
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        (entry("../evil.jpg"), "leads out"),
+        (entry("/evil.jpg"), "leads out"),
+        (entry("a/../../evil.txt"), "leads out"),
+        (entry("big.jpg", size=8 << 60), "cut short"),
+        (entry("big.jpg", size=600), "cut short"),
+    ],
+    ids=str,
+)
+def test_a_shard_that_no_tar_should_be_is_named_and_nothing_is_made(
+    about, why, batch, work, capsys
+) -> None:
+    (work / "tars").mkdir()
+    put(work / "tars/a.tar", about.tobuf(tarfile.GNU_FORMAT) + bytes(512))
+    with pytest.raises(DataError):
+        batch("tars", out=Path("made"))
+    assert why in capsys.readouterr().err
+    assert not (work / "made").exists()
+    assert not (work.parent / "evil.jpg").exists()
+
+
+def test_a_shard_is_no_compressed_tar(batch, work, capsys) -> None:
+    write_tar(work / "tars/a.tar", {"a.jpg": (work / "in/0.jpg").read_bytes()})
+    put(work / "tars/a.tar", gzip.compress((work / "tars/a.tar").read_bytes()))
+    with pytest.raises(DataError):
+        batch("tars", out=Path("made"))
+    assert "no whole tar" in capsys.readouterr().err
+
+
+def test_two_pictures_of_one_name_in_a_shard_are_refused(batch, work, capsys) -> None:
+    photos = [(work / name).read_bytes() for name in ("in/0.jpg", "in/2.jpg")]
+    write_tar(work / "tars/a.tar", {"a.jpg": photos[0], "./a.jpg": photos[1]})
+    with pytest.raises(DataError):
+        batch("tars", out=Path("made"))
+    assert "same name" in capsys.readouterr().err
+
+
+def test_a_link_in_a_shard_is_not_followed(batch, work) -> None:
+    photo = (work / "in/0.jpg").read_bytes()
+    (work / "tars").mkdir()
+    with tarfile.open(work / "tars/a.tar", "w") as shard:
+        shard.addfile(entry("l.jpg", type=tarfile.SYMTYPE, linkname=str(work / "in/2.jpg")))
+        shard.addfile(entry("h.jpg", type=tarfile.LNKTYPE, linkname="a.jpg"))
+        shard.addfile(entry("a.jpg", size=len(photo)), io.BytesIO(photo))
+    batch("tars", out=Path("made"))
+    assert list(read_tar(work / "made/a.tar")) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("manifest", ["done.db", "done"])
+def test_names_need_not_be_utf8(manifest, batch, work, capsys) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    put(work / "in" / name, (work / "in/0.jpg").read_bytes())
+    for done in (COUNT + 1, 0):
+        batch(manifest=manifest)
+        assert counts(capsys)["done"] == done
+    assert name in results(work / "out")
+
+
 # Manifests
 
 
@@ -555,4 +660,37 @@ def test_a_damaged_line_costs_its_own_row(tmp_path: Path, caplog: pytest.LogCapt
     assert manifest.earlier("a", "in/a").made
     assert not manifest.earlier("b", "in/a").made
     assert "damaged" in caplog.text
+    manifest.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target": 5},
+        {"target": "\ud800"},
+        {"source": None},
+        {"stamp": {}},
+        {"input": "zz"},
+        {"input": 12},
+        {"seconds": 1e999},
+        {"seconds": True},
+        {"time": 10**400},
+        {"error": [1]},
+        {"style": []},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_line_with_odd_values_is_left_out(change: dict[str, Any], tmp_path: Path) -> None:
+    recipe = Recipe("style", "options")
+    manifest = open_manifest(str(tmp_path / "done"), recipe, "one")
+    manifest.add([row("a")])
+    manifest.close()
+    (file,) = (tmp_path / "done").iterdir()
+    values = json.loads(file.read_text())
+    odd = json.dumps({**values, "target": "b", **change}).encode()
+    put(file, odd + b"\n" + b"[" * 50_000 + b"\n" + file.read_bytes())
+    manifest = open_manifest(str(tmp_path / "done"), recipe, "two")
+    assert manifest.earlier("a", "in/a").made
+    assert not manifest.earlier("b", "in/a").made
     manifest.close()

@@ -14,13 +14,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Protocol
 
 from stylegan_cli.batches.folders import Folder, is_url, open_folder
-from stylegan_cli.errors import DataError, messages
+from stylegan_cli.errors import DataError, WriteError, messages
 
 logger = logging.getLogger(__name__)
 
 DATABASE_SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 _FLUSH_ROWS: Final = 1000  # of a folder on an object store, in one new object
 _FLUSH_S: Final = 10.0
+_MOST: Final = 1e12  # seconds
+_CANNOT_WRITE: Final = ("BUSY", "CANTOPEN", "FULL", "IOERR", "LOCKED", "READONLY")
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS recipes (
@@ -98,45 +100,66 @@ class Manifest(Protocol):
 
 
 class DatabaseManifest:
-    """A manifest in a SQLite file; several processes of one machine may write to it."""
+    """A manifest in a SQLite file; several processes of one machine may write to it.
+
+    Each call raises DataError where the file turns out to be damaged, WriteError where it can't be
+    written.
+    """
 
     def __init__(self, path: str, recipe: Recipe) -> None:
         """path: "" for a temporary database. Raises DataError for what is no manifest."""
-        try:
+        self._path = path
+        with _explained(path):
             self._database = sqlite3.connect(
                 path, timeout=60, isolation_level=None, check_same_thread=False
             )
+            self._check_tables()  # before anything of somebody else's file is changed
             self._database.execute("PRAGMA journal_mode = WAL")
             # A crash of the machine may lose the last rows; their results are made again, equal.
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_TABLES)
-        except sqlite3.Error as error:
-            raise DataError(
-                messages.cannot_read(path, f"it is no manifest ({error})", "name another file")
-            ) from error
         self._recipe = self.recipe_number(recipe)
+
+    def _check_tables(self) -> None:
+        """Raise DataError for a database that holds anything but a manifest."""
+        names = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+        found = set(self._database.execute(names))
+        made = sqlite3.connect(":memory:")
+        made.executescript(_TABLES)
+        tables = set(made.execute(names))
+        columns = [f"PRAGMA table_info({name})" for _, name in tables]
+        is_ours = found == tables and all(
+            list(self._database.execute(query)) == list(made.execute(query)) for query in columns
+        )
+        made.close()
+        if found and not is_ours:
+            why = "it is a database of something else"
+            raise DataError(messages.cannot_read(self._path, why, "name another file"))
 
     def recipe_number(self, recipe: Recipe) -> int:
         """The number of a recipe, which gets one where it is new."""
         words = (recipe.style, recipe.options)
-        self._database.execute(
-            "INSERT OR IGNORE INTO recipes (style, options) VALUES (?, ?)", words
-        )
         find = "SELECT id FROM recipes WHERE style = ? AND options = ?"
-        (number,) = self._database.execute(find, words).fetchone()
+        add = "INSERT OR IGNORE INTO recipes (style, options) VALUES (?, ?)"
+        with _explained(self._path):
+            self._database.execute(add, words)
+            (number,) = self._database.execute(find, words).fetchone()
         return int(number)
 
     def earlier(self, target: str, source: str) -> Earlier:
         """What is known of a target that shall be made from `source`."""
         find = (
             "SELECT recipe, input, source, stamp, result FROM results "
-            "WHERE target = ? AND status = 'done'"
+            "WHERE target = ? AND status = 'done' AND typeof(input) || typeof(result) = 'blobblob' "
+            "AND typeof(source) || typeof(stamp) = 'texttext'"
         )
         stamps, made, results = set(), {}, set()
-        for recipe, content, known, stamp, result in self._database.execute(find, (target,)):
+        with _explained(self._path):
+            rows = self._database.execute(find, (_text(target),)).fetchall()
+        for recipe, content, known, stamp, result in rows:
             if recipe == self._recipe:
                 made[content.hex()] = result.hex()
-            if known == source:
+            if known == _text(source):
                 results.add(result.hex())
                 if recipe == self._recipe:
                     stamps.add(stamp)
@@ -151,20 +174,20 @@ class DatabaseManifest:
         now = round(time.time())
         values = [
             (
-                row.target,
+                _text(row.target),
                 recipe,
                 bytes.fromhex(row.input),
-                row.source,
+                _text(row.source),
                 row.stamp,
                 row.status,
                 bytes.fromhex(row.result),
                 round(row.seconds, 4),
-                row.error,
+                None if row.error is None else _text(row.error),
                 row.time or now,
             )
             for recipe, row in rows
         ]
-        with _transaction(self._database):
+        with _explained(self._path), _transaction(self._database):
             self._database.executemany(_UPSERT, values)
 
     def close(self) -> None:
@@ -181,7 +204,7 @@ class FolderManifest:
     def __init__(self, folder: Folder, recipe: Recipe, writer: str) -> None:
         """writer: a name that no other run has. Raises DataError."""
         self._folder, self._recipe, self._writer = folder, recipe, writer
-        self._index = DatabaseManifest("", recipe)
+        self._index = DatabaseManifest("", recipe)  # SQLite keeps it in a file without a name
         self._numbers: dict[Recipe, int] = {}
         for file in folder.files(suffixes=(".jsonl",)):
             self._index.add_numbered(self._read(file.name))
@@ -219,18 +242,42 @@ class FolderManifest:
         self._flushed_s = time.monotonic()
 
     def _read(self, name: str) -> Iterator[tuple[int, Row]]:
+        damaged = 0
         for line in self._folder.lines(name):
             try:
-                values = json.loads(line)
-                recipe = Recipe(values.pop("style"), values.pop("options"))
-                row = Row(**values)
-                bytes.fromhex(row.input + row.result)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                logger.warning("a line of %s is damaged and left out", self._folder.url_of(name))
+                recipe, row = parse_line(line)
+            except ValueError:
+                damaged += 1
                 continue
             if recipe not in self._numbers:
                 self._numbers[recipe] = self._index.recipe_number(recipe)
             yield self._numbers[recipe], row
+        if damaged:
+            url = self._folder.url_of(name)
+            logger.warning("%s has damaged lines, %d of them, which are left out", url, damaged)
+
+
+def parse_line(line: bytes) -> tuple[Recipe, Row]:
+    """What a line of a FolderManifest says. Raises ValueError for what no run has written."""
+    try:
+        values = json.loads(line)
+        recipe = Recipe(values.pop("style"), values.pop("options"))
+        row = Row(**values)
+        bytes.fromhex(row.input + row.result)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError("it is damaged") from error
+    texts = (recipe.style, recipe.options, row.target, row.source, row.stamp, row.status)
+    is_whole = all(isinstance(text, str) for text in (*texts, row.input, row.result))
+    numbers = all(type(number) in (int, float) for number in (row.seconds, row.time))
+    if not is_whole or not numbers or not isinstance(row.error, str | None):
+        raise ValueError("it has values of other kinds")
+    if not (abs(row.seconds) < _MOST and abs(row.time) < _MOST):
+        raise ValueError("it has numbers that are no times")
+    for text in (row.target, row.source, row.error or ""):
+        _text(text)  # raises for what no file's name can have
+    for text in (recipe.style, recipe.options, row.stamp, row.status):
+        text.encode()
+    return recipe, row
 
 
 def open_manifest(place: str, recipe: Recipe, writer: str) -> Manifest:
@@ -243,8 +290,26 @@ def open_manifest(place: str, recipe: Recipe, writer: str) -> Manifest:
     return FolderManifest(open_folder(place), recipe, writer)
 
 
+def _text(text: str) -> str:
+    """A name as SQLite takes it: what is no UTF-8 in it is spelled out, as in caf\\xe9.jpg."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _dated(row: Row) -> Row:
     return row if row.time else replace(row, time=round(time.time()))
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Say of an error of SQLite what it means for this file. Raises DataError, WriteError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
+        if code.startswith(_CANNOT_WRITE):
+            raise WriteError(messages.cannot_write(path or "the manifest", str(error))) from error
+        why = f"it is no manifest ({error})"
+        raise DataError(messages.cannot_read(path, why, "name another file")) from error
 
 
 @contextmanager
@@ -253,6 +318,7 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # SQLite has ended it where the disk is full
+            database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")

@@ -15,14 +15,21 @@ from multiprocessing.connection import Connection, wait
 from typing import Final
 
 from stylegan_cli.batches.stored import JobKey, StoredJob
-from stylegan_cli.batches.workers import CHUNK, Told, Worker, WorkerConfig, chunks, failed
+from stylegan_cli.batches.workers import (
+    CHUNK,
+    MAX_DEATHS,
+    Told,
+    Worker,
+    WorkerConfig,
+    chunks,
+    given_up,
+)
 from stylegan_cli.errors import InfluError
 from stylegan_cli.runtime.devices import use_threads
 from stylegan_cli.runtime.interruption import StopRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_DEATHS: Final = 3  # of workers that had a picture in hand, before it is given up
 _IDLE_DEATHS: Final = 30  # per worker, one after the other without anything done
 # What every worker imports before its first result, once for all of them: one that dies is back at
 # once. Whatever is missing is passed over.
@@ -170,19 +177,18 @@ class _Crew:
                 "--workers 0 to see why"
             )
         logger.info("a worker died with %d pictures to do and is replaced", len(dead.jobs))
-        given_up: list[Told] = []
+        told: list[Told] = []
         for key in list(dead.jobs)[: self._config.hands if dead.is_ready else 0]:
             job = dead.jobs.pop(key)
             self._deaths[key] += 1
             if self._deaths[key] < MAX_DEATHS:
                 self._suspects.append(job)
-                continue
-            why = f"{MAX_DEATHS} processes died at it: it may need more memory than there is"
-            given_up.append(failed(job, self._config.out, f"{job.source}: {why}"))
+            else:
+                told.append(given_up(job, self._config.out))
         if dead.jobs:
             self._returned.append(list(dead.jobs.values()))
         self._workers[self._workers.index(dead)] = _Process(self._config)
-        return given_up
+        return told
 
 
 def _work(config: WorkerConfig, environment: dict[str, str], connection: Connection) -> None:

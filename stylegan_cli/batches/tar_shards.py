@@ -9,7 +9,7 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from stylegan_cli.batches.folders import has_suffix
@@ -21,6 +21,7 @@ from stylegan_cli.errors import DataError, messages
 from stylegan_cli.pictures import PICTURE_SUFFIXES, RAW_SUFFIXES
 
 SHARD_SUFFIXES: Final = frozenset({".tar"})
+_LATEST: Final = 8**11 - 1  # seconds that a header has room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ def stylize_shard(
     """
     members = list(read_shard(url, data))
     pictures = {member.path: member.data for member in members if _is_picture(member)}
+    if len(pictures) < sum(_is_picture(member) for member in members):
+        why = "two of its pictures have the same name"
+        raise DataError(messages.cannot_read(url, why, "make it anew"))
     storage = ShardStorage(url, pictures)
     jobs = [Job(path, Path(name_of_result(str(path)))) for path in pictures]
     outcomes = list(run(jobs, storage))
@@ -89,16 +93,39 @@ def stylize_shard(
 
 
 def read_shard(url: str, data: bytes) -> Iterator[Member]:
-    """The files of a tar, in order. Raises DataError."""
+    """The files of a tar, in order; links and devices are left out.
+
+    Raises DataError for what is no plain tar, for a name that leads out of the folder that it is
+    unpacked into, and for a file that claims more bytes than there are.
+    """
     try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as shard:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as shard:
             for about in shard:
-                file = shard.extractfile(about) if about.isfile() else None
-                if file is not None:
-                    yield Member(about, file.read())
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+                if about.isfile():
+                    yield Member(about, _bytes_of(about, data))
+    except _BadMemberError as error:
+        raise DataError(messages.cannot_read(url, str(error), "make it anew")) from None
+    # A damaged tar raises whatever the standard library raises.
+    except Exception as error:
         why = f"it is no whole tar ({error})"
         raise DataError(messages.cannot_read(url, why, messages.COPY_AGAIN)) from error
+
+
+class _BadMemberError(Exception):
+    """Says what is wrong with a member."""
+
+
+def _bytes_of(about: tarfile.TarInfo, data: bytes) -> bytes:
+    """The bytes of a file of a tar. Raises _BadMemberError for one that none should have."""
+    path = PurePosixPath(about.name)
+    if path.is_absolute() or ".." in path.parts or "\0" in about.name or not path.name:
+        raise _BadMemberError(f"{about.name[:80]!r} in it leads out of it")
+    if about.issparse():
+        raise _BadMemberError(f"{about.name[:80]!r} in it has holes")
+    end = about.offset_data + about.size
+    if not 0 <= about.offset_data <= end <= len(data):
+        raise _BadMemberError(f"{about.name[:80]!r} in it is cut short")
+    return data[about.offset_data : end]
 
 
 def write_shard(members: Sequence[Member]) -> bytes:
@@ -130,7 +157,8 @@ def _results(
 def _with_name(about: tarfile.TarInfo, name: str, size: int) -> tarfile.TarInfo:
     """The header of a member with another name and size."""
     changed = tarfile.TarInfo(name)
-    changed.size, changed.mtime, changed.mode = size, about.mtime, about.mode
+    changed.size, changed.mode = size, about.mode & 0o777
+    changed.mtime = about.mtime if 0 <= about.mtime <= _LATEST else 0
     return changed
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from typing import Final
 
 from stylegan_cli.batches.file_options import FileOptions
 from stylegan_cli.batches.folders import has_suffix, open_folder
@@ -17,10 +18,11 @@ from stylegan_cli.batches.planning import Job
 from stylegan_cli.batches.running import run_batch
 from stylegan_cli.batches.stored import FolderStorage, JobKey, StoredJob, put, result_name
 from stylegan_cli.batches.tar_shards import SHARD_SUFFIXES, ShardStorage, stylize_shard
-from stylegan_cli.errors import InfluError
+from stylegan_cli.errors import InfluError, messages
 from stylegan_cli.stylizer import StylizerConfig, open_configured_stylizer
 
-CHUNK = 8  # jobs handed over at a time
+CHUNK: Final = 8  # jobs handed over at a time
+MAX_DEATHS: Final = 3  # of workers that had a job in hand, before it is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,9 @@ class Worker:
             shard, outcomes = stylize_shard(url, data, self._config.name_of_result, self._members)
             earlier, overwrite = job.earlier.results, self._config.overwrite
             digest = put(self._target, job.result, shard, earlier, overwrite)
-        except InfluError as error:
-            return Told(job.key, (replace(row, error=str(error)),), (Status.FAILED,))
+        # One shard must not stop the rest, whatever a library makes of it.
+        except Exception as error:
+            return Told(job.key, (replace(row, error=_sentence(url, error)),), (Status.FAILED,))
         members = (_member_row(outcome, url, target) for outcome in outcomes)
         whole = replace(row, status="done", result=digest)
         return Told(job.key, (*members, whole), tuple(outcome.status for outcome in outcomes))
@@ -115,17 +118,26 @@ def chunks(jobs: Iterable[StoredJob], size: int = CHUNK) -> Iterator[list[Stored
         yield from ([job] for job in chunk if is_shard(job))
 
 
-def failed(job: StoredJob, out: str, error: str) -> Told:
-    """What to tell of a job that no worker could end."""
+def given_up(job: StoredJob, out: str) -> Told:
+    """What to tell of a job at which as many workers died as are allowed to."""
     folder = open_folder(job.folder)
+    why = f"{MAX_DEATHS} processes died at it: it may need more memory than there is"
     row = Row(
         target=open_folder(out).url_of(job.result),
         source=folder.url_of(job.name),
         stamp=job.stamp,
         status="failed",
-        error=error,
+        error=f"{job.source}: {why}",
     )
     return Told(job.key, (row,), (Status.FAILED,))
+
+
+def _sentence(url: str, error: Exception) -> str:
+    if isinstance(error, InfluError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return messages.cannot_read(url, "it does not fit into memory", "use smaller shards")
+    return f"{url} can't be done ({type(error).__name__}: {error}): run again with --debug"
 
 
 def _member_row(outcome: Outcome, source: str, target: str) -> Row:
