@@ -17,6 +17,7 @@ from tempfile import mkdtemp
 
 import closed_form
 import numpy as np
+import torch
 from cyclegan import OurNetwork, ResNet9, generator_of, load_network, save_network, train_cyclegan
 from paired import Ceiling, train_ceiling, true_pairs
 from PIL import Image
@@ -27,6 +28,7 @@ from torch import nn
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.instant import make_style
 from stylegan_cli.learning.checkpoints import opened_run
+from stylegan_cli.learning.processes import ProcessTeam
 from stylegan_cli.preparing.layout import CreatorPictures, TrainingData, hold_out
 from stylegan_cli.styles import Base, Model, read_model, write_model
 from stylegan_cli.stylizer import Stylizer
@@ -217,7 +219,8 @@ def _refine(task: Task, init: str) -> StylizeFunction:
         init=init, steps=task.steps, time_limit_s=60 * task.minutes, seed=task.seed
     )
     with opened_run(task.run, overwrite=True):
-        outcome = refine(open_run(task.run, data, config, device=task.device))
+        team = ProcessTeam(device=torch.device(task.device))
+        outcome = refine(open_run(task.run, data, config, team=team))
     if outcome.stopped:
         raise KeyboardInterrupt
     (style,) = outcome.model.styles

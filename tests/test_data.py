@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from stylegan_cli.errors import DataError
+from stylegan_cli.learning.shares import Share, whole
 from stylegan_cli.preparing.layout import find_training_data, hold_out
 from stylegan_cli.training.data import (
     HistoryPool,
@@ -127,9 +128,11 @@ def test_crops_depend_on_the_draw_alone_and_know_where_faces_are(folder: Folder)
     for path in place.iterdir():
         Image.fromarray(pixels).save(path)
     pictures = PictureSet(sorted(place.iterdir()), 64, boxes_of=lambda _: [(0.5, 0.0, 1.0, 1.0)])
-    draws = [pictures.crops(np.random.default_rng(1), 6, 32, 64) for _ in range(2)]
+    draws = [pictures.crops(np.random.default_rng(1), whole(6), 32, 64) for _ in range(2)]
     torch.testing.assert_close(draws[0], draws[1], rtol=0, atol=0)
     images, faces = draws[0]
+    part = pictures.crops(np.random.default_rng(1), Share(range(1, 6, 2), 6), 32, 64)
+    torch.testing.assert_close(part, (images[1::2], faces[1::2]), rtol=0, atol=0)
     assert images.shape == (6, 3, 32, 32)
     # The box covers exactly the white half, mirrored or not.
     torch.testing.assert_close(faces, (images[:, :1] > 0).float())
@@ -206,13 +209,15 @@ def test_treatment_leaves_what_compression_leaves() -> None:
 
 def test_augmentation_moves_dims_and_covers_but_stays_differentiable() -> None:
     image = torch.zeros(4, 3, 32, 32, requires_grad=True)
-    first, again = (augment(image + 0.5, 0, step=3, purpose="fakes") for _ in range(2))
+    first, again = (augment(image + 0.5, 0, 3, "fakes", whole(4)) for _ in range(2))
+    part = augment(image[2:] + 0.5, 0, 3, "fakes", Share(range(2, 4), 4))
+    torch.testing.assert_close(part, first[2:], rtol=0, atol=0)
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert (first == 0).float().mean() > 0.02
     assert len({round(float(v), 3) for v in first.detach().amax(dim=(1, 2, 3))}) == 4
     first.sum().backward()
     assert image.grad is not None
-    assert not torch.equal(first, augment(image + 0.5, 0, step=4, purpose="fakes"))
+    assert not torch.equal(first, augment(image + 0.5, 0, 4, "fakes", whole(4)))
 
 
 @pytest.mark.parametrize("name", ["Content", "photos", "PHOTOS"])

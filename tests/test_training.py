@@ -28,9 +28,12 @@ from stylegan_cli.learning.checkpoints import (
     load_latest_checkpoint,
 )
 from stylegan_cli.learning.logging import read_metrics
+from stylegan_cli.learning.processes import process_team
+from stylegan_cli.learning.shares import whole
 from stylegan_cli.networks.folding import merge_deltas
 from stylegan_cli.networks.frozen_features import load_features
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.precision import computing_in
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
 from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.styles import SHIPPED_MODEL, read_model, write_model
@@ -116,6 +119,44 @@ def _learnt(folder: Path) -> dict[str, Any]:
     state = load_latest_checkpoint(folder)
     assert state is not None
     return {name: value for name, value in state.items() if name != "elapsed_s"}
+
+
+def _train_by(processes: int, folder: Path, data: TrainingData, config: TrainingConfig) -> Path:
+    """As `refine`, by as many processes on this machine."""
+    with process_team("cpu", processes) as team, computing_in(config.precision):
+        refine(open_run(folder, data, config, team=team, resume=True))
+    return folder
+
+
+def _with_every_loss(base: Path, accumulate: int) -> TrainingConfig:
+    losses = {"lambda_cycle": 1.0, "lambda_identity": 1.0, "penalty": "r1", "r1_every": 2}
+    steps = {"steps": 3, "validate_every": 3, "sample_every": 0, "warmup": 0}
+    settings = {"batch": 5, "precision": "fp64", "augment": "on", **losses, **steps}
+    return _config(base, **settings, accumulate=accumulate)
+
+
+@pytest.fixture(scope="module")
+def undivided(
+    tmp_path_factory: pytest.TempPathFactory, finished: Path, data: TrainingData, base: Path
+) -> Path:
+    """The folder of a run with every loss, by one process that computes whole batches."""
+    folder = tmp_path_factory.mktemp("undivided")
+    shutil.copy(finished / START_NAME, folder)
+    return _train_by(1, folder, data, _with_every_loss(base, 1))
+
+
+@pytest.mark.parametrize(("processes", "accumulate"), [(2, 1), (1, 3), (2, 2)], ids=str)
+def test_parts_of_a_batch_teach_what_the_whole_does(
+    processes: int, accumulate: int, undivided: Path, folder: Path, data: TrainingData, base: Path
+) -> None:
+    _train_by(processes, folder, data, _with_every_loss(base, accumulate))
+    found, wanted = _learnt(folder), _learnt(undivided)
+    for name in ("adapters", "discriminator", "ema"):
+        torch.testing.assert_close(found[name], wanted[name], rtol=0, atol=1e-9)
+    start = open_run(folder, data, _config(base)).trainer.state_dict()["adapters"]
+    assert max((wanted["adapters"][n] - v).abs().max() for n, v in start.items()) > 1e-4
+    rows = [read_metrics(place / "metrics.csv") for place in (folder, undivided)]
+    assert [row | {"seconds": ""} for row in rows[0]] == [row | {"seconds": ""} for row in rows[1]]
 
 
 def test_resumed_run_equals_uninterrupted_run(
@@ -233,7 +274,7 @@ def test_a_style_is_held_near_an_instant_style_that_is_near_its_creator(
         ]
         with torch.no_grad():
             trainer.networks.generator.creators[0].code.add_(1)
-        return trainer.update_generator(trainer.draw_batch(0))[1]["drift"].item()
+        return trainer.update_generator(trainer.draw_batches(0))[1]["drift"].item()
 
     assert price_of_a_move(texture=1e-4) > 1
     assert price_of_a_move(texture=10.0) == 0
@@ -508,9 +549,9 @@ def test_an_ignored_z_is_named(patient: Run) -> None:
 
 def test_a_discriminator_that_has_won_is_named(patient: Run) -> None:
     reals = torch.sign(torch.randn(2, 3, 64, 64))
-    batch = Batch(0, 0, reals, reals[:, :1], reals, torch.tensor([80.0]))
+    batch = Batch(0, 0, reals, reals[:, :1], reals, torch.tensor([80.0]), whole(2))
     for step in range(80):
-        terms = patient.trainer.update_discriminator(batch, torch.zeros_like(reals))
+        terms = patient.trainer.update_discriminator([batch], torch.zeros_like(reals))
         patient.diagnostics.watch(step, 0, {name: float(term) for name, term in terms.items()})
         if patient.diagnostics.notes:
             break
@@ -535,15 +576,15 @@ def _meta_trainer(config: TrainingConfig, pictures: PictureSet) -> tuple[Trainer
     creator = Creator(pictures=pictures, working_size=80, augmented=True, texture=texture)
     images = [torch.empty(2, channels, 64, 64, device=meta) for channels in (3, 1, 3)]
     trainer = build_trainer(networks, [creator], pictures, config)
-    return trainer, Batch(0, 0, *images, torch.empty(1, device=meta))
+    return trainer, Batch(0, 0, *images, torch.empty(1, device=meta), whole(2))
 
 
 def test_one_step_runs_on_the_meta_device(data: TrainingData) -> None:
     extra = {"lambda_cycle": 1.0, "lambda_identity": 1.0, "penalty": "r1"}
     config = from_mapping(TrainingConfig, SETTINGS | extra)
     trainer, batch = _meta_trainer(config, PictureSet(data.content, 80))
-    fakes, terms = trainer.update_generator(batch)
-    terms |= trainer.update_discriminator(batch, trainer.pools[0].swap(fakes, 0))
+    fakes, terms = trainer.update_generator([batch])
+    terms |= trainer.update_discriminator([batch], trainer.pools[0].swap(fakes, 0))
     assert {"cycle", "identity", "r1"} <= terms.keys()
     assert {term.device.type for term in terms.values()} == {"meta"}
 

@@ -16,6 +16,7 @@ from stylegan_cli.commands.common import (
 )
 from stylegan_cli.commands.options import Given, OptionsOf
 from stylegan_cli.errors import InterruptedByUserError
+from stylegan_cli.runtime.launch import is_first
 from stylegan_cli.runtime.mappings import load_settings
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.planning import RunConfig, plan_run
@@ -33,6 +34,11 @@ def train(
     At the time limit, or after --steps, the best state is registered, and
     `influ stylize photo.jpg --style NAME` can use it. Ctrl-C saves the run; --resume continues it.
     """
+    if not (dry_run or is_first()):
+        from stylegan_cli.learning.processes import serve_first_process
+
+        serve_first_process(run.device)
+        return
     plan = plan_run(run, typed, load_settings(config_file) if config_file else {})
     if dry_run:
         emit(plan.as_mapping(), as_json)

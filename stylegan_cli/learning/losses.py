@@ -83,14 +83,15 @@ def self_similarity_loss(result: Tensor, content: Tensor, weight: Tensor | None 
 
     The absolute difference of the cosine similarities between all positions. It ignores colour and
     texture, which change alike everywhere, and holds eyes and outlines.
-    result, content: (B, C, h, w) frozen features. weight: (B, h, w), how much a position counts.
+    result, content: (B, C, h, w) frozen features. weight: (B, h, w), how much a position of a
+    picture counts beside its others; all pictures count alike.
     """
     difference = (_similarities(result) - _similarities(content)).abs()
     if weight is None:
         return difference.mean()
     weights = weight.flatten(1)
     pairs = (weights[:, :, None] + weights[:, None, :]) / 2
-    return (difference * pairs).sum() / pairs.sum()
+    return ((difference * pairs).sum(dim=(1, 2)) / pairs.sum(dim=(1, 2))).mean()
 
 
 def anchor_loss(
@@ -150,22 +151,16 @@ def identity_loss(same: Tensor, creator: Tensor) -> Tensor:
     return (same - creator).abs().mean()
 
 
-def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> Tensor:
-    """Mean distance of two sets of vectors along given directions (Rabin et al. 2011, eq. 5).
+def sliced_wasserstein(first: Tensor, second: Tensor) -> Tensor:
+    """Mean distance of two sets of vectors along directions (Rabin et al. 2011, eq. 5).
 
-    first (N, D), second (M, D); directions (D, K). Sets that differ in size are compared by 256
-    quantiles per direction.
+    first (N, K), second (M, K): their positions along each of K directions. Sets that differ in
+    size are compared by 256 quantiles per direction.
     """
     if len(first) == len(second):
-        ranked = [
-            (full_precision(vectors) @ directions).sort(0).values for vectors in (first, second)
-        ]
-        return (ranked[0] - ranked[1]).abs().mean()
+        return (first.sort(0).values - second.sort(0).values).abs().mean()
     shares = (torch.arange(256, device=first.device) + 0.5) / 256
-    quantiles = [
-        _quantiles(full_precision(vectors) @ directions, shares) for vectors in (first, second)
-    ]
-    return (quantiles[0] - quantiles[1]).abs().mean()
+    return (_quantiles(first, shares) - _quantiles(second, shares)).abs().mean()
 
 
 def _quantiles(values: Tensor, shares: Tensor) -> Tensor:

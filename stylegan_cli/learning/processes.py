@@ -94,11 +94,12 @@ class ProcessTeam:
 
         None: dismiss them. Arguments are pickled; tensors among them arrive on the CPU.
         """
-        if self.size > 1:
-            self.broadcast((function, arguments))
+        self.broadcast((function, arguments))
 
     def broadcast(self, value: Any = None) -> Any:
         """The first process's `value`, in every other one."""
+        if self.size == 1:
+            return value
         packed = io.BytesIO()
         if self.rank == 0:
             torch.save(value, packed)

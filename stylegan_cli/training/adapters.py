@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from stylegan_cli.networks.generator import Generator
 from stylegan_cli.networks.lora import CreatorParameters
+from stylegan_cli.networks.precision import as_tensor, full_precision
 from stylegan_cli.styles import Mode
 
 MIN_SINGULAR_RATIO = 0.15  # of singular values; a colour map with a smaller one has lost a hue
@@ -36,7 +37,7 @@ class StyleTensors:
         if self.lut is None:
             return base_colour.clamp(-1, 1)
         # grid_sample wants the LUT's last axis first: x picks the innermost index.
-        positions = base_colour.permute(0, 2, 3, 1).flip(-1)[:, None].float()
+        positions = full_precision(base_colour.permute(0, 2, 3, 1).flip(-1)[:, None])
         lut = self.lut.expand(len(base_colour), -1, -1, -1, -1)
         return functional.grid_sample(lut, positions, align_corners=True, padding_mode="border")[
             :, :, 0
@@ -96,7 +97,7 @@ class AdaptedGenerator:
         style = self.styles[creator]
         if style.mode == "colour":
             _, base_colour = self._run(self.start_weights, style, style.code, content, short_side)
-            return style.calibrate(base_colour).float()
+            return full_precision(style.calibrate(base_colour))
         return self._render(self.start_weights, style, style.code, content, short_side)
 
     def reconstruct_cycle(self, creator: int, fake: Tensor, short_side: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ class AdaptedGenerator:
                 result, base_colour = self._run(
                     self.start_weights, style, style.code, photo, short_side
                 )
-            powers.append((result - base_colour).float().square().mean())
+            powers.append(full_precision(result - base_colour).square().mean())
         return torch.stack(powers).mean().sqrt().item()
 
     def _render(
@@ -145,7 +146,7 @@ class AdaptedGenerator:
         # Calibration acts on the base colour, which ends at black and white; the residual and what
         # the base colour has beyond them are added afterwards.
         calibrated: Tensor = style.calibrate(base_colour) + result - base_colour.clamp(-1, 1)
-        return calibrated.float()
+        return full_precision(calibrated)
 
     def _run(
         self,
@@ -166,10 +167,7 @@ def inverse_style(style: StyleTensors) -> StyleTensors:
     matrix = style.matrix[0].cpu().double().numpy() if not style.matrix.is_meta else np.eye(3)
     offset = style.offset[0].cpu().double().numpy() if not style.offset.is_meta else np.zeros(3)
     inverse = np.linalg.pinv(matrix, rcond=MIN_SINGULAR_RATIO)
-    parts = [
-        torch.tensor(part, dtype=torch.float32, device=style.matrix.device)[None]
-        for part in (inverse, -offset @ inverse)
-    ]
+    parts = [as_tensor(part).to(style.matrix.device)[None] for part in (inverse, -offset @ inverse)]
     return StyleTensors(parts[0], parts[1], style.code)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from stylegan_cli.learning.shares import Share
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.constraints import Constraints
@@ -37,6 +38,7 @@ class Batch:
     faces: Tensor  # (B, 1, S, S), 1 in faces
     reals: Tensor  # (B, 3, S, S)
     short_side: Tensor  # (1,) px of the whole picture
+    share: Share  # which of the step's crops these are
 
 
 def draw_batch(
@@ -46,11 +48,16 @@ def draw_batch(
     step: int,
     config: TrainingConfig,
     device: torch.device,
+    share: Share,
 ) -> Batch:
-    """The batch of `step` for creator `index`; its draws depend on (seed, step) alone."""
+    """A share of the batch of `step` for creator `index`.
+
+    What is drawn for a sample depends on (seed, step) and its row alone.
+    """
     rng = numpy_generator(config.seed, step, "batch")
     short_side = max(config.size, creator.working_size * float(rng.uniform(*config.scales)))
-    photos, faces = content.crops(rng, config.batch, config.size, short_side)
-    reals, _ = creator.pictures.crops(rng, config.batch, config.size, short_side)
+    photos, faces = content.crops(rng, share, config.size, short_side)
+    reals, _ = creator.pictures.crops(rng, share, config.size, short_side)
     tensors = (photos, faces, reals, torch.tensor([short_side]))
-    return Batch(step, index, *(tensor.to(device) for tensor in tensors))
+    photos, faces, reals, sides = (tensor.to(device) for tensor in tensors)
+    return Batch(step, index, photos, faces, reals, sides, share)

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.instant.config import InstantConfig
-from stylegan_cli.learning import GanKind
+from stylegan_cli.learning import GanKind, Precision
 from stylegan_cli.learning.options import (
+    ACCUMULATE,
     DECAY_FROM,
     EMA,
     PRECISION,
@@ -247,7 +248,8 @@ class TrainingConfig:
         int,
         file_option("Pictures of each side, kept in memory, at most.", at_least=1, at_most=100_000),
     ] = 400
-    precision: Annotated[Literal["auto", "fp32", "bf16"], PRECISION] = "auto"
+    precision: Annotated[Precision, PRECISION] = "auto"
+    accumulate: Annotated[int, ACCUMULATE] = 1
     seed: Annotated[int, SEED] = 0
     sample_every: Annotated[int, SAMPLE_EVERY] = 250
     save_every: Annotated[int, SAVE_EVERY] = 250

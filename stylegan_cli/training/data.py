@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegan_cli.errors import DataError
+from stylegan_cli.learning.shares import Share
 from stylegan_cli.networks.pixel_range import to_levels, to_signed
+from stylegan_cli.networks.precision import as_tensor
 from stylegan_cli.pictures import read_header, read_rgb_or_warn, resize
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
 
@@ -56,27 +58,31 @@ class PictureSet:
         return len(self.pictures)
 
     def crops(
-        self, rng: np.random.Generator, count: int, size: int, short_side: float
+        self, rng: np.random.Generator, share: Share, size: int, short_side: float
     ) -> tuple[Tensor, Tensor]:
         """Random crops, half of them mirrored, of pictures as if brought to `short_side` px.
 
-        Returns (count, 3, size, size) in [-1, 1], and (count, 1, size, size): 1 in faces, else 0.
+        Returns (n, 3, size, size) in [-1, 1], and (n, 1, size, size): 1 in faces, else 0; those of
+        the share, of all that are drawn.
         """
         window = max(1, min(self.short_side, round(size * self.short_side / short_side)))
-        images = np.empty((count, size, size, 3), np.uint8)
-        faces = np.zeros((count, size, size), np.float32)
-        for index in range(count):
+        images = np.empty((len(share.rows), size, size, 3), np.uint8)
+        faces = np.zeros((len(share.rows), size, size), np.float32)
+        for row in range(share.count):
             chosen = int(rng.integers(len(self.pictures)))
             pixels = self.pictures[chosen]
             top = int(rng.integers(pixels.shape[0] - window + 1))
             left = int(rng.integers(pixels.shape[1] - window + 1))
+            mirrored = bool(rng.integers(2))
+            if row not in share.rows:
+                continue
+            index = share.rows.index(row)
             crop = resize(pixels[top : top + window, left : left + window], (size, size))
             for box in self.boxes[chosen]:
                 _fill(faces[index], box, pixels.shape, top, left, size / window)
-            mirrored = bool(rng.integers(2))
             images[index] = crop[:, ::-1] if mirrored else crop
             faces[index] = faces[index, :, ::-1].copy() if mirrored else faces[index]
-        return to_tensor(images), torch.from_numpy(faces)[:, None]
+        return to_tensor(images), as_tensor(faces)[:, None]
 
     def whole_pictures(self, count: int, short_side: int) -> list[Tensor]:
         """The first `count` pictures, whole, each (1, 3, H, W), sides brought to multiples of 8."""
@@ -148,14 +154,15 @@ def same_treatment(images: Sequence[Tensor], seed: int, step: int) -> list[Tenso
     return [_through_jpeg(_resized(part, side), quality) for part in images]
 
 
-def augment(images: Tensor, seed: int, step: int, purpose: str) -> Tensor:
+def augment(images: Tensor, seed: int, step: int, purpose: str, share: Share) -> Tensor:
     """Differentiable augmentation (Zhao et al. 2020): brightness, shift and cut-out per image.
 
-    Colour changes only a little: it is part of the style. images: (B, 3, H, W).
+    Colour changes only a little: it is part of the style. images: (B, 3, H, W), of a share.
     """
     generator = torch_generator(seed, step, f"augment {purpose}")
     count, side = len(images), images.shape[-1]
-    draws = torch.rand(count, 5, generator=generator).to(images.device) * 2 - 1
+    drawn = torch.rand(share.count, 5, generator=generator)[share.slice]
+    draws = drawn.to(images.device) * 2 - 1
     images = images + 0.15 * draws[:, 0, None, None, None]
     shift = torch.eye(2, 3, device=images.device).repeat(count, 1, 1)
     shift[:, :, 2] = draws[:, 1:3] * 0.25

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from stylegan_cli.errors import DataError
+from stylegan_cli.learning.processes import ProcessTeam
 from stylegan_cli.learning.schedules import StepClock
+from stylegan_cli.learning.shares import whole
 from stylegan_cli.networks.frozen_features import FrozenFeatures, load_features
+from stylegan_cli.networks.precision import as_tensor
 from stylegan_cli.pictures.faces import detect_faces
 from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
 from stylegan_cli.runtime.randomness import numpy_generator
@@ -24,11 +27,11 @@ from stylegan_cli.training.constraints import constraints_for
 from stylegan_cli.training.data import Box, PictureSet, Progress, median_short_side
 from stylegan_cli.training.diagnostics import Diagnostics
 from stylegan_cli.training.loop import Run
-from stylegan_cli.training.networks import Networks, build_networks
+from stylegan_cli.training.networks import Networks
 from stylegan_cli.training.report import Album
 from stylegan_cli.training.run_folder import RunFolder
 from stylegan_cli.training.selection import Selection
-from stylegan_cli.training.start import load_generator, make_start, style_tensors
+from stylegan_cli.training.start import make_start, start_networks
 from stylegan_cli.training.texture_distance import TextureDistance
 from stylegan_cli.training.trainer import build_trainer
 from stylegan_cli.training.validation import CreatorMetrics, HeldOut, Validator
@@ -43,17 +46,20 @@ def open_run(
     data: TrainingData,
     config: TrainingConfig,
     *,
-    device: str = "cpu",
+    team: ProcessTeam | None = None,
     resume: bool = False,
     again: Sequence[str] = (),
     on_progress: Progress = lambda done, total: None,
 ) -> Run:
     """Read the pictures, make the instant styles, build the run; takes minutes.
 
-    resume: go on from the newest checkpoint. again: for the report, the words of a command that
+    team: this process as the first of it; alone on the CPU where None. resume: go on from the
+    newest checkpoint. again: for the report, the words of a command that
     does the same but for the number of steps. Raises DataError where pictures are missing,
     StyleFileError where the base can't be read.
     """
+    team = team or ProcessTeam()
+    team.shares(config.batch, config.accumulate)  # fails before the minutes, not after them
     folder = RunFolder(run_dir)
     if not folder.has_start():
         folder.write_start(make_start(data, config, on_progress))
@@ -61,7 +67,7 @@ def open_run(
     start = folder.read_start()
     names = [style.name for style in start.styles[:-1]]  # the last one is the content's
     _check_names(run_dir, names, [creator.name for creator in data.creators])
-    run = _build_run(folder, data, start, config, torch.device(device), again, on_progress)
+    run = _build_run(folder, data, start, config, team, again, on_progress)
     if resume and (state := folder.load_checkpoint()):
         loop.resume(run, state)
     folder.write_config(config)
@@ -73,12 +79,12 @@ def _build_run(
     data: TrainingData,
     start: Model,
     config: TrainingConfig,
-    device: torch.device,
+    team: ProcessTeam,
     command: Sequence[str],
     on_progress: Progress,
 ) -> Run:
     """The parts of a run before its first step."""
-    *styles, content_style = start.styles
+    *styles, _ = start.styles
     _warn_of_large_sides(data, config.max_pictures)
     sizes = [_working_size(data, creator.pictures, config) for creator in data.creators]
     photos = data.content[: config.max_pictures]
@@ -88,14 +94,8 @@ def _build_run(
     photos_held_out = _held_out_pictures(
         CONTENT_NAME, data.held_out_content, data.content, limits.photos, largest
     )
-    features, reporting = (load_features(x).to(device) for x in ("lite0", "lite1"))
-    networks = build_networks(
-        load_generator(start.base, device),
-        [style_tensors(style, device) for style in styles],
-        style_tensors(content_style, device).code,
-        features,
-        config,
-    )
+    features, reporting = (load_features(x).to(team.device) for x in ("lite0", "lite1"))
+    networks = start_networks(start, features, config, team.device)
     creators, held_out = [], []
     for index, (pictures, size) in enumerate(zip(data.creators, sizes, strict=True)):
         sides = pictures.held_out, pictures.pictures
@@ -109,7 +109,7 @@ def _build_run(
             pictures.pictures[: config.max_pictures], round(size * config.scales[1]), on_progress
         )
         creators.append(_creator(networks, index, read, held_out[-1], size, config))
-    trainer = build_trainer(networks, creators, content, config)
+    trainer = build_trainer(networks, creators, content, config, team)
     validator = Validator(held_out, config.validation)
     statistics = [
         validator.statistics(trainer, index, one.instant) for index, one in enumerate(held_out)
@@ -134,6 +134,7 @@ def _build_run(
         clock=StepClock(),
         pictures_digest=_digest(data),
         command=command,
+        start=start,
     )
 
 
@@ -151,7 +152,7 @@ def _creator(
     is_small = len(pictures) < config.augment_below
     rng = numpy_generator(config.seed, index, "texture")
     scale = max(config.size, working_size)
-    crops, _ = pictures.crops(rng, config.texture.crops, config.size, scale)
+    crops, _ = pictures.crops(rng, whole(config.texture.crops), config.size, scale)
     batches = crops.to(generator.device).split(8)
     return Creator(
         pictures=pictures,
@@ -187,7 +188,7 @@ def _held_out(
     with generator.autocast():
         instant = [generator.stylize_instant(index, photo, short_side) for photo in photos]
     # All directions of the creator's variation by one standard deviation, and back.
-    shift = torch.from_numpy(style.code_factors.sum(0, dtype=np.float32)).to(generator.device)
+    shift = as_tensor(style.code_factors.sum(0, dtype=np.float32)).to(generator.device)
     return HeldOut(reals, photos, instant, [shift, -shift], metrics, metrics.measure(instant))
 
 

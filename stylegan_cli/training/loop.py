@@ -22,6 +22,7 @@ from stylegan_cli.training.diagnostics import (
     Note,
     Problem,
 )
+from stylegan_cli.training.following import call_others, next_creator, resumable
 from stylegan_cli.training.losses import LOSSES
 from stylegan_cli.training.report import Album, CreatorReport, RunReport, State
 from stylegan_cli.training.run_folder import RunFolder
@@ -43,7 +44,8 @@ class Run:
     """The parts of a run, ready to train; see initialisation.open_run.
 
     names: of the creators. albums: pictures for the report, one per creator. pictures_digest: of
-    the names and sizes of all pictures. command: words that repeat the run, but for its steps.
+    the names and sizes of all pictures. start: what the run began with, see make_start. command:
+    words that repeat the run, but for its steps.
     """
 
     names: Sequence[str]
@@ -55,6 +57,7 @@ class Run:
     albums: Sequence[Album]
     clock: StepClock
     pictures_digest: str
+    start: Model
     command: Sequence[str] = ()
 
 
@@ -85,7 +88,8 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
         if trainer.step == 0:
             save(run)  # there is always a good state to go back to
         report(run, "running")
-        while not (is_over(run) or stop.requested):
+        call_others(trainer, run.start)
+        while next_creator(trainer, is_over(run) or stop.requested, turn(run)) is not None:
             try:
                 values = train_step(run)
             except NotANumberError:
@@ -94,7 +98,7 @@ def refine(run: Run, on_progress: Progress = lambda done, total: None) -> Traini
                 continue
             follow_up(run, values, metrics)
             on_progress(trainer.step, trainer.total_steps or 0)
-        if stop.requested:
+        if not is_over(run):
             save(run)
         report(run, "finished" if is_over(run) else "stopped")
     return TrainingResult(
@@ -118,14 +122,19 @@ def train_step(run: Run) -> dict[str, float]:
     Raises NotANumberError where the step went wrong.
     """
     trainer, started_s = run.trainer, time.monotonic()
-    active = run.selection.active
-    creator = active[trainer.step % len(active)]
+    creator = turn(run)
     values = trainer.train_step(creator)
     run.diagnostics.watch(trainer.step, creator, values)
     run.clock.count_step(time.monotonic() - started_s)
     if trainer.total_steps is None:
         trainer.total_steps = run.clock.steps_within(trainer.config.time_limit_s)
     return {**values, "seconds": run.clock.elapsed_s}
+
+
+def turn(run: Run) -> int:
+    """The creator of the next step."""
+    active = run.selection.active or [0]
+    return active[run.trainer.step % len(active)]
 
 
 def follow_up(run: Run, values: Mapping[str, float], metrics: Metrics) -> None:
@@ -200,6 +209,7 @@ def roll_back(run: Run) -> None:
         f"a loss was no number; went back to step {trainer.step} and on at "
         f"{100 * lr_scale:g} % of the learning rates: lower --lr-g and --lr-d next time",
     )
+    trainer.team.broadcast(resumable(trainer))
     save(run)
 
 

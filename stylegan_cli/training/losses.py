@@ -19,12 +19,14 @@ from stylegan_cli.learning.losses import (
     r1_penalty,
     self_similarity_loss,
 )
+from stylegan_cli.learning.whole_batch import WholeBatch
 from stylegan_cli.runtime.randomness import torch_generator
 from stylegan_cli.training.adapters import is_invertible
 from stylegan_cli.training.batch import Batch, Creator
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.constraints import anchor_weights
 from stylegan_cli.training.networks import CONTENT_STAGES, DISCRIMINATOR_STAGES, Networks
+from stylegan_cli.training.texture_distance import distance_of
 
 Pass = TypeVar("Pass")
 
@@ -35,13 +37,15 @@ class GeneratorPass:
 
     fake, anchor: results of the present and of the instant style, (B, 3, S, S). scaled: the fake
     with a smaller gradient in faces. features, content_features: of the fake and of the photos, at
-    DISCRIMINATOR_STAGES. pixels, projected: scores of the two discriminators.
+    DISCRIMINATOR_STAGES. pixels, projected: scores of the two discriminators. whole: for a loss
+    that is no mean over the samples.
     """
 
     batch: Batch
     networks: Networks
     creator: Creator
     config: TrainingConfig
+    whole: WholeBatch
     fake: Tensor
     scaled: Tensor
     anchor: Tensor
@@ -117,8 +121,8 @@ def _cycle(step: GeneratorPass) -> Tensor | None:
     if not config.lambda_cycle:
         return None
     draws = torch_generator(config.seed, batch.step, "cycle noise")
-    noise = torch.randn(step.fake.shape, generator=draws).to(step.fake.device)
-    noisy = step.fake + config.cycle_noise * noise
+    noise = torch.randn(batch.share.count, *step.fake.shape[1:], generator=draws)
+    noisy = step.fake + config.cycle_noise * noise[batch.share.slice].to(step.fake.device)
     with generator.autocast():
         cycled = generator.reconstruct_cycle(batch.creator, noisy, batch.short_side)
     hue = is_invertible(generator.styles[batch.creator])
@@ -137,8 +141,22 @@ def _identity(step: GeneratorPass) -> Tensor | None:
 def _texture(step: GeneratorPass) -> Tensor | None:
     if not step.config.lambda_texture:
         return None
-    distance = step.creator.texture.distance([step.scaled], step.batch.step)
-    return step.config.lambda_texture * distance
+    share = step.batch.share
+    projected = [
+        (step.whole.collect(name, share, found).flatten(0, 1), wanted)
+        for name, (found, wanted) in projected_texture(
+            step.creator, step.scaled, step.batch
+        ).items()
+    ]
+    return step.config.lambda_texture * distance_of(projected)
+
+
+def projected_texture(
+    creator: Creator, fake: Tensor, batch: Batch
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Patches of a share's fakes and of the creator along the step's directions, by map."""
+    projected = creator.texture.project([fake], batch.step, share=batch.share)
+    return {f"texture {index}": pair for index, pair in enumerate(projected)}
 
 
 def _discriminator_pixels(step: DiscriminatorPass) -> Tensor:

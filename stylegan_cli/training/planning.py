@@ -12,6 +12,7 @@ from stylegan_cli.learning.checkpoints import (
     has_checkpoint,
     load_config,
 )
+from stylegan_cli.learning.options import devices_option
 from stylegan_cli.preparing.layout import TrainingData, find_training_data
 from stylegan_cli.runtime.config import DEVICE, OVERWRITE, Option, config_class
 from stylegan_cli.runtime.devices import resolve_threads
@@ -21,7 +22,7 @@ from stylegan_cli.styles import check_name, check_styles_folder
 from stylegan_cli.training.config import TrainingConfig
 
 # A resumed run keeps its settings; these do not change what is learned. Its end may move.
-_FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience")
+_FREE_ON_RESUME = ("time_limit_s", "sample_every", "save_every", "patience", "accumulate")
 
 
 @config_class
@@ -48,12 +49,14 @@ class RunConfig:
     resume: Annotated[bool, Option("Continue the run in --out.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
     device: Annotated[str, DEVICE] = "auto"
+    devices: Annotated[int | None, devices_option("1")] = None
 
     def words(self) -> list[str]:
         """The command with the pictures that it was given."""
         words = ["influ", "train", "--data", str(self.data)]
         words += ["--content", str(self.content)] if self.content else []
-        return words + (["--name", self.name] if self.name else [])
+        words += ["--name", self.name] if self.name else []
+        return words + (["--devices", str(self.devices)] if self.devices else [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class RunPlan:
         return {
             "run": str(self.folder),
             "device": self.run.device,
+            **({"devices": self.run.devices} if self.run.devices else {}),
             "content": len(self.pictures.content),
             "content_from": str(self.pictures.content_from),
             "creators": {creator.name: len(creator.pictures) for creator in creators},
@@ -80,7 +84,8 @@ class RunPlan:
 
     def words_to_repeat(self, device: str) -> list[str]:
         """The command that does the same again, but for its number of steps."""
-        words = [*self.run.words(), "--device", device]
+        one = device if self.run.devices in (None, 1) else device.partition(":")[0]
+        words = [*self.run.words(), "--device", one]
         words += ["--threads", str(resolve_threads(None))]
         return [*words, "--config", str(self.folder / CONFIG_NAME)]
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from stylegan_cli.backends import open_backend
 from stylegan_cli.errors import (
     InterruptedByUserError,
@@ -15,6 +17,8 @@ from stylegan_cli.errors import (
     UsageError,
 )
 from stylegan_cli.learning.checkpoints import BEST_NAME, opened_run
+from stylegan_cli.learning.processes import ProcessTeam, process_team
+from stylegan_cli.networks.precision import computing_in
 from stylegan_cli.preparing.layout import TrainingData, data_of_one
 from stylegan_cli.runtime.devices import resolve_device
 from stylegan_cli.runtime.files import (
@@ -44,7 +48,7 @@ def refine_in(
     pictures: TrainingData,
     config: TrainingConfig,
     *,
-    device: str,
+    team: ProcessTeam,
     resume: bool = False,
     overwrite: bool = False,
     again: Sequence[str] = (),
@@ -56,13 +60,16 @@ def refine_in(
     again: as in `open_run`. on_open: gets the folder once pictures are read and training begins;
     a run that is finished already does not begin.
     """
-    with opened_run(folder, resume=resume, overwrite=overwrite):
+    with (
+        opened_run(folder, resume=resume, overwrite=overwrite),
+        computing_in(config.precision),
+    ):
         with progress_of("reading pictures") as on_progress:
             run = open_run(
                 folder,
                 pictures,
                 config,
-                device=device,
+                team=team,
                 resume=resume,
                 again=again,
                 on_progress=on_progress,
@@ -77,18 +84,18 @@ def run_plan(
     plan: RunPlan, *, progress_of: ProgressOf, on_open: Callable[[Path], None]
 ) -> TrainingResult:
     """The run that was planned, on its device; as `refine_in`."""
-    device = resolve_device(plan.run.device, needs_torch=True)
-    return refine_in(
-        plan.folder,
-        plan.pictures,
-        plan.config,
-        device=device,
-        resume=plan.run.resume,
-        overwrite=plan.run.overwrite,
-        again=plan.words_to_repeat(device),
-        progress_of=progress_of,
-        on_open=on_open,
-    )
+    with process_team(plan.run.device, plan.run.devices) as team:
+        return refine_in(
+            plan.folder,
+            plan.pictures,
+            plan.config,
+            team=team,
+            resume=plan.run.resume,
+            overwrite=plan.run.overwrite,
+            again=plan.words_to_repeat(str(team.device)),
+            progress_of=progress_of,
+            on_open=on_open,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +218,7 @@ def refine_style(
             run_dir or Path(temporary),
             data,
             config,
-            device=resolve_device(device, needs_torch=True),
+            team=ProcessTeam(device=torch.device(resolve_device(device, needs_torch=True))),
             overwrite=overwrite,
             progress_of=progress_of,
             on_open=on_open,

@@ -131,7 +131,7 @@ class Selection:
                 working_size=self._working_sizes[index],
                 metrics={"score": round(best.score, 4), "steps": best.step},
             )
-            code = best.tensors[f"creators.{index}.code"].cpu().numpy()
+            code = _single(best.tensors[f"creators.{index}.code"])
             deltas = self._deltas(index, best.tensors)
             style = dataclasses.replace(start, info=info, code=code, deltas=deltas)
             base = _with_weights(self.start.base, best.tensors)
@@ -141,10 +141,16 @@ class Selection:
     def _deltas(self, index: int, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """A creator's deltas, named as in the style file."""
         return {
-            f"{name}.{part}": tensors[f"creators.{index}.deltas.{position}.{part}"].cpu().numpy()
+            f"{name}.{part}": _single(tensors[f"creators.{index}.deltas.{position}.{part}"])
             for position, name in enumerate(self._delta_names)
             for part in ("down", "up")
         }
+
+
+def _single(values: Tensor) -> np.ndarray:
+    """As float32, which files are made of."""
+    single: np.ndarray = values.cpu().float().numpy()
+    return single
 
 
 def _with_weights(base: Base, tensors: Mapping[str, Tensor]) -> Base:

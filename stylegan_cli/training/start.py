@@ -9,13 +9,16 @@ from torch import Tensor
 
 from stylegan_cli.backends import open_backend
 from stylegan_cli.instant import make_style
+from stylegan_cli.networks.frozen_features import FrozenFeatures
 from stylegan_cli.networks.generator import Generator
+from stylegan_cli.networks.precision import as_tensor
 from stylegan_cli.preparing.layout import CONTENT_NAME, TrainingData
 from stylegan_cli.runtime.randomness import derive_seed
 from stylegan_cli.styles import Base, Model, Style, read_model, shipped_model
 from stylegan_cli.training.adapters import StyleTensors
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import Progress
+from stylegan_cli.training.networks import Networks, build_networks
 
 _LAST_LAYERS = ("colour.conv_out.", "residual.conv_out.")
 
@@ -52,11 +55,20 @@ def make_start(
     return Model(base=base, styles=tuple(styles))
 
 
+def start_networks(
+    start: Model, features: FrozenFeatures, config: TrainingConfig, device: torch.device
+) -> Networks:
+    """The networks of a run before its first step. start: see `make_start`."""
+    *creators, content = (style_tensors(style, device) for style in start.styles)
+    generator = load_generator(start.base, device)
+    return build_networks(generator, creators, content.code, features, config)
+
+
 def style_tensors(style: Style, device: torch.device) -> StyleTensors:
     """A style's closed forms and code as tensors on a device."""
 
     def tensor(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
+        return as_tensor(np.ascontiguousarray(array, np.float32)).to(device)
 
     lut = None
     if style.calibration is not None:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from stylegan_cli.learning.whole_batch import WholeBatch
 from stylegan_cli.training.batch import Batch, Creator
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import augment, same_treatment
@@ -11,15 +12,19 @@ from stylegan_cli.training.losses import (
     GENERATOR_LOSSES,
     DiscriminatorPass,
     GeneratorPass,
+    projected_texture,
     terms_of,
 )
 from stylegan_cli.training.networks import Networks
 
 
 def generator_terms(
-    batch: Batch, networks: Networks, creator: Creator, config: TrainingConfig
+    batch: Batch, networks: Networks, creator: Creator, config: TrainingConfig, whole: WholeBatch
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The fakes (B, 3, S, S) and the weighted terms of the generator's loss."""
+    """The fakes (B, 3, S, S) and the weighted terms of the generator's loss.
+
+    whole: the step's other shares, with `whole_batch_rows` of each.
+    """
     generator = networks.generator
     with generator.autocast():
         fake = generator.stylize(batch.creator, batch.content, batch.short_side)
@@ -37,6 +42,7 @@ def generator_terms(
         networks=networks,
         creator=creator,
         config=config,
+        whole=whole,
         fake=fake,
         scaled=scaled,
         anchor=anchor,
@@ -46,6 +52,18 @@ def generator_terms(
         projected=projected,
     )
     return fake, terms_of(GENERATOR_LOSSES, step)
+
+
+@torch.no_grad()
+def whole_batch_rows(
+    batch: Batch, networks: Networks, creator: Creator, config: TrainingConfig
+) -> dict[str, Tensor]:
+    """What the losses of the whole batch see of one share, by name."""
+    if not config.lambda_texture:
+        return {}
+    with networks.generator.autocast():
+        fake = networks.generator.stylize(batch.creator, batch.content, batch.short_side)
+    return {name: found for name, (found, _) in projected_texture(creator, fake, batch).items()}
 
 
 def discriminator_terms(
@@ -89,4 +107,6 @@ def _augmented(
     images: Tensor, batch: Batch, creator: Creator, config: TrainingConfig, purpose: str
 ) -> Tensor:
     """Differentiable augmentation where the creator's folder is small."""
-    return augment(images, config.seed, batch.step, purpose) if creator.augmented else images
+    if not creator.augmented:
+        return images
+    return augment(images, config.seed, batch.step, purpose, batch.share)

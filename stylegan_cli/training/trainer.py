@@ -1,6 +1,6 @@
 """What a run trains, and one step of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_cli.learning.ema import Ema
+from stylegan_cli.learning.processes import ProcessTeam
 from stylegan_cli.learning.schedules import ends_of, learning_rate, total_steps_now
+from stylegan_cli.learning.shares import Share
+from stylegan_cli.learning.whole_batch import WholeBatch
 from stylegan_cli.training.batch import Batch, Creator, draw_batch
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.data import HistoryPool, PictureSet
@@ -18,6 +21,7 @@ from stylegan_cli.training.networks import Networks
 from stylegan_cli.training.steps import (
     discriminator_terms,
     generator_terms,
+    whole_batch_rows,
 )
 
 BETAS = (0.5, 0.99)
@@ -25,7 +29,7 @@ BETAS = (0.5, 0.99)
 
 @dataclass(slots=True, kw_only=True)
 class Trainer:
-    """Networks, optimisers and averages: all that a step changes.
+    """Networks, optimisers and averages: all that a step changes, alike in every process.
 
     total_steps: None as long as their number is not fixed. lr_scale: share of all learning rates;
     it falls after a loss was not a number.
@@ -35,6 +39,8 @@ class Trainer:
     creators: Sequence[Creator]
     content: PictureSet
     config: TrainingConfig
+    team: ProcessTeam
+    shares: Sequence[Share]
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     ema: Ema
@@ -48,10 +54,10 @@ class Trainer:
 
         Raises NotANumberError where a term or a trained parameter is not finite.
         """
-        batch = self.draw_batch(creator)
-        fakes, of_generator = self.update_generator(batch)
+        batches = self.draw_batches(creator)
+        fakes, of_generator = self.update_generator(batches)
         shown = self.pools[creator].swap(fakes, self.step)
-        of_discriminator = self.update_discriminator(batch, shown)
+        of_discriminator = self.update_discriminator(batches, shown)
         self.ema.update(self.step)
         self.step += 1
         values = {name: term.item() for name, term in (of_generator | of_discriminator).items()}
@@ -59,27 +65,48 @@ class Trainer:
             raise NotANumberError(f"a loss is no number after {self.step} steps")
         return values
 
-    def draw_batch(self, creator: int) -> Batch:
-        """The present step's batch of one creator."""
-        device = self.networks.generator.device
-        picked = self.creators[creator]
-        return draw_batch(self.content, picked, creator, self.step, self.config, device)
+    def draw_batches(self, creator: int) -> list[Batch]:
+        """The present step's batch of one creator: this process's shares of it."""
+        device, picked = self.networks.generator.device, self.creators[creator]
+        return [
+            draw_batch(self.content, picked, creator, self.step, self.config, device, share)
+            for share in self.shares
+        ]
 
-    def update_generator(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Update the adapter of the batch's creator; returns fakes (B, 3, S, S) and loss terms."""
-        creator = self.creators[batch.creator]
+    def update_generator(self, batches: Sequence[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Update the adapter of the batches' creator.
+
+        Returns the fakes of all processes (B, 3, S, S), and the loss terms of the whole batch.
+        """
+        creator, fakes = self.creators[batches[0].creator], []
+        seen_by_all = (self.networks, creator, self.config)
+        whole = WholeBatch(self.team, self.shares)
+        if len(batches) > 1:
+            whole.record([whole_batch_rows(batch, *seen_by_all) for batch in batches])
+
+        def terms_of(batch: Batch) -> dict[str, Tensor]:
+            fake, terms = generator_terms(batch, *seen_by_all, whole)
+            fakes.append(fake.detach())
+            return terms
+
         self.networks.discriminator.requires_grad_(False)
-        fake, terms = generator_terms(batch, self.networks, creator, self.config)
-        self._update(self.generator_optimizer, terms, creator.constraints.lr_share)
-        return fake.detach(), {name: term.detach() for name, term in terms.items()}
+        share = creator.constraints.lr_share
+        terms = self._update(self.generator_optimizer, batches, terms_of, share)
+        return self.team.gather(self.shares, fakes), terms
 
-    def update_discriminator(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
-        """Update the discriminators on fakes (B, 3, S, S) of now and before; returns loss terms."""
-        creator = self.creators[batch.creator]
+    def update_discriminator(self, batches: Sequence[Batch], fakes: Tensor) -> dict[str, Tensor]:
+        """Update the discriminators on fakes (B, 3, S, S), current and replayed, of all processes.
+
+        Returns the loss terms of the whole batch.
+        """
+        creator = self.creators[batches[0].creator]
+
+        def terms_of(batch: Batch) -> dict[str, Tensor]:
+            own = fakes[batch.share.slice].contiguous(memory_format=torch.channels_last)
+            return discriminator_terms(batch, own, self.networks, creator, self.config)
+
         self.networks.discriminator.requires_grad_(True)
-        terms = discriminator_terms(batch, fakes, self.networks, creator, self.config)
-        self._update(self.discriminator_optimizer, terms)
-        return {name: term.detach() for name, term in terms.items()}
+        return self._update(self.discriminator_optimizer, batches, terms_of)
 
     @torch.no_grad()
     def stylize(self, creator: int, photo: Tensor, shift: Tensor | float = 0.0) -> Tensor:
@@ -141,25 +168,50 @@ class Trainer:
     def _update(
         self,
         optimizer: torch.optim.Optimizer,
-        terms: Mapping[str, Tensor],
+        batches: Sequence[Batch],
+        terms_of: Callable[[Batch], Mapping[str, Tensor]],
         lr_share: float = 1.0,
-    ) -> None:
-        """One update by the sum of `terms`, at a share of the present step's learning rates."""
-        config, loss = self.config, torch.stack(list(terms.values())).sum()
+    ) -> dict[str, Tensor]:
+        """One update by the sum of all terms, at a share of the present step's learning rates.
+
+        terms_of: the loss terms of one batch. Returns those of the batches of all processes.
+        """
+        config = self.config
         for group in optimizer.param_groups:
             rate = lr_share ** group["share_power"] * self.lr_scale * group["base_lr"]
             group["lr"] = learning_rate(
                 self.step, self.total_steps, rate, config.warmup, config.decay_from
             )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        sums: dict[str, Tensor] = {}
+        # The spectral norm takes a step of its own with each call, by the weights alone.
+        buffers = [(buffer, buffer.clone()) for buffer in self.networks.discriminator.buffers()]
+        for batch in batches:
+            for buffer, before in buffers:
+                buffer.copy_(before)
+            terms = terms_of(batch)
+            (batch.share.weight * torch.stack(list(terms.values())).sum()).backward()
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0) + batch.share.weight * term.detach()
+        self.team.add_up_gradients(p for group in optimizer.param_groups for p in group["params"])
         optimizer.step()
+        added = self.team.add_up(torch.stack(list(sums.values())))
+        return dict(zip(sums, added, strict=True))
 
 
 def build_trainer(
-    networks: Networks, creators: Sequence[Creator], content: PictureSet, config: TrainingConfig
+    networks: Networks,
+    creators: Sequence[Creator],
+    content: PictureSet,
+    config: TrainingConfig,
+    team: ProcessTeam | None = None,
 ) -> Trainer:
-    """A trainer before its first step. creators: in the order of the networks' styles."""
+    """A trainer before its first step, alone where `team` is None.
+
+    creators: in the order of the networks' styles. Raises ConfigError where the team can't share a
+    batch.
+    """
+    team = team or ProcessTeam()
     adapters = networks.generator.adapters
     codes = [creator.code for creator in networks.generator.creators]
     others = [
@@ -182,6 +234,8 @@ def build_trainer(
         creators=creators,
         content=content,
         config=config,
+        team=team,
+        shares=team.shares(config.batch, config.accumulate),
         generator_optimizer=torch.optim.Adam(generator_groups, betas=BETAS),
         discriminator_optimizer=torch.optim.Adam([discriminator_group], betas=BETAS),
         ema=Ema(adapters, config.ema),

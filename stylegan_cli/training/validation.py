@@ -12,6 +12,7 @@ from torch.nn import functional
 from stylegan_cli.evaluation.metrics import kid
 from stylegan_cli.learning.losses import self_similarity_loss
 from stylegan_cli.networks.frozen_features import FrozenFeatures
+from stylegan_cli.networks.precision import full_precision
 from stylegan_cli.training.config import TrainingConfig, ValidationConfig
 from stylegan_cli.training.diagnostics import OutputStatistics, output_statistics
 from stylegan_cli.training.networks import CONTENT_STAGES
@@ -151,7 +152,7 @@ class Validator:
 
 @torch.no_grad()
 def _stages(features: FrozenFeatures, image: Tensor) -> list[Tensor]:
-    return [part.float() for part in features(image)]
+    return [full_precision(part) for part in features(image)]
 
 
 def _kid_samples(pictures: Sequence[Sequence[Tensor]]) -> np.ndarray:
