@@ -27,11 +27,11 @@ from stylegan_cli.runtime.resources import starter_photos
 
 RESULTS = Path(__file__).parent / "results" / "process_team.jsonl"
 PARTS = ((2, 1), (1, 2), (2, 2))  # processes, parts of each one's share
-TEAMS = ((1, 1), (1, 2), (2, 2))  # processes, threads of all together
+TEAMS = (1, 2)  # processes of one thread
 WEIGHTS = {"pretrain": ("base", "ema"), "train": ("adapters", "discriminator", "ema")}
 SMALL = "generator = { base_channels = 4, blocks = 1, colour_channels = 4 }"
 SETTINGS = {
-    "pretrain": "validation_batches = 1",
+    "pretrain": "validation_batches = 1\n",
     "train": """
 validate_every = 100000
 texture = { crops = 16, kept = 4096 }
@@ -113,11 +113,12 @@ def equality(place, command, steps):
 
 
 def throughput(place, command, steps):
-    """A row for each number of processes and threads; the first rows of the metrics left out."""
-    for processes, threads in TEAMS:
-        words = ("--devices", str(processes), "--threads", str(threads), "--precision", "fp32")
+    """A row for each number of processes; the first rows of the metrics left out."""
+    for processes in TEAMS:
+        count = str(processes)
+        words = ("--devices", count, "--threads", count, "--batch", "4", "--precision", "fp32")
         folder = run(place, command, SETTINGS[command] + "save_every = 0\n", steps, words)
-        yield {"processes": processes, "threads": threads, **rate(folder)}
+        yield {"processes": processes, **rate(folder)}
 
 
 def rate(folder):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -617,3 +618,43 @@ def test_noise_on_the_fake_barely_changes_its_cycle(
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "[-_]")):
         TrainingConfig(**wrong)
+
+
+def test_sigterm_to_any_process_saves_once_and_another_number_goes_on(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    config = _config(base, steps=50, validate_every=1000, save_every=0, sample_every=0)
+
+    def stop_the_other(done: int, total: int) -> None:
+        if done == 2:
+            (other,) = multiprocessing.active_children()
+            assert other.pid is not None
+            os.kill(other.pid, signal.SIGTERM)
+
+    with process_team("cpu", 2) as team:
+        outcome = refine(open_run(folder, data, config, team=team), stop_the_other)
+    assert outcome.stopped
+    assert 2 <= outcome.steps < 50
+    saved = sorted(path.name for path in folder.glob("checkpoint-*.pt"))
+    assert saved == ["checkpoint-00000000.pt", f"checkpoint-{outcome.steps:08d}.pt"]
+    run = open_run(folder, data, config, resume=True)
+    assert run.trainer.step == outcome.steps
+    loop.train_step(run)
+
+
+def test_all_processes_go_back_together_after_a_loss_that_is_no_number(
+    folder: Path, data: TrainingData, base: Path
+) -> None:
+    with process_team("cpu", 2) as team:
+        run = open_run(folder, data, _config(base, steps=4), team=team)
+        poisoned: list[int] = []
+
+        def poison(done: int, total: int) -> None:
+            if done == 3 and not poisoned:
+                poisoned.append(done)
+                with torch.no_grad():
+                    run.trainer.networks.generator.creators[1].code.fill_(float("nan"))
+
+        outcome = refine(run, poison)
+    assert (outcome.steps, outcome.stopped) == (4, False)
+    assert "not a number" in {note.problem for note in outcome.notes}
