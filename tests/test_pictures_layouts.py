@@ -349,3 +349,23 @@ def test_hidden_colours_change_nothing() -> None:
     np.testing.assert_array_equal(
         moving.map_pixels(lambda p: cv2.blur(p, (7, 7))).pixels, blurred[0].pixels
     )
+
+
+def test_a_disposed_frame_of_a_gif_shows_the_background_of_the_file() -> None:
+    def frame(x: int, width: int, dispose: int, colours: bytes, pixels: bytes) -> bytes:
+        table = 0x80 if colours else 0
+        control = b"!\xf9\x04" + bytes([dispose << 2, 5, 0, 0, 0])
+        place = b"," + struct.pack("<4HB", x, 0, width, 1, table)
+        return control + place + colours + b"\x02\x02" + pixels + b"\0"
+
+    red, lime, blue = b"\xff\0\0", b"\0\xff\0", b"\0\0\xff"
+    data = b"GIF89a" + struct.pack("<2H3B", 2, 1, 0x80, 0, 0) + red + bytes(3)
+    data += frame(0, 2, 1, b"", b"\x04\x0a")
+    data += frame(0, 1, 2, lime + bytes(3), b"\x44\x01")
+    data += frame(1, 1, 1, blue + bytes(3), b"\x44\x01") + b";"
+    shown = [frame.pixels[0].tolist() for frame in read_picture(data).frames]
+    assert shown == [
+        [[255, 0, 0], [255, 0, 0]],
+        [[0, 255, 0], [255, 0, 0]],
+        [[255, 0, 0], [0, 0, 255]],
+    ]

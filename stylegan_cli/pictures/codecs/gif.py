@@ -43,7 +43,7 @@ class Gif:
         image = pillow.open_image(stream, ("GIF",), wanted)
         loop = image.info.get("loop")
         if getattr(image, "n_frames", 1) > 1 and not wanted.still:
-            frames = pillow.animation(image, wanted)
+            frames = pillow.animation(image, wanted, on_seek=_dispose_to_background)
         else:
             with pillow.held(wanted):  # its reader looks at the limit while it decodes
                 image.load()
@@ -74,6 +74,19 @@ class Gif:
         return _with_xmp(
             pillow.saved(images[0], "GIF", optimize=False, **options), contents.metadata.xmp
         )
+
+
+def _dispose_to_background(image: Any) -> None:
+    """Let a frame give way to the background's colour in the palette of the file (GIF89a, 18, 23).
+
+    Pillow takes the colour of that number from the palette of the frame.
+    """
+    disposed, palette = image.dispose, image.global_palette
+    if image.disposal_method == 2 and palette and getattr(disposed, "mode", None) == "RGB":
+        at = 3 * int(image.info.get("background", 0))
+        colour = tuple(palette.palette[at : at + 3])
+        if len(colour) == 3:
+            image.dispose = Image.new("RGB", disposed.size, colour).im
 
 
 def _durations(frames: Sequence[Frame]) -> list[int]:

@@ -4,7 +4,7 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -93,11 +93,17 @@ def _deep_grey(image: Image.Image) -> Pixels:
 
 
 def animation(
-    image: Image.Image, wanted: Wanted, *, gaps_are_clear: bool = False, first: int = 0
+    image: Image.Image,
+    wanted: Wanted,
+    *,
+    gaps_are_clear: bool = False,
+    first: int = 0,
+    on_seek: Callable[[Any], None] = lambda image: None,
 ) -> list[Frame]:
     """All frames of an animation, each as it is shown, for as long as it is shown.
 
     gaps_are_clear: clear pixels are meant as such; else they may stand for what does not change.
+    on_seek: gets the image before each of its frames is decoded.
     """
     count: int = getattr(image, "n_frames", 1)
     frames: list[Frame] = []
@@ -105,6 +111,7 @@ def animation(
         for index in range(first, count):
             try:
                 image.seek(index)
+                on_seek(image)
                 wanted.check(image.height, image.width, count)
                 image.load()
             except (OSError, EOFError, SyntaxError):

@@ -85,10 +85,6 @@ class Directories:
     def _number(self, at: int, letter: str) -> int:
         return int(struct.unpack(self.order + letter, self.read(at, struct.calcsize(letter)))[0])
 
-    def numbers_at(self, at: int, count: int) -> tuple[int, ...]:
-        """`count` numbers of 32 bits."""
-        return struct.unpack(f"{self.order}{count}I", self.read(at, 4 * count))
-
     def numbers(self, entry: Entry) -> tuple[int, ...]:
         """The value of an entry of whole numbers."""
         letter = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(entry.kind)
