@@ -113,24 +113,32 @@ class DatabaseManifest:
             self._database = sqlite3.connect(
                 path, timeout=60, isolation_level=None, check_same_thread=False
             )
+        try:
             self._check_tables()  # before anything of somebody else's file is changed
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # A crash of the machine may lose the last rows; their results are made again, equal.
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_TABLES)
-        self._recipe = self.recipe_number(recipe)
+            with _explained(path):
+                self._database.execute("PRAGMA journal_mode = WAL")
+                # A crash of the machine may lose the last rows; they are made again, equal.
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._database.executescript(_TABLES)
+            self._recipe = self.recipe_number(recipe)
+        except BaseException:
+            self._database.close()
+            raise
 
     def _check_tables(self) -> None:
         """Raise DataError for a database that holds anything but a manifest."""
         names = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
-        found = set(self._database.execute(names))
+        with _explained(self._path):
+            found = set(self._database.execute(names))
         made = sqlite3.connect(":memory:")
         made.executescript(_TABLES)
         tables = set(made.execute(names))
         columns = [f"PRAGMA table_info({name})" for _, name in tables]
-        is_ours = found == tables and all(
-            list(self._database.execute(query)) == list(made.execute(query)) for query in columns
-        )
+        with _explained(self._path):
+            is_ours = found == tables and all(
+                list(self._database.execute(query)) == list(made.execute(query))
+                for query in columns
+            )
         made.close()
         if found and not is_ours:
             why = "it is a database of something else"
@@ -304,11 +312,13 @@ def _explained(path: str) -> Iterator[None]:
     """Say of an error of SQLite what it means for this file. Raises DataError, WriteError."""
     try:
         yield
-    except sqlite3.Error as error:
+    # The sentences of SQLite have texts of the file in them, of any bytes.
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
         code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
         if code.startswith(_CANNOT_WRITE):
-            raise WriteError(messages.cannot_write(path or "the manifest", str(error))) from error
-        why = f"it is no manifest ({error})"
+            raise WriteError(messages.cannot_write(path or "the manifest", said)) from error
+        why = f"it is no manifest ({said})"
         raise DataError(messages.cannot_read(path, why, "name another file")) from error
 
 
