@@ -134,6 +134,7 @@ class Stylizer:
             raise UsageError("--even needs a model with a colour estimator; leave out --model")
         self.threads, self._rendering = resolve_threads(threads), rendering
         self._generator_at = lru_cache(MAX_GENERATORS)(self._fold_generator)
+        self.opened_by: StylizerConfig | None = None  # what opens the same in another process
 
     @property
     def name(self) -> str:
@@ -357,7 +358,10 @@ def open_configured_stylizer(
         else style_config.precision,
         threads=threads,
     )
-    return stylizer if style_config.seed is None else stylizer.varied(style_config.seed)
+    if style_config.seed is not None:
+        stylizer = stylizer.varied(style_config.seed)
+    stylizer.opened_by = style_config
+    return stylizer
 
 
 def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig) -> list[Stylizer]:

@@ -58,7 +58,10 @@ class ClipStyle(Protocol):
         ...
 
     def recall(self, memory: Memory) -> None:
-        """Go on behind the frame at which `memory` was taken, to the same results."""
+        """Go on behind the frame at which `memory` was taken, to the same results.
+
+        With nothing in it, as before the first frame.
+        """
         ...
 
 

@@ -109,6 +109,12 @@ class VideoConfig:
         Literal["deinterlace", "keep"],
         Option("Interlaced clips: deinterlace them, or stylize each field."),
     ] = "deinterlace"
+    workers: Annotated[
+        int,
+        Option(
+            "Number of processes, each of which stylizes other scenes.", at_least=1, at_most=256
+        ),
+    ] = 1
     resume: Annotated[bool, Option("Continue an interrupted run.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
 

@@ -110,13 +110,15 @@ class FacesOnly:
     def recall(self, memory: Memory) -> None:
         """See ClipStyle."""
         self._style.recall(memory)
-        if "faces_source" in memory:
-            self._movement.recall({"source": memory["faces_source"]})
+        source = memory.get("faces_source")
+        self._movement.recall({} if source is None else {"source": source})
+        tracks = memory["faces"].tolist() if "faces" in memory else []
         self._tracks = [
             _Track((x, y, width, height), weight, int(misses))
-            for x, y, width, height, weight, misses in memory["faces"].tolist()
+            for x, y, width, height, weight, misses in tracks
         ]
-        self._since, self.found = (int(count) for count in memory["faces_counts"])
+        counts = memory.get("faces_counts", np.array([0, self.found]))
+        self._since, self.found = (int(count) for count in counts)
 
 
 def _moved(track: _Track, step: Step, scale: float) -> _Track:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from stylegan_cli.clips import ClipFrame
+from stylegan_cli.video.clip_parts import ALL, PartFinder, Share
 from stylegan_cli.video.clip_styles import ClipStyle
 from stylegan_cli.video.optical_flow import Memory, Pixels
 
@@ -20,23 +22,28 @@ class StyledFrame:
     """A finished frame, and what its stylizer remembers for those that follow.
 
     A stylizer that is given `memory` makes them exactly as the one that made this frame.
+    begins: whether a part of the clip begins with it.
     """
 
     frame: ClipFrame
     memory: Memory
+    begins: bool
 
 
 class FrameStylizer:
     """Stylizes the frames of a clip in their order, and counts them.
 
-    done: how many frames came before, stylized in an earlier run, and memory: what was remembered
-    then. expected: frames in all, if known. side_by_side: leave what was there to the left.
+    Where a part of the clip begins, what came before it is forgotten. share: the parts to stylize;
+    frames of others are only looked at. done: how many frames of the share came before, stylized in
+    an earlier run, and memory: what was remembered then. expected: frames in all, if known.
+    side_by_side: leave what was there to the left.
     """
 
     def __init__(
         self,
         style: ClipStyle,
         *,
+        share: Share = ALL,
         side_by_side: bool = False,
         expected: int = 0,
         done: int = 0,
@@ -44,6 +51,8 @@ class FrameStylizer:
         on_progress: OnProgress | None = None,
     ) -> None:
         self._style = style
+        self._share = share
+        self._parts = PartFinder(memory)
         self._side_by_side = side_by_side
         self._expected = expected
         self._done = done
@@ -53,8 +62,14 @@ class FrameStylizer:
             style.recall(memory)
             self._last = memory[_LAST]
 
-    def __call__(self, frame: ClipFrame) -> StyledFrame:
-        """The next frame."""
+    def __call__(self, frame: ClipFrame) -> StyledFrame | None:
+        """The next frame; None for one of another share."""
+        begins = self._parts.begins(frame)
+        if not self._share.has(self._parts.number):
+            return None
+        if begins:
+            self._style.recall({})
+            self._last = None
         result = self._result_of(frame)
         stylized = replace(frame, pixels=result)
         if self._side_by_side:
@@ -64,7 +79,8 @@ class FrameStylizer:
         self._done += 1
         if self._on_progress is not None:
             self._on_progress(self._done, max(self._expected, self._done))
-        return StyledFrame(stylized, {**self._style.memory, _LAST: result})
+        memory: dict[str, Any] = {**self._style.memory, **self._parts.memory, _LAST: result}
+        return StyledFrame(stylized, memory, begins)
 
     def _result_of(self, frame: ClipFrame) -> Pixels:
         if not frame.is_repeat or self._last is None:

@@ -67,11 +67,12 @@ class _Worker(Thread):
 
 
 def run_overlapped(
-    read: Iterable[Raw], work: Callable[[Raw], Done], write: Callable[[Done], None]
+    read: Iterable[Raw], work: Callable[[Raw], Done | None], write: Callable[[Done], None]
 ) -> None:
     """Bring every item of `read` through `work` to `write`, in order, each in a thread of its own.
 
-    `work` runs in the calling thread, where Ctrl-C arrives. At most a few items wait between two
+    What `work` makes nothing of, None, is not written. `work` runs in the calling thread, where
+    Ctrl-C arrives. At most a few items wait between two
     threads. The first error of any of the three stops all and is raised once they have ended.
     """
     stopped = Event()
@@ -90,7 +91,8 @@ def run_overlapped(
     workers = [_Worker(feed, stopped), _Worker(drain, stopped)]
     try:
         for item in fresh:
-            finished.put(work(item))
+            if (done := work(item)) is not None:
+                finished.put(done)
         finished.put(None)
         for worker in workers:
             worker.join()

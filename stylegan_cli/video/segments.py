@@ -7,8 +7,8 @@
 
 Every clip is made like this, interrupted or not, so both ways end in the same frames:
 
-- A segment is a fixed number of frames. Its encoder starts anew, so it begins with a keyframe and
-  depends on nothing before it.
+- A segment is a fixed number of frames, or fewer at the end of a part (see `clip_parts`). Its
+  encoder starts anew, so it begins with a keyframe and depends on nothing before it.
 - What a stylizer remembers of the frames before (the steadied result, the small source, the maps
   carried along) is kept with the last segment and given to the stylizer that goes on.
 - To go on, the source is decoded again from its beginning, without stylizing: decoders are not
@@ -73,6 +73,8 @@ def ingredients(source: Path, style: str, config: VideoConfig) -> Ingredients:
     """
     options = asdict(config)
     encoder = options.pop("encoder")
+    if options["workers"] == 1:
+        options.pop("workers")
     for name in ("overwrite", "resume", "preview_s"):  # ways of writing, and of saying the end
         options.pop(name)
     with source.open("rb") as file:
@@ -113,6 +115,12 @@ class _Manifest:
             raise ConfigError(f"'{self.memory[:80]}' is no memory")
 
 
+def work_path(target: Path) -> Path:
+    """The work folder of a clip."""
+    name = os.fsencode(target.name)[:_MAX_NAME].decode(errors="ignore")
+    return target.with_name(f".influ-{name}")
+
+
 class WorkFolder:
     """The hidden folder beside `target` where its segments gather; leave it to keep or remove them.
 
@@ -125,8 +133,7 @@ class WorkFolder:
     def __init__(
         self, target: Path, made_of: Ingredients, *, resume: bool, overwrite: bool
     ) -> None:
-        name = os.fsencode(target.name)[:_MAX_NAME].decode(errors="ignore")
-        self.path = target.with_name(f".influ-{name}")
+        self.path = work_path(target)
         self.segments: list[Segment] = []
         self.memory: Memory | None = None
         self._made_of = made_of
@@ -149,6 +156,12 @@ class WorkFolder:
                 self._tidy()
         else:
             self.remove()
+
+    def look_again(self) -> None:
+        """Find what another process has finished in the folder since."""
+        manifest = self._read_manifest()
+        if manifest is not None:
+            self._adopt(manifest)
 
     @property
     def frames(self) -> int:
@@ -281,7 +294,9 @@ class SegmentWriter:
                 self._open.file.close()
 
     def put(self, stylized: StyledFrame) -> None:
-        """Encode the next frame."""
+        """Encode the next frame; a part begins with a segment of its own."""
+        if stylized.begins:
+            self.finish()
         if self._open is None:
             self._open = _OpenSegment(self._work.next_file, self._plan)
         self._open.put(stylized)
