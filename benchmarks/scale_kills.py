@@ -8,7 +8,8 @@ small random network, so that the path is real and the arithmetic is not what ta
 kills: a run without kills by one worker, then one with kills: each at a random share of the work,
 one in twenty of the driver (which is started again), the others of a random worker. Both results
 are compared byte for byte, and the manifest is searched for photos done twice or never.
-throughput: photos per second by 1, 2 and 4 workers. unreliable: through a file system that sleeps
+throughput: photos per second by 1, 2 and 4 workers, from the first result on. driver: CPU time of
+the command itself for a photo. unreliable: through a file system that sleeps
 and fails at random. shards: the same photos in WebDataset shards. cost: CPU time and bytes of
 photos of 2 MP; run it with OMP_NUM_THREADS=1.
 """
@@ -19,7 +20,6 @@ import io
 import json
 import os
 import random
-import resource
 import runpy
 import signal
 import sqlite3
@@ -36,9 +36,12 @@ import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
+from stylegan_cli.batches.config import PictureBatchConfig
+from stylegan_cli.batches.large import open_large_batch
+from stylegan_cli.batches.large_config import ManifestConfig
 from stylegan_cli.pictures import read_picture, write_picture
 from stylegan_cli.runtime.resources import starter_photos
-from stylegan_cli.stylizer import open_stylizer
+from stylegan_cli.stylizer import StylizerConfig, open_stylizer
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results") / "scale.jsonl"
@@ -91,13 +94,13 @@ def write_photos(folder: Path, count: int) -> None:
         Image.fromarray(coarse).resize((32, 32)).save(path, quality=80)
 
 
-def write_shards(photos: Path, folder: Path) -> None:
+def write_shards(photos: Path, folder: Path, each: int = PER_SHARD) -> None:
     """The same photos in WebDataset shards, each with a caption."""
     folder.mkdir()
     paths = sorted(photos.rglob("*.jpg"))
-    for start in range(0, len(paths), PER_SHARD):
-        with tarfile.open(folder / f"{start // PER_SHARD:06d}.tar", "w") as shard:
-            for path in paths[start : start + PER_SHARD]:
+    for start in range(0, len(paths), each):
+        with tarfile.open(folder / f"{start // each:06d}.tar", "w") as shard:
+            for path in paths[start : start + each]:
                 shard.add(path, path.name)
                 about = tarfile.TarInfo(path.with_suffix(".txt").name)
                 about.size = len(path.stem)
@@ -261,22 +264,38 @@ def measure_kills(work: Path, model: Path, asked: argparse.Namespace) -> Iterato
 
 def measure_throughput(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
     for workers in (1, 2, 4):
-        before, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        name = f"by-{workers}"
-        Batch(work / "in", work / name, work / f"{name}.db", model, workers).wait(0.05)
-        seconds = time.monotonic() - began_s
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began_s, name = time.monotonic(), f"by-{workers}"
+        batch = Batch(work / "in", work / name, work / f"{name}.db", model, workers)
+        while not batch.done():  # the command begins, and its first worker opens the style
+            time.sleep(0.02)
+        first, first_s = batch.done(), time.monotonic()
+        batch.wait(0.05)
+        now_s = time.monotonic()
         yield {
             "part": "throughput",
             "photos": asked.photos,
             "workers": workers,
-            "photos_per_second": round(asked.photos / seconds, 1),
-            "driver_cpu_ms_each": round(1000 * _cpu_s(before, after) / asked.photos, 2),
+            "start_s": round(first_s - began_s, 2),
+            "photos_per_second": round((asked.photos - first) / (now_s - first_s), 1),
         }
 
 
-def _cpu_s(before: resource.struct_rusage, after: resource.struct_rusage) -> float:
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def measure_driver(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
+    """CPU time of the driver alone, which is this process; workers are others."""
+    write_shards(work / "in", work / "shards", 1000)
+    for form, source in (("single photos", "in"), ("shards of 1000", "shards")):
+        name = work / f"driver-{source}"
+        batch = open_large_batch(
+            [work / source],
+            StylizerConfig(style="creatorA", model=model, precision="f32"),
+            PictureBatchConfig(out=str(name), recursive=True),
+            ManifestConfig(manifest=f"{name}.db", workers=asked.workers),
+        )
+        began_s = time.process_time()
+        batch.run(on_failure=print, on_progress=lambda done, total: None)
+        spent_s = time.process_time() - began_s
+        record = {"part": "driver", "form": form, "photos": asked.photos}
+        yield record | {"cpu_us_each": round(1e6 * spent_s / asked.photos, 1)}
 
 
 def measure_unreliable(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
@@ -339,6 +358,7 @@ PARTS = {
     "cost": measure_cost,
     "kills": measure_kills,
     "throughput": measure_throughput,
+    "driver": measure_driver,
     "unreliable": measure_unreliable,
     "shards": measure_shards,
 }
