@@ -559,7 +559,7 @@ def entry(name: str, **more: Any) -> tarfile.TarInfo:
         (entry("big.jpg", size=8 << 60), "cut short"),
         (entry("big.jpg", size=600), "cut short"),
     ],
-    ids=str,
+    ids=["above", "root", "through", "endless", "long"],
 )
 def test_a_shard_that_no_tar_should_be_is_named_and_nothing_is_made(
     about, why, batch, work, capsys
