@@ -14,7 +14,7 @@ from PIL import Image
 from subtitle_files import add_subtitles
 
 from stylegan_cli.clips import Track
-from stylegan_cli.video import VideoResult, stylize_clip
+from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
 
 
 def same(pixels: Pixels) -> Pixels:
@@ -205,3 +205,17 @@ def test_data_that_does_not_fit_is_said(tmp_path: Path) -> None:
     assert styled(source, "b.mp4").notes == (
         "Data track 1 (KLVA) can't be kept in .mp4 and is left out.",
     )
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv"])
+def test_sound_before_the_first_picture_is_kept_by_a_cut(tmp_path: Path, name: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", times=range(2100, 6000, 100), sound="aac")
+    config = VideoConfig(steady=0, start_s=0.2)
+    stylize_clip(source, tmp_path / name, same, config)
+    with av.open(str(tmp_path / name)) as clip:
+        begins = {
+            stream.type: float((stream.start_time or 0) * (stream.time_base or 0))
+            for stream in clip.streams
+        }
+    assert begins["video"] == pytest.approx(0.5, abs=0.01)
+    assert begins["audio"] < 0.05

@@ -9,7 +9,7 @@ import av.error
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-INTERLACED_CODECS = ("libx264", "mpeg2video", "prores_ks")
+INTERLACED_CODECS = ("libx264", "prores_ks")
 _TICK = Fraction(1, 1000)
 
 

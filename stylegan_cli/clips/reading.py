@@ -85,7 +85,10 @@ class ClipReader:
             self._track_end = (self.stream.start_time or 0) + self.stream.duration
         self.part = ClipPart(self.info, start_s, end_s)
         # Without an index a search ends between keyframes: read such a file from its beginning.
-        if start_s and self.info.format_name.startswith(("mov", "matroska", "avi")):
+        is_indexed = self.info.format_name.startswith(("mov", "matroska", "avi"))
+        # A search goes to a keyframe, and sound before the first one would be lost.
+        first = (self.stream.start_time or 0) * (self.stream.time_base or 0)
+        if start_s and is_indexed and first <= self.part.origin_s:
             self._seek(start_s)
 
     def __enter__(self) -> Self:

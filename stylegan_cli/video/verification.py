@@ -58,6 +58,8 @@ def _differences_of_length(record: ClipRecord, writer: ClipWriter) -> Iterator[s
     pictures_s = float(writer.end * writer.plan.like.time_base)
     wanted_s = max(pictures_s, record.end_s)
     found_s = record.info.duration_s
+    if found_s is not None and record.info.format_name.startswith("mov"):
+        found_s += max(0.0, record.info.start_s)  # It is counted from the first packet.
     slack_s = max(_PACKET_OF_SOUND_S, record.sound_packet_s)
     if found_s is not None and abs(found_s - wanted_s) > slack_s:
         yield f"a length of {found_s:.2f} s instead of {wanted_s:.2f} s"
