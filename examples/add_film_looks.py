@@ -39,9 +39,11 @@ def styles_of_luts(luts: Mapping[str, np.ndarray], base: Base, licence: str) -> 
     folded = fold_style(base.generator_tensors, base.generator, *parts, READ_SHORT_SIDE)
     content = to_unit(base.content_colours)
     colours = np.concatenate([content, lut_grid(CALIBRATION.points)])
+    base_colour = apply_colour(folded, colours)
     samples = ColourSamples(
         photo=colours,
-        base_colour=apply_colour(folded, colours),
+        own=base_colour,
+        base_colour=base_colour,
         residual=np.zeros_like(colours),
         content=len(content),
     )

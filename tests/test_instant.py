@@ -153,7 +153,7 @@ def test_more_lines_are_not_taken_for_other_colours_of_what_lies_under_them() ->
 
     def moved(residual: np.ndarray, result: np.ndarray) -> float:
         creator = SetStatistics(np.zeros((200, 2)), np.clip(result, 0, 1))
-        colours = calibration.ColourSamples(photo, photo, residual, len(photo))
+        colours = calibration.ColourSamples(photo, photo, photo, residual, len(photo))
         lut = calibration.calibrate(colours, None, creator, DEFAULTS.calibration)
         return float(np.abs(apply_lut(photo, lut) - photo).mean())
 
@@ -171,11 +171,32 @@ def test_the_fewer_pictures_the_less_their_distribution_moves_colours(
     colours = np.random.default_rng(0).random((500, 3), np.float32)
 
     def moved(count: int) -> float:
-        by = make_style("few", creator[:count], base, backend, content=content, config=config)
+        by = make_style(
+            "few", creator[:count], base, backend, content=content, config=config, to_refine=True
+        )
         assert by.calibration is not None
         return float(np.abs(apply_lut(colours, by.calibration) - colours).mean())
 
     assert moved(1) < 0.2 * moved(8) < 0.2 * moved(25)
+
+
+def grey(photo: np.ndarray) -> np.ndarray:
+    """Black and white through a blue filter: another grey for each hue."""
+    return np.repeat((photo @ [0.25, 0.25, 0.5])[..., None], 3, -1).astype(np.uint8)
+
+
+def test_black_and_white_tells_hues_apart_as_its_creator_does(tmp_path: Path) -> None:
+    base = read_model(shipped_model()).base
+    backend = open_backend(base)
+    photos = starter_photos()
+    for index, path in enumerate(photos[::5]):
+        Image.fromarray(grey(read_rgb(path, 256))).save(tmp_path / f"{index}.png")
+    style = make_style("grey", sorted(tmp_path.iterdir()), base, backend)
+    assert style.info.mode == "colour"
+    stylizer = Stylizer(base, style, backend)
+    others = [read_rgb(path, 256) for path in photos[2::20]]
+    pairs = [(stylizer.stylize(photo).astype(float), grey(photo)) for photo in others]
+    assert np.mean([np.square(result - truth).mean() for result, truth in pairs]) < 170
 
 
 def test_a_drawing_is_encoded_more_like_the_creator_s_for_a_refined_code(tmp_path: Path) -> None:

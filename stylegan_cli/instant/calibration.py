@@ -23,11 +23,12 @@ _UNSEEN_SHARE = 1 / 255  # of another colour: changes less than a step of 8 bits
 class ColourSamples:
     """Colours and the network's outputs for each, all (N, 3) unit.
 
-    photo: `content` colours of content; behind them, every colour of a grid once. base_colour,
-    residual: see Generator.
+    photo: `content` colours of content; behind them, every colour of a grid once. own: the
+    network's result without its residual. base_colour: what the calibration is given.
     """
 
     photo: np.ndarray
+    own: np.ndarray
     base_colour: np.ndarray
     residual: np.ndarray
     content: int
@@ -49,7 +50,7 @@ def calibrate(
     that and the distribution of the creator's colours. lut_only: it is `lut` alone.
     """
     residual = float(np.sqrt(np.mean(colours.residual[: colours.content] ** 2)))
-    results = own = np.clip(colours.base_colour + colours.residual, 0, 1)
+    results = np.clip(colours.own + colours.residual, 0, 1)
     share = config.estimate_share / (1 + (residual / config.half_estimate_residual) ** 2)
     share = 1.0 if lut_only else share
     if lut is not None:
@@ -66,7 +67,8 @@ def calibrate(
         share,
         transfer_share,
     )
-    wanted = colours.base_colour + results - own
+    # What the residual adds, and what clipping takes away, comes after the calibration.
+    wanted = colours.base_colour + results - np.clip(colours.base_colour + colours.residual, 0, 1)
     calibration: np.ndarray = lut_grid(config.points).reshape(*(config.points,) * 3, 3)
     for _ in range(config.boosting_steps):
         missing = wanted - apply_lut(colours.base_colour, calibration)

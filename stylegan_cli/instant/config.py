@@ -133,7 +133,11 @@ class CalibrationConfig:
             at_least=0,
             at_most=1,
         ),
-    ] = 0.85
+    ] = 0.93
+    max_left_out_residual: Annotated[
+        float,
+        file_option("A weaker residual of a style that draws nothing is left out.", at_least=0),
+    ] = 0.03
     half_estimate_residual: Annotated[
         float, file_option("Residual at which that share halves.", above=0)
     ] = 0.03

@@ -46,6 +46,7 @@ def make_style(
     licence: str = "",
     config: InstantConfig = DEFAULTS,
     need_all: bool = False,
+    to_refine: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
     """The style of `pictures`, encoded in one forward pass.
@@ -53,6 +54,7 @@ def make_style(
     content: photos the creator might have started from; the base's own statistics and the starter
     photos where None.
     need_all: stop at a picture that can't be read instead of leaving it out.
+    to_refine: keep the linear map and a weak residual, from which training goes on.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
     arrays = read_all(pictures, on_progress, need_all)
@@ -68,6 +70,7 @@ def make_style(
     tensors = base.generator_tensors
 
     def fold(code: np.ndarray, short_side: int = READ_SHORT_SIDE) -> dict[str, np.ndarray]:
+        # Of the map as it is by then.
         return fold_style(tensors, base.generator, matrix, offset, code, short_side)
 
     tiles = some_tiles(photos, config.refinement.tiles)
@@ -85,13 +88,23 @@ def make_style(
     )
     if is_out_of_distribution:  # the network would draw another kind of style
         mode = "colour"
-    if mode != "colour":  # otherwise the base colour is the result
+    if mode != "colour":
         some = evenly_from(photos, config.calibration.pictures)
         limits = config.calibration.min_photos, config.calibration.photos_per_picture
         residual = residual_of(
             sampled, generator, some, step_for(creator.count, len(some), *limits)
         )
-    colours = ColourSamples(sampled, apply_colour(folded, sampled), residual, len(content_colours))
+    strength = float(np.sqrt(np.mean(residual[: len(content_colours)] ** 2)))
+    is_weak = strength < config.calibration.max_left_out_residual
+    if mode == "photographic" and is_weak and not to_refine:
+        mode, residual = "colour", np.zeros_like(sampled)
+    own = base_colour = apply_colour(folded, sampled)
+    if mode == "colour" and not to_refine:
+        # Nothing is drawn on the base colour: one that keeps all colours apart can be calibrated
+        # to any LUT, and that of a black-and-white style can't.
+        matrix, offset = np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
+        base_colour = apply_colour(fold(code), sampled)
+    colours = ColourSamples(sampled, own, base_colour, residual, len(content_colours))
     lut = None
     if is_out_of_distribution:
         lut = mean_transfer(content_colours, creator, config.calibration.points)

@@ -260,6 +260,7 @@ def _learning_constants() -> dict[str, float]:
         "min_photos": calibration.min_photos,
         "calibration_points": calibration.points,
         "estimate_share": calibration.estimate_share,
+        "max_left_out_residual": calibration.max_left_out_residual,
         "half_estimate_residual": calibration.half_estimate_residual,
         "half_transfer_pictures": calibration.half_transfer_pictures,
         "half_transfer_residual": calibration.half_transfer_residual,

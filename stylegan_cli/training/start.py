@@ -46,6 +46,7 @@ def make_start(
             backend,
             content=content,
             config=instant,
+            to_refine=True,
             on_progress=on_progress,
         )
         for name, pictures in folders

@@ -13,7 +13,8 @@ const UNSEEN_SHARE = 1 / 255; // of another colour: changes less than a step of 
 export interface StylizedColours {
   content: number;
   photo: Colours;
-  baseColour: Colours;
+  own: Colours; // the network's results without residuals
+  baseColour: Colours; // what the calibration is given
   residual: Colours;
 }
 
@@ -32,8 +33,8 @@ export function calibrate(
   const { constants } = learn;
   const content = 3 * colours.content;
   const energy = rootMeanSquare(colours.residual.subarray(0, content));
-  const own = colours.baseColour.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
-  let results: Float32Array = own;
+  const drawn = (base: Float32Array) => base.map((value, k) => Math.min(1, Math.max(0, value + colours.residual[k])));
+  let results: Float32Array = drawn(colours.own);
   if (lut) {
     const share = wholly ? 1 : constants.estimate_share / (1 + (energy / constants.half_estimate_residual) ** 2);
     results = between(results, applyLut(colours.photo, lut), share);
@@ -47,7 +48,9 @@ export function calibrate(
       results = between(results, applyLut(results, transfer), many);
     }
   }
-  const wanted = colours.baseColour.map((base, k) => base + results[k] - own[k]);
+  // What the residual adds, and what clipping takes away, comes after the calibration.
+  const without = drawn(colours.baseColour);
+  const wanted = colours.baseColour.map((base, k) => base + results[k] - without[k]);
   const table: Lut = { points: constants.calibration_points, data: lattice(constants.calibration_points) };
   for (let round = 0; round < constants.boosting_steps; round++) {
     const missing = difference(wanted, applyLut(colours.baseColour, table));
@@ -183,6 +186,6 @@ function difference(a: Float32Array, b: Float32Array): Float32Array {
   return a.map((value, k) => value - b[k]);
 }
 
-function rootMeanSquare(values: Float32Array): number {
+export function rootMeanSquare(values: Float32Array): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }

@@ -6,7 +6,7 @@ import { applyColour, foldStyle } from "../folding";
 import type { LearnModel } from "../model";
 import { bringDown, type Pixels, type Planes, rowsOf, runGenerator } from "../rendering";
 import { EMPTY, type Style } from "../styleFile";
-import { calibrate, meanTransfer, residualOf } from "./calibration";
+import { calibrate, meanTransfer, residualOf, rootMeanSquare } from "./calibration";
 import { estimateLut } from "./colourEstimation";
 import { closedFormIsNearer } from "./outOfDistribution";
 import { evenlyFrom, opaque, pictureSet, readRgb, type Rgb, someTiles, stepFor } from "./encoding";
@@ -36,7 +36,7 @@ export async function makeStyle(
   const { constants } = learn;
   const creator = await pictureSet(pictures, backend, learn, (done) => onProgress((0.25 * done) / pictures.length));
   const before = learn.contentColours;
-  const map = linearMap(before, creator.colours);
+  let map = linearMap(before, creator.colours);
   const fold = (code: Float32Array, side = constants.read_short_side) =>
     foldStyle(model.generator, map, code, side, model.constants);
   const tiles = someTiles(content.starter, learn);
@@ -51,16 +51,23 @@ export async function makeStyle(
   const generator = await backend.generator(folded);
   const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles);
   if (wholly) mode = "colour"; // what the network would draw is of another kind
-  const residual =
+  let residual =
     mode === "colour"
       ? new Float32Array(sampled.length)
       : residualOf(sampled, await stylizedPhotos(generator, content.starter, backend, learn, pictures.length), learn.stylizedChoices);
   await generator.release();
   onProgress(0.84);
-  const baseColour = applyColour(folded, sampled, model.constants);
+  if (mode === "photographic" && rootMeanSquare(residual.subarray(0, before.length)) < constants.max_left_out_residual) {
+    mode = "colour";
+    residual = new Float32Array(sampled.length);
+  }
+  const own = applyColour(folded, sampled, model.constants);
+  // Nothing is drawn on the base colour: one that keeps all colours apart can be calibrated to any LUT.
+  if (mode === "colour") map = { matrix: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1), offset: new Float32Array(3) };
+  const baseColour = mode === "colour" ? applyColour(fold(code), sampled, model.constants) : own;
   const lut = wholly ? meanTransfer(before, creator, learn) : await estimateLut(pictures, backend, learn);
   onProgress(0.92);
-  const colours = { photo: sampled, baseColour, residual, content: before.length / 3 };
+  const colours = { photo: sampled, own, baseColour, residual, content: before.length / 3 };
   const calibration = calibrate(colours, lut, creator, learn, wholly);
   onProgress(0.97);
   const codeFactors = await variationOf(creator, before, backend, learn);
