@@ -12,7 +12,7 @@ from stylegan_cli.clips.colour_tags import YCGCO
 from stylegan_cli.clips.description import EXACT, ClipInfo, Pixels, StoredFrame
 from stylegan_cli.clips.fields import FieldSplitter
 from stylegan_cli.clips.planes import turned
-from stylegan_cli.clips.stored_codes import samples
+from stylegan_cli.clips.stored_codes import copied, samples
 from stylegan_cli.clips.tone_mapping import ToneMapper
 
 
@@ -22,7 +22,7 @@ class FrameConverter:
     tone_map: bring PQ and HLG to display values, else their numbers come as they are. is_deep: give
     16 bits, where `info.is_deep`. is_planar: give the pixels as they are stored (see `planes`),
     where `can_be_planar` says so. splits_fields: put the upper field of each frame above the lower.
-    keeps_stored: give what a frame was converted from, too.
+    keeps_stored: give a copy of what a frame was converted from, too.
     """
 
     def __init__(self, info: ClipInfo) -> None:
@@ -41,8 +41,10 @@ class FrameConverter:
         pixels, alpha = self._to_planes(frame) if self.is_planar else self._to_rgb(frame)
         shape = (frame.width, frame.height, frame.format.name)
         is_usual = shape == (*self._info.coded_size, self._info.pix_fmt)
-        stored = StoredFrame(frame, pixels) if self.keeps_stored and is_usual else None
-        return pixels, alpha, stored
+        if not self.keeps_stored or not is_usual:
+            return pixels, alpha, None
+        # A decoder may go on to mend a damaged frame that it has given away.
+        return pixels, alpha, StoredFrame(copied(frame, frame.format.name), pixels)
 
     def _to_planes(self, frame: VideoFrame) -> tuple[Pixels, None]:
         info, matrix = self._info, self._info.colours.swscale_matrix(self._info.height)
