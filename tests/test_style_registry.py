@@ -121,6 +121,13 @@ def test_a_style_that_is_nowhere_is_named_beside_those_there_are(shipped: Path) 
         find_style("nobody", shipped)
 
 
+def test_a_style_file_in_the_place_of_a_name_is_answered_with_the_option_that_takes_it(
+    shipped: Path, style_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"is a file, not the name .*--model {style_path}"):
+        find_style(str(style_path))
+
+
 def test_a_style_file_and_a_model_of_one_creator_need_no_name(
     shipped: Path, style_path: Path, tmp_path: Path
 ) -> None:

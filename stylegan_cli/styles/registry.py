@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stylegan_cli.errors import StyleFileError, StyleNotFoundError, WriteError, messages
+from stylegan_cli.errors import (
+    StyleFileError,
+    StyleNotFoundError,
+    UsageError,
+    WriteError,
+    messages,
+)
 from stylegan_cli.runtime.resources import in_a_home, weights_dir
 from stylegan_cli.styles.file import (
     SUFFIX,
@@ -186,6 +192,9 @@ def find_styles(names: Sequence[str | None], model: Path | None = None) -> tuple
 
 
 def _own_or_shipped(name: str, shipped: Model) -> Style:
+    if name.endswith(SUFFIX) and Path(name).is_file():
+        words = ("influ", "stylize", "photo.jpg", "--model", name)
+        raise UsageError(messages.wrong_kind(Path(name), "a file", "the name of a style", *words))
     own = user_style_path(name)
     if own.exists():
         return read_style(own, shipped.base)
