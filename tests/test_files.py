@@ -222,6 +222,18 @@ def test_a_claim_is_never_someone_else_s_file(tmp_path: Path, kind: str) -> None
     assert (tmp_path / "mine.txt").read_text() == "taxes"
 
 
+def test_a_file_that_has_its_name_is_written_even_where_its_draft_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "broken disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", fail)
+        write_atomically(tmp_path / "a.txt", b"whole")
+    assert (tmp_path / "a.txt").read_bytes() == b"whole"
+
+
 # Folders
 
 

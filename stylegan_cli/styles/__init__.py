@@ -34,6 +34,7 @@ from stylegan_cli.styles.registry import (
     shipped_model,
     usable_names,
     user_style_path,
+    user_styles_dir,
     with_model,
 )
 
@@ -65,6 +66,7 @@ __all__ = [
     "shipped_model",
     "usable_names",
     "user_style_path",
+    "user_styles_dir",
     "with_model",
     "write_model",
     "write_style",

@@ -26,10 +26,18 @@ from stylegan_cli.runtime.files import (
     make_folder,
     read_sealed,
     sealed,
+    tidy,
     write_atomically,
 )
 from stylegan_cli.sharing.preview import write_with_preview
-from stylegan_cli.styles import Style, free_name, read_model, shipped_model, user_style_path
+from stylegan_cli.styles import (
+    Style,
+    free_name,
+    read_model,
+    shipped_model,
+    user_style_path,
+    user_styles_dir,
+)
 from stylegan_cli.training.config import TrainingConfig
 from stylegan_cli.training.initialisation import open_run
 from stylegan_cli.training.loop import TrainingResult, is_over, refine
@@ -131,6 +139,7 @@ def register_styles(outcome: TrainingResult, folder: Path, *, overwrite: bool) -
     styles, base = outcome.model.styles, outcome.model.base
     if base.hash != read_model(shipped_model()).base.hash:
         return Registered([style.name for style in styles], {}, model=folder / BEST_NAME)
+    tidy(user_styles_dir())  # of a run that was killed here, even where all stays as it is
     names, renamed, hashes, unchanged = [], {}, {}, []
     backend, before = open_backend(base), _registered_before(folder)
     for style in styles:

@@ -149,7 +149,8 @@ def _place_new(draft: Path, target: Path) -> None:
         check_target(target)
         draft.replace(target)
     else:
-        draft.unlink()
+        with suppress(OSError):  # the file has its name; what is left over is tidied up later
+            draft.unlink()
 
 
 def _taken(target: Path) -> OutputExistsError:
