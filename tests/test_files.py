@@ -230,7 +230,7 @@ def test_a_file_that_has_its_name_is_written_even_where_its_draft_stays(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", fail)
-        write_atomically(tmp_path / "a.txt", b"whole")
+        write_atomically(tmp_path / "a.txt", b"whole", overwrite=False)
     assert (tmp_path / "a.txt").read_bytes() == b"whole"
 
 
