@@ -36,6 +36,7 @@ from stylegan_cli.runtime.version import __version__ as __version__
 os.environ |= {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime's builds of 1.32 and later send usage events
     "HF_HUB_DISABLE_TELEMETRY": "1",  # comes with timm
+    "RAY_USAGE_STATS_ENABLED": "0",
     "DO_NOT_TRACK": "1",
 }
 

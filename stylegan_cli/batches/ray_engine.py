@@ -48,8 +48,10 @@ def run_ray(
 
     is_ours = not ray.is_initialized()
     if is_ours:
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-        ray.init(address=address, include_dashboard=False, **quiet)
+        options: dict[str, object] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if address is None:  # a cluster of this machine alone listens to nobody else
+            options["_node_ip_address"] = "127.0.0.1"
+        ray.init(address=address, include_dashboard=False, **options)
     try:
         count = workers or int(ray.cluster_resources().get("CPU", 1))
         waiting = iter(jobs)

@@ -7,6 +7,7 @@ may be on several machines.
 
 import io
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -205,6 +206,8 @@ def _device_names(asked: str, resolved: str, size: int) -> list[str]:
 def _children(names: Sequence[str]) -> Iterator[ProcessTeam]:
     """The first of as many processes as there are names of devices, and its children."""
     size, threads = len(names), torch.get_num_threads()
+    # Gloo listens where the host's name leads, unless it is told to stay on this machine.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     context = torch.multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="influ-") as folder:
         place = (Path(folder) / "rendezvous").as_uri()
