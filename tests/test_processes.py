@@ -92,7 +92,7 @@ def test_others_do_what_the_first_one_calls_until_it_is_through(tmp_path: Path) 
             team.call(_report, tmp_path, torch.tensor([2.0, 3.0]))
             assert team.add_up(torch.ones(2)).tolist() == [3, 4]
             assert team.agree(0, 5) == [1, 5]
-        assert (tmp_path / "1").read_text() == "cpu"
+    assert (tmp_path / "1").read_text() == "cpu"
     assert multiprocessing.active_children() == []
     assert not torch.distributed.is_initialized()
 

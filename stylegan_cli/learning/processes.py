@@ -178,7 +178,7 @@ def _first_of_launched(launch: Launch, device: str, devices: int | None) -> Iter
     _meet(team, "env://")
     yield team
     team.call(None)
-    dist.destroy_process_group()
+    _part()
 
 
 def _launched_team(launch: Launch, device: str) -> ProcessTeam:
@@ -224,6 +224,8 @@ def _children(names: Sequence[str]) -> Iterator[ProcessTeam]:
             _meet(team, place, share)
             yield team
             team.call(None)
+            with _together():
+                dist.barrier()  # see _part
             for child in children:
                 child.join(TIMEOUT.total_seconds())
         finally:
@@ -258,7 +260,7 @@ def _serve(team: ProcessTeam) -> None:
             if function is None:
                 break
             function(team, stop, *arguments)
-    dist.destroy_process_group()
+    _part()
 
 
 def _meet(team: ProcessTeam, place: str, threads: int | None = None) -> None:
@@ -278,6 +280,13 @@ def _meet(team: ProcessTeam, place: str, threads: int | None = None) -> None:
         world_size=team.size,
         timeout=TIMEOUT,
     )
+
+
+def _part() -> None:
+    """Leave the team when all have come to its end: gloo aborts where another one is gone first."""
+    with _together():
+        dist.barrier()
+    dist.destroy_process_group()
 
 
 @contextmanager
