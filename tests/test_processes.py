@@ -97,6 +97,30 @@ def test_others_do_what_the_first_one_calls_until_it_is_through(tmp_path: Path) 
     assert not torch.distributed.is_initialized()
 
 
+END_OF_A_TEAM = """
+from pathlib import Path
+import torch
+from stylegan_cli.learning.processes import process_team
+
+if __name__ == "__main__":  # the other process imports this file
+    with process_team("cpu", 2) as team:
+        weight = torch.nn.Parameter(torch.ones(1))
+        torch.optim.Adam([weight])
+    print([path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed in /proc")
+def test_no_thread_of_a_team_outlives_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(END_OF_A_TEAM)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "python" in done.stdout
+    assert "gloo" not in done.stdout
+
+
 def _die(team: ProcessTeam, stop: StopRequest) -> None:
     multiprocessing.current_process().kill()
 

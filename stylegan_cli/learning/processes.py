@@ -22,6 +22,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
+# Default arguments in it keep the group that is there when it is imported. Optimizers import it:
+# the group's threads would then outlive the group, and abort the process at its exit.
+import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 from stylegan_cli.errors import ConfigError, DeviceError, TrainingError, UsageError
@@ -178,7 +182,7 @@ def _first_of_launched(launch: Launch, device: str, devices: int | None) -> Iter
     _meet(team, "env://")
     yield team
     team.call(None)
-    _part()
+    dist.destroy_process_group()
 
 
 def _launched_team(launch: Launch, device: str) -> ProcessTeam:
@@ -224,8 +228,6 @@ def _children(names: Sequence[str]) -> Iterator[ProcessTeam]:
             _meet(team, place, share)
             yield team
             team.call(None)
-            with _together():
-                dist.barrier()  # see _part
             for child in children:
                 child.join(TIMEOUT.total_seconds())
         finally:
@@ -260,7 +262,7 @@ def _serve(team: ProcessTeam) -> None:
             if function is None:
                 break
             function(team, stop, *arguments)
-    _part()
+    dist.destroy_process_group()
 
 
 def _meet(team: ProcessTeam, place: str, threads: int | None = None) -> None:
@@ -280,13 +282,6 @@ def _meet(team: ProcessTeam, place: str, threads: int | None = None) -> None:
         world_size=team.size,
         timeout=TIMEOUT,
     )
-
-
-def _part() -> None:
-    """Leave the team when all have come to its end: gloo aborts where another one is gone first."""
-    with _together():
-        dist.barrier()
-    dist.destroy_process_group()
 
 
 @contextmanager
