@@ -3,7 +3,8 @@
     python benchmarks/scale_kills.py [--photos 100000] [--kills 1000] [--workers 2] [--part PART]
 
 Every run is `influ stylize IN -o OUT --manifest DB` in processes of its own, on tiny photos and a
-small random network, so that the path is real and the arithmetic is not what takes the time.
+small random network, or with --style in a shipped style, so that the path is real and the
+arithmetic is not what takes the time.
 
 kills: a run without kills by one worker, then one with kills: each at a random share of the work,
 one in twenty of the driver (which is started again), the others of a random worker. Both results
@@ -110,11 +111,14 @@ def write_shards(photos: Path, folder: Path, each: int = PER_SHARD) -> None:
 class Batch:
     """One large batch, by as many drivers as it takes."""
 
-    def __init__(self, source: str, out: str, manifest: Path, model: Path, workers: int) -> None:
+    def __init__(
+        self, source: str, out: str, manifest: Path, style: StylizerConfig, workers: int
+    ) -> None:
         self.manifest = manifest
         call = [sys.executable, __file__, "--as-influ", "stylize", source, "-o", out]
         call += ["--manifest", str(manifest), "--workers", str(workers), "-r"]
-        self._call = [*call, "-s", "creatorA", "--model", str(model), "--precision", "f32", "-q"]
+        call += ["--model", str(style.model)] if style.model else []
+        self._call = [*call, "-s", style.style, "--precision", style.precision, "-q"]
         self.memory: list[tuple[int, float, float]] = []  # photos done, MB of driver and of workers
         self.start()
 
@@ -248,24 +252,26 @@ def compared(photos: Path, one: Path, other: Path, manifest: Path) -> dict[str, 
     }
 
 
-def measure_kills(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
+def measure_kills(work: Path, style: StylizerConfig, asked: argparse.Namespace) -> Iterator[dict]:
     began_s = time.monotonic()
-    single = Batch(work / "in", work / "single", work / "single.db", model, asked.workers)
+    single = Batch(work / "in", work / "single", work / "single.db", style, asked.workers)
     single.wait()
     seconds = round(time.monotonic() - began_s, 1)
     yield {"part": "single", "seconds": seconds, **single.memory_record()}
     began_s = time.monotonic()
-    batch = Batch(work / "in", work / "killed", work / "killed.db", model, asked.workers)
+    batch = Batch(work / "in", work / "killed", work / "killed.db", style, asked.workers)
     counts = killed(batch, asked.photos, asked.kills, asked.limit_s)
     record = {"part": "kills", "workers": asked.workers, "killed": counts}
     record |= {"seconds": round(time.monotonic() - began_s, 1), **batch.memory_record()}
     yield record | compared(work / "in", work / "single", work / "killed", work / "killed.db")
 
 
-def measure_throughput(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
+def measure_throughput(
+    work: Path, style: StylizerConfig, asked: argparse.Namespace
+) -> Iterator[dict]:
     for workers in (1, 2, 4):
         began_s, name = time.monotonic(), f"by-{workers}"
-        batch = Batch(work / "in", work / name, work / f"{name}.db", model, workers)
+        batch = Batch(work / "in", work / name, work / f"{name}.db", style, workers)
         while not batch.done():  # the command begins, and its first worker opens the style
             time.sleep(0.02)
         first, first_s = batch.done(), time.monotonic()
@@ -280,14 +286,14 @@ def measure_throughput(work: Path, model: Path, asked: argparse.Namespace) -> It
         }
 
 
-def measure_driver(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
+def measure_driver(work: Path, style: StylizerConfig, asked: argparse.Namespace) -> Iterator[dict]:
     """CPU time of the driver alone, which is this process; workers are others."""
     write_shards(work / "in", work / "shards", 1000)
     for form, source in (("single photos", "in"), ("shards of 1000", "shards")):
         name = work / f"driver-{source}"
         batch = open_large_batch(
             [work / source],
-            StylizerConfig(style="creatorA", model=model, precision="f32"),
+            style,
             PictureBatchConfig(out=str(name), recursive=True),
             ManifestConfig(manifest=f"{name}.db", workers=asked.workers),
         )
@@ -298,20 +304,22 @@ def measure_driver(work: Path, model: Path, asked: argparse.Namespace) -> Iterat
         yield record | {"cpu_us_each": round(1e6 * spent_s / asked.photos, 1)}
 
 
-def measure_unreliable(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
-    Batch(work / "in", work / "single", work / "single.db", model, 1).wait()
+def measure_unreliable(
+    work: Path, style: StylizerConfig, asked: argparse.Namespace
+) -> Iterator[dict]:
+    Batch(work / "in", work / "single", work / "single.db", style, 1).wait()
     began_s = time.monotonic()
     places = (f"unreliable://{work / 'in'}", f"unreliable://{work / 'slow'}")
-    Batch(*places, work / "slow.db", model, asked.workers).wait()
+    Batch(*places, work / "slow.db", style, asked.workers).wait()
     record = compared(work / "in", work / "single", work / "slow", work / "slow.db")
     record.pop("rows_of_other_bytes")  # its targets are URLs
     yield {"part": "unreliable", "seconds": round(time.monotonic() - began_s, 1), **record}
 
 
-def measure_shards(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
-    Batch(work / "in", work / "single", work / "single.db", model, 1).wait()
+def measure_shards(work: Path, style: StylizerConfig, asked: argparse.Namespace) -> Iterator[dict]:
+    Batch(work / "in", work / "single", work / "single.db", style, 1).wait()
     write_shards(work / "in", work / "shards")
-    batch = Batch(work / "shards", work / "made", work / "made.db", model, asked.workers)
+    batch = Batch(work / "shards", work / "made", work / "made.db", style, asked.workers)
     began_s = time.monotonic()
     counts = killed(batch, asked.photos, asked.kills, asked.limit_s)
     lost = differing = 0
@@ -329,15 +337,15 @@ def measure_shards(work: Path, model: Path, asked: argparse.Namespace) -> Iterat
     yield record | {"shards_with_other_names": lost, "differing": differing}
 
 
-def measure_cost(work: Path, model: Path, asked: argparse.Namespace) -> Iterator[dict]:
+def measure_cost(work: Path, style: StylizerConfig, asked: argparse.Namespace) -> Iterator[dict]:
     photos = []
     for path in starter_photos()[:12]:
         stream = io.BytesIO()
         photo = Image.open(path).convert("RGB").resize((1632, 1224), Image.Resampling.LANCZOS)
         photo.save(stream, "JPEG", quality=92)
         photos.append(stream.getvalue())
-    for style in ("teal_orange", "toon"):
-        stylizer = open_stylizer(style, threads=1, precision="f32")
+    for name in ("teal_orange", "toon"):
+        stylizer = open_stylizer(name, threads=1, precision="f32")
         cpu_s, sizes = [], []
         for data in (photos[0], *photos):  # the first one prepares the style
             began_s, result = time.process_time(), io.BytesIO()
@@ -347,7 +355,7 @@ def measure_cost(work: Path, model: Path, asked: argparse.Namespace) -> Iterator
             sizes.append(len(result.getvalue()))
         yield {
             "part": "cost",
-            "style": style,
+            "style": name,
             "cpu_s": cpu_s[1:],
             "bytes_in": round(np.mean([len(data) for data in photos])),
             "bytes_out": round(np.mean(sizes[1:])),
@@ -370,6 +378,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--part", choices=PARTS, default="kills")
+    parser.add_argument("--style", metavar="NAME", help="A shipped style, not a random network.")
     parser.add_argument("--limit-s", type=float, default=1e9, help="Of the run with kills.")
     parser.add_argument("--work", type=Path, help="A folder for all files, on a quick disk.")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -382,9 +391,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.work) as folder:
         work = Path(folder)
         write_photos(work / "in", asked.photos)
-        model = write_small_model(work / "small.safetensors")
-        for record in PARTS[asked.part](work, model, asked):
-            append_record(asked.out, record)
+        model = None if asked.style else write_small_model(work / "small.safetensors")
+        style = StylizerConfig(style=asked.style or "creatorA", model=model, precision="f32")
+        for record in PARTS[asked.part](work, style, asked):
+            append_record(asked.out, {"style": asked.style or "a random network"} | record)
             print(json.dumps(record))
 
 

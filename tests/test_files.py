@@ -1,15 +1,19 @@
 """Promises of files/: whole or not at all, never through a link, never anyone else's."""
 
 import errno
+import fcntl
+import json
 import os
 import re
 import resource
+import socket
 import stat
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -24,7 +28,7 @@ from stylegan_cli.runtime.files import (
     sealed,
     write_atomically,
 )
-from stylegan_cli.runtime.files.leftovers import draft_name, is_leftover_name
+from stylegan_cli.runtime.files.leftovers import claim_name, draft_name, is_leftover_name
 
 NAMES = re.compile(r"\d{5}\.packets|samples/(\d+\.jpg)?")
 
@@ -130,6 +134,46 @@ def test_the_draft_of_a_living_process_stays(tmp_path: Path) -> None:
         holder.kill()
     subprocess.run(tidy, check=True, capture_output=True)
     assert names_in(tmp_path) == []
+
+
+def test_a_draft_that_another_process_tidies_up_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = fcntl.flock, []
+
+    def lock_after_another(descriptor: int, operation: int) -> None:
+        if not taken:
+            taken.append(next(tmp_path.glob(".influ-*.part")))
+            with taken[0].open("rb") as file:
+                lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(descriptor, operation)
+        lock(descriptor, operation)
+
+    def write(file: BinaryIO) -> None:
+        taken[0].unlink()
+        file.write(b"x")
+
+    monkeypatch.setattr(fcntl, "flock", lock_after_another)
+    write_atomically(tmp_path / "a", write)
+    assert (tmp_path / "a").read_bytes() == b"x"
+    assert names_in(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_claim_that_another_process_tidies_up_is_waited_for(
+    tmp_path: Path, is_signed: bool
+) -> None:
+    target = tmp_path / "a"
+    claim = tmp_path / claim_name(target)
+    dead = {"influ": "claim", "process": 999_999_999, "host": socket.gethostname()}
+    claim.write_text(json.dumps(dead) if is_signed else "")
+    claim_file = claim.open("rb")
+    fcntl.flock(claim_file, fcntl.LOCK_EX)
+    timer = threading.Timer(0.2, claim_file.close)
+    timer.start()
+    with claimed(target):
+        assert claim_file.closed
+    timer.join()
 
 
 def test_inputs_are_never_targets(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from stylegan_cli.runtime.files.leftovers import claim_name, is_at, is_claim, ti
 from stylegan_cli.runtime.files.writing import explained
 
 _MAX_CLAIM = 1 << 12  # bytes
+_PATIENCE_S = 1.0  # with a claim that is locked and not signed
 _KIND = "claim"
 _INSIDE = Path("folder")  # stands for any folder in the name of its claim
 
@@ -45,24 +47,30 @@ def claimed(target: Path) -> Iterator[None]:
 def _locked(path: Path, target: Path) -> int:
     """The open file, locked and still under its name."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    began_s = time.monotonic()
     while True:
         descriptor = os.open(path, flags, 0o666)
+        has_time = time.monotonic() - began_s < _PATIENCE_S
         try:
-            if _lock(descriptor, target) and is_at(descriptor, path):
+            if _lock(descriptor, target, has_time) and is_at(descriptor, path):
                 _sign(descriptor, path)
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+        time.sleep(0.01)
 
 
-def _lock(descriptor: int, target: Path) -> bool:
-    """Lock the file. Raises BusyError where another process has it."""
+def _lock(descriptor: int, target: Path, has_time: bool) -> bool:
+    """Lock the file; False to try again. Raises BusyError where another process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _busy(_read(descriptor), target) from None
+        # Unless its owner lives, a process that tidies up has it, for an instant.
+        if not _is_alive(signature := _read(descriptor)) and has_time:
+            return False
+        raise _busy(signature, target) from None
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             raise

@@ -132,11 +132,20 @@ def _new_draft(folder: Path) -> tuple[Path, int]:
     while True:
         draft = folder / draft_name()
         descriptor = os.open(draft, flags, 0o666)
-        with suppress(OSError):  # a file system without locks: nobody can remove it as stale
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_at(descriptor, draft):
+        if _locked(descriptor) and is_at(descriptor, draft):
             return draft, descriptor
         os.close(descriptor)  # taken for a stale one before it was locked
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a new draft; False where a process that takes it for a stale one has the lock."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks: nobody can remove it as stale
+    return True
 
 
 def _place_new(draft: Path, target: Path) -> None:
