@@ -53,6 +53,18 @@ def test_joined_recordings_follow_one_another(
     assert sound_of(tmp_path / "b.mp4")[1] == pytest.approx(48_000 * 1.05 * parts, rel=0.1)
 
 
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])
+def test_recordings_whose_ends_overlap_a_little_are_joined(tmp_path: Path, name: str) -> None:
+    source = joined_recordings(tmp_path, ".ts", 10, 10.98)
+    with av.open(str(source)) as clip:
+        times = [packet.dts for packet in clip.demux(audio=0) if packet.size]
+    assert np.diff(np.array(times, np.int64)).min() < 0
+    result = stylize_clip(source, tmp_path / name, same, VideoConfig(steady=0))
+    assert result.frames == 60
+    assert sound_of(tmp_path / name)[2] == sound_of(source)[2]
+    assert result.duration_s == pytest.approx(2, abs=0.1)
+
+
 def test_a_part_of_joined_recordings_is_found_on_the_one_clock(tmp_path: Path) -> None:
     source = joined_recordings(tmp_path, ".ts", 500, 10)
     config = VideoConfig(steady=0, start_s=0.9, end_s=1.5)

@@ -1,6 +1,7 @@
 """What becomes of the tracks beside the pictures."""
 
 import io
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,72 @@ def test_sound_of_any_kind_reaches_mp4(
     _, samples, _ = sound_of(tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as clip:
         assert samples / clip.streams.audio[0].rate == pytest.approx(1 / 3, abs=0.06)
+
+
+def clip_with_tones(path: Path, codec: str, rate: int, pieces: Collection[int] = range(25)) -> Path:
+    """A second of 25 frames, and a tone while those are shown that are named in `pieces`."""
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 64, 48
+        voice: Any = out.add_stream(codec, rate=rate)
+        voice.layout = "mono"
+        for number in range(25):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+            if number in pieces:
+                tone = (np.sin(np.arange(rate // 25) / 5) * 9000).astype(np.int16)
+                sound: Any = av.AudioFrame.from_ndarray(tone[None], "s16", "mono")
+                sound.sample_rate, sound.time_base = rate, Fraction(1, rate)
+                sound.pts = number * (rate // 25)
+                out.mux(voice.encode(sound))
+        out.mux(stream.encode(None))
+        out.mux(voice.encode(None))
+    return path
+
+
+# In an AVI, FFmpeg states the length of a packet as the unit for these, and counts in bytes.
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.webm"])
+@pytest.mark.parametrize(
+    ("codec", "rate"), [("g726", 8000), ("g722", 16_000), ("eac3", 48_000), ("dfpwm", 48_000)]
+)
+def test_sound_of_an_avi_lasts_as_long_as_its_samples(
+    tmp_path: Path, codec: str, rate: int, name: str
+) -> None:
+    source = clip_with_tones(tmp_path / "a.avi", codec, rate)
+    with av.open(str(source)) as clip:
+        times = [packet.pts * packet.time_base for packet in clip.demux(audio=0) if packet.size]
+    assert not 0.8 < max(times) < 1.2
+    styled(source, name)
+    with av.open(str(tmp_path / name)) as clip:
+        ends = [frame.pts * frame.time_base for frame in clip.decode(audio=0)]
+        assert float(max(ends)) == pytest.approx(1, abs=0.2)
+        assert clip.duration / av.time_base == pytest.approx(1, abs=0.2)
+
+
+def test_a_part_of_an_avi_has_the_sound_of_its_samples(tmp_path: Path) -> None:
+    source = clip_with_tones(tmp_path / "a.avi", "g722", 16_000)
+    stylize_clip(source, tmp_path / "b.mkv", same, VideoConfig(start_s=0.4))
+    _, samples, _ = sound_of(tmp_path / "b.mkv")
+    assert samples / 16_000 == pytest.approx(0.6, abs=0.1)
+
+
+def test_sound_that_a_decoder_holds_back_is_not_lost(tmp_path: Path) -> None:
+    source = clip_with_sound(tmp_path / "a.avi", "wmav2", 48_000, "stereo", "fltp")
+    styled(source, "b.mkv")
+    _, before, _ = sound_of(source)
+    _, after, _ = sound_of(tmp_path / "b.mkv")
+    assert after >= before
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
+def test_a_gap_in_sound_that_is_encoded_again_stays(tmp_path: Path, name: str) -> None:
+    pieces = {*range(8), *range(18, 25)}
+    styled(clip_with_tones(tmp_path / "a.mkv", "pcm_s16le", 48_000, pieces), name)
+    with av.open(str(tmp_path / name)) as clip:
+        times = [float(frame.pts * frame.time_base) for frame in clip.decode(audio=0)]
+    assert np.diff(times).max() == pytest.approx(0.4, abs=0.06)
+    assert max(times) == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])

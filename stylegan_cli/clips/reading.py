@@ -14,6 +14,7 @@ import numpy.typing as npt
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
+from stylegan_cli.clips.avi import lateness, set_unit, sound_units
 from stylegan_cli.clips.clock import Clock, clock_of
 from stylegan_cli.clips.conversion import FrameConverter
 from stylegan_cli.clips.description import ClipFrame, ClipInfo, Pixels, StoredFrame, read_info
@@ -25,8 +26,6 @@ from stylegan_cli.clips.tracks import ClipPacket
 from stylegan_cli.errors import ClipError
 
 _log = logging.getLogger(__name__)
-
-_LONGEST_REORDERING = 2  # frames that are decoded before an earlier one, as encoders write them
 
 
 @dataclass(slots=True)
@@ -79,16 +78,13 @@ class ClipReader:
         self.container = open_clip(path)
         self.stream = picture_stream(self.container, path)
         self._decoder = picture_decoder(self.stream)
-        self._late = _lateness(self.info, path)
+        self._late = lateness(self.info)
+        self._sound_units = sound_units(self.info)
         self._track_end: int | None = None
         if self._is_indexed and self.stream.duration is not None:
             self._track_end = (self.stream.start_time or 0) + self.stream.duration
         self.part = ClipPart(self.info, start_s, end_s)
-        # Without an index a search ends between keyframes: read such a file from its beginning.
-        is_indexed = self.info.format_name.startswith(("mov", "matroska", "avi"))
-        # A search goes to a keyframe, and sound before the first one would be lost.
-        first = (self.stream.start_time or 0) * (self.stream.time_base or 0)
-        if start_s and is_indexed and first <= self.part.origin_s:
+        if start_s and self._can_seek:
             self._seek(start_s)
 
     def __enter__(self) -> Self:
@@ -96,6 +92,15 @@ class ClipReader:
 
     def __exit__(self, *_: object) -> None:
         self.container.close()
+
+    @property
+    def _can_seek(self) -> bool:
+        # Without an index a search ends between keyframes: read such a file from its beginning.
+        is_indexed = self.info.format_name.startswith(("mov", "matroska", "avi"))
+        # A search goes to a keyframe, and sound before the first one would be lost.
+        first = (self.stream.start_time or 0) * (self.stream.time_base or 0)
+        # It looks for the time that the sound states.
+        return is_indexed and first <= self.part.origin_s and not self._sound_units
 
     def _seek(self, start_s: float) -> None:
         try:
@@ -149,8 +154,11 @@ class ClipReader:
         ]
         if self._clock is None:
             for packet in self.container.demux(*wanted):
-                if packet.pts is not None and packet.stream.index == self.stream.index:
+                index = packet.stream.index
+                if packet.pts is not None and index == self.stream.index:
                     packet.pts -= self._late
+                if packet.size and index in self._sound_units:
+                    set_unit(packet, self._sound_units[index])
                 yield packet
             return
         numbers = {stream.index for stream in wanted}
@@ -299,22 +307,6 @@ class ClipReader:
         time_s = packet.pts * packet.time_base
         self._seen_until_s = max(self._seen_until_s, float(time_s))
         return self.part.has_time(time_s)
-
-
-def _lateness(info: ClipInfo, path: Path) -> int:
-    """Ticks by which FFmpeg shows pictures of an AVI late.
-
-    An AVI only says in which order frames are decoded; the first is shown when it is decoded.
-    """
-    if info.format_name != "avi":
-        return 0
-    with open_clip(path) as container:
-        packets = container.demux(picture_stream(container, path))
-        first = next((packet for packet in packets if packet.size), None)
-    if first is None or first.pts is None or first.dts is None:
-        return 0
-    longest = round(_LONGEST_REORDERING / (info.frame_rate * info.time_base))
-    return min(max(first.pts - first.dts, 0), longest)
 
 
 def _on_one_clock(info: ClipInfo, clock: Clock | None) -> ClipInfo:

@@ -5,12 +5,14 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
@@ -32,6 +34,7 @@ _FILE_TAGS = {
     "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "bps",
     "alpha_mode",
 }  # fmt: skip
+_NONSTRICT: Any = Flags.ts_nonstrict.value  # the format takes two packets of one time
 _MIN_GAP_S = 0.1  # between two pieces of sound; less is a container that rounds times
 # Languages with two names (ISO 639-2), by the one that FFmpeg's QuickTime writer knows.
 _QUICKTIME_NAMES = {
@@ -82,16 +85,18 @@ class Description:
 class Track:
     """One track of the new clip, copied as it is, and what went into it.
 
-    number: of the stream in the source. description: what that says of itself. checksum: MD5 over
-    the packets' bytes, as they were read.
+    number: of the stream in the source. description: what that says of itself. end_s: when its last
+    packet or sample ends, seconds. checksum: MD5 over the packets' bytes, as they were read.
     """
 
     output: Stream
     number: int
     description: Description
     packets: int = 0
+    end_s: float = 0.0
     checksum: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     is_copied = True
+    _last: int | None = None  # decoding time so far, ticks of `output`
 
     @property
     def index(self) -> int:
@@ -107,6 +112,8 @@ class Track:
         """What to write for one packet of the source."""
         self.packets += 1
         _end_with_track(packet)
+        self._follow(packet)
+        self.end_s = max(self.end_s, end_of(packet))
         self.checksum.update(bytes(packet))
         packet.stream = self.output
         return [packet]
@@ -115,19 +122,36 @@ class Track:
         """What is still to be written at the end."""
         return []
 
+    def _follow(self, packet: ClipPacket) -> None:
+        """Let a packet come after the one before, as containers insist, where its times go back."""
+        if packet.dts is None or self.output.time_base is None:
+            return
+        unit = self.output.time_base / packet.time_base
+        is_strict = self.kind == "audio" and not self.output.container.format.flags & _NONSTRICT
+        if self._last is not None and round(packet.dts / unit) < self._last + is_strict:
+            late = ceil((self._last + is_strict) * unit) - packet.dts
+            packet.dts += late
+            packet.pts = max(packet.pts or 0, packet.dts)
+        self._last = round(packet.dts / unit)
+
 
 class EncodedSound(Track):
     """A track of sound that is encoded anew."""
 
     is_copied = False
+    _decoder: Any = None
     _end: int | None = None  # of the sound so far, samples
 
     def take(self, packet: ClipPacket) -> list[ClipPacket]:
         """See Track."""
+        self._decoder = packet.stream.codec_context
+        return self._encode(packet)
+
+    def _encode(self, packet: ClipPacket | None) -> list[ClipPacket]:
         output: Any = self.output
         encoded: list[ClipPacket] = []
         try:
-            frames: list[Any] = packet.decode()
+            frames: list[Any] = self._decoder.decode(packet)
         except av.error.FFmpegError as error:
             _log.debug("a piece of sound can't be decoded: %s", error)
             return []
@@ -145,12 +169,13 @@ class EncodedSound(Track):
                 self._end = time
         frame.pts, frame.time_base = self._end or 0, Fraction(1, rate)
         self._end = frame.pts + frame.samples
+        self.end_s = self._end / rate
 
     def finish(self) -> list[ClipPacket]:
         """See Track."""
         output: Any = self.output
-        encoded: list[ClipPacket] = output.encode(None)
-        return encoded
+        rest = [] if self._decoder is None else self._encode(None)
+        return [*rest, *output.encode(None)]
 
 
 class ConvertedText(Track):
@@ -165,7 +190,10 @@ class ConvertedText(Track):
         except av.error.FFmpegError as error:
             _log.debug("a subtitle can't be decoded: %s", error)
             return []
-        return [] if words is None else [words]
+        if words is None:
+            return []
+        self.end_s = max(self.end_s, end_of(words))
+        return [words]
 
 
 class Tracks:
@@ -351,9 +379,16 @@ def clip_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def end_of(packet: ClipPacket) -> float:
+    """When a packet ends, seconds."""
+    return float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
+
+
 def _end_with_track(packet: ClipPacket) -> None:
     """Shorten a last packet that an edit list cuts, so that the copy ends with the original."""
     stream = packet.stream
+    if not stream.container.format.name.startswith("mov"):
+        return
     if stream.duration is None or packet.pts is None or packet.duration is None:
         return
     rest = (stream.start_time or 0) + stream.duration - packet.pts

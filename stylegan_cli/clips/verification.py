@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from stylegan_cli.clips.description import ClipInfo, read_info
 from stylegan_cli.clips.opening import open_clip, picture_stream
-from stylegan_cli.clips.tracks import ClipPacket, Description
+from stylegan_cli.clips.tracks import Description, end_of
 from stylegan_cli.errors import ClipError, messages
 
 
@@ -20,16 +20,17 @@ class ClipRecord:
     """Everything that can be compared without decoding more than one frame.
 
     times: pts of the picture packets in the order they are shown, ticks of `info.time_base`.
-    end_s: when the last of all other tracks and chapters ends, seconds. sound_packet_s: the longest
-    packet of sound, seconds. tracks: stream index of
-    each track that is copied or encoded → (number of packets, MD5 over their bytes). descriptions:
-    of the same tracks.
+    chapters_end_s: when the last chapter ends, seconds. sound_packet_s: the longest packet of
+    sound, seconds. ends_s: index of each other stream → when its last packet ends, seconds. tracks:
+    index of each track that is copied or encoded → (number of packets, MD5 over their bytes).
+    descriptions: of the same tracks.
     """
 
     info: ClipInfo
     times: "array[int]"
-    end_s: float
+    chapters_end_s: float
     sound_packet_s: float
+    ends_s: dict[int, float]
     tracks: dict[int, tuple[int, str]]
     descriptions: dict[int, Description]
 
@@ -42,8 +43,9 @@ def record_clip(path: Path) -> ClipRecord:
     checksums = {}
     descriptions = {}
     with open_clip(path) as container:
-        ends = [float(entry["end"] * entry["time_base"]) for entry in _chapters(container)]
-        end_s, sound_packet_s = max(ends, default=0.0), 0.0
+        chapters = [float(entry["end"] * entry["time_base"]) for entry in _chapters(container)]
+        sound_packet_s = 0.0
+        ends_s: dict[int, float] = {}
         pictures = picture_stream(container, path)
         for stream in container.streams:
             if stream.type in ("audio", "subtitle", "data"):
@@ -56,7 +58,7 @@ def record_clip(path: Path) -> ClipRecord:
                     continue
                 index = packet.stream.index
                 if index != pictures.index:
-                    end_s = max(end_s, _end_of(packet))
+                    ends_s[index] = max(ends_s.get(index, 0.0), end_of(packet))
                 if packet.stream.type == "audio":
                     length = float((packet.duration or 0) * packet.time_base)
                     sound_packet_s = max(sound_packet_s, length)
@@ -70,13 +72,16 @@ def record_clip(path: Path) -> ClipRecord:
                 messages.cannot_read(path, f"it ends early ({error.strerror})", "try again")
             ) from error
     tracks = {index: (count, checksums[index].hexdigest()) for index, count in counts.items()}
-    return ClipRecord(info, array("q", sorted(times)), end_s, sound_packet_s, tracks, descriptions)
+    return ClipRecord(
+        info,
+        array("q", sorted(times)),
+        max(chapters, default=0.0),
+        sound_packet_s,
+        ends_s,
+        tracks,
+        descriptions,
+    )
 
 
 def _chapters(container: InputContainer) -> list[Any]:
     return list(container.chapters())
-
-
-def _end_of(packet: ClipPacket) -> float:
-    """Seconds."""
-    return float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)

@@ -54,15 +54,19 @@ def _differences_of_pictures(record: ClipRecord, writer: ClipWriter) -> Iterator
 
 
 def _differences_of_length(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
-    """Whether the clip is said to last until its last frame and its last sound have ended."""
+    """Whether the clip is said to last until the last of its tracks has ended."""
     pictures_s = float(writer.end * writer.plan.like.time_base)
-    wanted_s = max(pictures_s, record.end_s)
+    wanted_s = max(pictures_s, record.chapters_end_s, *record.ends_s.values())
     found_s = record.info.duration_s
     if found_s is not None and record.info.format_name.startswith("mov"):
         found_s += max(0.0, record.info.start_s)  # It is counted from the first packet.
-    slack_s = max(_PACKET_OF_SOUND_S, record.sound_packet_s)
-    if found_s is not None and abs(found_s - wanted_s) > slack_s:
+    if found_s is not None and abs(found_s - wanted_s) > _slack_s(record):
         yield f"a length of {found_s:.2f} s instead of {wanted_s:.2f} s"
+
+
+def _slack_s(record: ClipRecord) -> float:
+    """By how much the end of a track may differ, seconds."""
+    return max(_PACKET_OF_SOUND_S, record.sound_packet_s)
 
 
 def _differences_of_tracks(record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
@@ -71,6 +75,11 @@ def _differences_of_tracks(record: ClipRecord, writer: ClipWriter) -> Iterator[s
 
 
 def _differences_of_track(track: Track, record: ClipRecord, writer: ClipWriter) -> Iterator[str]:
+    end_s = record.ends_s.get(track.index, 0.0)
+    # How long the last words are shown, or the last data hold, not every container says.
+    is_short = track.kind == "audio" and end_s < track.end_s - _slack_s(record)
+    if is_short or end_s > track.end_s + _slack_s(record):
+        yield f"{track.kind} until {end_s:.2f} s instead of {track.end_s:.2f} s"
     if not track.is_copied:
         return
     # A broadcast repeats in every packet what a file keeps once, so its packets change.
