@@ -68,9 +68,12 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_metrics_that_are_no_text_are_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "metrics.csv").write_bytes(b"step,loss\n1,\xff\n")
-    with Metrics(tmp_path, ["loss"], resumed_step=1) as metrics:
-        metrics.write(2, {"loss": 0.5})
-    assert [row["step"] for row in read_metrics(tmp_path / "metrics.csv")] == ["2"]
-    assert (tmp_path / "metrics.csv.damaged").read_bytes().endswith(b"\xff\n")
+def test_metrics_that_are_no_text_are_set_aside_each_time(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / "metrics.csv").write_bytes(b"step,loss\n%d,\xff\n" % number)
+        with Metrics(tmp_path, ["loss"], resumed_step=1) as metrics:
+            metrics.write(2, {"loss": 0.5})
+        assert [row["step"] for row in read_metrics(tmp_path / "metrics.csv")] == ["2"]
+    for number in (1, 2):
+        aside = tmp_path / f"metrics.csv.damaged-{number}"
+        assert aside.read_bytes().endswith(b"%d,\xff\n" % number)

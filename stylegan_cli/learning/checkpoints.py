@@ -37,7 +37,7 @@ _CHECKPOINT = re.compile(r"checkpoint-[0-9]{8,12}\.pt")
 
 # Every name that a run gives a file or folder in its own.
 _RUN_NAMES = re.compile(
-    rf"{_CHECKPOINT.pattern}|(config|registered)\.json|metrics\.csv(\.damaged)?|report\.html"
+    rf"{_CHECKPOINT.pattern}|(config|registered)\.json|metrics\.csv(\.damaged(-\d+)?)?|report\.html"
     r"|(start|best)\.safetensors|samples/(.+-\d{6,}\.jpg|\d{8}\.png)?"
     r"|tensorboard/(events\.out\.tfevents\..+)?"
 )

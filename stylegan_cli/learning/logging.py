@@ -2,8 +2,10 @@
 
 import csv
 import io
+import itertools
 import logging
 import math
+import os
 import re
 import sys
 import time
@@ -93,7 +95,9 @@ class Metrics:
         except FileNotFoundError:
             return []
         except (TrainingError, csv.Error):
-            aside = self._path.with_name(f"{self._path.name}.damaged")
+            names = (f"{self._path.name}.damaged-{number}" for number in itertools.count(1))
+            paths = (self._path.with_name(name) for name in names)
+            aside = next(path for path in paths if not os.path.lexists(path))
             self._path.replace(aside)
             log.warning("%s is damaged and is set aside as %s", self._path, aside.name)
             return []
