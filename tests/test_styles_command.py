@@ -90,6 +90,17 @@ def test_a_style_is_made_listed_and_removed(
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize("mode", ["colour", "drawn"])
+def test_a_style_without_strokes_names_the_way_to_them(
+    mode: str, creator: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setattr("stylegan_cli.instant.pipeline.choose_rendering", lambda *_: (mode, 256))
+    add("anna", creator)
+    printed = capsys.readouterr()
+    assert re.search(rf"kind +{mode}", printed.out)
+    assert ("To learn those of the pictures: influ train --data" in printed.err) == (mode != "drawn")
+
+
 def test_a_style_file_registers_nothing(
     creator: Path, shipped: Path, styles_dir: Path, tmp_path: Path, capsys: Printed
 ) -> None:

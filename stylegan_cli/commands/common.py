@@ -17,6 +17,7 @@ from stylegan_cli.runtime.config import DEVICE, EVERYWHERE, OVERWRITE
 from stylegan_cli.runtime.progress_file import tell_progress
 
 if TYPE_CHECKING:
+    from stylegan_cli.styles import Style
     from stylegan_cli.stylizer import StylizerConfig
 
 Json = Annotated[
@@ -127,10 +128,21 @@ def set_verbosity(verbose: int, quiet: bool, debug: bool) -> None:
     console.quiet = quiet
 
 
-def say_default_style(style_config: "StylizerConfig", name: str) -> None:
-    """Say which style is used where nobody said which."""
+def say_style(style_config: "StylizerConfig", style: "Style") -> None:
+    """Say which style is used where nobody said which, and what a reference does not give."""
     if style_config.is_default:
-        console.print(f"No --style given, using {name}.")
+        console.print(f"No --style given, using {style.name}.")
+    if style_config.references:
+        say_lines(style)
+
+
+def say_lines(style: "Style") -> None:
+    """Say how to get strokes and lines where a style has none."""
+    if style.info.mode != "drawn":
+        console.print(
+            f"The style '{style.name}' has no strokes or lines. "
+            "To learn those of the pictures: influ train --data DIR"
+        )
 
 
 def say_content(photos: Sequence[Path], folder: Path | None) -> None:

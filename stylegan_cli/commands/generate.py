@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stylegan_cli.batches import VariationsConfig, write_variations
-from stylegan_cli.commands.common import Json, emit, progress, say_default_style
+from stylegan_cli.commands.common import Json, emit, progress, say_style
 from stylegan_cli.commands.options import Without
 from stylegan_cli.commands.streams import write_line
 from stylegan_cli.pictures import Picture
@@ -28,7 +28,7 @@ def generate(
     STEM_STYLE_grid.jpg. The same seed gives the same picture every time.
     """
     stylizer = open_configured_stylizer(style_config)
-    say_default_style(style_config, stylizer.name)
+    say_style(style_config, stylizer.style)
 
     def stylize(picture: Picture, seed: int) -> Picture:
         return stylizer.varied(seed).stylize_picture(picture)

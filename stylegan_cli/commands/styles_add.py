@@ -13,6 +13,7 @@ from stylegan_cli.commands.common import (
     progress,
     say_content,
     say_hidden,
+    say_lines,
     say_refining,
 )
 from stylegan_cli.sharing.adding import AddConfig, MadeStyle, keep_style, make_from, place_for
@@ -45,6 +46,8 @@ def add(
         kept = keep_style(made, out=config.out, model=config.model, overwrite=config.overwrite)
     if kept.is_registered:
         say_hidden([kept.style.name])
+    if folder is not None:
+        say_lines(kept.style)
     emit(kept.as_mapping(), as_json)
 
 

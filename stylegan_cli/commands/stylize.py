@@ -20,8 +20,8 @@ from stylegan_cli.commands.common import (
     console,
     emit,
     progress,
-    say_default_style,
     say_error,
+    say_style,
 )
 from stylegan_cli.commands.streams import write_line
 from stylegan_cli.errors import UsageError
@@ -57,7 +57,7 @@ def stylize(
     if to_stdout and sys.stdout.isatty():
         raise UsageError("a picture is no text for a terminal: add -o FILE, or > FILE")
     batch = open_picture_batch(inputs, style_config, config)
-    say_default_style(style_config, batch.stylizer.name)
+    say_style(style_config, batch.stylizer.style)
     if config.watch:
         console.print(f"Watching {', '.join(map(str, inputs))}; Ctrl-C ends it.")
     many = len(inputs) > 1 or inputs[0].is_dir()

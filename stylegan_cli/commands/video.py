@@ -21,8 +21,8 @@ from stylegan_cli.commands.common import (
     console,
     emit,
     progress,
-    say_default_style,
     say_error,
+    say_style,
 )
 from stylegan_cli.commands.options import Without
 from stylegan_cli.commands.streams import write_line
@@ -46,7 +46,7 @@ def video(
     continues).
     """
     stylizer, jobs = open_clip_batch(inputs, style_config, config)
-    say_default_style(style_config, stylizer.name)
+    say_style(style_config, stylizer.style)
     is_single = len(inputs) == 1 and not inputs[0].is_dir()
 
     def report(outcome: ClipOutcome) -> None:
