@@ -56,6 +56,41 @@ def test_text_goes_into_every_container_and_back(tmp_path: Path, name: str, code
     assert words_of(tmp_path / "c.mkv")[1] == SAID
 
 
+TOGETHER = """\
+1
+00:00:00,100 --> 00:00:00,400
+<i>one</i>
+
+2
+00:00:00,100 --> 00:00:00,300
+two
+
+3
+00:00:00,200 --> 00:00:00,600
+three
+"""
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov"])
+def test_words_that_are_shown_together_are_still_shown_together(tmp_path: Path, name: str) -> None:
+    source = add_subtitles(make_clip(tmp_path / "a.mkv"), tmp_path / "words.mkv", TOGETHER)
+    styled(source, name)
+    assert words_of(tmp_path / name)[1] == [
+        (0.1, 0.1, "{\\i1}one{\\r}\ntwo"),
+        (0.2, 0.1, "{\\i1}one{\\r}\ntwo\nthree"),
+        (0.3, 0.1, "{\\i1}one{\\r}\nthree"),
+        (0.4, 0.2, "three"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["b.webm", "b.mkv"])
+def test_words_that_overlap_stay_whole_where_they_may(tmp_path: Path, name: str) -> None:
+    source = add_subtitles(make_clip(tmp_path / "a.mkv"), tmp_path / "words.mkv", TOGETHER)
+    styled(source, name)
+    times = [time for *time, _ in words_of(tmp_path / name)[1]]
+    assert times == [[0.1, 0.3], [0.1, 0.2], [0.2, 0.4]]
+
+
 def clip_with_sound(
     path: Path, codec: str, rate: int, layout: str, sample_format: str, second: str = "fra"
 ) -> Path:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from av.stream import Disposition, Stream
 from stylegan_cli.clips.opening import open_clip
 from stylegan_cli.clips.side_data import data_kinds
 from stylegan_cli.clips.sound import add_encoder, differences
-from stylegan_cli.clips.subtitles import add_text, converted
+from stylegan_cli.clips.subtitles import TextConverter, add_text
 from stylegan_cli.clips.trial import is_decodable, takes
 
 if TYPE_CHECKING:
@@ -183,17 +184,25 @@ class ConvertedText(Track):
 
     is_copied = False
 
+    @cached_property
+    def _convert(self) -> TextConverter:
+        return TextConverter(self.output)
+
     def take(self, packet: ClipPacket) -> list[ClipPacket]:
         """See Track."""
         try:
-            words = converted(packet, self.output)
+            return self._counted(self._convert(packet))
         except av.error.FFmpegError as error:
             _log.debug("a subtitle can't be decoded: %s", error)
             return []
-        if words is None:
-            return []
-        self.end_s = max(self.end_s, end_of(words))
-        return [words]
+
+    def finish(self) -> list[ClipPacket]:
+        """See Track."""
+        return self._counted(self._convert.finish())
+
+    def _counted(self, packets: list[ClipPacket]) -> list[ClipPacket]:
+        self.end_s = max([self.end_s, *(end_of(packet) for packet in packets)])
+        return packets
 
 
 class Tracks:
