@@ -98,7 +98,8 @@ def test_a_style_without_strokes_names_the_way_to_them(
     add("anna", creator)
     printed = capsys.readouterr()
     assert re.search(rf"kind +{mode}", printed.out)
-    assert ("To learn those of the pictures: influ train --data" in printed.err) == (mode != "drawn")
+    has_way = "To learn those of the pictures: influ train --data" in printed.err
+    assert has_way == (mode != "drawn")
 
 
 def test_a_style_file_registers_nothing(

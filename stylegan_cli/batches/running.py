@@ -5,10 +5,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import BinaryIO, Final, TypeVar
 
 from stylegan_cli.batches.file_options import FileOptions, IfThere
@@ -48,6 +49,7 @@ def run_batch(
     on_outcome: Callable[[Outcome], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     storage: Storage | None = None,
+    executor: Executor | None = None,
 ) -> list[Outcome]:
     """Read, stylize and write every job; one that fails is reported and the rest goes on.
 
@@ -58,6 +60,7 @@ def run_batch(
     on_outcome, on_progress: called in the thread of the job, one at a time, once it is through; an
         error of theirs ends the batch.
     storage: where the files are; by default on this machine.
+    executor: of `workers` threads, for callers with many batches; by default new threads.
     Returns the outcomes in the order of the jobs, without those that a stop left out.
     """
     count = max(1, min(workers, len(jobs)))
@@ -78,22 +81,19 @@ def run_batch(
     storage.prepare(jobs)
     stop = stop or StopRequest()
     batch = _Batch(jobs, stylize, options, count, max_pixels_in_flight, stop, report, storage)
-    threads = [threading.Thread(target=batch.work, name=f"batch-{i}") for i in range(count)]
     if on_progress is not None:
         on_progress(0, len(jobs))
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in threads:
-            # Not join(): until Python 3.13 one that Ctrl-C ends takes its thread for ended as well.
-            if (error := batch.ended.get()) is not None:
-                raise error
-    finally:
-        batch.end()  # left early, by an error or a second Ctrl-C: nothing new begins
-        for thread in threads:
-            if thread.is_alive():  # what starts from here on begins nothing
-                thread.join()
-        storage.finish()
+    with nullcontext(executor) if executor else ThreadPoolExecutor(count, "batch") as pool:
+        works: list[Future[None]] = []
+        try:
+            for _ in range(count):
+                works.append(pool.submit(batch.work))
+            for work in as_completed(works):
+                work.result()
+        finally:
+            batch.end()  # left early, by an error or a second Ctrl-C: nothing new begins
+            wait(works)
+            storage.finish()
     return [outcomes[job] for job in jobs if job in outcomes]
 
 
@@ -115,7 +115,6 @@ class _Batch:
         report: Callable[[Outcome], None],
         storage: Storage,
     ) -> None:
-        self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
         self._stylize, self._options, self._stop, self._report = stylize, options, stop, report
         self._storage, self._left_early = storage, False
         self._are_many = workers > 1
@@ -124,16 +123,10 @@ class _Batch:
         self._budget = PixelBudget(max_pixels_in_flight)
 
     def work(self) -> None:
-        """Take one job after the other until there is none; then say so, or what error ended it."""
-        error: BaseException | None = None
-        try:
+        """Take one job after the other until there is none."""
+        with suppress(_StoppedError):
             while not self._stopped and (job := self._next()) is not None:
                 self._do(job)
-        except _StoppedError:
-            pass
-        except BaseException as failure:
-            error = failure
-        self.ended.put(error)
 
     def end(self) -> None:
         """Let the workers stop at their next step."""

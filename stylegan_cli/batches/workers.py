@@ -5,6 +5,7 @@ The engines (`processes`, `ray_engine`) differ in who starts workers and hands o
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -59,7 +60,12 @@ class Worker:
         self._config = config
         stylizer = open_configured_stylizer(config.style, threads=config.threads)
         self._run = partial(
-            run_batch, stylize=stylizer.stylize_picture, options=config.files, workers=config.hands
+            run_batch,
+            stylize=stylizer.stylize_picture,
+            options=config.files,
+            workers=config.hands,
+            # The same for all chunks: OpenCV never frees what it keeps of a thread.
+            executor=ThreadPoolExecutor(config.hands, "batch"),
         )
         self._target = open_folder(config.out)
         self._storage = FolderStorage(self._target, overwrite=config.overwrite)
