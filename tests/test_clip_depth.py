@@ -15,6 +15,7 @@ from clip_files import make_clip
 
 from stylegan_cli.clips import EncoderOptions, ToneMapper, read_info
 from stylegan_cli.clips.colour_tags import ColourTags
+from stylegan_cli.clips.pixel_formats import PixelShape
 from stylegan_cli.errors import ClipError, UsageError
 from stylegan_cli.video import VideoConfig, stylize_clip
 from stylegan_cli.video.clip_styles import AnyClipStyle
@@ -270,6 +271,21 @@ def bars_clip(path: Path, pix_fmt: str, transfer: int) -> Path:
     return make_clip(
         path, times=times, codec="ffv1", pix_fmt=pix_fmt, tags=tags, frame_of=bars, size=(98, 66)
     )
+
+
+@pytest.mark.parametrize(("primaries", "matrix"), [(9, 9), (1, 6)])
+def test_rgb_gets_the_matrix_of_its_primaries(tmp_path: Path, primaries: int, matrix: int) -> None:
+    tags = (2, primaries, PQ if primaries == 9 else 1, 0)
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1", pix_fmt="gbrp10le", tags=tags)
+    stylize_clip(source, tmp_path / "b.mkv", same, VideoConfig(steady=0))
+    assert read_info(tmp_path / "b.mkv").colours.matrix == matrix
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "name"), [("yuv440p", "4:4:0"), ("yuv411p", "4:1:1"), ("yuv410p", "4:1:0")]
+)
+def test_every_way_to_share_colours_has_a_name(pix_fmt: str, name: str) -> None:
+    assert str(PixelShape.of(pix_fmt)) == f"{name} in 8 bits"
 
 
 @pytest.mark.parametrize("function", [same, lambda pixels: pixels], ids=["equal", "untouched"])

@@ -20,6 +20,7 @@ from stylegan_cli.errors import OutputExistsError, UsageError
 from stylegan_cli.stylizer import Stylizer, open_stylizer
 from stylegan_cli.video import VideoConfig, stylize_clip
 from stylegan_cli.video.clip_parts import PART_FRAMES, PartFinder
+from stylegan_cli.video.workers import ShareFolders
 
 SCENES = (40, 130, 20, 115, 105, 30)  # frames of each
 SIZE = (96, 64)
@@ -100,6 +101,16 @@ def test_what_a_process_has_done_is_not_done_again(clip, model, style, tmp_path)
     stylize_clip(clip, tmp_path / "one.mp4", style)
     assert frames_of(target) == frames_of(tmp_path / "one.mp4")
     assert leftovers(tmp_path) == ["b.mp4", "one.mp4"]
+
+
+def test_processes_have_folders_of_their_own_where_the_name_is_long(tmp_path: Path) -> None:
+    target = tmp_path / ("é" * 110 + ".mp4")
+    with ShareFolders(target, {}, VideoConfig(workers=2)) as work:
+        assert len({folder.path for folder in work.folders}) == 2
+        work.folders[0].next_file.write_bytes(b"packets")
+        work.folders[0].add(1, 1, {})
+    with pytest.raises(UsageError, match="another --workers"):
+        ShareFolders(target, {}, VideoConfig(workers=3, resume=True))
 
 
 def test_a_function_has_one_process(clip, tmp_path) -> None:

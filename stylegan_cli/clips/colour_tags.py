@@ -17,6 +17,7 @@ _MATRICES = {
 }
 _RGB, _UNSPECIFIED, _RESERVED, YCGCO = 0, 2, 3, 8
 _FULL_RANGE = 2
+_BT2020_PRIMARIES = 9
 PQ, HLG = 16, 18
 
 # Matrices that are no matrix of these numbers: guessing would turn every colour.
@@ -66,10 +67,15 @@ class ColourTags:
         """The name of a coding that can't be converted, None for all others."""
         return _UNREADABLE.get(self.matrix)
 
+    def usual_matrix(self, height: int) -> int:
+        """The code point that players take where none is told: by primaries, else by size."""
+        if self.primaries == _BT2020_PRIMARIES:
+            return 9
+        return 1 if height >= 720 else 6
+
     def swscale_matrix(self, height: int) -> Colorspace:
-        """The matrix to convert with; players guess by size without a tag (720p on: BT.709)."""
-        guess = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
-        return _MATRICES.get(self.matrix, guess)
+        """The matrix to convert with, the usual one without a tag."""
+        return _MATRICES.get(self.matrix) or _MATRICES[self.usual_matrix(height)]
 
     @property
     def swscale_range(self) -> ColorRange:

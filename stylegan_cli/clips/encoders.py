@@ -238,7 +238,7 @@ def _written_colours(codec: str, pix_fmt: str, colours: ColourTags, height: int)
     if is_rgb:
         matrix = 0
     elif not colours.is_matrix_known:
-        matrix = 1 if height >= 720 else 6
+        matrix = colours.usual_matrix(height)
     limited_only = codec.startswith("prores")
     return ColourTags(
         range=1 if limited_only else colours.range,

@@ -7,6 +7,11 @@ from av.video.format import VideoFormat
 
 _SIZE = 16  # px of the frame by which formats are measured
 
+_NAMES = {
+    (1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1",
+    (4, 4): "4:1:0",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class PixelShape:
@@ -33,8 +38,7 @@ class PixelShape:
         return cls(bits, _SIZE // max(1, wide), _SIZE // max(1, high), is_rgb=False)
 
     def __str__(self) -> str:
-        names = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (4, 1): "4:1:1"}
-        chroma = "RGB" if self.is_rgb else names.get((self.columns, self.rows), "odd colours")
+        chroma = "RGB" if self.is_rgb else _NAMES[self.columns, self.rows]
         return f"{chroma} in {self.bits} bits"
 
 

@@ -220,16 +220,18 @@ def _share_targets(target: Path, workers: int) -> list[Path]:
     if workers == 1:
         return [target]
     numbers = range(1, workers + 1)
-    return [target.with_name(f"{target.name}.{number}of{workers}") for number in numbers]
+    # In front, as the end of a long name is cut off.
+    return [target.with_name(f"{number}of{workers}.{target.name}") for number in numbers]
 
 
 def _refuse_others(target: Path, ours: list[Path], config: VideoConfig) -> None:
     """Refuse what was begun with another number of processes, or remove it to begin anew."""
-    pattern = re.compile(re.escape(target.name) + r"(\.\d{1,3}of\d{1,3})?")
     own = {work_path(one).name for one in ours}
     for path in sorted(target.parent.glob(".influ-*")):
         name = path.name.removeprefix(".influ-")
-        if path.name in own or not pattern.fullmatch(name) or not path.is_dir():
+        (number,) = re.findall(r"^\d{1,3}of\d{1,3}\.", name) or [""]
+        is_of_target = path == work_path(target.with_name(number + target.name))
+        if path.name in own or not is_of_target or not path.is_dir():
             continue
         if config.overwrite and not config.resume:
             WorkFolder(target.with_name(name), {}, resume=False, overwrite=True).remove()
