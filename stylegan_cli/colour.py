@@ -10,6 +10,10 @@ import numpy.typing as npt
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
 LUMA = np.array(LUMA_WEIGHTS, np.float32)
+# Orthonormal axes of colour, which leave the mean of the channels as it is.
+COLOUR_AXES = np.array([[1, 0, -1], [-1, 2, -1]], np.float32) / np.sqrt(
+    [[2], [6]], dtype=np.float32
+)
 QUANTILES = 17
 LUMA_BANDS = 8
 

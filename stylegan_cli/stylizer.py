@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import hashlib
+import zlib
 from collections.abc import Sequence
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from stylegan_cli.rendering import (
     working_size,
 )
 from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
+from stylegan_cli.rendering.grain import GrainPainter
 from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.runtime.config import DEVICE, Option, config_class, exclusive
@@ -35,9 +37,13 @@ from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
+from stylegan_cli.styles.film import FilmGrain
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
 MAX_GENERATORS = 4  # generators kept: one per short side of the working copy
+MAX_PAINTERS = 4  # of grain
+
+_grain_painter = lru_cache(MAX_PAINTERS)(GrainPainter)
 
 Detail = Literal["auto", "fast", "fine"]
 
@@ -75,6 +81,12 @@ class StylizerConfig:
             shown="the style itself",
         ),
     ] = None
+    grain: Annotated[
+        float,
+        Option(
+            "Strength of the style's film grain, if it has any; 0: none.", at_least=0, at_most=1
+        ),
+    ] = 1.0
     preserve_colour: Annotated[
         bool,
         Option(
@@ -118,6 +130,8 @@ class Stylizer:
         backend: Backend,
         strength: float = 1.0,
         *,
+        grain: float = 1.0,
+        grain_seed: int = 0,
         preserve_colour: bool = False,
         even: bool = False,
         detail: Detail = "auto",
@@ -127,7 +141,10 @@ class Stylizer:
     ) -> None:
         if not 0 <= strength <= 1:
             raise UsageError(f"--strength must be from 0 to 1, got {strength}")
+        if not 0 <= grain <= 1:
+            raise UsageError(f"--grain must be from 0 to 1, got {grain}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
+        self.grain_share, self.grain_seed = grain, grain_seed
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
         self.even = even
         if even and base.colour_estimator is None:
@@ -160,6 +177,8 @@ class Stylizer:
             digest.update(np.ascontiguousarray(array).tobytes())
         options = (style.info.mode, style.info.working_size, self.strength, self.preserve_colour)
         runtime = (self.detail, self.backend.name, self.precision, *(["even"] * self.even))
+        if self.grain is not None:
+            runtime = (*runtime, repr(self.grain), str(self.grain_seed))
         digest.update(repr((*options, *runtime)).encode())
         return digest.hexdigest()[:32]
 
@@ -170,6 +189,8 @@ class Stylizer:
             vary(self.style, seed),
             self.backend,
             self.strength,
+            grain=self.grain_share,
+            grain_seed=seed,
             preserve_colour=self.preserve_colour,
             even=self.even,
             detail=self.detail,
@@ -188,9 +209,9 @@ class Stylizer:
         if self.strength == 0:
             return picture
         if picture.colours.is_srgb:
-            return picture.map_pixels(self._stylize)
+            return picture.map_pixels(self._finished)
         # Blended in the picture's own colours, so that a little strength changes a little.
-        return picture.map_pixels(self._whole._stylize, self._whole.recolour, share=self.strength)
+        return picture.map_pixels(self._whole._finished, self._whole.recolour, share=self.strength)
 
     @cached_property
     def _whole(self) -> "Stylizer":
@@ -213,7 +234,35 @@ class Stylizer:
         """pixels: (H, W, 3) uint8, uint16 or unit float32. Returns the same size and depth."""
         if self._balance is not None:
             pixels = self._balance.balanced(pixels)
-        return pixels.copy() if self.strength == 0 else self._stylize(pixels)
+        return pixels.copy() if self.strength == 0 else self._finished(pixels)
+
+    @property
+    def grain(self) -> FilmGrain | None:
+        """The film grain that it paints, if any."""
+        grain, share = self.style.info.grain, self.strength * self.grain_share
+        if grain is None or share == 0:
+            return None
+        return (grain.grey if self.preserve_colour else grain).scaled(share)
+
+    def without_grain(self) -> "Stylizer":
+        """The same with no film grain, and with what is ready of it."""
+        plain = copy.copy(self)
+        plain.grain_share = 0.0
+        return plain
+
+    def grain_painter(self, short_side: int) -> GrainPainter | None:
+        """What paints the grain on pictures of a short side of so many px, if there is any."""
+        grain = self.grain
+        return None if grain is None else _grain_painter(grain, short_side, self.grain_seed)
+
+    def _finished(self, pixels: np.ndarray) -> np.ndarray:
+        stylized = self._stylize(pixels)
+        painter = self.grain_painter(min(pixels.shape[:2]))
+        if painter is None:
+            return stylized
+        # Each photo has grain of its own, and always the same.
+        frame = zlib.crc32(np.ascontiguousarray(pixels).data)
+        return painter.paint(stylized, frame, threads=self.threads)
 
     def _stylize(self, pixels: np.ndarray) -> np.ndarray:
         if self.style.info.mode == "colour":
@@ -329,6 +378,7 @@ def open_configured_stylizer(
     style: a style's name, or a mix as in `mixing.parse_mix`.
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own style.
+    grain: how much of the style's film grain is painted, 0 to 1.
     preserve_colour: keep the picture's own colours, and take luma and texture from the style.
     even: bring each photo's exposure and white balance to the average before its style.
     detail: `auto` stylizes at the style's working size, `fast` at 256 px at most, `fine` at the
@@ -349,6 +399,7 @@ def open_configured_stylizer(
         style,
         backend,
         style_config.strength,
+        grain=style_config.grain,
         preserve_colour=style_config.preserve_colour,
         even=style_config.even,
         detail=style_config.detail,
@@ -376,6 +427,7 @@ def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig
             style,
             backend,
             style_config.strength,
+            grain=style_config.grain,
             preserve_colour=style_config.preserve_colour,
         )
         for style in styles

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DELTA, DIM, full_style, small_model, write_small_model
+from model_files import DELTA, DIM, GRAIN, full_style, small_model, write_small_model
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -132,7 +132,7 @@ def test_a_style_of_format_1_can_be_read_for_ever() -> None:
     base = small_model().base
     parts = {field.name: getattr(base, field.name) for field in dataclasses.fields(Base)}
     style = read_style(OLD_STYLE, ItsBase(**parts))
-    assert style.info == full_style().info
+    assert style.info == full_style().with_info(grain=None).info
     assert style.calibration is not None
     assert style.calibration.shape == (2, 2, 2, 3)
     np.testing.assert_allclose(style.code[:3], [-0.4325, -0.7386, -0.0714], atol=1e-4)
@@ -221,6 +221,10 @@ def _drop(name: str) -> Callable[[Tensors, Document], None]:
     return drop
 
 
+def _grain(**changes: object) -> Callable[[Tensors, Document], None]:
+    return _set("creator", {"name": "x", "grain": {**dataclasses.asdict(GRAIN), **changes}})
+
+
 DAMAGES = {
     "newer": (_set("format_version", 2), "newer"),
     "no version": (_set("format_version", None), "format_version"),
@@ -241,6 +245,13 @@ DAMAGES = {
     "a name that climbs": (_set("creator", {"name": "../x"}), "name"),
     "unknown mode": (_set("creator", {"name": "x", "mode": "magic"}), "mode"),
     "huge working size": (_set("creator", {"name": "x", "working_size": 10**9}), "working_size"),
+    "grain is a word": (_set("creator", {"name": "x", "grain": "much"}), "grain"),
+    "grain without end": (_grain(luma=[0.1] * 1000, colour=[0.1] * 1000), "octaves"),
+    "grain beyond black and white": (_grain(luma=[1e9], colour=[0.0]), "amplitudes"),
+    "grain that is no number": (_grain(luma=[float("nan")], colour=[0.0]), "amplitudes"),
+    "grain as fine as nothing": (_grain(cutoff=1e30), "cutoff"),
+    "grain without tones": (_grain(tones=[]), "tones"),
+    "unknown grain": (_grain(magic=1), "magic"),
     "long description": (_set("padding", "x" * (1 << 20)), "influ did not write it"),
     "not a number": (_put("code", np.full(DIM, np.nan, np.float32)), "not numbers"),
     "infinite": (_put("matrix", np.full((3, 3), np.inf, np.float32)), "not numbers"),

@@ -1,5 +1,6 @@
 """Promises of `influ video --workers`: the clip of one process, made by several."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_files import Pixels, frame_times, make_clip, ramp_frame, sound_of
-from model_files import write_small_model
+from model_files import GRAIN, small_model, write_small_model
 from test_video import leftovers
 from test_video_resuming import flickering, frames_of
 
 from stylegan_cli.clips import ClipFrame
 from stylegan_cli.errors import OutputExistsError, UsageError
+from stylegan_cli.styles import write_model
 from stylegan_cli.stylizer import Stylizer, open_stylizer
 from stylegan_cli.video import VideoConfig, stylize_clip
 from stylegan_cli.video.clip_parts import PART_FRAMES, PartFinder
@@ -79,6 +81,18 @@ def test_several_processes_make_the_clip_of_one(options, name, clip, style, tmp_
         alone.duration_s,
     )
     assert leftovers(tmp_path) == sorted([one.name, name])
+
+
+def test_several_processes_paint_the_grain_of_one(clip, tmp_path) -> None:
+    model = small_model()
+    grainy = tuple(style.with_info(grain=GRAIN) for style in model.styles)
+    write_model(dataclasses.replace(model, styles=grainy), tmp_path / "model.safetensors")
+    style = open_stylizer("creatorA", model=tmp_path / "model.safetensors", precision="f32")
+    stylize_clip(clip, tmp_path / "one.mp4", style)
+    stylize_clip(clip, tmp_path / "many.mp4", style, VideoConfig(workers=3))
+    assert frames_of(tmp_path / "many.mp4") == frames_of(tmp_path / "one.mp4")
+    stylize_clip(clip, tmp_path / "none.mp4", style.without_grain())
+    assert frames_of(tmp_path / "none.mp4") != frames_of(tmp_path / "one.mp4")
 
 
 def test_what_a_process_has_done_is_not_done_again(clip, model, style, tmp_path) -> None:

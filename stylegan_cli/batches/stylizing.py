@@ -157,6 +157,7 @@ def result_ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
     return ending_of(
         stylizer.name,
         strength=style_config.strength,
+        grain=style_config.grain,
         seed=style_config.seed,
         keep_colours=style_config.preserve_colour,
         even=style_config.even,

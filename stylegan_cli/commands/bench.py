@@ -13,7 +13,8 @@ def bench(
     style_config: Annotated[
         StylizerConfig,
         Without(
-            *("references", "strength", "seed", "preserve_colour", "even", "detail", "precision")
+            *("references", "strength", "grain", "seed", "preserve_colour", "even", "detail"),
+            "precision",
         ),
     ],
     config: throughput.ThroughputConfig,

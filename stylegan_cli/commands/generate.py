@@ -41,6 +41,7 @@ def generate(
             ending=ending_of(
                 stylizer.name,
                 strength=style_config.strength,
+                grain=style_config.grain,
                 keep_colours=style_config.preserve_colour,
             ),
             folder=config.out,

@@ -91,6 +91,8 @@ def code(
         f"{len(line.text)} characters, within {line.psnr_db:.1f} dB of the style. "
         "The other side runs: influ styles add NAME --code TEXT"
     )
+    if style.info.grain:
+        console.print("It leaves out the film grain; `influ styles pack` keeps it.")
 
 
 def pack(

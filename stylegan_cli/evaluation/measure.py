@@ -75,7 +75,8 @@ def evaluate_styles(
     steps = [len(case.photos) + len(case.references) for case in cases]
     reports = []
     for index, case in enumerate(cases):
-        styling = StylizerConfig(style=case.style, model=config.model, device=device)
+        # Grain is drawn anew for each picture: no truth has the same.
+        styling = StylizerConfig(style=case.style, model=config.model, grain=0.0, device=device)
         comparison = measure_style(
             open_configured_stylizer(styling).stylize,
             case,

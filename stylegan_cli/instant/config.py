@@ -183,6 +183,41 @@ class VariationConfig:
 
 
 @config_class
+class GrainConfig:
+    """When a creator's pictures have film grain; see grain."""
+
+    pictures: Annotated[
+        int, file_option("Pictures that are looked at, at most.", at_least=1, at_most=10_000)
+    ] = 32
+    min_pictures: Annotated[
+        int, file_option("With fewer, no grain is read.", at_least=1, at_most=10_000)
+    ] = 3
+    quantile: Annotated[
+        float, file_option("Over pictures: those with the least texture.", at_least=0, at_most=1)
+    ] = 0.3
+    # By octave, lowest first: the calmest places of six sets of portraits and places.
+    usual_luma: Annotated[
+        tuple[float, ...], file_option("Amplitude that ordinary photos have.", above=0)
+    ] = (0.03, 0.016, 0.0075, 0.003)
+    usual_colour: Annotated[
+        tuple[float, ...], file_option("The same of each axis of colour.", above=0)
+    ] = (0.02, 0.011, 0.0035, 0.0015)
+    min_excess: Annotated[
+        float, file_option("Power over that of ordinary photos, in one fine octave.", at_least=0)
+    ] = 2.0
+    min_excess_of_colour: Annotated[
+        float, file_option("The same for colour; with less, grain is grey.", at_least=0)
+    ] = 1.8
+    max_spread: Annotated[
+        float, file_option("Of fine detail in calm places: grain is even.", above=1)
+    ] = 1.75
+    min_share: Annotated[
+        float,
+        file_option("Of the power, in nine tenths of the pictures: all have it.", at_least=0),
+    ] = 0.25
+
+
+@config_class
 class InstantConfig:
     """All that decides how pictures become an instant style."""
 
@@ -191,6 +226,7 @@ class InstantConfig:
     out_of_distribution: OutOfDistributionConfig = OutOfDistributionConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     variation: VariationConfig = VariationConfig()
+    grain: GrainConfig = GrainConfig()
 
 
 DEFAULTS = InstantConfig()

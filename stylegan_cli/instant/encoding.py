@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ from stylegan_cli.pictures import find_own_pictures, read_rgb, read_rgb_or_warn,
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.file_kind import media_of_file
 from stylegan_cli.runtime.randomness import numpy_generator
+
+Item = TypeVar("Item")
 
 READ_LONG_SIDE = 384  # px; longer pictures are cut to their middle
 SET_COLOURS = 24_000
@@ -92,16 +95,20 @@ def read_all(
     paths: Sequence[Path],
     on_progress: Callable[[int, int], None] | None = None,
     need_all: bool = False,
+    examine: Callable[[np.ndarray], None] | None = None,
+    examined: int = 0,
 ) -> list[np.ndarray]:
     """uint8 pictures (H, W, 3) of READ_SHORT_SIDE px; unreadable ones are named and left out.
 
+    examine: gets so many of them, evenly chosen, at their own size, in several threads.
     Raises as read_set.
     """
-
     read = read_rgb if need_all else read_rgb_or_warn
+    chosen = set(evenly_from(range(len(paths)), examined))
+    visitors = [examine if index in chosen else None for index in range(len(paths))]
     arrays = []
     with ThreadPoolExecutor(resolve_threads()) as pool:
-        found = pool.map(read, paths, repeat(READ_SHORT_SIDE))
+        found = pool.map(read, paths, repeat(READ_SHORT_SIDE), visitors)
         for done, array in enumerate(found, start=1):
             if array is not None:
                 arrays.append(array)
@@ -129,7 +136,7 @@ def code_of(
     return code
 
 
-def evenly_from(pictures: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+def evenly_from(pictures: Sequence[Item], count: int) -> list[Item]:
     """At most `count` of them, evenly apart: a folder's first ones are often alike."""
     count = min(count, len(pictures))
     return [pictures[index * len(pictures) // count] for index in range(count)]

@@ -1,6 +1,5 @@
 """How a style is rendered: its mode and the size of its working copy."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -89,9 +88,8 @@ def with_mode_of_residual(
         return backend.generator(fold_style(tensors, base.generator, *parts, short_side))
 
     mode, size = choose_rendering(generator_at, config, style.info.working_size)
-    return dataclasses.replace(
-        style, info=dataclasses.replace(style.info, mode=mode, working_size=size)
-    )
+    grain = None if mode == "drawn" else style.info.grain  # which the network draws by then
+    return style.with_info(mode=mode, working_size=size, grain=grain)
 
 
 def _render_mode_photos_at(short_side: int) -> list[np.ndarray]:

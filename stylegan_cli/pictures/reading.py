@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 MAX_PIXELS: Final = 250_000_000
 MAX_ENLARGED: Final = 64_000_000  # px that a smaller picture is ever enlarged to
 Source: TypeAlias = Path | BinaryIO | bytes
+Examine: TypeAlias = Callable[[npt.NDArray[np.uint8]], None]
 
 
 def read_picture(
@@ -44,24 +45,31 @@ def read_picture(
     return _decoded(stream, Wanted(name, max_pixels, allow_truncated))
 
 
-def read_rgb(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8]:
+def read_rgb(
+    path: Path, short_side: int | None = None, examine: Examine | None = None
+) -> npt.NDArray[np.uint8]:
     """A picture file as (H, W, 3) uint8 RGB: upright, in sRGB, alpha over white, first frame.
 
-    short_side: bring the short side to this many px. Raises PictureError.
+    short_side: bring the short side to this many px. examine: gets it at its own size before.
+    Raises PictureError.
     """
     name, stream = _opened(path)
     picture = _decoded(stream, Wanted(name, MAX_PIXELS, still=True))
     pixels = over_white(to_srgb(picture.pixels, picture.colours), picture.alpha)
+    if examine is not None:
+        examine(change_depth(pixels, np.uint8))
     if short_side is not None:
         _check_shape(path, pixels.shape, short_side)
         pixels = resize_short_side(pixels, short_side)
     return change_depth(pixels, np.uint8)
 
 
-def read_rgb_or_warn(path: Path, short_side: int | None = None) -> npt.NDArray[np.uint8] | None:
+def read_rgb_or_warn(
+    path: Path, short_side: int | None = None, examine: Examine | None = None
+) -> npt.NDArray[np.uint8] | None:
     """As `read_rgb`, for one of many; None, and a word, for a picture that can't be read."""
     try:
-        return read_rgb(path, short_side)
+        return read_rgb(path, short_side, examine)
     except PictureError as error:
         logger.warning("left out: %s", error)
         return None

@@ -1,6 +1,6 @@
 """A run or a style, written as one model file, as an ONNX graph, as a .cube or as a page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ from stylegan_cli.sharing.cube_file import cube_text, measure_left_out, open_sty
 from stylegan_cli.sharing.model_export import export_model
 from stylegan_cli.sharing.page_export import check_folder, page_model, write_page
 from stylegan_cli.sharing.style_graph import OPSET, style_graph
-from stylegan_cli.styles import SUFFIX, Model, write_model
+from stylegan_cli.styles import SUFFIX, Model, Style, write_model
 from stylegan_cli.stylizer import Stylizer
 
 PHOTOS_MEASURED = 12
@@ -122,7 +122,7 @@ def _export_page(
     written = write_page(files, folder, overwrite=config.overwrite)
     record = {"folder": str(folder), **_of_model(model), "bytes": written}
     tried = f"Try it: python3 -m http.server --directory {folder} --bind 127.0.0.1"
-    return _with(verified, record, tried)
+    return _with(verified, record, tried, *_on_grain(model.styles))
 
 
 def _export_model(
@@ -144,11 +144,12 @@ def _export_graph(
     verified = None
     if config.verify:
         verified = verification.verify_graph(
-            graph, stylizer, **_bound(config), on_progress=on_progress
+            graph, stylizer.without_grain(), **_bound(config), on_progress=on_progress
         )
     write_atomically(out, graph, overwrite=config.overwrite)
     record = {"onnx": str(out), "style": stylizer.name, "opset": OPSET, "bytes": len(graph)}
-    return _with(verified, record, "The graph applies the style at full strength.")
+    notes = ("The graph applies the style at full strength.", *_on_grain([stylizer.style]))
+    return _with(verified, record, *notes)
 
 
 def _export_cube(
@@ -188,6 +189,11 @@ def _with(
     if verified is None:
         return Exported(record, notes)
     return Exported({**record, **verified.record()}, (*notes, verified.sentence()))
+
+
+def _on_grain(styles: Sequence[Style]) -> tuple[str, ...]:
+    names = [style.name for style in styles if style.info.grain]
+    return (f"It leaves out the film grain of {', '.join(names)}.",) if names else ()
 
 
 def _of_model(model: Model) -> dict[str, object]:

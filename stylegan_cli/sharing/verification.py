@@ -160,8 +160,9 @@ def _verify(
     """Each style beside what `stylize` makes of the same photos."""
     compared = []
     for stylizer, stylize in pairs:
-        default = Stylizer(stylizer.base, stylizer.style, stylizer.backend, precision="auto")
-        exact = Stylizer(stylizer.base, stylizer.style, stylizer.backend)
+        base, style, backend = stylizer.base, stylizer.style, stylizer.backend
+        default = Stylizer(base, style, backend, grain=stylizer.grain_share, precision="auto")
+        exact = Stylizer(base, style, backend, grain=stylizer.grain_share)
         compared.append((exact.stylize, default.stylize, stylize))
     return _compare(compared, at_most, on_progress)
 

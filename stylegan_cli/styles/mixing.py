@@ -20,6 +20,7 @@ from stylegan_cli.styles import (
     find_style,
     find_styles,
 )
+from stylegan_cli.styles.film import FilmGrain
 
 MAX_MIXED = 8
 _MODES: tuple[Mode, ...] = ("colour", "photographic", "drawn")  # the most demanding comes last
@@ -97,6 +98,7 @@ def mix(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         working_size=max(style.info.working_size for style in styles),
         mode=max((style.info.mode for style in styles), key=_MODES.index),
         refined=any(style.info.refined for style in styles),
+        grain=_grainiest(styles, weights),
         metrics={},
     )
 
@@ -130,6 +132,13 @@ def _parse_share(part: str, style: str) -> tuple[str, float]:
 def _name_of(shares: Shares) -> str:
     name = "-".join(f"{name}-{100 * weight:.0f}" for name, weight in shares)
     return name if len(name) <= 64 else f"mix-of-{len(shares)}"
+
+
+def _grainiest(styles: Sequence[Style], weights: Sequence[float]) -> FilmGrain | None:
+    """The strongest grain of those that have any, each by its weight."""
+    shares = zip(styles, weights, strict=True)
+    found = [style.info.grain.scaled(w) for style, w in shares if style.info.grain and w]
+    return max(found, key=lambda grain: max(grain.luma), default=None)
 
 
 def _side_by_side(styles: Sequence[Style], weights: Sequence[float]) -> np.ndarray:

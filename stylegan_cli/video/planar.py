@@ -40,6 +40,9 @@ class PlanarClipStyle:
         greys = np.full((1, 256, 3), 128, np.uint8)
         greys[..., 0] = _LEVELS
         self._greys = codes.of_rgb(style.lut(codes.to_rgb(greys)))[0, :, 0].copy()
+        ends = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
+        black, white = codes.of_rgb(ends)[0, :, 0]
+        self.luma_range = int(black), int(white)
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """The next frame, (3/2 H, W) uint8, upright → stylized, the same shape.

@@ -17,6 +17,7 @@ from stylegan_cli.video.face_tracking import FacesOnly
 from stylegan_cli.video.fields import FieldClipStyle
 from stylegan_cli.video.frame_rate import FrameRate
 from stylegan_cli.video.frame_stylizer import FrameStylizer, OnProgress
+from stylegan_cli.video.grainy_clips import with_grain
 from stylegan_cli.video.notes import words_on_repairs
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.planar import planar_style
@@ -114,8 +115,13 @@ def _clip_style(
     frames.tone_map, frames.is_deep = plan.tone_maps, plan.is_deep
     frames.keeps_stored = plan.keeps_stored and not config.side_by_side
     words: Callable[[], Iterable[str]] = tuple
+    is_plain = not plan.is_deep and not config.faces_only and not config.side_by_side
+    planar = None
     if plan.fields is not None:
         reader.keep_fields()
+    elif is_plain and not _has_colour_grain(stylizer):
+        planar = planar_style(style, plan)
+    style = with_grain(planar or style, stylizer)
     if config.faces_only:
         faces = FacesOnly(style, rate)
         style, words = faces, lambda: faces.notes
@@ -123,12 +129,15 @@ def _clip_style(
         style = DeepClipStyle(style, frames.tone_mapper)
     if plan.fields is not None:
         return FieldClipStyle(style, plan.fields), words
-    if not plan.is_deep and not config.faces_only and not config.side_by_side:
-        planar = planar_style(style, plan)
-        frames.is_planar = planar is not None
-        style = planar or style
-        frames.keeps_stored &= planar is None
+    frames.is_planar = planar is not None
+    frames.keeps_stored &= planar is None
     return style, words
+
+
+def _has_colour_grain(stylizer: StylizeFunction | Stylizer) -> bool:
+    """Whether there is grain that half of the size of colour is too small for."""
+    grain = stylizer.grain if isinstance(stylizer, Stylizer) else None
+    return grain is not None and any(grain.colour)
 
 
 def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iterable[ClipFrame]:
