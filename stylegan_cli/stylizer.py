@@ -150,6 +150,7 @@ class Stylizer:
         if even and base.colour_estimator is None:
             raise UsageError("--even needs a model with a colour estimator; leave out --model")
         self.threads, self._rendering = resolve_threads(threads), rendering
+        self._min_db: float | None = None
         self._generator_at = lru_cache(MAX_GENERATORS)(self._fold_generator)
         self.opened_by: StylizerConfig | None = None  # what opens the same in another process
 
@@ -199,6 +200,13 @@ class Stylizer:
             threads=self.threads,
             rendering=self._rendering,
         )
+
+    def of_8_bits(self, min_db: float) -> "Stylizer":
+        """The same, whose precision `auto` takes 8 bits from that PSNR on, at any size."""
+        other = copy.copy(self)
+        other._min_db = min_db
+        other._generator_at = lru_cache(MAX_GENERATORS)(other._fold_generator)
+        return other
 
     def stylize_picture(self, picture: Picture) -> Picture:
         """The picture in the style: same size, depth, alpha and metadata."""
@@ -293,9 +301,12 @@ class Stylizer:
         """The picture as the network gets it, unit (h, w, 3)."""
         return bring_down(pixels, self._working_size(pixels.shape[:2]))
 
-    def residual_of(self, working: np.ndarray) -> np.ndarray:
-        """What the style adds in space to the LUT's colours of a working copy, (h, w, 3) unit."""
-        generator = self._generator_at(min(working.shape[:2]))
+    def residual_of(self, working: np.ndarray, short_side: int | None = None) -> np.ndarray:
+        """What the style adds in space to the LUT's colours of a working copy, (h, w, 3) unit.
+
+        short_side: of the whole working copy, px, where this is a part of it.
+        """
+        generator = self._generator_at(short_side or min(working.shape[:2]))
         return whole_residual(*run_generator(generator, working, self._rendering))
 
     @cached_property
@@ -337,9 +348,10 @@ class Stylizer:
 
     def _fold_generator(self, short_side: int) -> StyleGenerator:
         precision = self.precision
-        if precision == "auto" and short_side != self.style.info.working_size:
+        is_usual = short_side == self.style.info.working_size
+        if precision == "auto" and not is_usual and self._min_db is None:
             precision = "f32"  # not worth the second that it takes to prepare
-        return self.backend.generator(self.folded(short_side), precision)
+        return self.backend.generator(self.folded(short_side), precision, self._min_db)
 
     def folded(self, short_side: float) -> dict[str, np.ndarray]:
         """The generator's weights with the style in them, for a working copy of `short_side` px."""

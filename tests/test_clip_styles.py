@@ -81,8 +81,9 @@ def test_coarse_maps_say_what_fine_ones_say() -> None:
 def test_the_first_frame_and_one_after_a_cut_are_stylized_like_pictures(mode: Mode) -> None:
     stylizer = a_stylizer(mode)
     stylizer_of_frames = clip_style(stylizer, 0.55, 25.0)
-    for pixels in (scene(), 255 - scene(seed=3)):
-        assert closeness(stylizer_of_frames(pixels), as_picture(stylizer, pixels)) > 30
+    for size in ({}, {"width": 192, "height": 128}):
+        for pixels in (scene(**size), 255 - scene(seed=3, **size)):
+            assert closeness(stylizer_of_frames(pixels), as_picture(stylizer, pixels)) > 30
 
 
 @pytest.mark.parametrize("mode", ["photographic", "drawn"])
@@ -95,49 +96,95 @@ def test_moving_frames_stay_near_what_pictures_would_get(mode: Mode) -> None:
         assert closeness(stylized, as_picture(stylizer, scene(shift))) > 32
 
 
-def counting_runs(stylizer: Stylizer) -> list[int]:
-    """Lets `stylizer` count how often its network runs, in the one entry of what is returned."""
-    runs = [0]
+def areas_of_runs(stylizer: Stylizer) -> list[int]:
+    """Lets `stylizer` note, in what is returned, how many pixels its network gets in each run."""
+    areas: list[int] = []
     stylize = stylizer._generator_at(96)
 
-    def counted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        runs[0] += 1
+    def noted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        areas.append(image.shape[2] * image.shape[3])
         return stylize(image)
 
-    counted.reach = stylize.reach  # type: ignore[attr-defined]
-    stylizer._generator_at = lambda short_side: counted  # type: ignore[assignment]
-    return runs
+    noted.reach = stylize.reach  # type: ignore[attr-defined]
+    stylizer._fold_generator = lambda short_side: noted  # type: ignore[method-assign]
+    stylizer._generator_at = stylizer._fold_generator  # type: ignore[assignment]
+    return areas
 
 
 def test_the_network_rests_while_nothing_is_new_and_wakes_when_something_is() -> None:
     stylizer = a_stylizer("photographic")
-    runs = counting_runs(stylizer)
+    runs = areas_of_runs(stylizer)
     stylizer_of_frames = clip_style(stylizer, 0.5, 25.0)
     for _ in range(41):
         stylizer_of_frames(scene())
-    assert runs == [3]
+    assert len(runs) == 3
     for number in range(5):
         stylizer_of_frames(scene(seed=10 + number))
-    assert runs == [8]
+    assert len(runs) == 8
+
+
+def test_lines_are_drawn_anew_as_a_whole_when_a_pause_is_over_and_after_a_cut() -> None:
+    stylizer = a_stylizer("drawn")
+    runs = areas_of_runs(stylizer)
+    stylizer_of_frames = clip_style(stylizer, 0.5, 40.0)
+    for _ in range(25):
+        stylizer_of_frames(scene())
+    assert len(runs) == 3
+    stylizer_of_frames(scene(seed=10))
+    assert len(runs) == 4
+    assert len(set(runs)) == 1
+
+
+def with_object(left: int) -> Pixels:
+    """A wide scene with a square in front of it."""
+    noise = np.random.default_rng(0).integers(0, 256, (12, 60, 3)).astype(np.uint8)
+    pixels = cv2.resize(noise, (1200, 192), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    pixels[70:110, left : left + 40] = (250, 30, 20)
+    return pixels
+
+
+def test_only_what_is_new_is_drawn_as_in_a_picture() -> None:
+    stylizer = a_stylizer("drawn", strength=0.3)
+    runs = areas_of_runs(stylizer)
+    stylizer_of_frames = clip_style(stylizer, 0.5, 60.0)
+    for left in (40, 40, 90, 90):
+        stylized = stylizer_of_frames(with_object(left))
+    assert len(runs) == 2
+    assert runs[1] < 0.5 * runs[0]
+    picture = stylizer.stylize(with_object(90))
+    around = slice(50, 130), slice(20, 150)
+    assert closeness(stylized[around], picture[around]) > 35
+
+
+def test_a_cut_carries_no_line_over() -> None:
+    stylizer = a_stylizer("drawn")
+    stylizer_of_frames, another = (clip_style(stylizer, 0.55, 25.0) for _ in range(2))
+    for shift in (0, 3):
+        stylizer_of_frames(scene(shift))
+    other_scene = 255 - scene(seed=3)
+    assert np.array_equal(stylizer_of_frames(other_scene), another(other_scene))
 
 
 def test_the_network_runs_less_often_for_a_look_that_errs_little_where_much_is_new() -> None:
     counts = []
     for strength in (0.5, 0.02):
         stylizer = a_stylizer("photographic", strength)
-        runs = counting_runs(stylizer)
+        runs = areas_of_runs(stylizer)
         stylizer_of_frames = clip_style(stylizer, 1.0, 25.0)
         for shift in range(0, 120, 4):
             stylizer_of_frames(scene(shift))
-        counts += runs
+        counts.append(len(runs))
     assert counts[1] < counts[0] / 2
 
 
-@pytest.mark.parametrize("mode", ["colour", "photographic", "drawn"])
-def test_a_generator_goes_on_from_what_another_remembers(mode: Mode) -> None:
+@pytest.mark.parametrize(
+    ("mode", "frame_rate"),
+    [("colour", 10.0), ("photographic", 10.0), ("drawn", 10.0), ("drawn", 60.0)],
+)
+def test_a_generator_goes_on_from_what_another_remembers(mode: Mode, frame_rate: float) -> None:
     frames = [scene(3 * number) for number in range(14)]
     stylizer = a_stylizer(mode)
-    new = partial(clip_style, stylizer, 0.55, 10.0)
+    new = partial(clip_style, stylizer, 0.55, frame_rate)
     whole: ClipStyle = new()
     results = [whole(frame) for frame in frames]
     before, after = new(), new()
@@ -148,8 +195,9 @@ def test_a_generator_goes_on_from_what_another_remembers(mode: Mode) -> None:
         assert np.array_equal(after(frame), wanted)
 
 
-def test_steady_nothing_stylizes_every_frame_for_itself() -> None:
-    stylizer = a_stylizer("photographic")
+@pytest.mark.parametrize("mode", ["photographic", "drawn"])
+def test_steady_nothing_stylizes_every_frame_for_itself(mode: Mode) -> None:
+    stylizer = a_stylizer(mode)
     stylizer_of_frames = clip_style(stylizer, 0.0, 25.0)
     for shift in (0, 3):
         assert np.array_equal(stylizer_of_frames(scene(shift)), stylizer.stylize(scene(shift)))

@@ -40,11 +40,15 @@ class Backend(Protocol):
     name: str
 
     def generator(
-        self, folded: Mapping[str, np.ndarray], precision: Precision = "f32"
+        self,
+        folded: Mapping[str, np.ndarray],
+        precision: Precision = "f32",
+        min_db: float | None = None,
     ) -> StyleGenerator:
         """A generator for weights from networks.folding.fold_style.
 
-        precision: `auto` is int8 where that is quicker and stays within 50 dB of f32.
+        precision: `auto` is int8 where that is quicker and its PSNR against f32 is at least
+        `min_db`, 50 if nothing is said.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,11 +28,14 @@ class CpuBackend(ABC):
         self._base, self._quantisation = base, quantisation
         self._threads = resolve_threads(threads)
 
-    def generator(self, folded: Tensors, precision: Precision = "f32") -> StyleGenerator:
+    def generator(
+        self, folded: Tensors, precision: Precision = "f32", min_db: float | None = None
+    ) -> StyleGenerator:
         """See Backend."""
         exact = self._exact_generator(folded)
         if precision == "f32":
             return exact
+        config = self._quantisation
         return generator_in_8_bits(
             self._base,
             folded,
@@ -39,7 +43,7 @@ class CpuBackend(ABC):
             exact,
             self._open_generator,
             precision,
-            self._quantisation,
+            config if min_db is None else replace(config, min_db=min_db),
         )
 
     @abstractmethod

@@ -49,7 +49,10 @@ class TorchBackend:
         self._load(self._encoder, base.encoder_tensors)
 
     def generator(
-        self, folded: Mapping[str, np.ndarray], precision: Precision = "f32"
+        self,
+        folded: Mapping[str, np.ndarray],
+        precision: Precision = "f32",
+        min_db: float | None = None,
     ) -> StyleGenerator:
         """See Backend."""
         refuse_int8(precision, self.name)

@@ -1,10 +1,11 @@
 """Stylizing the frames of a clip in order: what a picture would get, at a fraction of the cost.
 
 What a style does to each pixel by itself cannot flicker and is looked up in a table of all colours.
-What follows the picture is carried along with it, and lines of a style's own are stylized in every
-frame and blended with those of the frame before.
+What follows the picture is carried along with it. Lines of a style's own are carried along, too,
+and drawn anew where something is new.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -13,13 +14,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_cli.rendering import fit_residual, render
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.affine_maps import applied, carried, fit_coarse
-from stylegan_cli.video.optical_flow import Memory, Movement, Pixels, Step, TemporalSmoother, halved
+from stylegan_cli.video.optical_flow import (
+    MAX_WEIGHT,
+    Memory,
+    Movement,
+    Pixels,
+    Step,
+    TemporalSmoother,
+    halved,
+)
 
 StylizeFunction = Callable[[Pixels], Pixels]
 Plane = npt.NDArray[np.float32]
+Window = tuple[slice, slice]
 
 # The network runs at least so often on a photographic style at full --steady: its local affine maps
 # follow the picture by themselves, and change no faster than light does.
@@ -40,6 +51,32 @@ _LITTLE_NEW, _MUCH_NEW = 0.04, 0.5
 _WRONG = 3.0
 
 _PIXELS_OF_A_CLIP = 100_000_000  # more or less
+
+# From this PSNR on a drawn style is drawn in 8 bits: encoding the clip takes as much.
+_MIN_DB = 40.0
+
+# All of a drawn style is drawn anew at least so often at full --steady.
+_LONGEST_PAUSE_OF_LINES_S = 0.5
+
+# px of the working copy around a part that is drawn: the network would look further, but hardly
+# makes anything of it.
+_CONTEXT = 24
+_MARGIN = 8  # px around what is new, over which it fades in
+_GRID = 16  # px between the places where such parts begin and end, so that few sizes occur
+
+# The share of a frame from which on it is drawn as a whole.
+_MOST = 0.6
+
+# The mean share that is new, over so many px where movement is measured, that counts.
+_NEW = 0.3
+_NEIGHBOURHOOD = (5, 5)
+_NEAR = (9, 9)  # px, there, within which parts are drawn as one
+
+# How many times as large as the working copy a frame is from which on enlarged lines look soft.
+_MUCH_LARGER = 1.5
+
+# The power of the trust that a result is steadied by: what is there need only look alike.
+_SMOOTHER = np.float32(0.27)
 
 # The trust in the movement from which on what it brings is as good as known.
 _ENOUGH_TRUST = 0.5
@@ -76,8 +113,9 @@ def clip_style(stylizer: StylizeFunction | Stylizer, steady: float, frame_rate: 
     if mode == "colour" and not stylizer.preserve_colour:
         return ColourClipStyle(stylizer)
     # The colours that are preserved are known only once a frame is stylized.
-    if mode == "photographic" and steady and not stylizer.preserve_colour:
-        return PhotographicClipStyle(stylizer, steady, frame_rate)
+    if steady and not stylizer.preserve_colour:
+        carrying = PhotographicClipStyle if mode == "photographic" else DrawnClipStyle
+        return carrying(stylizer, steady, frame_rate)
     return AnyClipStyle(stylizer.stylize, steady)
 
 
@@ -207,6 +245,168 @@ class PhotographicClipStyle:
         )
         self._since = int(memory.get("since", 0))
         self._max_new = float(memory.get("max_new", _LITTLE_NEW))
+
+
+class DrawnClipStyle:
+    """A style with lines of its own: what was drawn moves along with the picture.
+
+    The network draws, at the working size, what is new in a frame, and all of it when a pause is
+    over and after a cut. The result is blended with the one before, moved along as well, so that
+    lines stand still where the picture does.
+    """
+
+    def __init__(self, stylizer: Stylizer, steady: float, frame_rate: float) -> None:
+        self._stylizer = stylizer.of_8_bits(_MIN_DB)
+        self.lut = _colour_lut(stylizer)
+        self._movement = Movement(is_fine=True)
+        self._weight = np.float32(MAX_WEIGHT * steady)
+        self._pause = max(1, round(_LONGEST_PAUSE_OF_LINES_S * steady * frame_rate))
+        self._residual: Plane | None = None  # (h, w, 3) levels
+        self._result: Plane | None = None  # (h, w, 3) levels: the last one, steadied
+        self._known: Plane | None = None  # in [0, 1], where movement is measured: what still holds
+        self._since = 0  # frames since all was drawn
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """See ClipStyle."""
+        step = self._movement.follow(pixels)
+        working = self._stylizer.working_copy(pixels)
+        styled = self.lut(pixels)
+        height, width = working.shape[:2]
+        colours = cv2.resize(styled, (width, height), interpolation=cv2.INTER_AREA)
+        last, before = self._residual, self._result
+        if step is None or last is None or before is None or before.shape != working.shape:
+            self._residual = self._drawn_anew(working)
+            result = cv2.add(colours, self._residual, dtype=cv2.CV_32F)
+        else:
+            self._residual = self._next_residual(working, step, last)
+            result = cv2.add(colours, self._residual, dtype=cv2.CV_32F)
+            weight = self._weight * step.trust_at(width, height) ** _SMOOTHER
+            result = cv2.blendLinear(result, step.carry(before), 1 - weight, weight)
+        self._result = np.asarray(result, np.float32)
+        added = np.asarray(cv2.subtract(self._result, colours, dtype=cv2.CV_32F), np.float32)
+        if min(pixels.shape[:2]) > _MUCH_LARGER * min(height, width):
+            maps = fit_residual(working, added * np.float32(1 / 255))
+            return render(pixels, self.lut, maps, threads=self._stylizer.threads)
+        if styled.shape != added.shape:
+            size = (pixels.shape[1], pixels.shape[0])
+            added = np.asarray(cv2.resize(added, size, interpolation=cv2.INTER_CUBIC), np.float32)
+        return _sum(styled, added)
+
+    def _drawn_anew(self, working: Plane) -> Plane:
+        height, width = working.shape[:2]
+        self._known, self._since = None, 0
+        return self._drawn(working, (slice(0, height), slice(0, width)))
+
+    def _next_residual(self, working: Plane, step: Step, last: Plane) -> Plane:
+        """The last frame's residual brought along to this one, and what is new drawn."""
+        known = np.minimum(step.trust / np.float32(_ENOUGH_TRUST), 1)
+        if self._known is not None:
+            known *= np.clip(step.carry(self._known), 0, 1)
+        self._since += 1
+        size = working.shape[:2]
+        parts = _new_parts(known, size)
+        drawn_pixels = sum(_area(_grown(part, size)) for part in parts)
+        if self._since >= self._pause or drawn_pixels > _MOST * size[0] * size[1]:
+            return self._drawn_anew(working)
+        residual = step.carry(last)
+        for part in parts:
+            share = _soft_edged(part, size)
+            there = np.ascontiguousarray(residual[part])
+            drawn = self._drawn(working, part)
+            residual[part] = cv2.blendLinear(there, drawn, 1 - share, share)
+            known[_inside(part, size, known.shape)] = 1
+        self._known = np.asarray(known, np.float32)
+        return residual
+
+    def _drawn(self, working: Plane, part: Window) -> Plane:
+        """The residual of a part of the working copy, in levels."""
+        whole = working.shape[:2]
+        seen = _grown(part, whole)
+        residual = self._stylizer.residual_of(working[seen], min(whole))
+        rows, columns = (
+            slice(own.start - more.start, own.stop - more.start)
+            for own, more in zip(part, seen, strict=True)
+        )
+        strength = np.float32(255 * self._stylizer.strength)
+        return np.asarray(residual[rows, columns] * strength, np.float32)
+
+    @property
+    def memory(self) -> Memory:
+        """See ClipStyle."""
+        if self._residual is None or self._result is None:
+            return {}
+        known = {} if self._known is None else {"known": self._known}
+        return {
+            **self._movement.memory,
+            "residual": self._residual,
+            "result": self._result,
+            **known,
+            "since": np.array(self._since),
+        }
+
+    def recall(self, memory: Memory) -> None:
+        """See ClipStyle."""
+        self._movement.recall(memory)
+        self._residual, self._result, self._known = (
+            memory.get(key) for key in ("residual", "result", "known")
+        )
+        self._since = int(memory.get("since", 0))
+
+
+def _new_parts(known: Plane, size: tuple[int, int]) -> list[Window]:
+    """The parts of a picture of `size` = (H, W) that are not known; `known` is smaller."""
+    new = (cv2.blur(1 - known, _NEIGHBOURHOOD) > _NEW).astype(np.uint8)
+    near = cv2.dilate(new, np.ones(_NEAR, np.uint8))
+    boxes = cv2.connectedComponentsWithStats(near)[2][1:, : cv2.CC_STAT_AREA]
+    down, across = (side / small for side, small in zip(size, known.shape, strict=True))
+    return [
+        (
+            _on_grid(top * down, (top + height) * down, size[0]),
+            _on_grid(left * across, (left + width) * across, size[1]),
+        )
+        for left, top, width, height in boxes.tolist()
+    ]
+
+
+def _on_grid(first: float, last: float, side: int) -> slice:
+    """From `first` to `last` px of a side, and a little more."""
+    return slice(
+        max(0, math.floor((first - _MARGIN) / _GRID) * _GRID),
+        min(side, math.ceil((last + _MARGIN) / _GRID) * _GRID),
+    )
+
+
+def _grown(part: Window, size: tuple[int, int]) -> Window:
+    """`part` and what the network has to see around it."""
+    rows, columns = (
+        slice(max(0, own.start - _CONTEXT), min(side, own.stop + _CONTEXT))
+        for own, side in zip(part, size, strict=True)
+    )
+    return rows, columns
+
+
+def _soft_edged(part: Window, size: tuple[int, int]) -> Plane:
+    """A plane as large as the part: 1, falling to 0 at those edges where the whole goes on."""
+    shares = []
+    for own, side in zip(part, size, strict=True):
+        at = np.arange(own.start, own.stop, dtype=np.float32) + np.float32(0.5)
+        first = (at - own.start) / _MARGIN if own.start else np.ones_like(at)
+        last = (own.stop - at) / _MARGIN if own.stop < side else np.ones_like(at)
+        shares.append(np.minimum(np.minimum(first, last), 1))
+    return np.asarray(np.outer(*shares), np.float32)
+
+
+def _area(part: Window) -> int:
+    return math.prod(own.stop - own.start for own in part)
+
+
+def _inside(part: Window, size: tuple[int, int], small: tuple[int, ...]) -> Window:
+    """`part` of a picture of `size` in one of the size `small`, as much as lies in it whole."""
+    rows, columns = (
+        slice(-(-own.start * to // side), own.stop * to // side)
+        for own, side, to in zip(part, size, small, strict=True)
+    )
+    return rows, columns
 
 
 def _max_new_share(new: float, wrong: Plane) -> float:
