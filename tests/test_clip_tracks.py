@@ -1,6 +1,7 @@
 """What becomes of the tracks beside the pictures."""
 
 import io
+import struct
 from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,8 @@ from clip_files import Pixels, make_clip, sound_of
 from PIL import Image
 from subtitle_files import add_subtitles
 
-from stylegan_cli.clips import Track
+from stylegan_cli.clips import Track, read_info
+from stylegan_cli.clips.avi import sound_units
 from stylegan_cli.video import VideoConfig, VideoResult, stylize_clip
 
 
@@ -186,6 +188,24 @@ def test_sound_of_an_avi_lasts_as_long_as_its_samples(
         ends = [frame.pts * frame.time_base for frame in clip.decode(audio=0)]
         assert float(max(ends)) == pytest.approx(1, abs=0.2)
         assert clip.duration / av.time_base == pytest.approx(1, abs=0.2)
+
+
+def test_sound_of_an_avi_whose_bytes_a_second_vary_counts_by_their_mean(tmp_path: Path) -> None:
+    path = clip_with_tones(tmp_path / "a.avi", "libmp3lame", 44_100)
+    with av.open(str(path)) as clip:
+        total = sum(packet.size for packet in clip.demux(audio=0))
+    content = bytearray(path.read_bytes())
+    header = content.index(b"auds")  # AVISTREAMHEADER: scale, rate, length, size of a sample
+    struct.pack_into("<II", content, header + 20, 1, 3 * total)  # The rest is much louder.
+    struct.pack_into("<I", content, header + 32, total)
+    struct.pack_into("<I", content, header + 44, 1)
+    form = content.index(b"strf", header) + 8  # WAVEFORMATEX: bytes a second, size of a block
+    struct.pack_into("<IHH", content, form + 8, 3 * total, 1, 0)
+    path.write_bytes(content)
+    info = read_info(path)
+    with av.open(str(path)) as clip:
+        assert clip.streams.audio[0].time_base == Fraction(1, 3 * total)
+    assert sound_units(info) == {}
 
 
 def test_a_part_of_an_avi_has_the_sound_of_its_samples(tmp_path: Path) -> None:

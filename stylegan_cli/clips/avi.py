@@ -17,6 +17,8 @@ from stylegan_cli.clips.tracks import ClipPacket
 
 _LONGEST_REORDERING = 2  # frames that are decoded before an earlier one, as encoders write them
 _TRIED = 100  # packets that tell in which unit a track counts
+# Its bytes a second vary, and a track that counts bytes states their mean: quiet ones tell nothing.
+_VARYING = ("mp3", "mp3float")
 _CONTRADICTION = Fraction(5, 4)  # between two units; less comes of packets of unlike lengths
 
 
@@ -46,7 +48,11 @@ def sound_units(info: ClipInfo) -> dict[int, Fraction]:
         return {}
     units = {}
     with open_clip(info.path) as container:
-        stated = {stream.index: stream.time_base for stream in container.streams.audio}
+        stated = {
+            stream.index: stream.time_base
+            for stream in container.streams.audio
+            if stream.codec_context is not None and stream.codec_context.name not in _VARYING
+        }
     for number, usual in stated.items():
         unit = _counted_unit(info.path, number)
         if unit and usual and not 1 / _CONTRADICTION < unit / usual < _CONTRADICTION:
