@@ -3,6 +3,7 @@
 An AVI holds packets that follow one another, and for each track the unit that they count in.
 """
 
+from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -71,16 +72,14 @@ def _counted_unit(path: Path, number: int) -> Fraction | None:
     """The length of the samples between two times, seconds per tick, for most of a track."""
     units = []
     begin, length_s = None, Fraction(0)
-    with open_clip(path) as container:
-        try:
-            for packet in islice(container.demux(container.streams[number]), _TRIED):
-                if packet.size and packet.pts is not None:
-                    if begin is not None and length_s and packet.pts > begin:
-                        units.append(length_s / (packet.pts - begin))
-                    begin, length_s = packet.pts, Fraction(0)
-                length_s += _length_s(packet)
-        except av.error.FFmpegError:
-            pass  # Where the file breaks off, so does what is read of it later.
+    # Where the file breaks off, so does what is read of it later.
+    with open_clip(path) as container, suppress(av.error.FFmpegError):
+        for packet in islice(container.demux(container.streams[number]), _TRIED):
+            if packet.size and packet.pts is not None:
+                if begin is not None and length_s and packet.pts > begin:
+                    units.append(length_s / (packet.pts - begin))
+                begin, length_s = packet.pts, Fraction(0)
+            length_s += _length_s(packet)
     return median_low(units) if units else None
 
 

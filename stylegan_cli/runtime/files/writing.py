@@ -141,10 +141,8 @@ def _locked(descriptor: int) -> bool:
     """Lock a new draft; False where a process that takes it for a stale one has the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks: nobody can remove it as stale
+    except OSError as error:  # on a file system without locks, nobody can remove it as stale
+        return not isinstance(error, BlockingIOError)
     return True
 
 
