@@ -12,7 +12,9 @@ from PIL import Image
 
 from stylegan_cli.errors import DataError
 from stylegan_cli.learning.shares import Share, whole
+from stylegan_cli.pictures import resize
 from stylegan_cli.preparing.layout import find_training_data, hold_out
+from stylegan_cli.training import data
 from stylegan_cli.training.data import (
     HistoryPool,
     PictureSet,
@@ -149,10 +151,32 @@ def test_a_picture_that_can_not_be_read_is_left_out_by_name(
         PictureSet([place / "broken.png"], 32)
 
 
-def test_whole_pictures_fit_the_network(folder: Folder) -> None:
+def test_pictures_keep_their_own_scale_up_to_the_largest(folder: Folder) -> None:
+    place = folder("faces", 2, (96, 96))
+    for path in place.iterdir():
+        Image.fromarray(np.indices((96, 96, 3)).sum(0).astype(np.uint8)).save(path)
+    pictures = PictureSet(sorted(place.iterdir()), 200)
+
+    def step_between_pixels(short_side: int) -> float:
+        images, _ = pictures.crops(np.random.default_rng(0), whole(4), 32, short_side)
+        return float(images[:, 0].diff(dim=1).mean() * 127.5)
+
+    assert step_between_pixels(200) == pytest.approx(1)  # not enlarged
+    assert step_between_pixels(96) == pytest.approx(1)
+    assert step_between_pixels(48) == pytest.approx(2, rel=0.05)
+    assert PictureSet(sorted(place.iterdir()), 48).pictures[0].shape == (48, 48, 3)
+
+
+def test_middles_of_pictures_fit_the_network(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures = PictureSet(sorted(folder("faces", 3, (50, 77)).iterdir()), 64)
-    whole = pictures.whole_pictures(2, 40)
-    assert [tuple(picture.shape) for picture in whole] == [(1, 3, 40, 56)] * 2
+    assert [tuple(x.shape) for x in pictures.centres(2, 40)] == [(1, 3, 40, 56)] * 2
+    assert pictures.centres(1, 64)[0].shape == (1, 3, 48, 72)  # at their own scale
+    monkeypatch.setattr(data, "CENTRE_SIDE", 32)
+    (middle,) = pictures.centres(1, 64)
+    (picture,) = to_tensor(resize(pictures.pictures[0], (48, 72))[None])
+    torch.testing.assert_close(middle[0], picture[:, 8:40, 20:52])
     assert median_short_side(sorted((folder("b", 3, (50, 77))).iterdir())) == 50
 
 

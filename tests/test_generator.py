@@ -11,6 +11,7 @@ from torch.nn import functional
 from stylegan_cli.colour import STATISTICS_DIM
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.networks.architecture import (
+    LARGEST_SHORT_SIDE,
     GeneratorConfig,
     StyleEncoderConfig,
     encoder_shapes,
@@ -141,6 +142,21 @@ def test_the_scale_of_a_picture_leads_the_residual_alone(
     )
     torch.testing.assert_close(base_colour_small, base_colour_large, atol=0, rtol=0)
     assert (small - large).abs().max() > 1e-3
+
+
+def test_no_scale_is_beyond_what_pre_training_shows(
+    generator: Generator, style: dict[str, np.ndarray]
+) -> None:
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    (largest, _), (larger, _) = (
+        conditional(generator, style, image, side) for side in (LARGEST_SHORT_SIDE, 3000.0)
+    )
+    torch.testing.assert_close(larger, largest, atol=0, rtol=0)
+    arrays = arrays_of(generator)
+    folded, beyond = (
+        fold_style(arrays, SMALL, short_side=side, **style) for side in (LARGEST_SHORT_SIDE, 3000)
+    )
+    assert all(np.array_equal(folded[name], beyond[name]) for name in folded)
 
 
 def test_apply_colour_is_the_colour_network(

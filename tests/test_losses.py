@@ -12,6 +12,7 @@ from stylegan_cli.learning.losses import (
     anchor_loss,
     cycle_loss,
     discriminator_gan_loss,
+    dot_loss,
     drift_loss,
     generator_gan_loss,
     grid_loss,
@@ -130,10 +131,59 @@ def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
     turned[..., 64:] *= -1
     steps = photo + torch.linspace(-0.1, 0.1, 8).repeat(16)
     assert grid_loss(photo + 0.3, photo).max() < 1e-9
-    assert grid_loss(texture, photo).max() < 2e-4
+    assert grid_loss(texture, photo).abs().max() < 1e-4
     for grid in (dots, turned, steps):
         assert grid_loss(grid, photo).min() > 1e-3
         assert grid_loss(grid, grid).max() == 0  # a photo's own is not the generator's
+
+
+def test_texture_costs_nothing_as_a_grid_on_average() -> None:
+    noise = 0.1 * _draw(64, 3, 64, 64)
+    losses = grid_loss(noise, torch.zeros_like(noise))
+    assert losses.mean().abs() < 3 * losses.std() / 8
+    assert losses.min() < 0
+
+
+@pytest.mark.parametrize("period", [2, 4, 8])
+def test_a_grid_is_seen_at_each_stride_and_between_strides_it_is_a_stroke(period: int) -> None:
+    across = torch.arange(128)
+
+    def lines(period: float) -> Tensor:
+        wave = torch.cos(2 * math.pi * across / period)
+        return 0.1 * (wave + wave[:, None]).expand(1, 3, 128, 128)
+
+    nothing = torch.zeros(1, 3, 128, 128)
+    seen = grid_loss(lines(period), nothing)
+    assert seen > 5e-3
+    assert grid_loss(lines(period * 1.17), nothing) < seen / 10
+
+
+def _wave(across: Tensor) -> Tensor:
+    return (0.2 * torch.cos(across)).expand(1, 3, 64, 64)
+
+
+def test_dots_cost_and_lines_do_not() -> None:
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    flat = torch.zeros(1, 3, 64, 64)
+    hatched = _wave((rows + columns) / 2)
+    dotted = flat.clone()
+    dotted[..., 8::16, 8::16] = 1.0
+    assert dot_loss(flat + 0.5, flat) < 1e-10
+    assert dot_loss(dotted, flat) > 4e-5
+    assert dot_loss(hatched, flat) < dot_loss(dotted, flat) / 50
+    assert dot_loss(dotted, dotted) == 0  # what the photo has may stay
+    assert dot_loss(-dotted, flat) == pytest.approx(dot_loss(dotted, flat).item())
+
+
+def test_a_dot_counts_by_the_weight_of_its_place() -> None:
+    flat = torch.zeros(1, 3, 64, 64)
+    dotted = flat.clone()
+    dotted[..., 16, 16] = 1.0
+    face, elsewhere = torch.ones(1, 1, 64, 64), torch.ones(1, 1, 64, 64)
+    face[..., :32, :32] = 3.0
+    elsewhere[..., 32:, 32:] = 3.0
+    assert dot_loss(dotted, flat, face) == pytest.approx(3 * dot_loss(dotted, flat).item())
+    assert dot_loss(dotted, flat, elsewhere) == dot_loss(dotted, flat)
 
 
 def test_cycle_asks_only_for_luminance_where_colour_is_lost() -> None:
@@ -164,6 +214,7 @@ def test_losses_run_on_the_meta_device(kind: GanKind) -> None:
         self_similarity_loss(image(2, 4, 3, 3), image(2, 4, 3, 3), image(2, 3, 3)),
         anchor_loss(reals, image(2, 3, 16, 16), image(2, 1, 16, 16)),
         grid_loss(reals, image(2, 3, 16, 16)),
+        dot_loss(reals, image(2, 3, 16, 16), image(2, 1, 16, 16)),
         drift_loss(reals, image(2, 3, 16, 16), limit=0.1),
         cycle_loss(reals, image(2, 3, 16, 16), is_invertible=False),
         identity_loss(reals, image(2, 3, 16, 16)),

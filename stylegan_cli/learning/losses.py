@@ -3,6 +3,7 @@
 Images are (B, 3, H, W) in [-1, 1], scores of a discriminator lists of (B, 1, h, w).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,8 @@ from torch.nn import functional
 from stylegan_cli.learning import GanKind
 from stylegan_cli.networks.layers import luminance
 from stylegan_cli.networks.precision import full_precision
+
+STRIDES = (2, 4, 8)  # of the generator's layers, px
 
 
 def generator_gan_loss(kind: GanKind, fake: Sequence[Tensor]) -> Tensor:
@@ -117,22 +120,63 @@ def drift_loss(result: Tensor, anchor: Tensor, limit: float) -> Tensor:
     return (moved / limit - 1).clamp(min=0).square()
 
 
-def grid_loss(result: Tensor, content: Tensor, period: int = 8, window: int = 64) -> Tensor:
-    """Mean square of the part of the change that repeats every `period` px in a window, (B,).
+def grid_loss(result: Tensor, content: Tensor, tile: int = 32) -> Tensor:
+    """Energy of the part of the change that repeats at the network's strides, summed, (B,).
 
     The strides of a network leave such a grid; no hand does. A generator without noise uses it as
-    the cheapest texture there is. Measured in windows, as a grid may be on faces alone. H and W:
-    multiples of period; window: px, side of a square.
+    the cheapest texture there is. What repeats in a tile is multiplied with what repeats in its
+    diagonal neighbours: a grid is alike in both, while strokes differ and cancel on average, so the
+    estimate has no bias and can be below zero. H and W: multiples of 8 from 16 on; tile: px, side
+    of a square.
     """
-    batch, channels, height, width = result.shape
-    rows, columns = height // period, width // period
-    added = (full_precision(result) - full_precision(content)).reshape(
-        -1, rows, period, columns, period
+    added = full_precision(result) - full_precision(content)
+    return torch.stack([_repeated_energy(added, stride, tile) for stride in STRIDES]).sum(dim=0)
+
+
+def _repeated_energy(added: Tensor, period: int, tile: int) -> Tensor:
+    """Mean square of what repeats every `period` px, without bias, (B,). added: (B, C, H, W)."""
+    batch, channels, *size = added.shape
+    cells = functional.pixel_unshuffle(added, period)
+    cells = cells.reshape(batch * channels, period**2, size[0] // period, size[1] // period)
+    across = [min(tile // period, side // period // 2) for side in size]
+    pattern = functional.avg_pool2d(cells, across)
+    pattern = pattern - pattern.mean(dim=1, keepdim=True)
+    falling = pattern[..., :-1, :-1] * pattern[..., 1:, 1:]
+    rising = pattern[..., 1:, :-1] * pattern[..., :-1, 1:]
+    return (falling + rising).reshape(batch, -1).mean(dim=1) / 2
+
+
+def dot_loss(result: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean strength of isolated dots of the result where the content has none nearby.
+
+    weight: (B, 1, H, W), how much each pixel counts; 1 where None.
+    """
+    before = functional.max_pool2d(dot_strength(content), 5, stride=1, padding=2)
+    excess = (dot_strength(result) - before).clamp(min=0)
+    return (excess if weight is None else excess * weight).mean()
+
+
+def dot_strength(image: Tensor, sigma: float = 1.5) -> Tensor:
+    """Positive determinant of the Hessian of luma at a small scale, (B, 1, H, W).
+
+    Large where luma is curved in both directions, dots, and 0 along lines (Lindeberg 1998,
+    section 4; normalised by scale). 0 at the border, where it can't be known. image: (B, 3, H, W);
+    sigma: px, of the Gaussian.
+    """
+    luma = luminance(full_precision(image))
+    reach = math.ceil(3 * sigma)
+    position = torch.arange(-reach, reach + 1, device=luma.device) / sigma
+    smooth = torch.exp(-position.square() / 2)
+    smooth = smooth / smooth.sum()
+    first, second = -position * smooth, (position.square() - 1) * smooth
+    # A sampled kernel must not see an even tone.
+    kernels = (smooth, first, second - second.mean())
+    rows = [functional.conv2d(luma, kernel[None, None, None]) for kernel in kernels]
+    flat, slope, bend = (
+        functional.conv2d(row, kernel[None, None, :, None])
+        for row, kernel in zip(rows, reversed(kernels), strict=True)
     )
-    cells = added.permute(0, 2, 4, 1, 3).reshape(batch * channels, period**2, rows, columns)
-    pattern = functional.avg_pool2d(cells, min(window // period, rows, columns))
-    energy = (pattern - pattern.mean(dim=1, keepdim=True)).square()
-    return energy.reshape(batch, -1).mean(dim=1)
+    return functional.pad((flat * bend - slope.square()).clamp(min=0), [reach] * 4)
 
 
 def cycle_loss(cycled: Tensor, content: Tensor, is_invertible: bool) -> Tensor:

@@ -26,6 +26,9 @@ PROBES_PER_CHANNEL = 2  # mixtures of a stage's channels whose moments the style
 READ_SHORT_SIDE = 256  # px
 READ_TILE = 96  # px
 
+# Pre-training shows no larger short side: beyond it the generator would draw another style.
+LARGEST_SHORT_SIDE = 512  # px
+
 
 def _require_size(config: object, names: tuple[str, ...]) -> None:
     for name in names:

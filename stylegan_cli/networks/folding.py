@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stylegan_cli.networks.architecture import GAIN, LEAK, GeneratorConfig
+from stylegan_cli.networks.architecture import GAIN, LARGEST_SHORT_SIDE, LEAK, GeneratorConfig
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -37,11 +37,12 @@ def fold_style(
     """Weights of a FoldedGenerator for one style at one scale.
 
     tensors: the generator's. matrix (3, 3), offset (3,): linear map on unit colours.
-    code: (code_dim,). short_side: px of the picture at working size.
+    code: (code_dim,). short_side: px of the picture at working size; above LARGEST_SHORT_SIDE it
+    counts as that.
     """
     if len(code) != config.code_dim:
         raise ValueError(f"expected a code of {config.code_dim} numbers, got {len(code)}")
-    size = np.log(short_side / 256)
+    size = np.log(min(short_side, LARGEST_SHORT_SIDE) / 256)
     conditions = {"colour": code, "residual": np.append(code, size)}
     folded: dict[str, np.ndarray] = {}
     for name in tensors:

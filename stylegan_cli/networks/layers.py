@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan_cli.colour import LUMA_WEIGHTS
-from stylegan_cli.networks.architecture import GAIN, LEAK
+from stylegan_cli.networks.architecture import GAIN, LARGEST_SHORT_SIDE, LEAK
 from stylegan_cli.networks.precision import full_precision
 
 HALF_POWER = 0.5**0.5  # two branches of variance 1 add up to variance 1
@@ -136,8 +136,11 @@ def enlarge(image: Tensor) -> Tensor:
 
 
 def log_size(short_side: Tensor) -> Tensor:
-    """The generator's input for a picture's scale: log(short side / 256), (B,) → (B, 1)."""
-    return torch.log(full_precision(short_side) / 256)[:, None]
+    """The generator's input for a picture's scale: log(short side / 256), (B,) → (B, 1).
+
+    A short side above LARGEST_SHORT_SIDE counts as that.
+    """
+    return torch.log(full_precision(short_side).clamp(max=LARGEST_SHORT_SIDE) / 256)[:, None]
 
 
 def luminance(image: Tensor) -> Tensor:

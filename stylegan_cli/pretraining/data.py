@@ -12,13 +12,12 @@ from scipy.spatial import KDTree
 from torch.utils.data import Dataset
 
 from stylegan_cli.colour import linear_map, style_statistics
-from stylegan_cli.networks.architecture import READ_SHORT_SIDE, READ_TILE
+from stylegan_cli.networks.architecture import LARGEST_SHORT_SIDE, READ_SHORT_SIDE, READ_TILE
 from stylegan_cli.pretraining.config import DrawConfig
 from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.pretraining.looks import Look, describe, draw_look
 from stylegan_cli.pretraining.picture_pool import (
     COLOURS_PER_PICTURE,
-    LARGEST_SHORT_SIDE,
     PicturePool,
     neighbourhoods_of,
     some_of,

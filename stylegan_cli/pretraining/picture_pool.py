@@ -5,12 +5,11 @@ import numpy as np
 
 from stylegan_cli.colour import LUMA
 from stylegan_cli.errors import DataError
-from stylegan_cli.networks.architecture import READ_SHORT_SIDE
+from stylegan_cli.networks.architecture import LARGEST_SHORT_SIDE, READ_SHORT_SIDE
 from stylegan_cli.pictures import read_rgb_or_warn
 from stylegan_cli.pretraining.domains import Domains
 from stylegan_cli.runtime.randomness import numpy_generator
 
-LARGEST_SHORT_SIDE = 512  # px; pictures are kept no larger than this
 COLOURS_PER_PICTURE = 256
 NEIGHBOURHOOD = 7  # px around a pixel that tell an edge from a surface
 

@@ -226,6 +226,7 @@ def _stylizing_constants() -> dict[str, float]:
         "guide_share": guided_maps.GUIDE_SHARE,
         "guide_noise": guided_maps.GUIDE_NOISE,
         "min_short_side": 16,
+        "max_short_side": architecture.LARGEST_SHORT_SIDE,
         "lut_short_side": 256,
     }
 

@@ -159,7 +159,7 @@ class TrainingConfig:
     working_size: Annotated[
         int | None,
         file_option(
-            "Short side in px that pictures are brought to; None: by their own.",
+            "Short side in px that larger pictures are brought to; None: by their own.",
             at_least=64,
             at_most=4096,
         ),
@@ -167,7 +167,7 @@ class TrainingConfig:
     scales: Annotated[
         tuple[float, float],
         file_option("Of the working size, drawn for every step.", above=0, at_most=4),
-    ] = (0.85, 1.15)
+    ] = (0.85, 1.0)
     batch: Annotated[int, Option("Batch size: crops per step.", at_least=1, at_most=1024)] = 4
     lr_g: Annotated[
         float, Option("Learning rate of the generator's low-rank deltas.", above=0, at_most=1)
@@ -201,7 +201,10 @@ class TrainingConfig:
     ] = 5.0
     lambda_grid: Annotated[
         float, file_option("Weight of what repeats at the network's strides.", at_least=0)
-    ] = 1000.0
+    ] = 3000.0
+    lambda_dots: Annotated[
+        float, file_option("Weight of isolated dots that the photo does not have.", at_least=0)
+    ] = 200.0
     lambda_drift: Annotated[
         float, file_option("Weight of drifting from the instant style.", at_least=0)
     ] = 1.0

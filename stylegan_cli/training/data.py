@@ -13,8 +13,10 @@ from stylegan_cli.errors import DataError
 from stylegan_cli.learning.shares import Share
 from stylegan_cli.networks.pixel_range import to_levels, to_signed
 from stylegan_cli.networks.precision import as_tensor
-from stylegan_cli.pictures import read_header, read_rgb_or_warn, resize
+from stylegan_cli.pictures import read_header, read_rgb_or_warn, resize, resize_short_side
 from stylegan_cli.runtime.randomness import numpy_generator, torch_generator
+
+CENTRE_SIDE = 512  # px, at most, of the middle of a picture that validation sees
 
 Progress = Callable[[int, int], None]
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
@@ -28,7 +30,7 @@ def median_short_side(paths: Sequence[Path]) -> int:
 
 
 class PictureSet:
-    """Decoded pictures that can be cropped at any scale up to the one they were read at."""
+    """Decoded pictures that can be cropped at any scale up to their own."""
 
     def __init__(
         self,
@@ -37,16 +39,16 @@ class PictureSet:
         on_progress: Progress | None = None,
         boxes_of: Callable[[np.ndarray], list[Box]] | None = None,
     ) -> None:
-        """short_side: px that pictures are read at; smaller ones are enlarged to it.
+        """short_side: px that larger pictures are brought to; smaller ones keep their size.
 
         boxes_of: finds the faces of a picture. Raises DataError where no picture can be read.
         """
-        self.short_side = short_side
         self.pictures: list[np.ndarray] = []
         self.boxes: list[list[Box]] = []
         for done, path in enumerate(paths, 1):
-            pixels = read_rgb_or_warn(path, short_side)
+            pixels = read_rgb_or_warn(path)
             if pixels is not None:
+                pixels = _at_most(pixels, short_side)
                 self.pictures.append(pixels)
                 self.boxes.append(boxes_of(pixels) if boxes_of else [])
             if on_progress:
@@ -60,17 +62,20 @@ class PictureSet:
     def crops(
         self, rng: np.random.Generator, share: Share, size: int, short_side: float
     ) -> tuple[Tensor, Tensor]:
-        """Random crops, half of them mirrored, of pictures as if brought to `short_side` px.
+        """Random crops, half of them mirrored, of pictures as if brought down to `short_side` px.
+
+        None is enlarged but one that is smaller than a crop.
 
         Returns (n, 3, size, size) in [-1, 1], and (n, 1, size, size): 1 in faces, else 0; those of
         the share, of all that are drawn.
         """
-        window = max(1, min(self.short_side, round(size * self.short_side / short_side)))
         images = np.empty((len(share.rows), size, size, 3), np.uint8)
         faces = np.zeros((len(share.rows), size, size), np.float32)
         for row in range(share.count):
             chosen = int(rng.integers(len(self.pictures)))
             pixels = self.pictures[chosen]
+            own = min(pixels.shape[:2])
+            window = min(own, round(size * max(1.0, own / short_side)))
             top = int(rng.integers(pixels.shape[0] - window + 1))
             left = int(rng.integers(pixels.shape[1] - window + 1))
             mirrored = bool(rng.integers(2))
@@ -84,14 +89,23 @@ class PictureSet:
             faces[index] = faces[index, :, ::-1].copy() if mirrored else faces[index]
         return to_tensor(images), as_tensor(faces)[:, None]
 
-    def whole_pictures(self, count: int, short_side: int) -> list[Tensor]:
-        """The first `count` pictures, whole, each (1, 3, H, W), sides brought to multiples of 8."""
+    def centres(self, count: int, short_side: int) -> list[Tensor]:
+        """The middles of the first `count` pictures, brought down to `short_side` px.
+
+        Each (1, 3, H, W); H and W are multiples of 8 and at most CENTRE_SIDE.
+        """
         results = []
         for pixels in self.pictures[:count]:
-            scale = short_side / min(pixels.shape[:2])
-            height, width = (max(8, round(side * scale) // 8 * 8) for side in pixels.shape[:2])
-            results.append(to_tensor(resize(pixels, (height, width))[None]))
+            scale = min(1.0, short_side / min(pixels.shape[:2]))
+            size = [max(8, round(side * scale) // 8 * 8) for side in pixels.shape[:2]]
+            top, left = (max(0, side - CENTRE_SIDE) // 2 for side in size)
+            middle = resize(pixels, (size[0], size[1]))[top:, left:][:CENTRE_SIDE, :CENTRE_SIDE]
+            results.append(to_tensor(middle[None]))
         return results
+
+
+def _at_most(pixels: np.ndarray, short_side: int) -> np.ndarray:
+    return resize_short_side(pixels, short_side) if min(pixels.shape[:2]) > short_side else pixels
 
 
 def to_tensor(images: np.ndarray) -> Tensor:

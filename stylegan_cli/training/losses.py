@@ -12,6 +12,7 @@ from stylegan_cli.learning.losses import (
     anchor_loss,
     cycle_loss,
     discriminator_gan_loss,
+    dot_loss,
     drift_loss,
     generator_gan_loss,
     grid_loss,
@@ -111,6 +112,11 @@ def _grid(step: GeneratorPass) -> Tensor:
     return step.config.lambda_grid * grid_loss(step.fake, step.batch.content).mean()
 
 
+def _dots(step: GeneratorPass) -> Tensor:
+    weight = 1 + step.config.face_weight * step.batch.faces
+    return step.config.lambda_dots * dot_loss(step.fake, step.batch.content, weight)
+
+
 def _drift(step: GeneratorPass) -> Tensor:
     max_drift = step.creator.constraints.max_drift
     return step.config.lambda_drift * drift_loss(step.fake, step.anchor, max_drift).mean()
@@ -183,6 +189,7 @@ GENERATOR_LOSSES: Mapping[str, Callable[[GeneratorPass], Tensor | None]] = {
     "content": _content,
     "anchor": _anchor,
     "grid": _grid,
+    "dots": _dots,
     "drift": _drift,
     "cycle": _cycle,
     "identity": _identity,

@@ -26,7 +26,7 @@ export function mergeDeltas(weights: Weights, deltas: Weights): Weights {
   return merged;
 }
 
-/** Weights of a folded generator for one style at one short side in px. */
+/** Weights of a folded generator for one style at one short side in px; above max_short_side it counts as that. */
 export function foldStyle(
   weights: Weights,
   map: ColourMap,
@@ -36,7 +36,7 @@ export function foldStyle(
 ): Weights {
   const conditions: Record<string, Float32Array> = {
     colour: code,
-    residual: Float32Array.of(...code, Math.log(shortSide / 256)),
+    residual: Float32Array.of(...code, Math.log(Math.min(shortSide, constants.max_short_side) / 256)),
   };
   const folded: Weights = new Map();
   for (const name of weights.keys()) {
