@@ -137,11 +137,10 @@ def test_a_grid_costs_far_more_than_texture_of_the_same_strength() -> None:
         assert grid_loss(grid, grid).max() == 0  # a photo's own is not the generator's
 
 
-def test_texture_costs_nothing_as_a_grid_on_average() -> None:
-    noise = 0.1 * _draw(64, 3, 64, 64)
-    losses = grid_loss(noise, torch.zeros_like(noise))
-    assert losses.mean().abs() < 3 * losses.std() / 8
-    assert losses.min() < 0
+def test_strokes_hardly_count_as_a_grid() -> None:
+    noise = 0.1 * _draw(16, 3, 128, 128)
+    repeats_8px_by_chance = noise.var() / 16  # in a tile of 32 px
+    assert grid_loss(noise, torch.zeros_like(noise)).mean() < repeats_8px_by_chance / 20
 
 
 @pytest.mark.parametrize("period", [2, 4, 8])
@@ -155,7 +154,8 @@ def test_a_grid_is_seen_at_each_stride_and_between_strides_it_is_a_stroke(period
     nothing = torch.zeros(1, 3, 128, 128)
     seen = grid_loss(lines(period), nothing)
     assert seen > 5e-3
-    assert grid_loss(lines(period * 1.17), nothing) < seen / 10
+    for near in (0.9, 1.1, 1.17):
+        assert 0 <= grid_loss(lines(period * near), nothing) < seen / 10
 
 
 def _wave(across: Tensor) -> Tensor:

@@ -125,16 +125,19 @@ def grid_loss(result: Tensor, content: Tensor, tile: int = 32) -> Tensor:
 
     The strides of a network leave such a grid; no hand does. A generator without noise uses it as
     the cheapest texture there is. What repeats in a tile is multiplied with what repeats in its
-    diagonal neighbours: a grid is alike in both, while strokes differ and cancel on average, so the
-    estimate has no bias and can be below zero. H and W: multiples of 8 from 16 on; tile: px, side
-    of a square.
+    diagonal neighbours: a grid is alike in both, while strokes differ and cancel on average. Below
+    zero it counts as zero, or lines of nearly a stride would be rewarded, whose phase turns over
+    from tile to tile. H and W: multiples of 8 from 16 on; tile: px, side of a square.
     """
     added = full_precision(result) - full_precision(content)
     return torch.stack([_repeated_energy(added, stride, tile) for stride in STRIDES]).sum(dim=0)
 
 
 def _repeated_energy(added: Tensor, period: int, tile: int) -> Tensor:
-    """Mean square of what repeats every `period` px, without bias, (B,). added: (B, C, H, W)."""
+    """Mean square of what repeats every `period` px in neighbouring tiles alike, (B,).
+
+    added: (B, C, H, W).
+    """
     batch, channels, *size = added.shape
     cells = functional.pixel_unshuffle(added, period)
     cells = cells.reshape(batch * channels, period**2, size[0] // period, size[1] // period)
@@ -143,7 +146,7 @@ def _repeated_energy(added: Tensor, period: int, tile: int) -> Tensor:
     pattern = pattern - pattern.mean(dim=1, keepdim=True)
     falling = pattern[..., :-1, :-1] * pattern[..., 1:, 1:]
     rising = pattern[..., 1:, :-1] * pattern[..., :-1, 1:]
-    return (falling + rising).reshape(batch, -1).mean(dim=1) / 2
+    return (falling + rising).reshape(batch, -1).mean(dim=1).clamp(min=0) / 2
 
 
 def dot_loss(result: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
