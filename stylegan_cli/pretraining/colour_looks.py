@@ -1,7 +1,8 @@
 """Random looks as LUTs, for the colour estimator: film tables by others and random grades.
 
 Film tables are mixed, exaggerated, given exchanged channels and composed with random grades; the
-rest are the random grades of pre-training.
+rest are the random grades of pre-training. Smooth random changes make these looks endless, so that
+no network can learn them by heart.
 """
 
 import logging
@@ -23,6 +24,12 @@ MAX_FILM_SIZE = 256  # points per channel of a film table
 EVERYWHERE = 0.05  # of the weight that colours no photo has get
 NEARBY = 0.25  # of the weight that colours near those of photos get
 MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white LUT, unit
+VARIED = 0.8  # share of looks that are changed at random
+AMPLITUDES = 0.006, 0.07  # of these changes: deviation, unit, log-uniform
+COSINE_ORDER = 5  # of the cosines of a change, summed over the axes of the cube
+FIELD_LENGTH = 0.25  # over which changes of colours are alike, unit (squared exponential)
+CURVE_LENGTH = 0.15  # the same for changes of a channel's curve
+FIELD_CHROMA = 0.5  # deviation of a change of hue over that of a change of luma
 
 
 def read_films(folder: Path) -> list[np.ndarray]:
@@ -74,6 +81,56 @@ def draw_prior(films: Sequence[np.ndarray], count: int, seed: int) -> np.ndarray
     return np.stack([draw_lut(rng, films).astype(np.float16) for _ in range(count)])
 
 
+class SmoothVariation:
+    """Random smooth changes of LUTs: Gaussian processes over the colour cube and over tone curves.
+
+    Both are sums of cosines whose variances are the spectrum of a squared exponential kernel.
+    """
+
+    def __init__(self) -> None:
+        grid = lut_grid(LUT_SIZE)
+        ranges = (range(COSINE_ORDER + 1),) * 3
+        orders = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
+        orders = orders[(orders.sum(1) > 0) & (orders.sum(1) <= COSINE_ORDER)]
+        self._field = np.cos(np.pi * grid[:, None] * orders).prod(2, dtype=np.float32)
+        self._field *= _cosine_weights(orders, FIELD_LENGTH)
+        steps = np.arange(1, 2 * COSINE_ORDER + 1)[:, None]
+        self._curve = np.cos(np.pi * grid[:, None] * steps).astype(np.float32)
+        self._curve *= _cosine_weights(steps, CURVE_LENGTH)[:, None]
+
+    def vary(self, rng: np.random.Generator, lut: np.ndarray) -> np.ndarray:
+        """`lut` (LUT_SIZE³, 3) or a change of it; a black-and-white look remains one."""
+        if rng.random() >= VARIED:
+            return lut
+        field, curves = np.exp(rng.uniform(*np.log(AMPLITUDES), 2))
+        weights = rng.normal(0, field, (self._field.shape[1], 3)).astype(np.float32)
+        change = self._field @ (weights @ _CHANGE_AXES)
+        by_channel = rng.random() < 0.5
+        drawn = rng.normal(0, curves, (self._curve.shape[1], 3 if by_channel else 1))
+        change += (self._curve * drawn.astype(np.float32)).sum(1)
+        if is_grey(lut):
+            change = change.mean(1, keepdims=True)
+        varied: np.ndarray = np.clip(lut + change, 0, 1)
+        return varied
+
+
+_CHANGE_AXES = np.float32([[1, 1, 1], [1, -1, 0], [0.5, 0.5, -1]]) * np.float32(
+    [[1], [FIELD_CHROMA], [FIELD_CHROMA]]
+)
+
+
+def _cosine_weights(orders: np.ndarray, length: float) -> np.ndarray:
+    """Deviations (functions,) of cosines (functions, axes), of a total variance of one."""
+    spectrum = np.exp(-((np.pi * length) ** 2) / 2 * np.square(orders).sum(1))
+    shares: np.ndarray = np.sqrt(2.0 ** np.count_nonzero(orders, axis=1) * spectrum / spectrum.sum())
+    return shares.astype(np.float32)
+
+
+def is_grey(lut: np.ndarray) -> bool:
+    """Whether a LUT (..., 3), unit, makes black-and-white pictures."""
+    return bool(np.ptp(lut, axis=-1).mean() < MAX_GREY_RANGE)
+
+
 def principal_components(
     looks: np.ndarray, colours: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,10 +158,9 @@ def principal_components(
 def _draw_film(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
     """One film LUT or a mix of two at a random strength, with channels swapped."""
     grid = lut_grid(LUT_SIZE)
-    grey = [np.ptp(film, axis=1).mean() < MAX_GREY_RANGE for film in films]
+    grey = [is_grey(film) for film in films]
     wants_grey = rng.random() < 0.22 or all(grey)
-    pool = [film for film, is_grey in zip(films, grey, strict=True) if is_grey == wants_grey]
-    pool = pool or list(films)
+    pool = [film for film, own in zip(films, grey, strict=True) if own == wants_grey] or list(films)
     lut = pool[int(rng.integers(len(pool)))]
     if rng.random() < 0.6:
         share = rng.uniform(-0.3, 1.3)

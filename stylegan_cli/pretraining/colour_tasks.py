@@ -20,12 +20,12 @@ from stylegan_cli.colour import LUMA
 from stylegan_cli.instant.colour_estimation import at_estimator_size, rank_of_luma
 from stylegan_cli.networks.architecture import LUMA_KNOTS, VISION_CELL
 from stylegan_cli.networks.frozen_features import load_features
-from stylegan_cli.pretraining.colour_looks import LUT_SIZE
+from stylegan_cli.pretraining.colour_looks import LUT_SIZE, SmoothVariation
 from stylegan_cli.runtime.randomness import numpy_generator
 
 SET_PICTURES = 96  # of a simulated creator
 KEPT_PICTURES = 32  # of them whose own statistics are kept, for smaller sets
-SHIFTED_PICTURES = 4  # of them whose clusters are found in the look
+SHIFTED_PICTURES = 3  # of them whose clusters are found in the look
 PIXEL_STRIDE = 4  # of the pixels of a picture, each row and column, that are counted
 CROPS = 3  # of each photo, beside the whole
 SMALLEST_CROP = 0.55  # of a photo's sides
@@ -104,6 +104,7 @@ class ColourTasks(IterableDataset[ColourTask]):
         self._seed, self._first = seed, first
         self._weight = torch.from_numpy(clusters.weight).float()
         self._bias = torch.from_numpy(clusters.bias).float()
+        self._variation = SmoothVariation()
 
     def __iter__(self) -> Iterator[ColourTask]:
         torch.set_num_threads(1)
@@ -121,15 +122,11 @@ class ColourTasks(IterableDataset[ColourTask]):
     def _draw(
         self, rng: np.random.Generator, pixels: Sequence[Tensor], shares: Sequence[Tensor]
     ) -> ColourTask:
-        lut = torch.from_numpy(_mix(rng, self._looks))
+        look = self._variation.vary(rng, _mix(rng, self._looks))
+        lut = torch.from_numpy(look)
         camera = torch.from_numpy(_draw_camera(rng))
         chosen = self._photos.draw_set(rng)
-        own = {
-            index: _statistics(
-                _look_up(lut, _apply_camera_gains(pixels[index], camera)), shares[index]
-            )
-            for index in sorted(set(chosen))
-        }
+        own = _statistics_of(sorted(set(chosen)), pixels, shares, lut, camera)
         shown = [int(index) for index in rng.permutation(list(own))[:SHIFTED_PICTURES]]
         looked = [_in_look(self._photos.pictures[index], lut, camera) for index in shown]
         found = self._shares(looked)
@@ -150,9 +147,13 @@ class ColourTasks(IterableDataset[ColourTask]):
         return load_features("lite0")
 
     def _shares(self, pictures: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        """How much of each cell belongs to each cluster, (cells, K), for each picture."""
+        """How much of each cell belongs to each cluster and, last, to the whole picture.
+
+        (cells, K + 1), for each picture.
+        """
         for features in cell_features(self._network, pictures):
-            yield torch.softmax(features @ self._weight + self._bias, -1)
+            clusters = torch.softmax(features @ self._weight + self._bias, -1)
+            yield _with_ones(clusters)
 
 
 def find_clusters(photos: EstimatorPhotos, looks: np.ndarray, count: int, seed: int) -> Clusters:
@@ -264,6 +265,23 @@ def _look_up(lut: Tensor, colours: Tensor) -> Tensor:
     return looked
 
 
+def _statistics_of(
+    indices: Sequence[int],
+    pixels: Sequence[Tensor],
+    shares: Sequence[Tensor],
+    lut: Tensor,
+    camera: Tensor,
+) -> dict[int, Tensor]:
+    """Statistics of some photos in a look, with the clusters of the photos as they are."""
+    taken = _apply_camera_gains(torch.cat([pixels[index] for index in indices]), camera)
+    moments = _with_ones(_moments(_look_up(lut, taken)).mean(1))
+    parts = moments.split([len(pixels[index]) for index in indices])
+    return {
+        index: shares[index].T @ part / len(part)
+        for index, part in zip(indices, parts, strict=True)
+    }
+
+
 def _cells(picture: np.ndarray) -> Tensor:
     """Unit colours of each cell, (cells, pixels, 3)."""
     height, width = (side // VISION_CELL for side in picture.shape[:2])
@@ -275,11 +293,12 @@ def _cells(picture: np.ndarray) -> Tensor:
 
 def _statistics(cells: Tensor, shares: Tensor) -> Tensor:
     """estimator_graphs.colour_statistics_graph on colours (cells, pixels, 3)."""
-    moments = _moments(cells).mean(1)
-    counted = torch.cat([moments, torch.ones(len(moments), 1)], 1)
-    both = torch.cat([shares, torch.ones(len(shares), 1)], 1)
-    statistics: Tensor = both.T @ counted / len(cells)
+    statistics: Tensor = shares.T @ _with_ones(_moments(cells).mean(1)) / len(cells)
     return statistics
+
+
+def _with_ones(rows: Tensor) -> Tensor:
+    return functional.pad(rows, (0, 1), value=1.0)
 
 
 def _moments(colours: Tensor) -> Tensor:
