@@ -14,6 +14,7 @@ LUMA = np.array(LUMA_WEIGHTS, np.float32)
 COLOUR_AXES = np.array([[1, 0, -1], [-1, 2, -1]], np.float32) / np.sqrt(
     [[2], [6]], dtype=np.float32
 )
+MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white LUT, unit
 QUANTILES = 17
 LUMA_BANDS = 8
 
@@ -94,6 +95,30 @@ def lut_corners(colours: Colours, size: int) -> Iterator[tuple[np.ndarray, np.nd
     for i, j, k in np.ndindex(2, 2, 2):
         share = shares[0][i] * shares[1][j] * shares[2][k]
         yield index + (i * size + j) * size + k, share
+
+
+def is_grey(lut: np.ndarray) -> bool:
+    """Whether a LUT (..., 3), unit, makes black-and-white pictures."""
+    return bool(np.ptp(lut, axis=-1).mean() < MAX_GREY_RANGE)
+
+
+def cosine_basis(places: np.ndarray, order: int, length: float, lowest: int = 0) -> np.ndarray:
+    """Smooth functions at places (N, D), unit: (N, functions) float32.
+
+    Products of cosines along the axes whose orders add up to `lowest` to `order`. With standard
+    normal weights, their sum is a Gaussian process of variance one whose kernel is the squared
+    exponential of `length`, cut to these orders (Solin & Särkkä 2020).
+    """
+    axes = np.meshgrid(*[np.arange(order + 1)] * places.shape[1])
+    orders = np.stack(axes, -1).reshape(-1, places.shape[1])
+    orders = orders[(orders.sum(1) >= lowest) & (orders.sum(1) <= order)]
+    spectrum = np.exp(-((np.pi * length) ** 2) / 2 * np.square(orders).sum(1))
+    scale = np.sqrt(2.0 ** np.count_nonzero(orders, axis=1) * spectrum / spectrum.sum())
+    waves = np.cos(np.pi * places[..., None].astype(np.float32) * np.arange(order + 1))
+    basis: np.ndarray = scale.astype(np.float32)[None]
+    for axis, along in enumerate(orders.T):
+        basis = basis * waves[:, axis, along]
+    return basis.astype(np.float32)
 
 
 def with_luma_of(styled: np.ndarray, photo: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ Colours are compared by content: skin with skin, sky with sky, so that the cloth
 pictures do not count as style. A frozen network finds the content from the rank of luma, which no
 tone curve changes, in the directions that looks change least. The head is trained on simulated
 creators (pretraining.colour_tasks): it has learned how far to trust 1, 5, 30, or 200 pictures, and
-which colours are usual.
+which colours are usual. What the estimate leaves unexplained corrects it (colour_correction).
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from stylegan_cli.backends.onnx_backend import EstimatorNetworks
+from stylegan_cli.instant.colour_correction import ContentSample, corrected_lut
 from stylegan_cli.networks.architecture import COLOUR_MOMENTS
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.styles import ColourEstimator
@@ -29,6 +30,10 @@ class ColourEstimation:
     def __init__(self, estimator: ColourEstimator, threads: int) -> None:
         self._config = estimator.config
         self._networks = EstimatorNetworks(estimator, threads)
+        self._content = None
+        if estimator.config.photos:
+            sample = estimator.tensors["content.colours"], estimator.tensors["content.clusters"]
+            self._content = ContentSample(*sample, estimator.config.clusters)
 
     def statistics(self, picture: np.ndarray) -> np.ndarray:
         """Of one uint8 picture (H, W, 3): see estimator_graphs.colour_statistics_graph."""
@@ -39,8 +44,10 @@ class ColourEstimation:
         """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics."""
         mean = np.stack(statistics).mean(0, dtype=np.float64)
         lut = self._networks.lut(head_inputs(mean, len(statistics)))
-        clipped: np.ndarray = np.clip(lut, 0, 1).reshape(*(self._config.lut_size,) * 3, 3)
-        return clipped
+        estimate: np.ndarray = np.clip(lut, 0, 1).reshape(*(self._config.lut_size,) * 3, 3)
+        if self._content is None:
+            return estimate
+        return corrected_lut(estimate, np.stack(statistics), self._content)
 
 
 def head_inputs(statistics: np.ndarray, count: int | np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ BAND_GAIN = 16.0  # brings bands of luma to a deviation of about 1
 BANDS = 3  # of the photo's luma, for the residual; the coarsest is of pictures halved three times
 CLIP_DEVIATIONS = 6.0  # standard deviations at which inputs of a head are clipped
 MAX_LUT_SIZE = 65
+MAX_CONTENT_PHOTOS = 10_000
+MAX_CLUSTERS = 256  # which a byte tells apart
 PROBES_PER_CHANNEL = 2  # mixtures of a stage's channels whose moments the style encoder takes, too
 
 # How the style encoder meets every picture, in training and in use: moments of a whole picture are
@@ -202,9 +204,15 @@ class ColourEstimatorConfig:
     hidden: int = 768
     components: int = 96  # principal components of looks
     lut_size: int = 17  # points per channel
+    photos: int = 0  # of content, that estimates are compared with; 0: none
+    samples: int = 128  # colours of each of these photos
 
     def __post_init__(self) -> None:
-        _require_size(self, ("clusters", "hidden", "components"))
+        _require_size(self, ("clusters", "hidden", "components", "samples"))
+        if self.clusters > MAX_CLUSTERS:
+            raise ConfigError(f"clusters must be at most {MAX_CLUSTERS}, got {self.clusters}")
+        if not 0 <= self.photos <= MAX_CONTENT_PHOTOS:
+            raise ConfigError(f"photos must be from 0 to {MAX_CONTENT_PHOTOS}, got {self.photos}")
         if not 2 <= self.lut_size <= MAX_LUT_SIZE:
             raise ConfigError(f"lut_size must be from 2 to {MAX_LUT_SIZE}, got {self.lut_size}")
 
@@ -262,3 +270,11 @@ def colour_head_shapes(config: ColourEstimatorConfig) -> Shapes:
     shapes |= {"balance.weight": (3, config.inputs), "balance.bias": (3,)}
     points = config.lut_size**3
     return shapes | {"lut.components": (config.components, points, 3), "lut.mean": (points, 3)}
+
+
+def content_sample_shapes(config: ColourEstimatorConfig) -> Shapes:
+    """Name and shape of the sample of content photos, unsigned integers."""
+    if not config.photos:
+        return {}
+    shape = (config.photos, config.samples)
+    return {"content.colours": (*shape, 3), "content.clusters": shape}

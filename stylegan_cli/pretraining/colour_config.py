@@ -5,7 +5,7 @@ from typing import Annotated
 
 from stylegan_cli.errors import ConfigError
 from stylegan_cli.learning.options import STEPS, time_limit
-from stylegan_cli.networks.architecture import ColourEstimatorConfig
+from stylegan_cli.networks.architecture import MAX_CLUSTERS, ColourEstimatorConfig
 from stylegan_cli.runtime.config import OVERWRITE, SEED, Option, config_class, file_option
 
 
@@ -65,7 +65,7 @@ class ColourTrainingConfig:
         0.05
     )
     clusters: Annotated[
-        int, file_option("Clusters of image content.", at_least=1, at_most=1024)
+        int, file_option("Clusters of image content.", at_least=1, at_most=MAX_CLUSTERS)
     ] = 48
     hidden: Annotated[int, file_option("Width of the head.", at_least=1, at_most=8192)] = 768
     components: Annotated[

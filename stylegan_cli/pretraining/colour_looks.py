@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.colour import apply_lut, lut_corners, lut_grid
+from stylegan_cli.colour import apply_lut, cosine_basis, is_grey, lut_corners, lut_grid
 from stylegan_cli.errors import DataError, PictureError
 from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
 from stylegan_cli.pretraining.looks import draw_grade
@@ -23,13 +23,12 @@ LUT_SIZE = 17  # points per channel
 MAX_FILM_SIZE = 256  # points per channel of a film table
 EVERYWHERE = 0.05  # of the weight that colours no photo has get
 NEARBY = 0.25  # of the weight that colours near those of photos get
-MAX_GREY_RANGE = 0.02  # mean range of the channels of a black-and-white LUT, unit
 VARIED = 0.8  # share of looks that are changed at random
 AMPLITUDES = 0.006, 0.07  # of these changes: deviation, unit, log-uniform
-COSINE_ORDER = 5  # of the cosines of a change, summed over the axes of the cube
-FIELD_LENGTH = 0.25  # over which changes of colours are alike, unit (squared exponential)
-CURVE_LENGTH = 0.15  # the same for changes of a channel's curve
-FIELD_CHROMA = 0.5  # deviation of a change of hue over that of a change of luma
+FIELD_ORDER, FIELD_LENGTH = 5, 0.25  # of changes of colours; see colour.cosine_basis
+CURVE_ORDER, CURVE_LENGTH = 10, 0.15  # of changes of a channel's curve
+# Directions of a change of colours: all channels alike, and two of half the weight.
+FIELD_AXES = np.array([[1, 1, 1], [0.5, -0.5, 0], [0.25, 0.25, -0.5]], np.float32)
 
 
 def read_films(folder: Path) -> list[np.ndarray]:
@@ -82,53 +81,32 @@ def draw_prior(films: Sequence[np.ndarray], count: int, seed: int) -> np.ndarray
 
 
 class SmoothVariation:
-    """Random smooth changes of LUTs: Gaussian processes over the colour cube and over tone curves.
-
-    Both are sums of cosines whose variances are the spectrum of a squared exponential kernel.
-    """
+    """Random smooth changes of LUTs: Gaussian processes over colours and over tone curves."""
 
     def __init__(self) -> None:
         grid = lut_grid(LUT_SIZE)
-        ranges = (range(COSINE_ORDER + 1),) * 3
-        orders = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
-        orders = orders[(orders.sum(1) > 0) & (orders.sum(1) <= COSINE_ORDER)]
-        self._field = np.cos(np.pi * grid[:, None] * orders).prod(2, dtype=np.float32)
-        self._field *= _cosine_weights(orders, FIELD_LENGTH)
-        steps = np.arange(1, 2 * COSINE_ORDER + 1)[:, None]
-        self._curve = np.cos(np.pi * grid[:, None] * steps).astype(np.float32)
-        self._curve *= _cosine_weights(steps, CURVE_LENGTH)[:, None]
+        self._field = cosine_basis(grid, FIELD_ORDER, FIELD_LENGTH, lowest=1)
+        curves = [
+            cosine_basis(channel[:, None], CURVE_ORDER, CURVE_LENGTH, lowest=1)
+            for channel in grid.T
+        ]
+        self._curves = np.stack(curves, -1)
 
     def vary(self, rng: np.random.Generator, lut: np.ndarray) -> np.ndarray:
         """`lut` (LUT_SIZE³, 3) or a change of it; a black-and-white look remains one."""
         if rng.random() >= VARIED:
             return lut
-        field, curves = np.exp(rng.uniform(*np.log(AMPLITUDES), 2))
+        lowest, highest = np.log(AMPLITUDES)
+        field, curves = np.exp(rng.uniform(lowest, highest, 2))
         weights = rng.normal(0, field, (self._field.shape[1], 3)).astype(np.float32)
-        change = self._field @ (weights @ _CHANGE_AXES)
+        change = self._field @ (weights @ FIELD_AXES)
         by_channel = rng.random() < 0.5
-        drawn = rng.normal(0, curves, (self._curve.shape[1], 3 if by_channel else 1))
-        change += (self._curve * drawn.astype(np.float32)).sum(1)
+        drawn = rng.normal(0, curves, (self._curves.shape[1], 3 if by_channel else 1))
+        change += (self._curves * drawn.astype(np.float32)).sum(1)
         if is_grey(lut):
             change = change.mean(1, keepdims=True)
         varied: np.ndarray = np.clip(lut + change, 0, 1)
         return varied
-
-
-_CHANGE_AXES = np.float32([[1, 1, 1], [1, -1, 0], [0.5, 0.5, -1]]) * np.float32(
-    [[1], [FIELD_CHROMA], [FIELD_CHROMA]]
-)
-
-
-def _cosine_weights(orders: np.ndarray, length: float) -> np.ndarray:
-    """Deviations (functions,) of cosines (functions, axes), of a total variance of one."""
-    spectrum = np.exp(-((np.pi * length) ** 2) / 2 * np.square(orders).sum(1))
-    shares: np.ndarray = np.sqrt(2.0 ** np.count_nonzero(orders, axis=1) * spectrum / spectrum.sum())
-    return shares.astype(np.float32)
-
-
-def is_grey(lut: np.ndarray) -> bool:
-    """Whether a LUT (..., 3), unit, makes black-and-white pictures."""
-    return bool(np.ptp(lut, axis=-1).mean() < MAX_GREY_RANGE)
 
 
 def principal_components(

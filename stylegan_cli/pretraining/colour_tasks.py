@@ -33,6 +33,8 @@ MIXED_LOOKS = 0.5  # share of looks that are between two
 CAMERAS = 6  # of each photo, that balance is learned from
 OTHER_CAMERA = 0.25  # share of creators whose camera meters and balances by its own
 NO_CAMERA = torch.ones(3)
+CONTENT_PHOTOS = 1000  # that a sample of content has, at most
+CONTENT_SAMPLES = 128  # colours of each
 LOOKS, CELLS = 3, 80  # of each photo that clusters are found with
 DIRECTIONS = 32  # of frozen features that clusters are found in
 RIDGE = 0.05  # of the variance of features, added to their variance between looks
@@ -188,6 +190,32 @@ def find_clusters(photos: EstimatorPhotos, looks: np.ndarray, count: int, seed: 
     weight = sharpness * directions @ centroids.T
     bias = -centre @ weight - sharpness / 2 * np.square(centroids).sum(1)
     return Clusters(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def sample_content(
+    photos: EstimatorPhotos, clusters: Clusters, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (P, CONTENT_SAMPLES, 3) uint8 of whole photos, and a cluster (P, CONTENT_SAMPLES).
+
+    A colour's cluster is drawn by how much of its cell belongs to each.
+    """
+    rng = numpy_generator(seed, 0, "sample of content")
+    whole = photos.pictures[:: CROPS + 1]
+    whole = whole[:: -(-len(whole) // CONTENT_PHOTOS)]
+    tasks = ColourTasks(photos, clusters, np.zeros((1, LUT_SIZE**3, 3)), seed)
+    colours, found = [], []
+    for picture, shares in zip(whole, tasks._shares(whole), strict=True):
+        order = rng.permutation(len(shares))
+        cells = np.resize(order, CONTENT_SAMPLES)
+        levels = np.cumsum(shares[cells, :-1].numpy(), axis=1)
+        drawn = (levels < rng.random((len(cells), 1)) * levels[:, -1:]).sum(1)
+        places = np.unravel_index(cells, [side // VISION_CELL for side in picture.shape[:2]])
+        row, column = (VISION_CELL * np.stack(places)) + rng.integers(
+            VISION_CELL, size=(2, len(cells))
+        )
+        colours.append(picture[row, column])
+        found.append(drawn.astype(np.uint8))
+    return np.stack(colours), np.stack(found)
 
 
 def miscalibrated_photos(

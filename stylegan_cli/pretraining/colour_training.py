@@ -1,9 +1,9 @@
 """Training of the colour estimator on simulated creators, in a run folder of its own."""
 
+import dataclasses
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from stylegan_cli.pretraining.colour_tasks import (
     EstimatorPhotos,
     find_clusters,
     miscalibrated_photos,
+    sample_content,
 )
 from stylegan_cli.pretraining.loading import seed_worker
 from stylegan_cli.runtime.interruption import stop_between_steps
@@ -121,7 +122,7 @@ class ColourTrainer:
         return torch.cat([weights, rest[None]])
 
     def estimator(self, photos: EstimatorPhotos) -> ColourEstimator:
-        """What has been learned, as a model file has it. photos: that balance is learned from."""
+        """What has been learned, as a model file has it; photos stand for content."""
         tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
         tensors |= {f"lut.{name}": self.fixed[name] for name in ("mean", "components")}
         clusters = {"weight": self.fixed["clusters.weight"].T[:, :, None, None]}
@@ -130,9 +131,11 @@ class ColourTrainer:
         arrays = {name: value.numpy().astype(np.float32) for name, value in tensors.items()}
         clusters_found = _clusters(self.fixed)
         arrays |= fit_balance(photos, clusters_found, arrays, self.config.seed)
-        return ColourEstimator(
-            config=self.config.estimator(), tensors=arrays | frozen_vision_tensors()
-        )
+        colours, members = sample_content(photos, clusters_found, self.config.seed)
+        arrays |= {"content.colours": colours, "content.clusters": members}
+        count, samples = members.shape
+        config = dataclasses.replace(self.config.estimator(), photos=count, samples=samples)
+        return ColourEstimator(config=config, tensors=arrays | frozen_vision_tensors())
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs but its tasks, which are simulated anew."""
@@ -254,7 +257,7 @@ def train_colours(
     elif state is None:
         rng = torch_generator(config.seed, 0, "standard inputs")
         trainer.head.standardise(memory.draw(config.first, rng)[0])
-    save_config(run_dir, asdict(config))
+    save_config(run_dir, dataclasses.asdict(config))
     with Metrics(run_dir, COLUMNS, trainer.step) as metrics, stop_between_steps() as stop:
         clock = StepClock()
         while not (stop.requested or trainer.is_finished):

@@ -78,10 +78,10 @@ def _read_photos(domains: Domains) -> dict[str, list[np.ndarray]]:
 
 
 def _estimator_to_start_from(model: Model, plan: ColourPlan) -> ColourEstimator:
-    found = model.base.colour_estimator
+    found, wanted = model.base.colour_estimator, plan.config.estimator()
     if found is None:
         raise DataError(f"{plan.run.model} has no colour estimator; leave out --from-model")
-    if found.config != plan.config.estimator():
+    if dataclasses.replace(found.config, photos=0, samples=wanted.samples) != wanted:
         raise ConfigError(
             f"the estimator in {plan.run.model} has other sizes than this run; "
             f"set {', '.join(f'{k} {v}' for k, v in to_mapping(found.config).items())}"

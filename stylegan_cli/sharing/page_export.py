@@ -20,7 +20,7 @@ from safetensors.numpy import save
 from stylegan_cli import colour
 from stylegan_cli.backends import build_graph, open_backend
 from stylegan_cli.errors import OutputExistsError, StyleFileError, WriteError
-from stylegan_cli.instant import colour_estimation, encoding
+from stylegan_cli.instant import colour_correction, colour_estimation, encoding
 from stylegan_cli.instant.config import DEFAULTS as INSTANT
 from stylegan_cli.instant.render_mode import render_mode_photos
 from stylegan_cli.networks import architecture
@@ -196,7 +196,8 @@ def _learn_file(base: Base) -> bytes:
 def _estimator_tensors(estimator: ColourEstimator, document: dict[str, Any]) -> Arrays:
     """Its graphs and weights; `document` gets its config and the offsets of the weights."""
     config = estimator.config
-    document["lut_points"] = config.lut_size
+    document |= {"lut_points": config.lut_size, "photos": config.photos}
+    document["clusters"] = config.clusters
     graphs = {
         "colour_statistics": colour_statistics_graph(config),
         "colour_head": colour_head_graph(config),
@@ -204,8 +205,10 @@ def _estimator_tensors(estimator: ColourEstimator, document: dict[str, Any]) -> 
     tensors = {
         f"colour_estimator/{name}": value.astype(np.float16)
         for name, value in estimator.tensors.items()
-        if not name.startswith("balance.")
+        if not name.startswith(("balance.", "content."))
     }
+    for name in ("colours", "clusters") if config.photos else ():
+        tensors[f"content/{name}"] = estimator.tensors[f"content.{name}"]
     for name in ("head.centre", "head.scale"):
         tensors[f"colour_estimator/{name}"] = estimator.tensors[name]
     for name, graph in graphs.items():
@@ -279,6 +282,16 @@ def _learning_constants() -> dict[str, float]:
         "estimator_alignment": colour_estimation.ALIGNMENT,
         "moment_shrinkage": colour_estimation.SHRINKAGE,
         "colour_moments": architecture.COLOUR_MOMENTS,
+        "luma_knots": architecture.LUMA_KNOTS,
+        "change_order": colour_correction.ORDER,
+        "change_length": colour_correction.LENGTH,
+        "luma_deviation": colour_correction.LUMA_DEVIATION,
+        "chroma_deviation": colour_correction.CHROMA_DEVIATION,
+        "moment_deviation": colour_correction.MOMENT_DEVIATION,
+        "small_share": colour_correction.SMALL_SHARE,
+        "slope_samples": colour_correction.SLOPE_SAMPLES,
+        "slope_step": colour_correction.SLOPE_STEP,
+        "half_gain_pictures": colour_correction.HALF_GAIN_PICTURES,
         "variation_rank": variation.rank,
         "variation_shrinkage": variation.shrinkage,
         "variation_min_pictures": variation.min_pictures,

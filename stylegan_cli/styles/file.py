@@ -83,8 +83,7 @@ def write_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
     estimator = base.colour_estimator
     if estimator:
         tensors |= {
-            f"{ESTIMATOR}{name}": value.astype(np.float32 if name in _EXACT else np.float16)
-            for name, value in estimator.tensors.items()
+            f"{ESTIMATOR}{name}": _stored(name, value) for name, value in estimator.tensors.items()
         }
     document = {
         "kind": "model",
@@ -209,6 +208,13 @@ def _creators(document: Mapping[str, Any], path: Path) -> list[Any]:
 
 def _style_entry(style: Style) -> dict[str, Any]:
     return to_mapping(style.info)
+
+
+def _stored(name: str, value: np.ndarray) -> np.ndarray:
+    """A tensor of a colour estimator with as much precision as it needs."""
+    if value.dtype.kind == "u":
+        return value
+    return value.astype(np.float32 if name in _EXACT else np.float16)
 
 
 def _style_tensors(style: Style, prefix: str) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from stylegan_cli.networks.architecture import (
     StyleEncoderConfig,
     colour_head_shapes,
     colour_statistics_shapes,
+    content_sample_shapes,
     encoder_shapes,
     generator_shapes,
 )
@@ -68,6 +69,10 @@ def _read_estimator(
         name: _tensor(file, ESTIMATOR + name, path, shape=shape).astype(np.float32)
         for name, shape in shapes.items()
     }
+    for name, shape in content_sample_shapes(config).items():
+        tensors[name] = _tensor(file, ESTIMATOR + name, path, shape=shape, kind="u")
+    if config.photos and tensors["content.clusters"].max() >= config.clusters:
+        raise StyleFileError(f"'content.clusters' in {path} names clusters that do not exist")
     return ColourEstimator(config=config, tensors=tensors)
 
 

@@ -15,6 +15,7 @@ export interface ColourMap {
   offset: Float32Array; // (3,)
 }
 
+const MAX_GREY_RANGE = 0.02; // mean range of the channels of a black-and-white LUT, unit
 export const LUMA = [0.299, 0.587, 0.114].map(Math.fround);
 
 /** The linear map between two Gaussians (Pitié & Kokaram 2007, eq. 12). */
@@ -64,6 +65,15 @@ export function lattice(points: number): Colours {
         result[k++] = b / (points - 1);
       }
   return result;
+}
+
+/** Whether a LUT makes black-and-white pictures. */
+export function isGrey({ data }: Lut): boolean {
+  let range = 0;
+  for (let k = 0; k < data.length; k += 3) {
+    range += Math.max(data[k], data[k + 1], data[k + 2]) - Math.min(data[k], data[k + 1], data[k + 2]);
+  }
+  return range / (data.length / 3) < MAX_GREY_RANGE;
 }
 
 /** Trilinear look-up of unit colours; clips to the table's range. */

@@ -67,6 +67,16 @@ export interface ColourEstimator {
   head: Graph;
   weights: Weights;
   points: number; // per channel, of its LUT
+  content: ContentSample | null;
+}
+
+/** A sample of the colours of content photos, `samples` of each, and the clusters of content they belong to. */
+export interface ContentSample {
+  photos: number;
+  samples: number;
+  colours: Float32Array; // (photos * samples, 3) unit
+  clusters: Int32Array;
+  clusterCount: number;
 }
 
 /** Encoder, content colours and photos: what making a style takes beside it. */

@@ -1,6 +1,6 @@
 /** Reads `stylize.safetensors` and `learn.safetensors` as `influ export` writes them. */
 
-import type { ColourEstimator, LearnModel, StylizeModel, Weights } from "./model";
+import type { ColourEstimator, ContentSample, LearnModel, StylizeModel, Weights } from "./model";
 import { BrokenFileError, doubles, floats, integers, readTensors, type Tensor, type TensorFile } from "./safetensors";
 import { readStyleFile } from "./styleFile";
 
@@ -62,7 +62,15 @@ function colourEstimator(file: TensorFile, header: any): ColourEstimator {
     head: { bytes: raw(file, "graph/colour_head"), weights: header.colour_head },
     weights: weightsUnder(file, "colour_estimator/"),
     points: header.lut_points,
+    content: header.photos ? contentSample(file, header.clusters) : null,
   };
+}
+
+function contentSample(file: TensorFile, clusterCount: number): ContentSample {
+  const clusters = wanted(file, "content/clusters");
+  const [photos, samples] = clusters.shape;
+  const colours = floats(wanted(file, "content/colours")).map((value) => value / 255);
+  return { photos, samples, colours, clusters: integers(clusters), clusterCount };
 }
 
 function description(file: TensorFile): any {

@@ -5,26 +5,26 @@ import type { Lut } from "../colour";
 import type { Constants, LearnModel } from "../model";
 import { newPlane, type Plane, reduceByArea, type Size } from "../resizing";
 import { roundHalfToEven } from "../safetensors";
+import { correctedLut } from "./colourCorrection";
 import type { Rgb } from "./encoding";
 
 /** The LUT of the style of some pictures; null where the base estimates none. */
 export async function estimateLut(pictures: Rgb[], backend: Backend, learn: LearnModel): Promise<Lut | null> {
   if (!learn.colourEstimator) return null;
-  const { points } = learn.colourEstimator;
-  let sums: Float64Array | undefined;
+  const { points, content } = learn.colourEstimator;
+  const statistics: Float32Array[] = [];
   for (const picture of pictures) {
     const planes = atEstimatorSize(picture, learn.constants);
     const [{ height, width }] = planes;
     const data = new Float32Array(3 * height * width);
     planes.forEach((plane, c) => data.set(plane.data.map((value) => value / 255), c * height * width));
     const rank = rankOfLuma(planes).map((value) => 2 * value - 1);
-    const found = await backend.colourStatistics({ height, width, data }, rank);
-    sums ??= new Float64Array(found.length);
-    for (let k = 0; k < found.length; k++) sums[k] += found[k];
+    statistics.push(await backend.colourStatistics({ height, width, data }, rank));
   }
-  const means = sums!.map((sum) => sum / pictures.length);
-  const lut = await backend.colourLut(described(means, pictures.length, learn.constants));
-  return { points, data: lut.map((value) => Math.min(1, Math.max(0, value))) };
+  const means = Float64Array.from(statistics[0], (_, k) => statistics.reduce((sum, own) => sum + own[k], 0) / pictures.length);
+  const found = await backend.colourLut(described(means, pictures.length, learn.constants));
+  const lut = { points, data: found.map((value) => Math.min(1, Math.max(0, value))) };
+  return content ? correctedLut(lut, statistics, content, learn.constants) : lut;
 }
 
 /** The head's inputs: mean moments of each cluster and of all, shares of the clusters, number of pictures. */
