@@ -1,7 +1,6 @@
 """Promises of instant/colour_estimation.py and of what trains it."""
 
 import csv
-import dataclasses
 import json
 import os
 import signal
@@ -74,10 +73,10 @@ def test_the_graph_counts_what_training_counts(
     np.testing.assert_allclose(estimation.statistics(photo), wanted.numpy(), atol=2e-4)
 
 
-def test_the_graph_and_the_trained_head_agree(estimator: ColourEstimator) -> None:
+def test_the_graph_and_the_trained_head_agree(
+    estimator: ColourEstimator, estimation: ColourEstimation
+) -> None:
     head = ColourHead(estimator.config)
-    uncorrected = dataclasses.replace(estimator.config, photos=0)
-    estimation = ColourEstimation(dataclasses.replace(estimator, config=uncorrected), 1)
     head.load_state_dict(
         {name.removeprefix("head."): torch.from_numpy(value)
          for name, value in estimator.part("head.").items()}
@@ -89,7 +88,9 @@ def test_the_graph_and_the_trained_head_agree(estimator: ColourEstimator) -> Non
     lut = estimator.tensors["lut.mean"] + np.tensordot(
         weights, estimator.tensors["lut.components"], 1
     )
-    np.testing.assert_allclose(estimation.lut(found).reshape(-1, 3), np.clip(lut, 0, 1), atol=1e-4)
+    np.testing.assert_allclose(
+        estimation.head_lut(found).reshape(-1, 3), np.clip(lut, 0, 1), atol=1e-4
+    )
 
 
 def test_people_who_were_never_seen_in_a_look_tell_it_better_than_their_colours(

@@ -30,10 +30,10 @@ class ColourEstimation:
     def __init__(self, estimator: ColourEstimator, threads: int) -> None:
         self._config = estimator.config
         self._networks = EstimatorNetworks(estimator, threads)
-        self._content = None
+        self.content: ContentSample | None = None
         if estimator.config.photos:
             sample = estimator.tensors["content.colours"], estimator.tensors["content.clusters"]
-            self._content = ContentSample(*sample, estimator.config.clusters)
+            self.content = ContentSample(*sample, estimator.config.clusters)
 
     def statistics(self, picture: np.ndarray) -> np.ndarray:
         """Of one uint8 picture (H, W, 3): see estimator_graphs.colour_statistics_graph."""
@@ -42,12 +42,17 @@ class ColourEstimation:
 
     def lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
         """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics."""
+        estimate = self.head_lut(statistics)
+        if self.content is None:
+            return estimate
+        return corrected_lut(estimate, np.stack(statistics), self.content)
+
+    def head_lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
+        """The same, without the correction."""
         mean = np.stack(statistics).mean(0, dtype=np.float64)
         lut = self._networks.lut(head_inputs(mean, len(statistics)))
         estimate: np.ndarray = np.clip(lut, 0, 1).reshape(*(self._config.lut_size,) * 3, 3)
-        if self._content is None:
-            return estimate
-        return corrected_lut(estimate, np.stack(statistics), self._content)
+        return estimate
 
 
 def head_inputs(statistics: np.ndarray, count: int | np.ndarray) -> np.ndarray:
