@@ -123,6 +123,7 @@ def load_style(
     model: str | os.PathLike[str] | None = None,
     strength: float = 1.0,
     grain: float = 1.0,
+    halation: float = 1.0,
     seed: int | None = None,
     preserve_colour: bool = False,
     even: bool = False,
@@ -135,8 +136,8 @@ def load_style(
 
     style: a name ("toon"), a mix ("toon:0.7,vangogh:0.3"), or the path of a style file, or of a
     model file with one style in it. model: a model file with the style of that name.
-    strength: 0 keeps the photo, 1 is the whole style. grain: how much of the style's film grain is
-    painted, if it has any. seed: a variation of the style.
+    strength: 0 keeps the photo, 1 is the whole style. grain, halation: how much of the style's
+    film grain and halation is painted, if it has any. seed: a variation of the style.
     preserve_colour: keep the photo's own colours. even: bring its exposure and white balance to
     the average first.
     Raises StyleNotFoundError, StyleFileError, DeviceError and UsageError.
@@ -159,6 +160,7 @@ def load_style(
         model=path if is_file else None if model is None else Path(model),
         strength=strength,
         grain=grain,
+        halation=halation,
         seed=seed,
         preserve_colour=preserve_colour,
         even=even,

@@ -31,13 +31,14 @@ from stylegan_cli.rendering import (
 from stylegan_cli.rendering.config import DEFAULTS, RenderingConfig
 from stylegan_cli.rendering.grain import GrainPainter
 from stylegan_cli.rendering.guided_maps import ResidualMaps
+from stylegan_cli.rendering.halation import paint_halation
 from stylegan_cli.rendering.lut import ColourLut
 from stylegan_cli.runtime.config import DEVICE, Option, config_class, exclusive
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
-from stylegan_cli.styles.film import FilmGrain
+from stylegan_cli.styles.film import FilmGrain, FilmHalation
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
 MAX_GENERATORS = 4  # generators kept: one per short side of the working copy
@@ -87,6 +88,10 @@ class StylizerConfig:
             "Strength of the style's film grain, if it has any; 0: none.", at_least=0, at_most=1
         ),
     ] = 1.0
+    halation: Annotated[
+        float,
+        Option("Strength of the style's halation, if it has any; 0: none.", at_least=0, at_most=1),
+    ] = 1.0
     preserve_colour: Annotated[
         bool,
         Option(
@@ -132,6 +137,7 @@ class Stylizer:
         *,
         grain: float = 1.0,
         grain_seed: int = 0,
+        halation: float = 1.0,
         preserve_colour: bool = False,
         even: bool = False,
         detail: Detail = "auto",
@@ -139,12 +145,12 @@ class Stylizer:
         threads: int | None = None,
         rendering: RenderingConfig = DEFAULTS,
     ) -> None:
-        if not 0 <= strength <= 1:
-            raise UsageError(f"--strength must be from 0 to 1, got {strength}")
-        if not 0 <= grain <= 1:
-            raise UsageError(f"--grain must be from 0 to 1, got {grain}")
+        shares = (("--strength", strength), ("--grain", grain), ("--halation", halation))
+        for option, share in shares:
+            if not 0 <= share <= 1:
+                raise UsageError(f"{option} must be from 0 to 1, got {share}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
-        self.grain_share, self.grain_seed = grain, grain_seed
+        self.grain_share, self.grain_seed, self.halation_share = grain, grain_seed, halation
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
         self.even = even
         if even and base.colour_estimator is None:
@@ -180,6 +186,8 @@ class Stylizer:
         runtime = (self.detail, self.backend.name, self.precision, *(["even"] * self.even))
         if self.grain is not None:
             runtime = (*runtime, repr(self.grain), str(self.grain_seed))
+        if self.halation is not None:
+            runtime = (*runtime, repr(self.halation))
         digest.update(repr((*options, *runtime)).encode())
         return digest.hexdigest()[:32]
 
@@ -192,6 +200,7 @@ class Stylizer:
             self.strength,
             grain=self.grain_share,
             grain_seed=seed,
+            halation=self.halation_share,
             preserve_colour=self.preserve_colour,
             even=self.even,
             detail=self.detail,
@@ -252,10 +261,18 @@ class Stylizer:
             return None
         return (grain.grey if self.preserve_colour else grain).scaled(share)
 
-    def without_grain(self) -> "Stylizer":
-        """The same with no film grain, and with what is ready of it."""
+    @property
+    def halation(self) -> FilmHalation | None:
+        """The halation that it paints, if any."""
+        halation, share = self.style.info.halation, self.strength * self.halation_share
+        if halation is None or share == 0:
+            return None
+        return (halation.grey if self.preserve_colour else halation).scaled(share)
+
+    def without_film(self) -> "Stylizer":
+        """The same with no halation and no film grain, and with what is ready of it."""
         plain = copy.copy(self)
-        plain.grain_share = 0.0
+        plain.grain_share = plain.halation_share = 0.0
         return plain
 
     def grain_painter(self, short_side: int) -> GrainPainter | None:
@@ -265,12 +282,18 @@ class Stylizer:
 
     def _finished(self, pixels: np.ndarray) -> np.ndarray:
         stylized = self._stylize(pixels)
-        painter = self.grain_painter(min(pixels.shape[:2]))
-        if painter is None:
-            return stylized
         # Each photo has grain of its own, and always the same.
-        frame = zlib.crc32(np.ascontiguousarray(pixels).data)
-        return painter.paint(stylized, frame, threads=self.threads)
+        frame = zlib.crc32(np.ascontiguousarray(pixels).data) if self.grain else 0
+        return self.with_film(stylized, frame)
+
+    def with_film(self, stylized: np.ndarray, frame: int) -> np.ndarray:
+        """A result (H, W, 3) of any depth with the halation and, on top, the grain of a frame."""
+        halation, painter = self.halation, self.grain_painter(min(stylized.shape[:2]))
+        if halation is not None:
+            stylized = paint_halation(stylized, halation, threads=self.threads)
+        if painter is not None:
+            stylized = painter.paint(stylized, frame, threads=self.threads)
+        return stylized
 
     def _stylize(self, pixels: np.ndarray) -> np.ndarray:
         if self.style.info.mode == "colour":
@@ -390,7 +413,7 @@ def open_configured_stylizer(
     style: a style's name, or a mix as in `mixing.parse_mix`.
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own style.
-    grain: how much of the style's film grain is painted, 0 to 1.
+    grain, halation: how much of the style's film grain and halation is painted, 0 to 1.
     preserve_colour: keep the picture's own colours, and take luma and texture from the style.
     even: bring each photo's exposure and white balance to the average before its style.
     detail: `auto` stylizes at the style's working size, `fast` at 256 px at most, `fine` at the
@@ -412,6 +435,7 @@ def open_configured_stylizer(
         backend,
         style_config.strength,
         grain=style_config.grain,
+        halation=style_config.halation,
         preserve_colour=style_config.preserve_colour,
         even=style_config.even,
         detail=style_config.detail,
@@ -440,6 +464,7 @@ def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig
             backend,
             style_config.strength,
             grain=style_config.grain,
+            halation=style_config.halation,
             preserve_colour=style_config.preserve_colour,
         )
         for style in styles

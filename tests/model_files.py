@@ -14,13 +14,14 @@ from stylegan_cli.networks.architecture import (
     generator_shapes,
 )
 from stylegan_cli.styles import Base, Model, Style, StyleInfo, write_model
-from stylegan_cli.styles.film import FilmGrain
+from stylegan_cli.styles.film import FilmGrain, FilmHalation
 
 DIM = 8
 DELTA = "residual.conv_in.conv.weight"
 GRAIN = FilmGrain(
     cutoff=256, luma=(0.08, 0.08, 0.05, 0.02), colour=(0.03, 0.02, 0.01, 0.0), tones=(0.5, 1, 0.4)
 )
+HALATION = FilmHalation(radius=0.02, strength=(0.4, 0.1, 0.0))
 LOOKS = {
     "creatorA": np.array([[0.9, 0.1, 0.0], [0.0, 0.8, 0.1], [0.1, 0.0, 0.7]]),
     "toon": np.array([[0.2, 0.2, 0.2], [0.3, 0.3, 0.3], [0.4, 0.4, 0.4]]),
@@ -74,7 +75,8 @@ def full_style() -> Style:
     rng = np.random.default_rng(3)
     shape = small_model().base.generator_tensors[DELTA].shape
     style = small_model().styles[0]
-    about = {"licence": "CC0", "metrics": {"kid": 1.5}, "mode": "drawn", "grain": GRAIN}
+    about = {"licence": "CC0", "metrics": {"kid": 1.5}, "mode": "drawn"}
+    about |= {"grain": GRAIN, "halation": HALATION}
     return dataclasses.replace(
         style,
         info=dataclasses.replace(style.info, **about),

@@ -27,7 +27,7 @@ from stylegan_cli.styles.film import FilmGrain
 from stylegan_cli.styles.mixing import mix
 from stylegan_cli.stylizer import Stylizer
 from stylegan_cli.video.clip_styles import ClipStyle, clip_style
-from stylegan_cli.video.grainy_clips import with_grain as with_grain_on_clips
+from stylegan_cli.video.film_clips import with_film
 
 Tone = Callable[[np.ndarray], np.ndarray]
 
@@ -343,7 +343,7 @@ def test_each_frame_of_a_clip_has_its_own_grain_by_its_number(backend: Backend) 
 
     def stylized(stylizer: Stylizer, *, stop_at: int = 0) -> list[np.ndarray]:
         def opened() -> ClipStyle:
-            return with_grain_on_clips(clip_style(stylizer, 0.5, 25.0), stylizer)
+            return with_film(clip_style(stylizer, 0.5, 25.0), stylizer)
 
         style, results = opened(), []
         for number, frame in enumerate(frames):

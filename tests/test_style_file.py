@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DELTA, DIM, GRAIN, full_style, small_model, write_small_model
+from model_files import DELTA, DIM, GRAIN, HALATION, full_style, small_model, write_small_model
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -132,7 +132,7 @@ def test_a_style_of_format_1_can_be_read_for_ever() -> None:
     base = small_model().base
     parts = {field.name: getattr(base, field.name) for field in dataclasses.fields(Base)}
     style = read_style(OLD_STYLE, ItsBase(**parts))
-    assert style.info == full_style().with_info(grain=None).info
+    assert style.info == full_style().with_info(grain=None, halation=None).info
     assert style.calibration is not None
     assert style.calibration.shape == (2, 2, 2, 3)
     np.testing.assert_allclose(style.code[:3], [-0.4325, -0.7386, -0.0714], atol=1e-4)
@@ -225,6 +225,11 @@ def _grain(**changes: object) -> Callable[[Tensors, Document], None]:
     return _set("creator", {"name": "x", "grain": {**dataclasses.asdict(GRAIN), **changes}})
 
 
+def _halation(**changes: object) -> Callable[[Tensors, Document], None]:
+    halation = {**dataclasses.asdict(HALATION), **changes}
+    return _set("creator", {"name": "x", "halation": halation})
+
+
 DAMAGES = {
     "newer": (_set("format_version", 2), "newer"),
     "no version": (_set("format_version", None), "format_version"),
@@ -252,6 +257,12 @@ DAMAGES = {
     "grain as fine as nothing": (_grain(cutoff=1e30), "cutoff"),
     "grain without tones": (_grain(tones=[]), "tones"),
     "unknown grain": (_grain(magic=1), "magic"),
+    "halation is a word": (_set("creator", {"name": "x", "halation": "much"}), "halation"),
+    "halation beyond white": (_halation(strength=[1e9, 0.0, 0.0]), "strength"),
+    "halation that is no number": (_halation(strength=[float("nan"), 0.0, 0.0]), "strength"),
+    "halation of one channel": (_halation(strength=[0.1]), "red, green and blue"),
+    "halation over all": (_halation(radius=1e9), "radius"),
+    "unknown halation": (_halation(magic=1), "magic"),
     "long description": (_set("padding", "x" * (1 << 20)), "influ did not write it"),
     "not a number": (_put("code", np.full(DIM, np.nan, np.float32)), "not numbers"),
     "infinite": (_put("matrix", np.full((3, 3), np.inf, np.float32)), "not numbers"),

@@ -56,7 +56,7 @@ def _small_photos(monkeypatch: pytest.MonkeyPatch) -> None:
 def stylizer(mode: str = "drawn") -> Stylizer:
     """A style with a calibration and changes of its own."""
     base, style = small_model().base, full_style().with_info(mode=mode)
-    return Stylizer(base, style, open_backend(base), grain=0)  # a graph has no film grain
+    return Stylizer(base, style, open_backend(base), grain=0, halation=0)  # which graphs lack
 
 
 @pytest.fixture(scope="module")

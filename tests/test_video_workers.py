@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_files import Pixels, frame_times, make_clip, ramp_frame, sound_of
-from model_files import GRAIN, small_model, write_small_model
+from model_files import GRAIN, HALATION, small_model, write_small_model
 from test_video import leftovers
 from test_video_resuming import flickering, frames_of
 
@@ -83,15 +83,15 @@ def test_several_processes_make_the_clip_of_one(options, name, clip, style, tmp_
     assert leftovers(tmp_path) == sorted([one.name, name])
 
 
-def test_several_processes_paint_the_grain_of_one(clip, tmp_path) -> None:
+def test_several_processes_paint_the_film_of_one(clip, tmp_path) -> None:
     model = small_model()
-    grainy = tuple(style.with_info(grain=GRAIN) for style in model.styles)
+    grainy = tuple(style.with_info(grain=GRAIN, halation=HALATION) for style in model.styles)
     write_model(dataclasses.replace(model, styles=grainy), tmp_path / "model.safetensors")
     style = open_stylizer("creatorA", model=tmp_path / "model.safetensors", precision="f32")
     stylize_clip(clip, tmp_path / "one.mp4", style)
     stylize_clip(clip, tmp_path / "many.mp4", style, VideoConfig(workers=3))
     assert frames_of(tmp_path / "many.mp4") == frames_of(tmp_path / "one.mp4")
-    stylize_clip(clip, tmp_path / "none.mp4", style.without_grain())
+    stylize_clip(clip, tmp_path / "none.mp4", style.without_film())
     assert frames_of(tmp_path / "none.mp4") != frames_of(tmp_path / "one.mp4")
 
 

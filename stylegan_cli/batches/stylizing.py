@@ -158,6 +158,7 @@ def result_ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
         stylizer.name,
         strength=style_config.strength,
         grain=style_config.grain,
+        halation=style_config.halation,
         seed=style_config.seed,
         keep_colours=style_config.preserve_colour,
         even=style_config.even,

@@ -13,8 +13,8 @@ def bench(
     style_config: Annotated[
         StylizerConfig,
         Without(
-            *("references", "strength", "grain", "seed", "preserve_colour", "even", "detail"),
-            "precision",
+            *("references", "strength", "grain", "halation", "seed", "preserve_colour"),
+            *("even", "detail", "precision"),
         ),
     ],
     config: throughput.ThroughputConfig,

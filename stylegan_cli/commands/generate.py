@@ -42,6 +42,7 @@ def generate(
                 stylizer.name,
                 strength=style_config.strength,
                 grain=style_config.grain,
+                halation=style_config.halation,
                 keep_colours=style_config.preserve_colour,
             ),
             folder=config.out,

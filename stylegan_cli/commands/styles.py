@@ -91,8 +91,9 @@ def code(
         f"{len(line.text)} characters, within {line.psnr_db:.1f} dB of the style. "
         "The other side runs: influ styles add NAME --code TEXT"
     )
-    if style.info.grain:
-        console.print("It leaves out the film grain; `influ styles pack` keeps it.")
+    film = {"film grain": style.info.grain, "halation": style.info.halation}
+    for what in (name for name, part in film.items() if part):
+        console.print(f"It leaves out the {what}; `influ styles pack` keeps it.")
 
 
 def pack(

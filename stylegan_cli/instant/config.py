@@ -218,6 +218,39 @@ class GrainConfig:
 
 
 @config_class
+class HalationConfig:
+    """When a creator's pictures have halation; see halation.
+
+    Excess is a share of what halation of strength 1 would add. The bounds lie above what random
+    parts of five sets of portraits and places have, as they are and through four film LUTs.
+    """
+
+    min_pictures: Annotated[
+        int,
+        file_option("Pictures that are dark around highlights, at least.", at_least=3),
+    ] = 6
+    min_excess: Annotated[
+        float, file_option("Of red over green, in the middle of the pictures.", at_least=0)
+    ] = 0.025
+    min_correlation: Annotated[
+        float,
+        file_option("Of that excess with what halation would add, on average.", at_most=1),
+    ] = 0.35
+    min_significance: Annotated[
+        float, file_option("That average times the square root of the number of pictures.")
+    ] = 1.5
+    quantile: Annotated[
+        float, file_option("Over pictures: those with the least of it.", at_least=0, at_most=1)
+    ] = 0.25
+    min_excess_of_most: Annotated[
+        float, file_option("Of red over green, at that quantile: most have it.", at_least=0)
+    ] = 0.008
+    min_excess_of_green: Annotated[
+        float, file_option("Share of that of red; with less, halation is red alone.", at_least=0)
+    ] = 0.1
+
+
+@config_class
 class InstantConfig:
     """All that decides how pictures become an instant style."""
 
@@ -227,6 +260,7 @@ class InstantConfig:
     calibration: CalibrationConfig = CalibrationConfig()
     variation: VariationConfig = VariationConfig()
     grain: GrainConfig = GrainConfig()
+    halation: HalationConfig = HalationConfig()
 
 
 DEFAULTS = InstantConfig()

@@ -25,6 +25,7 @@ from stylegan_cli.instant.encoding import (
     step_for,
 )
 from stylegan_cli.instant.grain import GrainReader, grain_of
+from stylegan_cli.instant.halation import HalationReader, halation_of
 from stylegan_cli.instant.out_of_distribution import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
 from stylegan_cli.instant.variation import code_factors_of
@@ -58,8 +59,13 @@ def make_style(
     to_refine: keep the linear map and a weak residual, from which training goes on.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
-    reader = GrainReader()
-    arrays = read_all(pictures, on_progress, need_all, reader, config.grain.pictures)
+    grain, halation = GrainReader(), HalationReader()
+
+    def examine(pixels: np.ndarray) -> None:
+        grain(pixels)
+        halation(pixels)
+
+    arrays = read_all(pictures, on_progress, need_all, examine, config.grain.pictures)
     creator = set_statistics(arrays, backend)
     photos = read_all(starter_photos() if content is None else content)
     if content is None:
@@ -119,8 +125,9 @@ def make_style(
         licence=licence,
         working_size=size,
         mode=mode,
-        # What a drawn style has on flat areas, its network draws.
-        grain=None if mode == "drawn" else grain_of(reader.samples, config.grain),
+        # What a drawn style has on flat areas and around light, its network draws.
+        grain=None if mode == "drawn" else grain_of(grain.samples, config.grain),
+        halation=None if mode == "drawn" else halation_of(halation.samples, config.halation),
     )
     return Style(
         info=info,

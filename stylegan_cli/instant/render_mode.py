@@ -88,8 +88,10 @@ def with_mode_of_residual(
         return backend.generator(fold_style(tensors, base.generator, *parts, short_side))
 
     mode, size = choose_rendering(generator_at, config, style.info.working_size)
-    grain = None if mode == "drawn" else style.info.grain  # which the network draws by then
-    return style.with_info(mode=mode, working_size=size, grain=grain)
+    grain, halation = style.info.grain, style.info.halation
+    if mode == "drawn":  # which the network draws by then
+        grain = halation = None
+    return style.with_info(mode=mode, working_size=size, grain=grain, halation=halation)
 
 
 def _render_mode_photos_at(short_side: int) -> list[np.ndarray]:

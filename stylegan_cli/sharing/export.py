@@ -122,7 +122,7 @@ def _export_page(
     written = write_page(files, folder, overwrite=config.overwrite)
     record = {"folder": str(folder), **_of_model(model), "bytes": written}
     tried = f"Try it: python3 -m http.server --directory {folder} --bind 127.0.0.1"
-    return _with(verified, record, tried, *_on_grain(model.styles))
+    return _with(verified, record, tried, *_on_film(model.styles))
 
 
 def _export_model(
@@ -144,11 +144,11 @@ def _export_graph(
     verified = None
     if config.verify:
         verified = verification.verify_graph(
-            graph, stylizer.without_grain(), **_bound(config), on_progress=on_progress
+            graph, stylizer.without_film(), **_bound(config), on_progress=on_progress
         )
     write_atomically(out, graph, overwrite=config.overwrite)
     record = {"onnx": str(out), "style": stylizer.name, "opset": OPSET, "bytes": len(graph)}
-    notes = ("The graph applies the style at full strength.", *_on_grain([stylizer.style]))
+    notes = ("The graph applies the style at full strength.", *_on_film([stylizer.style]))
     return _with(verified, record, *notes)
 
 
@@ -191,9 +191,13 @@ def _with(
     return Exported({**record, **verified.record()}, (*notes, verified.sentence()))
 
 
-def _on_grain(styles: Sequence[Style]) -> tuple[str, ...]:
-    names = [style.name for style in styles if style.info.grain]
-    return (f"It leaves out the film grain of {', '.join(names)}.",) if names else ()
+def _on_film(styles: Sequence[Style]) -> tuple[str, ...]:
+    of_grain = [style.name for style in styles if style.info.grain]
+    of_halation = [style.name for style in styles if style.info.halation]
+    parts = (("film grain", of_grain), ("halation", of_halation))
+    return tuple(
+        f"It leaves out the {what} of {', '.join(names)}." for what, names in parts if names
+    )
 
 
 def _of_model(model: Model) -> dict[str, object]:

@@ -121,7 +121,7 @@ def _stylize_file(model: Model) -> bytes:
             file = Path(folder) / f"{index}.safetensors"
             write_style(style, file)
             tensors[f"creator/{index}"] = _bytes(file.read_bytes())
-            preview = _preview(Stylizer(base, style, backend, grain=0.0), photo)
+            preview = _preview(Stylizer(base, style, backend, grain=0.0, halation=0.0), photo)
             tensors[f"preview/{index}.jpg"] = _bytes(preview)
     document = {
         "version": __version__,

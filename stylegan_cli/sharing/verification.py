@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -161,8 +162,15 @@ def _verify(
     compared = []
     for stylizer, stylize in pairs:
         base, style, backend = stylizer.base, stylizer.style, stylizer.backend
-        default = Stylizer(base, style, backend, grain=stylizer.grain_share, precision="auto")
-        exact = Stylizer(base, style, backend, grain=stylizer.grain_share)
+        alike = partial(
+            Stylizer,
+            base,
+            style,
+            backend,
+            grain=stylizer.grain_share,
+            halation=stylizer.halation_share,
+        )
+        default, exact = alike(precision="auto"), alike()
         compared.append((exact.stylize, default.stylize, stylize))
     return _compare(compared, at_most, on_progress)
 

@@ -20,7 +20,7 @@ from stylegan_cli.styles import (
     find_style,
     find_styles,
 )
-from stylegan_cli.styles.film import FilmGrain
+from stylegan_cli.styles.film import FilmGrain, FilmHalation
 
 MAX_MIXED = 8
 _MODES: tuple[Mode, ...] = ("colour", "photographic", "drawn")  # the most demanding comes last
@@ -99,6 +99,7 @@ def mix(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         mode=max((style.info.mode for style in styles), key=_MODES.index),
         refined=any(style.info.refined for style in styles),
         grain=_grainiest(styles, weights),
+        halation=_strongest_halation(styles, weights),
         metrics={},
     )
 
@@ -139,6 +140,13 @@ def _grainiest(styles: Sequence[Style], weights: Sequence[float]) -> FilmGrain |
     shares = zip(styles, weights, strict=True)
     found = [style.info.grain.scaled(w) for style, w in shares if style.info.grain and w]
     return max(found, key=lambda grain: max(grain.luma), default=None)
+
+
+def _strongest_halation(styles: Sequence[Style], weights: Sequence[float]) -> FilmHalation | None:
+    """The strongest halation of those that have any, each by its weight."""
+    shares = zip(styles, weights, strict=True)
+    found = [style.info.halation.scaled(w) for style, w in shares if style.info.halation and w]
+    return max(found, key=lambda halation: max(halation.strength), default=None)
 
 
 def _side_by_side(styles: Sequence[Style], weights: Sequence[float]) -> np.ndarray:

@@ -18,7 +18,7 @@ from stylegan_cli.networks.architecture import (
     StyleEncoderConfig,
 )
 from stylegan_cli.runtime.mappings import to_mapping
-from stylegan_cli.styles.film import FilmGrain
+from stylegan_cli.styles.film import FilmGrain, FilmHalation
 
 MAX_NAME = 200  # bytes; with a suffix, a file system takes no more than 255
 
@@ -46,6 +46,7 @@ class StyleInfo:
     metrics: Mapping[str, float] = field(default_factory=dict)
     model: str = ""  # file name of the model it was made on, where that is not the shipped one
     grain: FilmGrain | None = None
+    halation: FilmHalation | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)

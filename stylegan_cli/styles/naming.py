@@ -13,6 +13,7 @@ def ending_of(
     *,
     strength: float = 1.0,
     grain: float = 1.0,
+    halation: float = 1.0,
     seed: int | None = None,
     keep_colours: bool = False,
     even: bool = False,
@@ -24,6 +25,7 @@ def ending_of(
     ending = "_" + (re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "styled")
     ending += f"_strength-{100 * strength:g}" if strength != 1 else ""
     ending += f"_grain-{100 * grain:g}" if grain != 1 else ""
+    ending += f"_halation-{100 * halation:g}" if halation != 1 else ""
     ending += f"_seed-{seed}" if seed is not None else ""
     ending += "_own-colours" if keep_colours else ""
     return ending + ("_even" if even else "")

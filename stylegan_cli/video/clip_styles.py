@@ -106,7 +106,7 @@ def clip_style(stylizer: StylizeFunction | Stylizer, steady: float, frame_rate: 
     """What stylizes a clip of so many frames a second in that style, steadied from 0 to 1."""
     if not isinstance(stylizer, Stylizer):
         return AnyClipStyle(stylizer, steady)
-    stylizer = stylizer.without_grain()  # which is new in each frame: see grainy_clips
+    stylizer = stylizer.without_film()  # which is painted last: see film_clips
     if stylizer.strength == 0:
         return AnyClipStyle(stylizer.stylize, 0.0)
     mode = stylizer.style.info.mode

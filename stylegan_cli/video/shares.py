@@ -15,9 +15,9 @@ from stylegan_cli.video.config import VideoConfig
 from stylegan_cli.video.deep import DeepClipStyle
 from stylegan_cli.video.face_tracking import FacesOnly
 from stylegan_cli.video.fields import FieldClipStyle
+from stylegan_cli.video.film_clips import with_film
 from stylegan_cli.video.frame_rate import FrameRate
 from stylegan_cli.video.frame_stylizer import FrameStylizer, OnProgress
-from stylegan_cli.video.grainy_clips import with_grain
 from stylegan_cli.video.notes import words_on_repairs
 from stylegan_cli.video.pipeline import run_overlapped
 from stylegan_cli.video.planar import planar_style
@@ -119,9 +119,9 @@ def _clip_style(
     planar = None
     if plan.fields is not None:
         reader.keep_fields()
-    elif is_plain and not _has_colour_grain(stylizer):
+    elif is_plain and not _has_colour_film(stylizer):
         planar = planar_style(style, plan)
-    style = with_grain(planar or style, stylizer)
+    style = with_film(planar or style, stylizer)
     if config.faces_only:
         faces = FacesOnly(style, rate)
         style, words = faces, lambda: faces.notes
@@ -134,10 +134,12 @@ def _clip_style(
     return style, words
 
 
-def _has_colour_grain(stylizer: StylizeFunction | Stylizer) -> bool:
-    """Whether there is grain that half of the size of colour is too small for."""
-    grain = stylizer.grain if isinstance(stylizer, Stylizer) else None
-    return grain is not None and any(grain.colour)
+def _has_colour_film(stylizer: StylizeFunction | Stylizer) -> bool:
+    """Whether there is halation, or grain that half of the size of colour is too small for."""
+    if not isinstance(stylizer, Stylizer):
+        return False
+    grain = stylizer.grain
+    return stylizer.halation is not None or (grain is not None and any(grain.colour))
 
 
 def _frames_to_do(reader: ClipReader, rate: FrameRate | None, done: int) -> Iterable[ClipFrame]:

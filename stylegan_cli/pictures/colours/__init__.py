@@ -2,7 +2,13 @@
 
 from stylegan_cli.pictures.colours.coding import Cicp
 from stylegan_cli.pictures.colours.colours import SRGB, Colours, Recolour, restore, to_srgb
-from stylegan_cli.pictures.colours.profiles import PROFILE_ERRORS, is_srgb, profile_space
+from stylegan_cli.pictures.colours.profiles import (
+    PROFILE_ERRORS,
+    is_srgb,
+    linear_of_srgb,
+    profile_space,
+    srgb_of_linear,
+)
 
 __all__ = [
     "PROFILE_ERRORS",
@@ -11,7 +17,9 @@ __all__ = [
     "Colours",
     "Recolour",
     "is_srgb",
+    "linear_of_srgb",
     "profile_space",
     "restore",
+    "srgb_of_linear",
     "to_srgb",
 ]
