@@ -15,7 +15,7 @@ from film_looks import MAX_GREY_RANGE, half_of, in_look, read_haldclut
 from splits import load, split
 
 from stylegan_cli.colour import apply_lut
-from stylegan_cli.instant.colour_correction import corrected_lut
+from stylegan_cli.instant.colour_correction import correct
 from stylegan_cli.instant.colour_estimation import ColourEstimation
 from stylegan_cli.pretraining.colour_looks import SmoothVariation, draw_prior, read_films
 from stylegan_cli.runtime.resources import weights_dir
@@ -44,7 +44,7 @@ def looks_of(asked):
 def errors_of(estimation, content, chosen, colours, truth):
     """PSNR in dB of the head's LUT and of the corrected one."""
     estimate = estimation.head_lut(chosen)
-    found = estimate, corrected_lut(estimate, np.stack(chosen), content)
+    found = estimate, correct(estimate, np.stack(chosen), content).lut
     return [-10 * np.log10(np.mean((apply_lut(colours, lut) - truth) ** 2)) for lut in found]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stylegan_cli.colour import apply_lut, cosine_basis, is_grey, lut_grid
-from stylegan_cli.instant.colour_correction import ContentSample, colour_moments, corrected_lut
+from stylegan_cli.instant.colour_correction import ContentSample, colour_moments, correct
 from stylegan_cli.instant.colour_estimation import ColourEstimation, at_estimator_size
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import colour_looks, colour_tasks
@@ -65,12 +65,12 @@ def test_what_an_estimate_missed_is_found_in_the_pictures(
     content: ContentSample, seed: int
 ) -> None:
     truth = changed(FADED, seed)
-    found = corrected_lut(FADED, statistics(truth, 60), content)
+    found = correct(FADED, statistics(truth, 60), content).lut
     assert error(found, truth) < 0.3 * error(FADED, truth)
 
 
 def test_an_estimate_that_is_right_stays(content: ContentSample) -> None:
-    found = corrected_lut(FADED, statistics(FADED, 60), content)
+    found = correct(FADED, statistics(FADED, 60), content).lut
     assert error(found, FADED) < 1e-4
     assert np.abs(found - FADED).max() < 0.05
 
@@ -78,7 +78,7 @@ def test_an_estimate_that_is_right_stays(content: ContentSample) -> None:
 def test_few_pictures_change_an_estimate_less(content: ContentSample) -> None:
     truth = changed(FADED, 0)
     moved = [
-        np.abs(corrected_lut(FADED, statistics(truth, count), content) - FADED).mean()
+        np.abs(correct(FADED, statistics(truth, count), content).lut - FADED).mean()
         for count in (1, 5, 60)
     ]
     assert moved[0] < 0.5 * moved[1] < moved[1] < moved[2]
@@ -86,7 +86,7 @@ def test_few_pictures_change_an_estimate_less(content: ContentSample) -> None:
 
 def test_the_light_of_one_picture_does_not_pass_for_the_look(content: ContentSample) -> None:
     errors = [
-        error(corrected_lut(FADED, statistics(FADED, 1, seed), content), FADED)
+        error(correct(FADED, statistics(FADED, 1, seed), content).lut, FADED)
         for seed in range(10, 20)
     ]
     assert np.mean(errors) < 2e-4  # the light of one photo alone is 2e-3
@@ -94,7 +94,7 @@ def test_the_light_of_one_picture_does_not_pass_for_the_look(content: ContentSam
 
 def test_a_black_and_white_look_stays_one(content: ContentSample) -> None:
     truth = changed(GREY, 4, grey=True)
-    found = corrected_lut(GREY, statistics(truth, 60), content)
+    found = correct(GREY, statistics(truth, 60), content).lut
     assert is_grey(found)
     assert np.ptp(found, axis=-1).max() < 1e-6
     assert error(found, truth) < 0.3 * error(GREY, truth)
@@ -104,14 +104,22 @@ def test_content_that_no_picture_has_does_not_count(content: ContentSample) -> N
     truth = changed(FADED, 2)
     seen = statistics(truth, 60)
     seen[:, 0] = 0
-    found = corrected_lut(FADED, seen, content)
+    found = correct(FADED, seen, content).lut
     assert np.isfinite(found).all()
     assert error(found, truth) < 0.5 * error(FADED, truth)
 
 
+def test_an_estimate_that_explains_the_pictures_fits_better(content: ContentSample) -> None:
+    truth = changed(FADED, 4)
+    for count in (1, 30):
+        seen = statistics(truth, count)
+        near, far = (correct(lut, seen, content).misfit for lut in (FADED, 1 - FADED))
+        assert near < 0.5 * far
+
+
 def test_the_order_of_pictures_does_not_matter(content: ContentSample) -> None:
     seen = statistics(changed(FADED, 3), 7)
-    one, other = (corrected_lut(FADED, part, content) for part in (seen, seen[::-1]))
+    one, other = (correct(FADED, part, content).lut for part in (seen, seen[::-1]))
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
@@ -190,3 +198,28 @@ def test_the_shipped_estimator_is_nearer_with_its_correction(estimator: ColourEs
         for lut in (estimation.lut(seen), estimation.head_lut(seen))
     )
     assert corrected < 0.9 * uncorrected
+
+
+def test_a_colour_transfer_is_taken_where_training_drew_no_such_look(
+    estimator: ColourEstimator,
+) -> None:
+    only_red = PLAIN * np.float32([1, 0.15, 0.15])
+    estimation = ColourEstimation(estimator, 1)
+    photos_seen = [read_rgb(path, 256) for path in starter_photos()[::5]]
+    colours = np.concatenate([p.reshape(-1, 3)[::97] for p in photos_seen]) / np.float32(255)
+    errors = {}
+    for name, look in (("usual", FADED), ("unusual", only_red)):
+        looked = [
+            (255 * apply_lut(p.reshape(-1, 3) / np.float32(255), look) + 0.5).astype(np.uint8)
+            for p in photos_seen
+        ]
+        seen = [
+            estimation.statistics(flat.reshape(p.shape))
+            for flat, p in zip(looked, photos_seen, strict=True)
+        ]
+        for transfer in (FADED, only_red):
+            found = apply_lut(colours, estimation.lut(seen, transfer))
+            key = name, transfer is look
+            errors[key] = np.mean((found - apply_lut(colours, look)) ** 2)
+    assert errors["unusual", True] < 0.1 * errors["unusual", False]
+    assert errors["usual", False] < 1e-3  # the other look's transfer is not taken

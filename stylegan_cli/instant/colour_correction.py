@@ -6,6 +6,8 @@ difference between one photo and another does not: generalised least squares, wi
 process for a prior (Rasmussen & Williams 2006, chapter 2).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from stylegan_cli.colour import (
@@ -72,8 +74,18 @@ class ContentSample:
         return found
 
 
-def corrected_lut(lut: np.ndarray, statistics: np.ndarray, content: ContentSample) -> np.ndarray:
-    """`lut` (K, K, K, 3) after one step; a black-and-white look remains one.
+class Correction(NamedTuple):
+    """A corrected LUT (K, K, K, 3), and how far the pictures' moments are from the LUT before.
+
+    misfit: the mean square of what is missing, in deviations of all that may explain it.
+    """
+
+    lut: np.ndarray
+    misfit: float
+
+
+def correct(lut: np.ndarray, statistics: np.ndarray, content: ContentSample) -> Correction:
+    """`lut` (K, K, K, 3), unit, after one step; a black-and-white look remains one.
 
     statistics: (pictures, clusters + 1, COLOUR_MOMENTS + 1), of the creator.
     """
@@ -88,13 +100,14 @@ def corrected_lut(lut: np.ndarray, statistics: np.ndarray, content: ContentSampl
     explained = [slopes.reshape(rows, -1), (spread[..., None] * deviations).reshape(rows, -1)]
     precision = (1 / np.sqrt(noise)).reshape(rows, 1).astype(np.float32)
     whitened = np.concatenate(explained, 1) * precision
+    wanted = missing.reshape(rows) * precision[:, 0]
     normal = whitened.T @ whitened + np.eye(whitened.shape[1], dtype=np.float32)
-    weights = np.linalg.solve(normal, whitened.T @ (missing.reshape(rows) * precision[:, 0]))
+    weights = np.linalg.solve(normal, whitened.T @ wanted)
     own = weights[: slopes.shape[-1]].reshape(-1, len(axes))
     change = cosine_basis(lut_grid(len(lut)), ORDER, LENGTH) @ own @ axes
     gain = len(statistics) / (len(statistics) + HALF_GAIN_PICTURES)
-    corrected: np.ndarray = np.clip(lut + gain * change.reshape(lut.shape), 0, 1)
-    return corrected.astype(np.float32)
+    corrected = np.clip(lut + gain * change.reshape(lut.shape), 0, 1).astype(np.float32)
+    return Correction(corrected, float(wanted @ (wanted - whitened @ weights)) / rows)
 
 
 def colour_moments(colours: np.ndarray) -> np.ndarray:

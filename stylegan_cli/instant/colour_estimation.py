@@ -7,20 +7,24 @@ creators (pretraining.colour_tasks): it has learned how far to trust 1, 5, 30, o
 which colours are usual. What the estimate leaves unexplained corrects it (colour_correction).
 """
 
+import logging
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from stylegan_cli.backends.onnx_backend import EstimatorNetworks
-from stylegan_cli.instant.colour_correction import ContentSample, corrected_lut
+from stylegan_cli.instant.colour_correction import ContentSample, correct
 from stylegan_cli.networks.architecture import COLOUR_MOMENTS
 from stylegan_cli.pictures import to_unit
 from stylegan_cli.styles import ColourEstimator
 
+log = logging.getLogger(__name__)
+
 SHORT_SIDE = 128  # px of the pictures that are read
 LONG_SIDE = 192  # px; longer pictures are cut to their middle
 ALIGNMENT = 16  # px; sides are multiples of it
+TRANSFER_MISFIT = 0.5  # of the estimate's, below which a colour transfer is taken
 SHRINKAGE = 2e-3  # share of a picture from the whole's moments that each cluster's begin with
 
 
@@ -40,12 +44,25 @@ class ColourEstimation:
         small = at_estimator_size(picture)
         return self._networks.statistics(to_unit(small), rank_of_luma(small))
 
-    def lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
-        """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics."""
+    def lut(
+        self, statistics: Sequence[np.ndarray], transfer: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics.
+
+        transfer: another estimate, alike, from distributions of colours. It is taken where it
+        explains the pictures clearly better, as for looks that training never drew.
+        """
         estimate = self.head_lut(statistics)
         if self.content is None:
             return estimate
-        return corrected_lut(estimate, np.stack(statistics), self.content)
+        seen = np.stack(statistics)
+        found = correct(estimate, seen, self.content)
+        if transfer is not None:
+            other = correct(transfer, seen, self.content)
+            log.info("misfit %.3f, of the colour transfer %.3f", found.misfit, other.misfit)
+            if other.misfit < TRANSFER_MISFIT * found.misfit:
+                found = other
+        return found.lut
 
     def head_lut(self, statistics: Sequence[np.ndarray]) -> np.ndarray:
         """The same, without the correction."""

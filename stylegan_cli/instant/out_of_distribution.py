@@ -6,7 +6,6 @@ import numpy as np
 
 from stylegan_cli.backends import Backend, StyleGenerator
 from stylegan_cli.colour import apply_lut, style_statistics
-from stylegan_cli.instant.calibration import mean_transfer
 from stylegan_cli.instant.config import InstantConfig
 from stylegan_cli.instant.encoding import SetStatistics
 from stylegan_cli.networks.architecture import CLIP_DEVIATIONS
@@ -22,6 +21,7 @@ def closed_form_is_nearer(
     backend: Backend,
     generator: StyleGenerator,
     tiles: np.ndarray,
+    transfer: np.ndarray,
     config: InstantConfig,
 ) -> bool:
     """Whether a style is out of distribution, and nearer to a colour transfer than to the network.
@@ -29,7 +29,8 @@ def closed_form_is_nearer(
     A network takes a kind of style that it has not learned for another kind. Its results may be
     further from the creator's pictures than the closed form, by the encoder's own moments.
 
-    content_colours: (N, 3) unit. tiles: of content, (N, 3, H, W) in [-1, 1].
+    content_colours: (N, 3) unit. tiles: of content, (N, 3, H, W) in [-1, 1]. transfer: the LUT of
+    the closed form.
     """
     if creator.count < config.out_of_distribution.min_pictures:
         return False
@@ -45,8 +46,7 @@ def closed_form_is_nearer(
     network = np.concatenate(
         [np.clip(base_colour + residual, -1, 1) for base_colour, residual in outputs]
     )
-    lut = mean_transfer(content_colours, creator, config.calibration.points)
-    colours = apply_lut(some.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5, lut)
+    colours = apply_lut(some.transpose(0, 2, 3, 1).reshape(-1, 3) / 2 + 0.5, transfer)
     transferred = colours.reshape(len(some), *some.shape[2:], 3).transpose(0, 3, 1, 2) * 2 - 1
     gaps = [
         float(np.mean((_head_inputs(base, backend.moments(x).mean(0), statistics) - wanted) ** 2))

@@ -91,8 +91,9 @@ def make_style(
     sampled = np.concatenate([content_colours, lut_grid(config.calibration.points)])
     folded, residual = fold(code), np.zeros_like(sampled)
     generator = backend.generator(folded)
+    transfer = mean_transfer(content_colours, creator, config.calibration.points)
     is_out_of_distribution = closed_form_is_nearer(
-        base, creator, content_colours, backend, generator, tiles, config
+        base, creator, content_colours, backend, generator, tiles, transfer, config
     )
     if is_out_of_distribution:  # the network would draw another kind of style
         mode = "colour"
@@ -113,11 +114,9 @@ def make_style(
         matrix, offset = np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
         base_colour = apply_colour(fold(code), sampled)
     colours = ColourSamples(sampled, own, base_colour, residual, len(content_colours))
-    lut = None
-    if is_out_of_distribution:
-        lut = mean_transfer(content_colours, creator, config.calibration.points)
-    elif base.colour_estimator:
-        lut = _estimate(base.colour_estimator, arrays)
+    lut = transfer if is_out_of_distribution else None
+    if base.colour_estimator:
+        lut = _estimate(base.colour_estimator, arrays, transfer)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -142,7 +141,9 @@ def make_style(
     )
 
 
-def _estimate(estimator: ColourEstimator, pictures: Sequence[np.ndarray]) -> np.ndarray:
+def _estimate(
+    estimator: ColourEstimator, pictures: Sequence[np.ndarray], transfer: np.ndarray
+) -> np.ndarray:
     """The LUT of the pictures' style, as far as colours alone tell it."""
     estimation = ColourEstimation(estimator, resolve_threads())
-    return estimation.lut([estimation.statistics(picture) for picture in pictures])
+    return estimation.lut([estimation.statistics(picture) for picture in pictures], transfer)

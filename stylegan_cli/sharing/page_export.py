@@ -291,6 +291,7 @@ def _learning_constants() -> dict[str, float]:
         "small_share": colour_correction.SMALL_SHARE,
         "slope_samples": colour_correction.SLOPE_SAMPLES,
         "slope_step": colour_correction.SLOPE_STEP,
+        "transfer_misfit": colour_estimation.TRANSFER_MISFIT,
         "half_gain_pictures": colour_correction.HALF_GAIN_PICTURES,
         "variation_rank": variation.rank,
         "variation_shrinkage": variation.shrinkage,

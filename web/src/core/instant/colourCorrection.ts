@@ -9,8 +9,14 @@ const TINY = 1e-6; // share of a picture
 /** Values by cluster and moment, (clusters, moments), row by row. */
 type Rows = Float64Array;
 
+/** A corrected LUT, and how far the pictures' moments are from the LUT before, in deviations of all that may explain it. */
+export interface Correction {
+  lut: Lut;
+  misfit: number;
+}
+
 /** `lut` after one step. statistics: of each of the creator's pictures, (clusters + 1, moments + 1). */
-export function correctedLut(lut: Lut, statistics: Float32Array[], content: ContentSample, constants: Constants): Lut {
+export function correct(lut: Lut, statistics: Float32Array[], content: ContentSample, constants: Constants): Correction {
   const axes = axesOf(isGrey(lut), constants);
   const seen = applyLut(content.colours, lut);
   const { mean, deviations } = momentsOfPhotos(colourMoments(seen, constants), content, constants);
@@ -22,7 +28,11 @@ export function correctedLut(lut: Lut, statistics: Float32Array[], content: Cont
   for (const row of deviations) {
     rows.push(row.map((value, k) => (value * spread[Math.floor(k / moments)]) / deviation[k]));
   }
-  const weights = leastSquares(rows, missing.map((value, k) => value / deviation[k]));
+  const wanted = missing.map((value, k) => value / deviation[k]);
+  const weights = leastSquares(rows, wanted);
+  const explained = new Float64Array(wanted.length);
+  rows.forEach((row, r) => row.forEach((value, k) => (explained[k] += weights[r] * value)));
+  const misfit = wanted.reduce((sum, value, k) => sum + value * (value - explained[k]), 0) / wanted.length;
   const grid = cosineBasis(lattice(lut.points), constants);
   const gain = statistics.length / (statistics.length + constants.half_gain_pictures);
   const data = lut.data.map((value, k) => {
@@ -32,7 +42,7 @@ export function correctedLut(lut: Lut, statistics: Float32Array[], content: Cont
     });
     return Math.min(1, Math.max(0, value + gain * change));
   });
-  return { points: lut.points, data };
+  return { lut: { points: lut.points, data }, misfit };
 }
 
 /** Directions of a change, each as long as the change deviates along it. */

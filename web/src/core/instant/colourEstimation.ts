@@ -5,12 +5,12 @@ import type { Lut } from "../colour";
 import type { Constants, LearnModel } from "../model";
 import { newPlane, type Plane, reduceByArea, type Size } from "../resizing";
 import { roundHalfToEven } from "../safetensors";
-import { correctedLut } from "./colourCorrection";
+import { correct } from "./colourCorrection";
 import type { Rgb } from "./encoding";
 
-/** The LUT of the style of some pictures; null where the base estimates none. */
-export async function estimateLut(pictures: Rgb[], backend: Backend, learn: LearnModel): Promise<Lut | null> {
-  if (!learn.colourEstimator) return null;
+/** The LUT of the style of some pictures; `transfer` where it explains them clearly better. The base has an estimator. */
+export async function estimateLut(pictures: Rgb[], transfer: Lut, backend: Backend, learn: LearnModel): Promise<Lut> {
+  if (!learn.colourEstimator) throw new Error("the base has no colour estimator");
   const { points, content } = learn.colourEstimator;
   const statistics: Float32Array[] = [];
   for (const picture of pictures) {
@@ -24,7 +24,10 @@ export async function estimateLut(pictures: Rgb[], backend: Backend, learn: Lear
   const means = Float64Array.from(statistics[0], (_, k) => statistics.reduce((sum, own) => sum + own[k], 0) / pictures.length);
   const found = await backend.colourLut(described(means, pictures.length, learn.constants));
   const lut = { points, data: found.map((value) => Math.min(1, Math.max(0, value))) };
-  return content ? correctedLut(lut, statistics, content, learn.constants) : lut;
+  if (!content) return lut;
+  const own = correct(lut, statistics, content, learn.constants);
+  const other = correct(transfer, statistics, content, learn.constants);
+  return (other.misfit < learn.constants.transfer_misfit * own.misfit ? other : own).lut;
 }
 
 /** The head's inputs: mean moments of each cluster and of all, shares of the clusters, number of pictures. */

@@ -49,7 +49,8 @@ export async function makeStyle(
   const sampled = joined(before, lattice(constants.calibration_points));
   const folded = fold(code);
   const generator = await backend.generator(folded);
-  const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles);
+  const transfer = meanTransfer(before, creator, learn);
+  const wholly = await closedFormIsNearer(creator, before, backend, learn, generator, tiles, transfer);
   if (wholly) mode = "colour"; // what the network would draw is of another kind
   let residual =
     mode === "colour"
@@ -65,7 +66,8 @@ export async function makeStyle(
   // Nothing is drawn on the base colour: one that keeps all colours apart can be calibrated to any LUT.
   if (mode === "colour") map = { matrix: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1), offset: new Float32Array(3) };
   const baseColour = mode === "colour" ? applyColour(fold(code), sampled, model.constants) : own;
-  const lut = wholly ? meanTransfer(before, creator, learn) : await estimateLut(pictures, backend, learn);
+  let lut = wholly ? transfer : null;
+  if (learn.colourEstimator) lut = await estimateLut(pictures, transfer, backend, learn);
   onProgress(0.92);
   const colours = { photo: sampled, own, baseColour, residual, content: before.length / 3 };
   const calibration = calibrate(colours, lut, creator, learn, wholly);

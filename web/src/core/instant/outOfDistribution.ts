@@ -1,9 +1,8 @@
 /** Styles of a kind that pre-training never drew; mirrors instant.out_of_distribution. */
 
 import type { Backend, StyleGenerator } from "../backend";
-import { applyLut, type Colours } from "../colour";
+import { applyLut, type Colours, type Lut } from "../colour";
 import type { LearnModel } from "../model";
-import { meanTransfer } from "./calibration";
 import { meanOf, type PictureSet, statisticsOf } from "./encoding";
 
 /** Whether the colour transfer is nearer to the creator than the network's results. */
@@ -14,6 +13,7 @@ export async function closedFormIsNearer(
   learn: LearnModel,
   generator: StyleGenerator,
   tiles: Float32Array,
+  transfer: Lut,
 ): Promise<boolean> {
   const { constants } = learn;
   if (creator.moments.length < constants.min_pictures) return false;
@@ -24,7 +24,6 @@ export async function closedFormIsNearer(
   const length = 3 * side * side;
   const count = tiles.length / length;
   const step = Math.max(1, Math.floor(count / constants.out_of_distribution_tiles));
-  const table = meanTransfer(before, creator, learn);
   const [stylized, transferred]: Float32Array[][] = [[], []];
   let energy = 0;
   for (let n = 0; n < count; n += step) {
@@ -32,7 +31,7 @@ export async function closedFormIsNearer(
     const { baseColour, residual } = await generator.run({ height: side, width: side, data });
     energy += meanSquare(residual) / 4;
     stylized.push(baseColour.map((value, k) => Math.min(1, Math.max(-1, value + residual[k]))));
-    transferred.push(withColours(data, side * side, (colours) => applyLut(colours, table)));
+    transferred.push(withColours(data, side * side, (colours) => applyLut(colours, transfer)));
   }
   energy = Math.sqrt(energy / stylized.length);
   const gaps: number[] = [];
