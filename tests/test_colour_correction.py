@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from stylegan_cli.colour import apply_lut, cosine_basis, is_grey, lut_grid
-from stylegan_cli.instant.colour_correction import ContentSample, colour_moments, correct
+from stylegan_cli.instant.colour_correction import (
+    ContentSample,
+    Correction,
+    colour_moments,
+    correct,
+)
 from stylegan_cli.instant.colour_estimation import ColourEstimation, at_estimator_size
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.pretraining import colour_looks, colour_tasks
@@ -223,3 +228,19 @@ def test_a_colour_transfer_is_taken_where_training_drew_no_such_look(
             errors[key] = np.mean((found - apply_lut(colours, look)) ** 2)
     assert errors["unusual", True] < 0.1 * errors["unusual", False]
     assert errors["usual", False] < 1e-3  # the other look's transfer is not taken
+
+
+def test_out_of_distribution_the_estimate_has_no_advantage(
+    estimator: ColourEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimation = ColourEstimation(estimator, 1)
+    seen = [estimation.statistics(read_rgb(path, 256)) for path in starter_photos()[:3]]
+    misfits = iter([0.5, 0.4, 0.5, 0.4])
+    monkeypatch.setattr(
+        "stylegan_cli.instant.colour_estimation.correct",
+        lambda lut, *_: Correction(lut, next(misfits)),
+    )
+    usual = estimation.lut(seen, FADED)
+    unusual = estimation.lut(seen, FADED, is_out_of_distribution=True)
+    np.testing.assert_array_equal(usual, estimation.head_lut(seen))
+    np.testing.assert_array_equal(unusual, FADED)

@@ -45,12 +45,17 @@ class ColourEstimation:
         return self._networks.statistics(to_unit(small), rank_of_luma(small))
 
     def lut(
-        self, statistics: Sequence[np.ndarray], transfer: np.ndarray | None = None
+        self,
+        statistics: Sequence[np.ndarray],
+        transfer: np.ndarray | None = None,
+        *,
+        is_out_of_distribution: bool = False,
     ) -> np.ndarray:
         """The LUT (K, K, K, 3), unit, of the style of pictures with these statistics.
 
         transfer: another estimate, alike, from distributions of colours. It is taken where it
-        explains the pictures clearly better, as for looks that training never drew.
+        explains the pictures clearly better, and for a style out of distribution where it explains
+        them better at all.
         """
         estimate = self.head_lut(statistics)
         if self.content is None:
@@ -60,7 +65,8 @@ class ColourEstimation:
         if transfer is not None:
             other = correct(transfer, seen, self.content)
             log.info("misfit %.3f, of the colour transfer %.3f", found.misfit, other.misfit)
-            if other.misfit < TRANSFER_MISFIT * found.misfit:
+            share = 1 if is_out_of_distribution else TRANSFER_MISFIT
+            if other.misfit < share * found.misfit:
                 found = other
         return found.lut
 

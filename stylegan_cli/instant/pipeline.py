@@ -35,7 +35,7 @@ from stylegan_cli.pictures import to_unit
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
-from stylegan_cli.styles import Base, ColourEstimator, Style, StyleInfo
+from stylegan_cli.styles import Base, Style, StyleInfo
 
 
 def make_style(
@@ -116,7 +116,9 @@ def make_style(
     colours = ColourSamples(sampled, own, base_colour, residual, len(content_colours))
     lut = transfer if is_out_of_distribution else None
     if base.colour_estimator:
-        lut = _estimate(base.colour_estimator, arrays, transfer)
+        estimation = ColourEstimation(base.colour_estimator, resolve_threads())
+        statistics = [estimation.statistics(picture) for picture in arrays]
+        lut = estimation.lut(statistics, transfer, is_out_of_distribution=is_out_of_distribution)
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -139,11 +141,3 @@ def make_style(
         ),
         code_factors=code_factors_of(base, backend, creator, content_colours, config.variation),
     )
-
-
-def _estimate(
-    estimator: ColourEstimator, pictures: Sequence[np.ndarray], transfer: np.ndarray
-) -> np.ndarray:
-    """The LUT of the pictures' style, as far as colours alone tell it."""
-    estimation = ColourEstimation(estimator, resolve_threads())
-    return estimation.lut([estimation.statistics(picture) for picture in pictures], transfer)

@@ -8,8 +8,17 @@ import { roundHalfToEven } from "../safetensors";
 import { correct } from "./colourCorrection";
 import type { Rgb } from "./encoding";
 
-/** The LUT of the style of some pictures; `transfer` where it explains them clearly better. The base has an estimator. */
-export async function estimateLut(pictures: Rgb[], transfer: Lut, backend: Backend, learn: LearnModel): Promise<Lut> {
+/**
+ * The LUT of the style of some pictures; `transfer` where it explains them clearly better, or better at all for a style
+ * out of distribution. The base has an estimator.
+ */
+export async function estimateLut(
+  pictures: Rgb[],
+  transfer: Lut,
+  isOutOfDistribution: boolean,
+  backend: Backend,
+  learn: LearnModel,
+): Promise<Lut> {
   if (!learn.colourEstimator) throw new Error("the base has no colour estimator");
   const { points, content } = learn.colourEstimator;
   const statistics: Float32Array[] = [];
@@ -27,7 +36,8 @@ export async function estimateLut(pictures: Rgb[], transfer: Lut, backend: Backe
   if (!content) return lut;
   const own = correct(lut, statistics, content, learn.constants);
   const other = correct(transfer, statistics, content, learn.constants);
-  return (other.misfit < learn.constants.transfer_misfit * own.misfit ? other : own).lut;
+  const share = isOutOfDistribution ? 1 : learn.constants.transfer_misfit;
+  return (other.misfit < share * own.misfit ? other : own).lut;
 }
 
 /** The head's inputs: mean moments of each cluster and of all, shares of the clusters, number of pictures. */

@@ -67,7 +67,7 @@ export async function makeStyle(
   if (mode === "colour") map = { matrix: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1), offset: new Float32Array(3) };
   const baseColour = mode === "colour" ? applyColour(fold(code), sampled, model.constants) : own;
   let lut = wholly ? transfer : null;
-  if (learn.colourEstimator) lut = await estimateLut(pictures, transfer, backend, learn);
+  if (learn.colourEstimator) lut = await estimateLut(pictures, transfer, wholly, backend, learn);
   onProgress(0.92);
   const colours = { photo: sampled, own, baseColour, residual, content: before.length / 3 };
   const calibration = calibrate(colours, lut, creator, learn, wholly);
