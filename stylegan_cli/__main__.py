@@ -17,6 +17,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     if listens := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
+    # Its threads wait in a loop for matrices too small to share, on cores that others need.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from stylegan_cli import cli
 
     if listens:

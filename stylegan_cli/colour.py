@@ -3,7 +3,7 @@
 All functions take unit colours, shape (N, 3), and are numpy only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -68,9 +68,16 @@ def transfer_lut(
 
 def apply_lut(colours: Colours, lut: np.ndarray) -> Colours:
     """Trilinear look-up of unit colours (N, 3) in a (K, K, K, 3) table; clips to its range."""
+    return weighted_points(lut, lut_corners(colours, len(lut)), len(colours))
+
+
+def weighted_points(
+    lut: np.ndarray, corners: Iterable[tuple[np.ndarray, np.ndarray]], count: int
+) -> Colours:
+    """What `apply_lut` makes of so many colours of which these are the corners."""
     points = lut.reshape(-1, 3)
-    result: np.ndarray = np.zeros((len(colours), 3), np.float32)
-    for index, share in lut_corners(colours, len(lut)):
+    result: np.ndarray = np.zeros((count, 3), np.float32)
+    for index, share in corners:
         result += share[:, None] * np.take(points, index, axis=0)
     return result
 

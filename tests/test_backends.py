@@ -74,6 +74,22 @@ def test_both_backends_read_alike(
     assert codes[0].shape == (count, small_model().base.encoder.code_dim)
 
 
+def test_many_at_once_are_what_they_are_one_after_the_other() -> None:
+    base, style = small_model().base, small_model().styles[0]
+    parts = (style.matrix, style.offset, style.code)
+    folded = fold_style(base.generator_tensors, base.generator, *parts, 96)
+    pictures = image(96, 96, count=5)
+    results, moments = [], []
+    for backend in (open_backend(base, threads=2), open_backend(base, threads=2).for_many()):
+        generator = backend.generator(folded)
+        results.append(
+            np.stack(backend.map(lambda picture, run=generator: run(picture[None]), pictures))
+        )
+        moments.append(backend.moments(pictures))
+    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(*moments)
+
+
 def test_the_order_of_pictures_does_not_change_the_code(
     backends: tuple[Backend, Backend],
 ) -> None:

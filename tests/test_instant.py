@@ -263,6 +263,8 @@ def test_many_pictures_allow_a_second_step_of_refinement(pictures: int, steps: i
 def test_few_pictures_have_residuals_measured_on_fewer_photos(
     pictures: int, photos: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    backend = open_backend(small_model().base).for_many()
+    colours = np.full((5, 3), 0.4, np.float32)
     content = [np.full((16, 16, 3), level, np.uint8) for level in range(0, 240, 10)]
     seen = []
 
@@ -273,7 +275,7 @@ def test_few_pictures_have_residuals_measured_on_fewer_photos(
     monkeypatch.setattr(calibration, "run_generator", run)
     config = DEFAULTS.calibration
     every = step_for(pictures, len(content), config.min_photos, config.photos_per_picture)
-    residual = calibration.residual_of(np.full((5, 3), 0.4, np.float32), None, content, every)
+    residual = calibration.residual_of(colours, backend, None, content, every)
     assert len(seen) == photos
     assert residual.shape == (5, 3)
 
@@ -428,8 +430,10 @@ def test_what_was_learned_small_is_drawn_small_where_it_is_another_picture_at_a_
     def generator_at(short_side: int) -> StyleGenerator:
         return Stripes()
 
-    assert choose_rendering(generator_at, DEFAULTS.render_mode) == ("drawn", 512)
-    assert choose_rendering(generator_at, DEFAULTS.render_mode, learned=256) == ("drawn", 256)
+    backend = open_backend(small_model().base)
+    assert choose_rendering(backend, generator_at, DEFAULTS.render_mode) == ("drawn", 512)
+    learned = choose_rendering(backend, generator_at, DEFAULTS.render_mode, learned=256)
+    assert learned == ("drawn", 256)
 
 
 def test_a_single_picture_borrows_its_variety_from_the_base(

@@ -1,8 +1,8 @@
 """Who runs the networks: ONNX Runtime by default, torch for CUDA, OpenVINO where asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from stylegan_cli.styles import Base
 
 Name = Literal["auto", "onnx", "torch", "openvino"]
 Precision = Literal["auto", "f32", "int8"]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 BACKENDS: tuple[Name, ...] = get_args(Name)
 
 
@@ -50,6 +52,14 @@ class Backend(Protocol):
         precision: `auto` is int8 where that is quicker and its PSNR against f32 is at least
         `min_db`, 50 if nothing is said.
         """
+        ...
+
+    def for_many(self) -> "Backend":
+        """The same for many small pictures: a thread for each, instead of all threads for one."""
+        ...
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """`function`, which runs these networks, on each item; several at once if `for_many`."""
         ...
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """What the backends that run on the CPU share: threads, and generators in 32 or 8 bits."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
-from stylegan_cli.backends import Precision, StyleGenerator
+from stylegan_cli.backends import Item, Precision, Result, StyleGenerator
 from stylegan_cli.backends.quantised import DEFAULTS, QuantisationConfig, generator_in_8_bits
 from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.styles import Base
@@ -45,6 +46,14 @@ class CpuBackend(ABC):
             precision,
             config if min_db is None else replace(config, min_db=min_db),
         )
+
+    def for_many(self) -> Self:
+        """See Backend."""
+        return self
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """See Backend."""
+        return [function(item) for item in items]
 
     @abstractmethod
     def _exact_generator(self, folded: Tensors) -> StyleGenerator:

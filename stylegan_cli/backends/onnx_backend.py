@@ -1,12 +1,15 @@
 """The networks on ONNX Runtime: graphs from the configs, weights handed over as initialisers."""
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import onnxruntime as ort
 
-from stylegan_cli.backends import StyleGenerator, build_graph
+from stylegan_cli.backends import Item, Result, StyleGenerator, build_graph
 from stylegan_cli.backends.cpu import CpuBackend, Tensors
 from stylegan_cli.networks.architecture import STRIDE
 from stylegan_cli.networks.estimator_graphs import colour_head_graph, colour_statistics_graph
@@ -44,6 +47,18 @@ class OnnxBackend(CpuBackend):
     """Runs a base by ONNX Runtime."""
 
     name = "onnx"
+    _at_once = 1  # calls, by several threads
+
+    def for_many(self) -> Self:
+        """See Backend."""
+        many = type(self)(self._base, 1, self._quantisation)
+        many._at_once = self._threads
+        return many
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """See Backend."""
+        with ThreadPoolExecutor(self._at_once) as pool:
+            return list(pool.map(function, items))
 
     def _exact_generator(self, folded: Tensors) -> StyleGenerator:
         return OnnxGenerator(self._session("generator", folded), self._base.generator.reach)
@@ -53,8 +68,11 @@ class OnnxBackend(CpuBackend):
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""
-        rows: np.ndarray = self._features.run(None, {"pictures": pictures})[0]
-        return rows
+        features = self._features
+        parts = np.array_split(pictures, min(self._at_once, len(pictures)))
+        return np.concatenate(
+            self.map(lambda part: features.run(None, {"pictures": part})[0], parts)
+        )
 
     def code(self, moments: np.ndarray, statistics: np.ndarray) -> np.ndarray:
         """See Backend."""

@@ -1,13 +1,14 @@
 """The networks on torch: the reference, and the way to a GPU."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stylegan_cli.backends import Precision, StyleGenerator, refuse_int8
+from stylegan_cli.backends import Item, Precision, Result, StyleGenerator, refuse_int8
 from stylegan_cli.networks.generator import FoldedGenerator
 from stylegan_cli.networks.style_encoder import StyleEncoder
 from stylegan_cli.styles import Base
@@ -59,6 +60,14 @@ class TorchBackend:
         generator = FoldedGenerator(self._base.generator)
         self._load(generator, folded)
         return TorchGenerator(generator, self._device, self._base.generator.reach)
+
+    def for_many(self) -> Self:
+        """See Backend."""
+        return self
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """See Backend."""
+        return [function(item) for item in items]
 
     def moments(self, pictures: np.ndarray) -> np.ndarray:
         """See Backend."""

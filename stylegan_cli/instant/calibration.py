@@ -6,8 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stylegan_cli.backends import StyleGenerator
-from stylegan_cli.colour import apply_lut, linear_map, lut_corners, lut_grid, transfer_lut
+from stylegan_cli.backends import Backend, StyleGenerator
+from stylegan_cli.colour import (
+    apply_lut,
+    linear_map,
+    lut_corners,
+    lut_grid,
+    transfer_lut,
+    weighted_points,
+)
 from stylegan_cli.instant.config import CalibrationConfig
 from stylegan_cli.instant.encoding import SET_COLOURS, SetStatistics
 from stylegan_cli.pictures import to_unit
@@ -16,6 +23,7 @@ from stylegan_cli.runtime.randomness import numpy_generator
 
 log = logging.getLogger(__name__)
 
+BLUR_REACH = 4  # points, beyond which a Gaussian of one point's width has nothing
 _UNSEEN_SHARE = 1 / 255  # of another colour: changes less than a step of 8 bits
 
 
@@ -69,15 +77,20 @@ def calibrate(
     )
     # What the residual adds, and what clipping takes away, comes after the calibration.
     wanted = colours.base_colour + results - np.clip(colours.base_colour + colours.residual, 0, 1)
+    regression = _KernelRegression(colours.base_colour, config)
     calibration: np.ndarray = lut_grid(config.points).reshape(*(config.points,) * 3, 3)
     for _ in range(config.boosting_steps):
-        missing = wanted - apply_lut(colours.base_colour, calibration)
-        calibration = calibration + _smooth_lut(colours.base_colour, missing, config)
+        missing = wanted - regression.looked_up(calibration)
+        calibration = calibration + regression.means(missing)
     return calibration.astype(np.float32)
 
 
 def residual_of(
-    colours: np.ndarray, generator: StyleGenerator, photos: Sequence[np.ndarray], every: int = 1
+    colours: np.ndarray,
+    backend: Backend,
+    generator: StyleGenerator,
+    photos: Sequence[np.ndarray],
+    every: int = 1,
 ) -> np.ndarray:
     """What the residual adds to unit colours (N, 3): the residual of the most similar pixel.
 
@@ -89,14 +102,14 @@ def residual_of(
 
     rng = numpy_generator(0, 0, "painted colours")
     share = -(-2 * SET_COLOURS // len(photos))
-    pixels, residuals = [], []
-    for index, photo in enumerate(photos):
-        chosen = rng.integers(0, photo.shape[0] * photo.shape[1], share)
-        if index % every == 0:
-            unit = to_unit(photo)
-            _, residual = run_generator(generator, unit)
-            pixels.append(unit.reshape(-1, 3)[chosen])
-            residuals.append(residual.reshape(-1, 3)[chosen])
+    chosen = [rng.integers(0, photo.shape[0] * photo.shape[1], share) for photo in photos]
+
+    def sampled(index: int) -> tuple[np.ndarray, np.ndarray]:
+        unit = to_unit(photos[index])
+        _, residual = run_generator(generator, unit)
+        return unit.reshape(-1, 3)[chosen[index]], residual.reshape(-1, 3)[chosen[index]]
+
+    pixels, residuals = zip(*backend.map(sampled, range(0, len(photos), every)), strict=True)
     _, nearest = KDTree(np.concatenate(pixels)).query(colours, workers=-1)
     found: np.ndarray = np.concatenate(residuals)[nearest]
     return found
@@ -116,18 +129,46 @@ def mean_transfer(source: np.ndarray, creator: SetStatistics, points: int) -> np
     return mean
 
 
-def _smooth_lut(colours: np.ndarray, values: np.ndarray, config: CalibrationConfig) -> np.ndarray:
-    """(K, K, K, 3): the mean of `values` (N, 3) around each point; nothing far from all colours.
+class _KernelRegression:
+    """Means of values around each point of a LUT; nothing far from all colours.
 
-    Kernel regression of Nadaraya and Watson, with a Gaussian of one point's width.
+    Of Nadaraya and Watson, with a Gaussian of one point's width.
     """
-    from scipy.ndimage import gaussian_filter
 
-    points = config.points
-    sums = np.zeros((points**3, 4))
-    weighted = np.column_stack([values, np.ones(len(values))])
-    for index, share in lut_corners(colours, points):
-        np.add.at(sums, index, share[:, None] * weighted)
-    blurred = [gaussian_filter(channel.reshape((points,) * 3), 1) for channel in sums.T]
-    means: np.ndarray = np.stack(blurred[:3], -1) / (blurred[3][..., None] + config.min_colours)
-    return means
+    def __init__(self, colours: np.ndarray, config: CalibrationConfig) -> None:
+        """colours: (N, 3) unit, at which there are values."""
+        corners = list(lut_corners(colours, config.points))
+        self._index, self._share = (np.stack(part) for part in zip(*corners, strict=True))
+        self._points = config.points
+        self._blur = _blur_of(config.points)
+        self._counts = self._blurred(np.ones(len(colours))) + config.min_colours
+
+    def looked_up(self, lut: np.ndarray) -> np.ndarray:
+        """What `apply_lut` makes of the colours."""
+        corners = zip(self._index, self._share, strict=True)
+        return weighted_points(lut, corners, self._index.shape[1])
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """(K, K, K, 3), of values (N, 3)."""
+        return np.stack([self._blurred(channel) / self._counts for channel in values.T], -1)
+
+    def _blurred(self, values: np.ndarray) -> np.ndarray:
+        weights = (self._share * values).ravel()
+        sums = np.bincount(self._index.ravel(), weights, self._points**3)
+        cube = sums.reshape((self._points,) * 3)
+        for _ in range(3):  # along each axis, which comes last in turn
+            cube = np.moveaxis(cube, 0, -1) @ self._blur
+        return cube
+
+
+def _blur_of(points: int) -> np.ndarray:
+    """(K, K), symmetric but for its ends: a Gaussian of one point's width, mirrored there."""
+    reach = np.arange(-BLUR_REACH, BLUR_REACH + 1)
+    weights = np.exp(-(reach**2) / 2)
+    period = 2 * points
+    blur = np.zeros((points, points))
+    for offset, weight in zip(reach, weights / weights.sum(), strict=True):
+        source = (np.arange(points) + offset) % period
+        source = np.where(source < points, source, period - 1 - source)
+        np.add.at(blur, (source, np.arange(points)), weight)
+    return blur

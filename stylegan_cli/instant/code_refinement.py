@@ -30,7 +30,8 @@ class CodeRefiner:
     def stylize_tiles(self, generator: StyleGenerator, every: int = 1) -> np.ndarray:
         """The results of every so many tiles, (N, 3, H, W) in [-1, 1]."""
         tiles = self.tiles[::every]
-        return np.concatenate([np.clip(sum(generator(tile[None])), -1, 1) for tile in tiles])
+        results = self.backend.map(lambda tile: np.clip(sum(generator(tile[None])), -1, 1), tiles)
+        return np.concatenate(results)
 
     def encode_results(self, results: np.ndarray) -> np.ndarray:
         """The code (code_dim,) of stylized tiles."""

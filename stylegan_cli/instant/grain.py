@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import scipy.fft
 
 from stylegan_cli.colour import COLOUR_AXES
 from stylegan_cli.instant.config import DEFAULTS, GrainConfig
@@ -92,14 +92,19 @@ def _octaves(patches: np.ndarray) -> np.ndarray:
     hann = np.hanning(side + 1)[:-1].astype(np.float32)
     window = np.outer(hann, hann)
     window /= np.sqrt(np.mean(window**2))
-    spectra = scipy.fft.rfft2(rest * window)
-    power = (spectra.real**2 + spectra.imag**2) / side**2
+    power = np.stack([_power(patch) for patch in rest * window]) / side**2
     radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     octave = np.floor(np.log2(np.maximum(radius, 1e-6)) + 1 + OCTAVES)
     inside = [((octave == k) & (radius < 0.5)).ravel() for k in range(OCTAVES)]
     means = np.stack([part / part.sum() for part in inside], -1).astype(np.float32)
     found: np.ndarray = power.reshape(len(power), -1) @ means
     return found
+
+
+def _power(patch: np.ndarray) -> np.ndarray:
+    """(P, P / 2 + 1): the half of a patch's power spectrum that tells the other."""
+    spectrum = cv2.dft(patch, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : patch.shape[1] // 2 + 1]
+    return np.asarray(np.einsum("ijk,ijk->ij", spectrum, spectrum))
 
 
 def _quadratics(side: int) -> np.ndarray:

@@ -41,7 +41,7 @@ def closed_form_is_nearer(
     if deviation < limits.max_deviation:
         return False
     some = tiles[:: max(1, len(tiles) // limits.tiles)]
-    outputs = [generator(tile[None]) for tile in some]
+    outputs = backend.map(lambda tile: generator(tile[None]), some)
     strength = float(np.sqrt(np.mean([np.mean((residual / 2) ** 2) for _, residual in outputs])))
     network = np.concatenate(
         [np.clip(base_colour + residual, -1, 1) for base_colour, residual in outputs]

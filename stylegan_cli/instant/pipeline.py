@@ -1,6 +1,7 @@
 """Pictures → style in one forward pass: code, colour map, calibration, variation, render mode."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def make_style(
     to_refine: keep the linear map and a weak residual, from which training goes on.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
+    backend = backend.for_many()
     grain, halation = GrainReader(), HalationReader()
 
     def examine(pixels: np.ndarray) -> None:
@@ -85,7 +87,7 @@ def make_style(
     refiner = CodeRefiner(creator, content_colours, backend, tiles)
     code = refine_code(refiner, lambda code: backend.generator(fold(code)), config.refinement)
     mode, size = choose_rendering(
-        lambda side: backend.generator(fold(code, side)), config.render_mode
+        backend, lambda side: backend.generator(fold(code, side)), config.render_mode
     )
     # Every colour counts a little, so that none is left to chance that the content lacks.
     sampled = np.concatenate([content_colours, lut_grid(config.calibration.points)])
@@ -101,7 +103,7 @@ def make_style(
         some = evenly_from(photos, config.calibration.pictures)
         limits = config.calibration.min_photos, config.calibration.photos_per_picture
         residual = residual_of(
-            sampled, generator, some, step_for(creator.count, len(some), *limits)
+            sampled, backend, generator, some, step_for(creator.count, len(some), *limits)
         )
     strength = float(np.sqrt(np.mean(residual[: len(content_colours)] ** 2)))
     is_weak = strength < config.calibration.max_left_out_residual
@@ -116,8 +118,9 @@ def make_style(
     colours = ColourSamples(sampled, own, base_colour, residual, len(content_colours))
     lut = transfer if is_out_of_distribution else None
     if base.colour_estimator:
-        estimation = ColourEstimation(base.colour_estimator, resolve_threads())
-        statistics = [estimation.statistics(picture) for picture in arrays]
+        estimation = ColourEstimation(base.colour_estimator, 1)
+        with ThreadPoolExecutor(resolve_threads()) as pool:
+            statistics = list(pool.map(estimation.statistics, arrays))
         lut = estimation.lut(statistics, transfer, is_out_of_distribution=is_out_of_distribution)
     info = StyleInfo(
         name=name,

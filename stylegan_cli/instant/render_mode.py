@@ -1,12 +1,12 @@
 """How a style is rendered: its mode and the size of its working copy."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.backends import StyleGenerator, open_backend
+from stylegan_cli.backends import Backend, StyleGenerator, open_backend
 from stylegan_cli.instant.config import DEFAULTS, RenderModeConfig
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import read_rgb, to_unit
@@ -25,14 +25,15 @@ log = logging.getLogger(__name__)
 
 
 def choose_rendering(
+    backend: Backend,
     generator_at: Callable[[int], StyleGenerator],
     config: RenderModeConfig,
     learned: int | None = None,
 ) -> tuple[Mode, int]:
     """Mode and working size (short side, px) of a style, chosen on photos that are kept for it.
 
-    generator_at: the style's generator for pictures of a short side in px. learned: the short
-    side that the style was learned at; the config's where None.
+    generator_at: the backend's generator of the style for pictures of a short side in px. learned:
+    the short side that the style was learned at; the config's where None.
 
     `colour` where there is hardly a residual; `photographic` where it follows the picture, at the
     smallest size that shows it; else `drawn`, at the largest size at which the network still draws
@@ -40,13 +41,13 @@ def choose_rendering(
     """
     largest = config.learned_size
     photos = _render_mode_photos_at(largest)
-    residuals = [residual for _, residual in _results(generator_at(largest), photos)]
+    residuals = [residual for _, residual in _results(backend, generator_at(largest), photos)]
     strength = float(np.sqrt(np.mean([np.mean(residual**2) for residual in residuals])))
     if strength < config.max_unseen_residual:
         return "colour", config.photographic_sizes[-1]
     for size in config.photographic_sizes:
         working = [make_working_copy(photo, size) for photo in photos]
-        small = _results(generator_at(size), working)
+        small = _results(backend, generator_at(size), working)
         rebuilt = [
             enlarge_residual(fit_residual(copy, residual, exact=False), photo)
             for photo, copy, (_, residual) in zip(photos, working, small, strict=True)
@@ -58,9 +59,9 @@ def choose_rendering(
         if found < config.drawn_db:
             break
     best = learned = learned or largest
-    pictures = _middles_at(generator_at, learned)
+    pictures = _middles_at(backend, generator_at, learned)
     for size in (size for size in config.drawn_sizes if size > learned):
-        larger = _middles_at(generator_at, size)
+        larger = _middles_at(backend, generator_at, size)
         drawn = [
             bring_down(picture, wanted.shape[:2])
             for picture, wanted in zip(larger, pictures, strict=True)
@@ -81,13 +82,14 @@ def with_mode_of_residual(
     style: Style, base: Base, config: RenderModeConfig = DEFAULTS.render_mode
 ) -> Style:
     """`style` with the mode and size that its residual asks for by now: refined styles may draw."""
-    tensors, backend = merge_deltas(base.generator_tensors, style.deltas), open_backend(base)
+    tensors = merge_deltas(base.generator_tensors, style.deltas)
+    backend = open_backend(base).for_many()
 
     def generator_at(short_side: int) -> StyleGenerator:
         parts = (style.matrix, style.offset, style.code)
         return backend.generator(fold_style(tensors, base.generator, *parts, short_side))
 
-    mode, size = choose_rendering(generator_at, config, style.info.working_size)
+    mode, size = choose_rendering(backend, generator_at, config, style.info.working_size)
     grain, halation = style.info.grain, style.info.halation
     if mode == "drawn":  # which the network draws by then
         grain = halation = None
@@ -98,23 +100,28 @@ def _render_mode_photos_at(short_side: int) -> list[np.ndarray]:
     return [read_rgb(path, short_side) for path in render_mode_photos()]
 
 
-def _middles_at(generator_at: Callable[[int], StyleGenerator], short_side: int) -> list[np.ndarray]:
+def _middles_at(
+    backend: Backend, generator_at: Callable[[int], StyleGenerator], short_side: int
+) -> list[np.ndarray]:
     """Results of the middle half of each photo, scaled as part of a photo of that size."""
     middles = []
     for photo in _render_mode_photos_at(short_side):
         height, width = (side // 4 for side in photo.shape[:2])
         middles.append(photo[height:-height, width:-width])
-    return [picture for picture, _ in _results(generator_at(short_side), middles)]
+    return [picture for picture, _ in _results(backend, generator_at(short_side), middles)]
 
 
 def _results(
-    generator: StyleGenerator, photos: Sequence[np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    backend: Backend, generator: StyleGenerator, photos: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Result and residual of each photo, unit."""
-    for photo in photos:
+
+    def result(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         base_colour, residual = run_generator(generator, to_unit(photo))
         residual = whole_residual(base_colour, residual)
-        yield np.clip(np.clip(base_colour, 0, 1) + residual, 0, 1), residual
+        return np.clip(np.clip(base_colour, 0, 1) + residual, 0, 1), residual
+
+    return backend.map(result, photos)
 
 
 def _psnr(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:

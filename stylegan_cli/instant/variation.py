@@ -50,15 +50,9 @@ def _single_codes(
     backend: Backend, pictures: SetStatistics, content_colours: np.ndarray, max_pictures: int
 ) -> np.ndarray:
     """The code of each of so many pictures, at most, by itself, (N, code_dim)."""
-    return np.stack(
-        [
-            code_of(
-                backend,
-                pictures.moments[i],
-                pictures.colours_of(i),
-                content_colours,
-                pictures.count,
-            )
-            for i in range(min(pictures.count, max_pictures))
-        ]
-    )
+
+    def code(index: int) -> np.ndarray:
+        moments, colours = pictures.moments[index], pictures.colours_of(index)
+        return code_of(backend, moments, colours, content_colours, pictures.count)
+
+    return np.stack(backend.map(code, range(min(pictures.count, max_pictures))))
