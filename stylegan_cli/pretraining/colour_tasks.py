@@ -109,8 +109,7 @@ class ColourTasks(IterableDataset[ColourTask]):
         self._variation = SmoothVariation()
 
     def __iter__(self) -> Iterator[ColourTask]:
-        torch.set_num_threads(1)
-        cv2.setNumThreads(1)
+        use_one_thread()
         worker = get_worker_info()
         start, step = (worker.id, worker.num_workers) if worker else (0, 1)
         pictures = self._photos.pictures
@@ -156,6 +155,12 @@ class ColourTasks(IterableDataset[ColourTask]):
         for features in cell_features(self._network, pictures):
             clusters = torch.softmax(features @ self._weight + self._bias, -1)
             yield _with_ones(clusters)
+
+
+def use_one_thread() -> None:
+    """From now on in this process, so that sums round alike however a run was resumed."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def find_clusters(photos: EstimatorPhotos, looks: np.ndarray, count: int, seed: int) -> Clusters:

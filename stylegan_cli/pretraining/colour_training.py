@@ -49,6 +49,7 @@ from stylegan_cli.pretraining.colour_tasks import (
     find_clusters,
     miscalibrated_photos,
     sample_content,
+    use_one_thread,
 )
 from stylegan_cli.pretraining.loading import seed_worker
 from stylegan_cli.runtime.interruption import stop_between_steps
@@ -123,6 +124,7 @@ class ColourTrainer:
 
     def estimator(self, photos: EstimatorPhotos) -> ColourEstimator:
         """What has been learned, as a model file has it; photos stand for content."""
+        use_one_thread()
         tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
         tensors |= {f"lut.{name}": self.fixed[name] for name in ("mean", "components")}
         clusters = {"weight": self.fixed["clusters.weight"].T[:, :, None, None]}
