@@ -1,11 +1,14 @@
 """Promises of training/steps.py."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from stylegan_cli.styles import Mode
-from stylegan_cli.training.config import ConstraintConfig
+from stylegan_cli.training.config import ConstraintConfig, TrainingConfig
 from stylegan_cli.training.constraints import anchor_weights, constraints_for
+from stylegan_cli.training.losses import GENERATOR_LOSSES
 from stylegan_cli.training.steps import scale_gradient
 
 
@@ -35,3 +38,15 @@ def test_faces_feel_a_ninth_of_what_asks_for_texture() -> None:
     torch.testing.assert_close(led, image)
     led.sum().backward()
     torch.testing.assert_close(image.grad, (1 - 8 / 9 * faces).expand_as(image))
+
+
+def test_a_dot_in_a_face_costs_ten_times_as_much() -> None:
+    photo, faces = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    dotted = photo.clone()
+    dotted[..., 16, 16] = 1
+    costs = []
+    for in_face in (0, 1):
+        batch = SimpleNamespace(content=photo, faces=faces + in_face)
+        step = SimpleNamespace(config=TrainingConfig(), batch=batch, fake=dotted)
+        costs.append(GENERATOR_LOSSES["dots"](step))  # type: ignore[arg-type]
+    assert costs[1].item() == pytest.approx(10 * costs[0].item())

@@ -217,6 +217,9 @@ class TrainingConfig:
         float,
         file_option("How much more a pixel in a face counts for content and anchor.", at_least=0),
     ] = 2.0
+    face_dot_weight: Annotated[
+        float, file_option("How much more a dot in a face counts.", at_least=0)
+    ] = 9.0
     cycle_noise: Annotated[
         float,
         file_option(

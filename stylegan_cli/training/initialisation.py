@@ -39,7 +39,6 @@ from stylegan_cli.training.validation import CreatorMetrics, HeldOut, Validator
 log = logging.getLogger(__name__)
 
 SMALLEST_WORKING_SIZE, LARGEST_WORKING_SIZE = 256, 1024  # px
-LARGEST_PHOTOGRAPHIC_SIZE = 512  # px: a style that draws nothing has no strokes to see
 
 
 def open_run(
@@ -87,10 +86,7 @@ def _build_run(
     """The parts of a run before its first step."""
     *styles, _ = start.styles
     _warn_of_large_sides(data, config.max_pictures)
-    sizes = [
-        _working_size(data, creator.pictures, style, config)
-        for creator, style in zip(data.creators, styles, strict=True)
-    ]
+    sizes = [_working_size(data, creator.pictures, config) for creator in data.creators]
     photos = data.content[: config.max_pictures]
     largest = round(max(sizes) * config.scales[1])
     content = PictureSet(photos, largest, on_progress, _face_boxes)
@@ -230,16 +226,12 @@ def _held_out_pictures(
         return PictureSet(learned[:max_pictures], short_side)
 
 
-def _working_size(
-    data: TrainingData, pictures: Sequence[Path], instant: Style, config: TrainingConfig
-) -> int:
+def _working_size(data: TrainingData, pictures: Sequence[Path], config: TrainingConfig) -> int:
     """Px: the pictures' own scale, where strokes are, as far as both sides have the detail."""
     if config.working_size is not None:
         return config.working_size
-    is_photographic = instant.info.mode == "photographic"
-    largest = LARGEST_PHOTOGRAPHIC_SIZE if is_photographic else LARGEST_WORKING_SIZE
     own = min(median_short_side(pictures), median_short_side(data.content))
-    return min(largest, max(SMALLEST_WORKING_SIZE, own // 8 * 8))
+    return min(LARGEST_WORKING_SIZE, max(SMALLEST_WORKING_SIZE, own // 8 * 8))
 
 
 def _face_boxes(pixels: np.ndarray) -> list[Box]:

@@ -113,7 +113,7 @@ def _grid(step: GeneratorPass) -> Tensor:
 
 
 def _dots(step: GeneratorPass) -> Tensor:
-    weight = 1 + step.config.face_weight * step.batch.faces
+    weight = 1 + step.config.face_dot_weight * step.batch.faces
     return step.config.lambda_dots * dot_loss(step.fake, step.batch.content, weight)
 
 
