@@ -216,7 +216,8 @@ def test_a_run_folder_holds_what_people_look_for(finished: Path) -> None:
     assert float(rows[-1]["hatcher/score"]) > 0
     page = (finished / "report.html").read_text()
     assert "Finished: step 4 of 4" in page
-    assert page.count("<polyline") == 2 * 5 + 9  # figures of two creators, and losses
+    # Figures of two creators, and losses: those that a run has without options.
+    assert page.count("<polyline") == 2 * 5 + 10
 
 
 def test_it_never_ends_worse_than_it_began(folder: Path, data: TrainingData, base: Path) -> None:

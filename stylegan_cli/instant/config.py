@@ -227,7 +227,9 @@ class HalationConfig:
 
     min_pictures: Annotated[
         int,
-        file_option("Pictures that are dark around highlights, at least.", at_least=3),
+        file_option(
+            "Pictures that are dark around highlights, at least.", at_least=3, at_most=10_000
+        ),
     ] = 6
     min_excess: Annotated[
         float, file_option("Of red over green, in the middle of the pictures.", at_least=0)
