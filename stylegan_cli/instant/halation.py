@@ -4,8 +4,8 @@ What halation of each radius would add is computed from the highlights of a pict
 the excess of red over green and of green over blue, less that of the wider surroundings, is
 regressed on it, cell by cell: the median over cells passes over things that happen to be red. The
 radius is the one whose halation is most like the excess. It passes for halation where most of the
-pictures have it. Light that all channels share is taken for
-glare of the lens, and coloured highlights tell nothing.
+pictures have it. Light that all channels share is taken for glare of the lens, and coloured
+highlights tell nothing.
 """
 
 from collections.abc import Sequence
