@@ -1,6 +1,7 @@
 """Promises of instant/colour_estimation.py and of what trains it."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -206,6 +207,17 @@ def test_a_run_learns_resumes_and_leaves_a_model_with_its_estimator(
     assert again.returncode == 0
     assert "was finished already, after 6 steps" in again.stderr
     assert (run / "best.safetensors").read_bytes() == model
+    paintings = tmp_path / "paintings"
+    paintings.mkdir()
+    for path in starter_photos()[6:8]:
+        Image.fromarray(read_rgb(path, 128)).quantize(5).save(paintings / f"{path.stem}.png")
+    told = influ(*words, "--resume", "--paintings", str(paintings))
+    assert told.returncode == 0, told.stderr
+    telling = read_model(run / "best.safetensors").base.colour_estimator
+    assert telling is not None
+    assert telling.config == dataclasses.replace(found.colour_estimator.config, tells_hands=True)
+    for name, value in found.colour_estimator.tensors.items():
+        np.testing.assert_array_equal(telling.tensors[name], value)
 
     more = [*words, "--from-model", "--lr", "1e-9", "--steps", "1", "--out"]
     done = influ(*more, str(tmp_path / "next"), "--model", str(run / "best.safetensors"))

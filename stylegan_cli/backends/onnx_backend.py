@@ -12,7 +12,11 @@ import onnxruntime as ort
 from stylegan_cli.backends import Item, Result, StyleGenerator, build_graph
 from stylegan_cli.backends.cpu import CpuBackend, Tensors
 from stylegan_cli.networks.architecture import STRIDE
-from stylegan_cli.networks.estimator_graphs import colour_head_graph, colour_statistics_graph
+from stylegan_cli.networks.estimator_graphs import (
+    colour_head_graph,
+    colour_statistics_graph,
+    vision_moments_graph,
+)
 from stylegan_cli.styles import Base, ColourEstimator
 
 ort.set_default_logger_severity(4)  # its warnings are for developers; what fails raises
@@ -104,15 +108,10 @@ class GivenGraphBackend(OnnxBackend):
 
 
 class EstimatorNetworks:
-    """The two networks of a colour estimator (networks.estimator_graphs), on the CPU."""
+    """The networks of a colour estimator (networks.estimator_graphs), on the CPU."""
 
     def __init__(self, estimator: ColourEstimator, threads: int) -> None:
-        config = estimator.config
-        self._statistics = _open_session(
-            colour_statistics_graph(config), threads, estimator.part("vision.")
-        )
-        head = estimator.part("head.") | estimator.part("lut.")
-        self._head = _open_session(colour_head_graph(config), threads, head)
+        self._estimator, self._threads = estimator, threads
 
     def statistics(self, picture: np.ndarray, rank: np.ndarray) -> np.ndarray:
         """picture: (H, W, 3) unit; rank: (H, W), of its luma. Sides are multiples of 16.
@@ -121,7 +120,7 @@ class EstimatorNetworks:
         """
         inputs = {
             "picture": np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32),
-            "luma": rank[None, None] * np.float32(2) - 1,
+            "luma": _luma_input(rank),
         }
         statistics: np.ndarray = self._statistics.run(None, inputs)[0][0]
         return statistics
@@ -130,6 +129,34 @@ class EstimatorNetworks:
         """described: (inputs,). Returns (lut_size³, 3) unit, not clipped."""
         lut: np.ndarray = self._head.run(None, {"described": described[None]})[0]
         return lut
+
+    def vision_moments(self, rank: np.ndarray) -> np.ndarray:
+        """rank: (H, W), of luma. Sides are multiples of 16. Returns (VISION_MOMENTS,)."""
+        moments: np.ndarray = self._moments.run(None, {"luma": _luma_input(rank)})[0][0]
+        return moments
+
+    @cached_property
+    def _statistics(self) -> ort.InferenceSession:
+        weights = self._estimator.part("vision.")
+        graph = colour_statistics_graph(self._estimator.config)
+        return _open_session(graph, self._threads, weights)
+
+    @cached_property
+    def _head(self) -> ort.InferenceSession:
+        weights = self._estimator.part("head.") | self._estimator.part("lut.")
+        return _open_session(colour_head_graph(self._estimator.config), self._threads, weights)
+
+    @cached_property
+    def _moments(self) -> ort.InferenceSession:
+        weights = self._estimator.part("vision.stem.") | self._estimator.part("vision.blocks.")
+        graph = vision_moments_graph({name: value.shape for name, value in weights.items()})
+        return _open_session(graph, self._threads, weights)
+
+
+def _luma_input(rank: np.ndarray) -> np.ndarray:
+    """A rank of luma (H, W) as the frozen network takes it."""
+    given: np.ndarray = rank[None, None] * np.float32(2) - 1
+    return given
 
 
 def _open_session(

@@ -253,6 +253,17 @@ class HalationConfig:
 
 
 @config_class
+class HandConfig:
+    """When pictures are made by hand; see hand."""
+
+    # Creators who were left out of the fit: docs/research/colour-estimation.md.
+    min_score: Annotated[
+        float,
+        file_option("Mean over pictures; photos have -1, paintings 1.", at_least=-10, at_most=10),
+    ] = 0.1
+
+
+@config_class
 class InstantConfig:
     """All that decides how pictures become an instant style."""
 
@@ -263,6 +274,7 @@ class InstantConfig:
     variation: VariationConfig = VariationConfig()
     grain: GrainConfig = GrainConfig()
     halation: HalationConfig = HalationConfig()
+    hand: HandConfig = HandConfig()
 
 
 DEFAULTS = InstantConfig()

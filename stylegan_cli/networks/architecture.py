@@ -191,6 +191,8 @@ VISION_STAGES = (
 )
 VISION_STEM = 32  # channels, at stride 2
 VISION_CHANNELS = (40, 112)  # of the two stages in use, at strides 8 and 16
+VISION_MOMENTS = 2 * (16 + 24 + 40 + 112)  # see estimator_graphs.vision_moments_graph
+HAND_INPUTS = 2 * VISION_MOMENTS  # of a picture at two sizes
 VISION_CELL = 8  # px, the finer of the two strides
 LUMA_KNOTS = 6  # Gaussian bins over luma
 COLOUR_MOMENTS = 9 + 3 * LUMA_KNOTS  # see estimator_graphs.colour_statistics_graph
@@ -206,6 +208,7 @@ class ColourEstimatorConfig:
     lut_size: int = 17  # points per channel
     photos: int = 0  # of content, that estimates are compared with; 0: none
     samples: int = 128  # colours of each of these photos
+    tells_hands: bool = False  # whether it tells pictures made by hand (instant.hand)
 
     def __post_init__(self) -> None:
         _require_size(self, ("clusters", "hidden", "components", "samples"))
@@ -254,6 +257,14 @@ def colour_statistics_shapes(config: ColourEstimatorConfig) -> Shapes:
         shapes |= _conv(f"{name}.depthwise", 1, inside, block.size)
         shapes |= _conv(f"{name}.project", inside, block.channels_out, 1)
     return shapes | _conv("vision.clusters", sum(VISION_CHANNELS), config.clusters, 1)
+
+
+def hand_shapes(config: ColourEstimatorConfig) -> Shapes:
+    """Name and shape of every tensor that tells pictures made by hand, if it does."""
+    if not config.tells_hands:
+        return {}
+    inputs = (HAND_INPUTS,)
+    return {"hand.centre": inputs, "hand.scale": inputs, "hand.weight": inputs, "hand.bias": (1,)}
 
 
 def colour_head_shapes(config: ColourEstimatorConfig) -> Shapes:

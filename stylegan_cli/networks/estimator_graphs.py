@@ -8,9 +8,10 @@ from stylegan_cli.networks.architecture import (
     COLOUR_MOMENTS,
     LUMA_KNOTS,
     VISION_CELL,
-    VISION_CHANNELS,
+    VISION_MOMENTS,
     ColourEstimatorConfig,
     InvertedResidual,
+    Shapes,
     colour_head_shapes,
     colour_statistics_shapes,
     vision_blocks,
@@ -72,15 +73,38 @@ def colour_head_graph(config: ColourEstimatorConfig) -> bytes:
     return graph.bytes({"described": [1, config.inputs]}, {"lut": [points, 3]})
 
 
+def vision_moments_graph(shapes: Shapes) -> bytes:
+    """What a frozen network sees in a picture, wherever it is: textures and edges.
+
+    shapes: of its tensors. luma: (1, 1, H, W) in [-1, 1]; sides multiples of 16. Returns moments,
+    (1, VISION_MOMENTS): for each stage the mean of every channel over places, then the deviations.
+    """
+    graph = GraphBuilder(shapes)
+    moments = []
+    for features in _vision_stages(graph):
+        mean = graph.add("GlobalAveragePool", [features])
+        apart = graph.add("Sub", [features, mean])
+        variance = graph.add("GlobalAveragePool", [graph.add("Mul", [apart, apart])])
+        moments += [mean, graph.add("Sqrt", [variance])]
+    graph.add("Flatten", [graph.concat(moments)], output="moments")
+    return graph.bytes({"luma": [1, 1, "height", "width"]}, {"moments": [1, VISION_MOMENTS]})
+
+
 def _vision_features(graph: GraphBuilder) -> str:
     """EfficientNet-Lite0 of `luma`: features at strides 8 and 16, (1, 152, H / 8, W / 8)."""
+    *_, fine, coarse = _vision_stages(graph)
+    return graph.concat([fine, graph.enlarge(coarse)])
+
+
+def _vision_stages(graph: GraphBuilder) -> list[str]:
+    """EfficientNet-Lite0 of `luma`: the last features at strides 2, 4, 8 and 16."""
     features = _clip_to_six(graph, _same_conv(graph, "luma", "vision.stem", 3, 2))
-    fine = ""
+    stages = []
     for index, block in enumerate(vision_blocks()):
-        if block.stride == 2 and block.channels_in == VISION_CHANNELS[0]:
-            fine = features
+        if block.stride == 2:
+            stages.append(features)
         features = _inverted_residual(graph, features, f"vision.blocks.{index}", block)
-    return graph.concat([fine, graph.enlarge(features)])
+    return [*stages, features]
 
 
 def _inverted_residual(

@@ -17,6 +17,13 @@ class ColourRunConfig:
         tuple[Path, ...], Option("Folder of photos; repeatable.", must_exist="folder")
     ]
     films: Annotated[Path, Option("Folder of film LUTs (HaldCLUT).", must_exist="folder")]
+    paintings: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Folder of pictures made by one hand, which photos are told from; repeatable.",
+            must_exist="folder",
+        ),
+    ] = ()
     model: Annotated[
         Path, Option("Model file that gets the estimator; it is not changed.", must_exist="file")
     ]

@@ -53,10 +53,11 @@ class PretrainPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourPlan:
-    """A run of the colour estimator that may begin. domains: its photos by folder."""
+    """A run of the colour estimator that may begin. domains, paintings: its pictures by folder."""
 
     run: ColourRunConfig
     domains: dict[str, list[Path]]
+    paintings: dict[str, list[Path]]
     config: ColourTrainingConfig
 
     @property
@@ -68,6 +69,8 @@ class ColourPlan:
         """What would be done, for a reader."""
         counts = {name: len(paths) for name, paths in self.domains.items()}
         plan = {"run": str(self.run.out), "pictures": counts, "films": str(self.run.films)}
+        if self.paintings:
+            plan["paintings"] = {name: len(paths) for name, paths in self.paintings.items()}
         return plan | {"settings": to_mapping(self.config)}
 
 
@@ -88,7 +91,8 @@ def plan_colour_run(
 ) -> ColourPlan:
     """As `plan_run`, for the colour estimator."""
     config = ColourTrainingConfig(**_settings(ColourTrainingConfig, run, typed, from_file or {}))
-    return ColourPlan(run=run, domains=pictures_by_domain(list(run.content)), config=config)
+    domains, paintings = map(pictures_by_domain, (list(run.content), list(run.paintings)))
+    return ColourPlan(run=run, domains=domains, paintings=paintings, config=config)
 
 
 def _settings(

@@ -15,6 +15,7 @@ from stylegan_cli.pictures import read_rgb_or_warn
 from stylegan_cli.pretraining.colour_looks import read_films
 from stylegan_cli.pretraining.colour_training import train_colours
 from stylegan_cli.pretraining.domains import Domains
+from stylegan_cli.pretraining.hand_training import with_hand_classifier
 from stylegan_cli.pretraining.loop import pretrain, usual_process_count
 from stylegan_cli.pretraining.planning import ColourPlan, PretrainPlan
 from stylegan_cli.runtime.mappings import to_mapping
@@ -59,6 +60,9 @@ def run_colour_plan(plan: ColourPlan, on_progress: Callable[[int, int], None]) -
         )
         if estimator is None:
             return None
+        if plan.paintings:
+            seed = plan.config.seed
+            estimator = with_hand_classifier(estimator, plan.domains, plan.paintings, seed)
         base = dataclasses.replace(model.base, colour_estimator=estimator)
         whole, path = dataclasses.replace(model, base=base), run.out / BEST_NAME
         write_model(whole, path, overwrite=True)
@@ -81,7 +85,8 @@ def _estimator_to_start_from(model: Model, plan: ColourPlan) -> ColourEstimator:
     found, wanted = model.base.colour_estimator, plan.config.estimator()
     if found is None:
         raise DataError(f"{plan.run.model} has no colour estimator; leave out --from-model")
-    if dataclasses.replace(found.config, photos=0, samples=wanted.samples) != wanted:
+    sizes = dataclasses.replace(found.config, photos=0, samples=wanted.samples, tells_hands=False)
+    if sizes != wanted:
         raise ConfigError(
             f"the estimator in {plan.run.model} has other sizes than this run; "
             f"set {', '.join(f'{k} {v}' for k, v in to_mapping(found.config).items())}"

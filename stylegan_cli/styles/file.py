@@ -37,7 +37,10 @@ MAX_FILE = 2 << 30  # bytes
 MAX_TENSORS = 100_000
 
 # Tensors of the colour estimator that half precision is too coarse for.
-_EXACT = ("head.centre", "head.scale", "balance.weight", "balance.bias")
+_EXACT = (
+    *("head.centre", "head.scale", "balance.weight", "balance.bias"),
+    *("hand.centre", "hand.scale", "hand.weight", "hand.bias"),
+)
 
 
 def read_model(path: Path) -> Model:

@@ -16,6 +16,7 @@ from stylegan_cli.networks.architecture import (
     content_sample_shapes,
     encoder_shapes,
     generator_shapes,
+    hand_shapes,
 )
 from stylegan_cli.runtime.mappings import from_mapping
 from stylegan_cli.styles.model import Base, ColourEstimator, Style, StyleInfo, Tensors
@@ -64,7 +65,7 @@ def _read_estimator(
         config = from_mapping(ColourEstimatorConfig, document["colour_estimator"])
     except (ConfigError, TypeError, AttributeError) as error:
         raise StyleFileError(f"the colour estimator inside {path} is damaged: {error}") from error
-    shapes = colour_statistics_shapes(config) | colour_head_shapes(config)
+    shapes = colour_statistics_shapes(config) | colour_head_shapes(config) | hand_shapes(config)
     tensors = {
         name: _tensor(file, ESTIMATOR + name, path, shape=shape).astype(np.float32)
         for name, shape in shapes.items()
