@@ -30,17 +30,16 @@ from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.styles import read_model, shipped_model
 
 RESULTS = Path(__file__).resolve().parent / "results" / "by_hand.jsonl"
-LOOKS = 30  # in turn on the photos of each folder
 PHOTOS_IN_LOOK = 3
 SETS, SET_PICTURES = 1000, 8
 
 
-def describe_looks(estimator, photos, seed):
-    """LOOKS triples: folder, layers of the look, and textures of its photos in the look."""
+def describe_looks(estimator, photos, count, seed):
+    """`count` triples: folder, layers of the look, and textures of its photos in the look."""
     networks, names = EstimatorNetworks(estimator, 1), list(photos)
     rng = numpy_generator(seed, 0, "looks that are measured")
     found = []
-    for index in range(LOOKS):
+    for index in range(count):
         look, name = draw_look(rng), names[index % len(names)]
         chosen = rng.choice(len(photos[name]), PHOTOS_IN_LOOK, replace=False)
         pictures = [at_texture_size(read_rgb(photos[name][one])) for one in chosen]
@@ -55,7 +54,7 @@ def described(arguments):
     if not arguments.described.exists():
         estimator = read_model(shipped_model()).base.colour_estimator
         examples = describe_examples(estimator, photos, hands, arguments.seed, arguments.pictures)
-        looks = describe_looks(estimator, photos, arguments.seed)
+        looks = describe_looks(estimator, photos, arguments.looks, arguments.seed)
         kept = (examples.photos, examples.looked, examples.paintings, looks)
         np.save(arguments.described, np.array(kept, dtype=object), allow_pickle=True)
     *kinds, looks = np.load(arguments.described, allow_pickle=True)
@@ -105,6 +104,7 @@ def main():
     parser.add_argument("--hands", type=Path, nargs="+", required=True, metavar="DIR")
     parser.add_argument("--described", type=Path, required=True, metavar="FILE.npy")
     parser.add_argument("--pictures", type=int, default=PICTURES, help="of each folder, at most")
+    parser.add_argument("--looks", type=int, default=60, help="in turn on each folder of photos")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
     measure(parser.parse_args())
