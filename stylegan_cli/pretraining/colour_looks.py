@@ -1,8 +1,8 @@
 """Random looks as LUTs, for the colour estimator: film tables by others and random grades.
 
-Film tables are mixed, exaggerated, given exchanged channels and composed with random grades; others
-are the random grades of pre-training, or dark, bright or of one colour. Smooth random changes make
-these looks endless, so that no network can learn them by heart.
+Film tables are mixed, exaggerated, given exchanged channels and composed with random grades; the
+rest are the random grades of pre-training. Smooth random changes make these looks endless, so that
+no network can learn them by heart.
 """
 
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_cli.colour import LUMA, apply_lut, cosine_basis, is_grey, lut_corners, lut_grid
+from stylegan_cli.colour import apply_lut, cosine_basis, is_grey, lut_corners, lut_grid
 from stylegan_cli.errors import DataError, PictureError
 from stylegan_cli.pictures import find_own_pictures, read_rgb, to_unit
 from stylegan_cli.pretraining.looks import draw_grade
@@ -63,16 +63,14 @@ def read_haldclut(path: Path) -> np.ndarray:
 def draw_lut(rng: np.random.Generator, films: Sequence[np.ndarray]) -> np.ndarray:
     """A random look as a LUT (LUT_SIZE³, 3), unit. films: LUTs as `read_haldclut` has them."""
     kind = rng.random()
-    if kind < 0.36:
+    if kind < 0.4:
         lut = _draw_film(rng, films)
         if rng.random() < 0.6:
             lut = _in_either_order(rng, lut, _light_grade(rng))
-    elif kind < 0.66:
+    elif kind < 0.75:
         lut = _grade(rng)
-    elif kind < 0.86:
-        lut = _in_either_order(rng, _grade(rng), _draw_film(rng, films))
     else:
-        lut = _exposed(rng) if rng.random() < 0.5 else _duotone(rng)
+        lut = _in_either_order(rng, _grade(rng), _draw_film(rng, films))
     return _compose(_light_grade(rng), lut) if rng.random() < 0.3 else lut
 
 
@@ -159,24 +157,6 @@ def _grade(rng: np.random.Generator) -> np.ndarray:
     while "steps" in look.families:  # no smooth LUT can represent them
         look = draw_grade(rng)
     return look(lut_grid(LUT_SIZE)[:, None], 1)[:, 0]
-
-
-def _exposed(rng: np.random.Generator) -> np.ndarray:
-    """Linear light times a gain per channel: night, glare, a cast."""
-    gains = np.exp2(rng.uniform(-3, 2) + rng.normal(0, 0.4, 3))
-    contrast = np.exp(rng.normal(0, 0.25))
-    lut: np.ndarray = np.clip(lut_grid(LUT_SIZE) ** (2.2 * contrast) * gains, 0, 1) ** (1 / 2.2)
-    return lut.astype(np.float32)
-
-
-def _duotone(rng: np.random.Generator) -> np.ndarray:
-    """Shades between two colours, with some or none of the photo's own colours."""
-    grid = lut_grid(LUT_SIZE)
-    grey = grid @ rng.dirichlet(5 * LUMA)
-    dark, light = rng.uniform(0, 0.5, 3), rng.uniform(0.3, 1, 3)
-    shades = dark + (light - dark) * grey[:, None] ** np.exp(rng.normal(0, 0.4, 3))
-    lut: np.ndarray = grid + rng.uniform(0.4, 1) * (shades - grid)
-    return lut.astype(np.float32)
 
 
 def _light_grade(rng: np.random.Generator) -> np.ndarray:
