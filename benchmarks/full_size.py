@@ -206,15 +206,16 @@ def measure(arguments):
         scale = Scale(untouched, Crops(held_out))
         results = [stylizer.stylize(photo) for photo in photos]
         shown, sources = ([side[k] for k in large] for side in (results, photos))
-        size = stylizer.style.info.working_size
+        info = stylizer.style.info
+        size = SHORT_SIDE if info.strokes else info.working_size
         figures = scale.place(Crops(shown)) | kept(results, photos)
         figures |= {f"floor_{name}": value for name, value in scale.floor.items()}
         figures |= {f"ceiling_{name}": value for name, value in scale.ceiling.items()}
         figures |= {"peak": stride_peak(shown, size), "photo_peak": stride_peak(sources, size)}
         figures |= {"dots": cheek_dots(shown, sources), "photo_dots": cheek_dots(sources, sources)}
         figures |= {"creator_dots": cheek_dots(everything, everything)}
-        info = stylizer.style.info
         record = {"style": stylizer.name, "refined": info.refined, "mode": info.mode}
+        record |= {"strokes": info.strokes}
         record |= {"working_size": size, "model": model, "content": content}
         record |= {"crops": len(untouched.pixels)} | _rounded(figures)
         append_record(arguments.results, record)
@@ -257,8 +258,9 @@ def line(record):
     """One record as a line."""
     told = " ".join(f"{name} {record[name] or 0:.3f}" for name in SHOWN)
     kind = "refined" if record["refined"] else "instant"
+    kind += ", strokes" if record.get("strokes") else ""
     title = f"{record['style']:12} {kind} {record['mode']} {record['working_size']} px"
-    return f"{title:40} {told} faces {record['faces_found']}/{record['faces']}"
+    return f"{title:48} {told} faces {record['faces_found']}/{record['faces']}"
 
 
 def main():

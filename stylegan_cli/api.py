@@ -124,6 +124,7 @@ def load_style(
     strength: float = 1.0,
     grain: float = 1.0,
     halation: float = 1.0,
+    strokes: float = 1.0,
     seed: int | None = None,
     preserve_colour: bool = False,
     even: bool = False,
@@ -136,8 +137,9 @@ def load_style(
 
     style: a name ("toon"), a mix ("toon:0.7,vangogh:0.3"), or the path of a style file, or of a
     model file with one style in it. model: a model file with the style of that name.
-    strength: 0 keeps the photo, 1 is the whole style. grain, halation: how much of the style's
-    film grain and halation is painted, if it has any. seed: a variation of the style.
+    strength: 0 keeps the photo, 1 is the whole style. grain, halation, strokes: how much of the
+    style's film grain, halation and strokes is painted, if it has any. seed: a variation of the
+    style.
     preserve_colour: keep the photo's own colours. even: bring its exposure and white balance to
     the average first.
     Raises StyleNotFoundError, StyleFileError, DeviceError and UsageError.
@@ -161,6 +163,7 @@ def load_style(
         strength=strength,
         grain=grain,
         halation=halation,
+        strokes=strokes,
         seed=seed,
         preserve_colour=preserve_colour,
         even=even,
@@ -177,6 +180,7 @@ def make_style(
     name: str = "style",
     content: str | os.PathLike[str] | None = None,
     licence: str = "",
+    strokes: bool | None = None,
     device: str = "auto",
     on_progress: OnProgress | None = None,
 ) -> LoadedStyle:
@@ -186,10 +190,11 @@ def make_style(
 
     source: the path of a folder or of one picture, or several paths. content: a folder of photos
     that the creator might have started from; the shipped ones where None. licence: consent or
-    licence of the pictures.
+    licence of the pictures. strokes: whether photos are painted with strokes of the pictures; where
+    None, if these are made by hand.
     Raises DataError where there is no picture to read.
     """
-    return _loaded(_made(source, name, content, licence, device, on_progress))
+    return _loaded(_made(source, name, content, licence, device, on_progress, strokes))
 
 
 @speaks_python
@@ -299,6 +304,7 @@ def _made(
     licence: str,
     device: str,
     on_progress: OnProgress | None,
+    strokes: bool | None = None,
 ) -> "MadeStyle":
     """An instant style, and the pictures it was made from."""
     from stylegan_cli.sharing.adding import make_from_pictures
@@ -312,6 +318,7 @@ def _made(
         pictures,
         content=None if content is None else Path(content),
         licence=licence,
+        strokes=strokes,
         device=device,
         on_progress=on_progress,
     )

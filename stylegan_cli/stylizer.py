@@ -13,7 +13,7 @@ import numpy as np
 
 from stylegan_cli.backends import Backend, Precision, StyleGenerator, open_backend
 from stylegan_cli.colour import apply_lut, with_luma_of
-from stylegan_cli.errors import UsageError
+from stylegan_cli.errors import StyleFileError, UsageError
 from stylegan_cli.instant import PhotoBalance, make_style, without_stops
 from stylegan_cli.networks.folding import fold_style, merge_deltas
 from stylegan_cli.pictures import SYSTEM_PREFIX, AiLabel, Picture
@@ -22,8 +22,10 @@ from stylegan_cli.rendering import (
     bake_lut,
     bring_down,
     fit_residual,
+    look_up,
     render,
     render_at_full_size,
+    resized,
     run_generator,
     whole_residual,
     working_size,
@@ -33,11 +35,13 @@ from stylegan_cli.rendering.grain import GrainPainter
 from stylegan_cli.rendering.guided_maps import ResidualMaps
 from stylegan_cli.rendering.halation import paint_halation
 from stylegan_cli.rendering.lut import ColourLut
+from stylegan_cli.rendering.strokes import StrokePainter, paint_strokes, stroke_size
 from stylegan_cli.runtime.config import DEVICE, Option, config_class, exclusive
 from stylegan_cli.runtime.devices import resolve_device, resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.version import __version__
 from stylegan_cli.styles import DEFAULT_STYLE, Base, Style, read_model, shipped_model
+from stylegan_cli.styles.exemplars import decode_exemplars
 from stylegan_cli.styles.film import FilmGrain, FilmHalation
 from stylegan_cli.styles.mixing import find_style_or_mix, find_styles_or_mixes
 
@@ -92,6 +96,16 @@ class StylizerConfig:
         float,
         Option("Strength of the style's halation, if it has any; 0: none.", at_least=0, at_most=1),
     ] = 1.0
+    strokes: Annotated[
+        float | None,
+        Option(
+            "Strength of the style's strokes, if it has any. With --reference, above 0: take them "
+            "even from a photo.",
+            at_least=0,
+            at_most=1,
+            shown="1",
+        ),
+    ] = None
     preserve_colour: Annotated[
         bool,
         Option(
@@ -120,6 +134,11 @@ class StylizerConfig:
         exclusive(("--style", self.style is not None), ("--reference", bool(self.references)))
 
     @property
+    def strokes_share(self) -> float:
+        """How much of the strokes is painted, 0 to 1."""
+        return 1.0 if self.strokes is None else self.strokes
+
+    @property
     def is_default(self) -> bool:
         """Whether nobody said which style."""
         return self.style is None and not self.references
@@ -138,6 +157,7 @@ class Stylizer:
         grain: float = 1.0,
         grain_seed: int = 0,
         halation: float = 1.0,
+        strokes: float = 1.0,
         preserve_colour: bool = False,
         even: bool = False,
         detail: Detail = "auto",
@@ -145,12 +165,13 @@ class Stylizer:
         threads: int | None = None,
         rendering: RenderingConfig = DEFAULTS,
     ) -> None:
-        shares = (("--strength", strength), ("--grain", grain), ("--halation", halation))
-        for option, share in shares:
+        shares = {"strength": strength, "grain": grain, "halation": halation, "strokes": strokes}
+        for option, share in shares.items():
             if not 0 <= share <= 1:
-                raise UsageError(f"{option} must be from 0 to 1, got {share}")
+                raise UsageError(f"--{option} must be from 0 to 1, got {share}")
         self.base, self.style, self.backend, self.strength = base, style, backend, strength
         self.grain_share, self.grain_seed, self.halation_share = grain, grain_seed, halation
+        self.strokes_share = strokes
         self.preserve_colour, self.detail, self.precision = preserve_colour, detail, precision
         self.even = even
         if even and base.colour_estimator is None:
@@ -179,6 +200,8 @@ class Stylizer:
         arrays["code"] = style.code
         if style.calibration is not None:
             arrays["calibration"] = style.calibration
+        if self.strokes and style.exemplars is not None:
+            arrays["exemplars"] = style.exemplars
         for name, array in sorted(arrays.items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -188,6 +211,8 @@ class Stylizer:
             runtime = (*runtime, repr(self.grain), str(self.grain_seed))
         if self.halation is not None:
             runtime = (*runtime, repr(self.halation))
+        if self.strokes:
+            runtime = (*runtime, f"strokes {self.strokes}")
         digest.update(repr((*options, *runtime)).encode())
         return digest.hexdigest()[:32]
 
@@ -201,6 +226,7 @@ class Stylizer:
             grain=self.grain_share,
             grain_seed=seed,
             halation=self.halation_share,
+            strokes=self.strokes_share,
             preserve_colour=self.preserve_colour,
             even=self.even,
             detail=self.detail,
@@ -269,6 +295,17 @@ class Stylizer:
             return None
         return (halation.grey if self.preserve_colour else halation).scaled(share)
 
+    @property
+    def strokes(self) -> float:
+        """How much of the strokes it paints, 0 to 1."""
+        return self.style.info.strokes * self.strokes_share
+
+    def without_layers(self) -> "Stylizer":
+        """The same with neither strokes nor film on top of its colours."""
+        plain = self.without_film()
+        plain.strokes_share = 0.0
+        return plain
+
     def without_film(self) -> "Stylizer":
         """The same with no halation and no film grain, and with what is ready of it."""
         plain = copy.copy(self)
@@ -296,6 +333,8 @@ class Stylizer:
         return stylized
 
     def _stylize(self, pixels: np.ndarray) -> np.ndarray:
+        if self.strokes:
+            return self._paint_strokes(pixels)
         if self.style.info.mode == "colour":
             return self._render(pixels, None)
         size = self._working_size(pixels.shape[:2])
@@ -310,6 +349,31 @@ class Stylizer:
             self._generator_at(min(size)).release_memory()
         return self._render(pixels, fit_residual(working, residual))
 
+    def _paint_strokes(self, pixels: np.ndarray) -> np.ndarray:
+        return paint_strokes(
+            pixels,
+            self._under_strokes._stylize,
+            self._stroke_painter,
+            self._stroke_size(pixels.shape[:2]),
+            share=self.strokes,
+            finish=self._finish,
+            threads=self.threads,
+            config=self._rendering,
+        )
+
+    @cached_property
+    def _under_strokes(self) -> "Stylizer":
+        """The style whose results are painted: whole, without strokes and film."""
+        plain = self.without_layers()
+        plain.strength, plain.preserve_colour = 1.0, False
+        return plain
+
+    @cached_property
+    def _stroke_painter(self) -> StrokePainter:
+        if self.style.exemplars is None:
+            raise StyleFileError(f"the style '{self.name}' lacks its exemplars; get its file again")
+        return StrokePainter(decode_exemplars(self.style.exemplars), self._rendering.strokes)
+
     def _render(self, pixels: np.ndarray, maps: ResidualMaps | None) -> np.ndarray:
         return render(
             pixels,
@@ -321,14 +385,23 @@ class Stylizer:
         )
 
     def working_copy(self, pixels: np.ndarray) -> np.ndarray:
-        """The picture as the network gets it, unit (h, w, 3)."""
-        return bring_down(pixels, self._working_size(pixels.shape[:2]))
+        """The picture as the network or the strokes get it, unit (h, w, 3)."""
+        size = pixels.shape[:2]
+        if self.strokes:
+            return resized(pixels, self._stroke_size(size))
+        return bring_down(pixels, self._working_size(size))
 
     def residual_of(self, working: np.ndarray, short_side: int | None = None) -> np.ndarray:
         """What the style adds in space to the LUT's colours of a working copy, (h, w, 3) unit.
 
         short_side: of the whole working copy, px, where this is a part of it.
         """
+        if self.strokes:
+            plain = self._under_strokes._stylize(working)
+            strokes = self._stroke_painter.paint(plain, threads=self.threads) - plain
+            whole = plain + np.float32(self.strokes) * strokes
+            residual: np.ndarray = whole - look_up(working, self.colours)
+            return residual
         generator = self._generator_at(short_side or min(working.shape[:2]))
         return whole_residual(*run_generator(generator, working, self._rendering))
 
@@ -356,6 +429,15 @@ class Stylizer:
         if self.detail == "fast":
             chosen = min(self._rendering.fast_size, chosen)
         return working_size(size, chosen, self._rendering)
+
+    def _stroke_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) at which strokes are painted on a picture of `size`."""
+        short_side = self._rendering.strokes.short_side
+        if self.detail == "fine":
+            short_side = max(short_side, min(size))
+        elif self.detail == "fast":
+            short_side = self._rendering.strokes.fast_short_side
+        return stroke_size(size, short_side, self._rendering)
 
     @property
     def _finish(self) -> Finish | None:
@@ -413,7 +495,8 @@ def open_configured_stylizer(
     style: a style's name, or a mix as in `mixing.parse_mix`.
     model: a model or style file instead of the user's and the shipped styles.
     seed: draw a personal variation from the noise vector; None is the creator's own style.
-    grain, halation: how much of the style's film grain and halation is painted, 0 to 1.
+    grain, halation, strokes: how much of the style's film grain, halation and strokes is painted,
+    0 to 1.
     preserve_colour: keep the picture's own colours, and take luma and texture from the style.
     even: bring each photo's exposure and white balance to the average before its style.
     detail: `auto` stylizes at the style's working size, `fast` at 256 px at most, `fine` at the
@@ -425,7 +508,14 @@ def open_configured_stylizer(
     if style_config.references:
         base = read_model(style_config.model or shipped_model()).base
         backend = open_backend(base, style_config.backend, device, threads)
-        style = make_style("reference", list(style_config.references), base, backend, need_all=True)
+        style = make_style(
+            "reference",
+            list(style_config.references),
+            base,
+            backend,
+            strokes=None if style_config.strokes is None else style_config.strokes > 0,
+            need_all=True,
+        )
     else:
         base, style = find_style_or_mix(style_config.style, style_config.model)
         backend = open_backend(base, style_config.backend, device, threads)
@@ -436,6 +526,7 @@ def open_configured_stylizer(
         style_config.strength,
         grain=style_config.grain,
         halation=style_config.halation,
+        strokes=style_config.strokes_share,
         preserve_colour=style_config.preserve_colour,
         even=style_config.even,
         detail=style_config.detail,
@@ -465,6 +556,7 @@ def open_configured_stylizers(names: Sequence[str], style_config: StylizerConfig
             style_config.strength,
             grain=style_config.grain,
             halation=style_config.halation,
+            strokes=style_config.strokes_share,
             preserve_colour=style_config.preserve_colour,
         )
         for style in styles

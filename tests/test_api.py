@@ -49,12 +49,13 @@ def test_the_public_names_are_these_with_these_parameters() -> None:
     many = "str | Path | Iterable[str | Path]"
     assert {name: re.sub(r"collections.abc.", "", text) for name, text in shown.items()} == {
         "load_style": "(style: str | Path, *, model: str | Path | None = None, strength: float = "
-        "1.0, grain: float = 1.0, halation: float = 1.0, seed: int | None = None, "
+        "1.0, grain: float = 1.0, halation: float = 1.0, strokes: float = 1.0, "
+        "seed: int | None = None, "
         "preserve_colour: bool = False, even: bool = False, detail: "
         "Literal[auto, fast, fine] = auto, device: str = auto) -> stylegan_cli.api.LoadedStyle",
         "make_style": f"(source: {many}, *, name: str = style, content: str | Path | None = None, "
-        "licence: str = , device: str = auto, on_progress: Callable[[int, int], None] | None = "
-        "None) -> stylegan_cli.api.LoadedStyle",
+        "licence: str = , strokes: bool | None = None, device: str = auto, on_progress: "
+        "Callable[[int, int], None] | None = None) -> stylegan_cli.api.LoadedStyle",
         "read_picture": "(source: str | Path | bytes) -> stylegan_cli.pictures.picture.Picture",
         "stylize_video": "(clip: str | Path, out: str | Path, style: str | "
         "stylegan_cli.api.LoadedStyle, *, on_progress: Callable[[int, int], None] | None = None, "

@@ -159,6 +159,7 @@ def result_ending(stylizer: Stylizer, style_config: StylizerConfig) -> str:
         strength=style_config.strength,
         grain=style_config.grain,
         halation=style_config.halation,
+        strokes=style_config.strokes_share,
         seed=style_config.seed,
         keep_colours=style_config.preserve_colour,
         even=style_config.even,

@@ -13,7 +13,7 @@ def bench(
     style_config: Annotated[
         StylizerConfig,
         Without(
-            *("references", "strength", "grain", "halation", "seed", "preserve_colour"),
+            *("references", "strength", "grain", "halation", "strokes", "seed", "preserve_colour"),
             *("even", "detail", "precision"),
         ),
     ],

@@ -138,7 +138,7 @@ def say_style(style_config: "StylizerConfig", style: "Style") -> None:
 
 def say_lines(style: "Style") -> None:
     """Say how to get strokes and lines where a style has none."""
-    if style.info.mode != "drawn":
+    if style.info.mode != "drawn" and not style.info.strokes:
         console.print(
             f"The style '{style.name}' has no strokes or lines. "
             "To learn those of the pictures: influ train --data DIR"

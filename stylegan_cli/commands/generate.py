@@ -43,6 +43,7 @@ def generate(
                 strength=style_config.strength,
                 grain=style_config.grain,
                 halation=style_config.halation,
+                strokes=style_config.strokes_share,
                 keep_colours=style_config.preserve_colour,
             ),
             folder=config.out,

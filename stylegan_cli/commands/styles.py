@@ -17,7 +17,7 @@ from stylegan_cli.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from stylegan_cli.styles import FoundStyle
+    from stylegan_cli.styles import FoundStyle, StyleInfo
 
 
 def list_styles(
@@ -39,6 +39,7 @@ def list_styles(
                 "pictures": style.info.pictures,
                 "refined": style.info.refined,
                 "mode": style.info.mode,
+                "strokes": style.info.strokes,
                 "shadows": style.shadows,
                 "fits": style.fits,
             }
@@ -56,11 +57,16 @@ def list_styles(
                 style.name,
                 _origin(style),
                 style.info.pictures,
-                f"{style.info.mode}, {'refined' if style.info.refined else 'instant'}",
+                _kind(style.info),
             )
             for style in found
         ],
     )
+
+
+def _kind(info: "StyleInfo") -> str:
+    made = "refined" if info.refined else "instant"
+    return f"{info.mode}, {made}, with strokes" if info.strokes else f"{info.mode}, {made}"
 
 
 def _origin(style: "FoundStyle") -> str:
@@ -91,8 +97,9 @@ def code(
         f"{len(line.text)} characters, within {line.psnr_db:.1f} dB of the style. "
         "The other side runs: influ styles add NAME --code TEXT"
     )
-    film = {"film grain": style.info.grain, "halation": style.info.halation}
-    for what in (name for name, part in film.items() if part):
+    info = style.info
+    layers = {"film grain": info.grain, "halation": info.halation, "strokes": info.strokes}
+    for what in (name for name, part in layers.items() if part):
         console.print(f"It leaves out the {what}; `influ styles pack` keeps it.")
 
 

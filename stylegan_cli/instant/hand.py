@@ -38,7 +38,8 @@ class HandClassifier:
 
     def is_by_hand(self, pictures: Sequence[np.ndarray]) -> bool:
         """Whether pictures, (H, W, 3) uint8, are made by hand; in doubt they are photos."""
-        return self.score(pictures) >= self._config.min_score
+        error = self._config.deviation / np.sqrt(len(pictures))
+        return bool(self.score(pictures) - error >= self._config.min_score)
 
     def _score(self, picture: np.ndarray) -> float:
         return float(hand_scores(describe_texture(self._networks, picture), self._tensors))

@@ -27,8 +27,10 @@ from stylegan_cli.instant.encoding import (
 )
 from stylegan_cli.instant.grain import GrainReader, grain_of
 from stylegan_cli.instant.halation import HalationReader, halation_of
+from stylegan_cli.instant.hand import HandClassifier
 from stylegan_cli.instant.out_of_distribution import closed_form_is_nearer
 from stylegan_cli.instant.render_mode import choose_rendering
+from stylegan_cli.instant.strokes import StrokeReader, cut_exemplars
 from stylegan_cli.instant.variation import code_factors_of
 from stylegan_cli.networks.architecture import READ_SHORT_SIDE
 from stylegan_cli.networks.folding import apply_colour, fold_style
@@ -37,6 +39,7 @@ from stylegan_cli.runtime.devices import resolve_threads
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.runtime.resources import starter_photos
 from stylegan_cli.styles import Base, Style, StyleInfo
+from stylegan_cli.styles.exemplars import encode_exemplars
 
 
 def make_style(
@@ -50,6 +53,7 @@ def make_style(
     config: InstantConfig = DEFAULTS,
     need_all: bool = False,
     to_refine: bool = False,
+    strokes: bool | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Style:
     """The style of `pictures`, encoded in one forward pass.
@@ -57,15 +61,18 @@ def make_style(
     content: photos the creator might have started from; the base's own statistics and the starter
     photos where None.
     need_all: stop at a picture that can't be read instead of leaving it out.
+    strokes: whether photos get strokes of the pictures; where None, if these are made by hand.
     to_refine: keep the linear map and a weak residual, from which training goes on.
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
     backend = backend.for_many()
-    grain, halation = GrainReader(), HalationReader()
+    grain, halation, kept = GrainReader(), HalationReader(), StrokeReader(config.strokes)
 
     def examine(pixels: np.ndarray) -> None:
         grain(pixels)
         halation(pixels)
+        if strokes is not False:
+            kept(pixels)
 
     arrays = read_all(pictures, on_progress, need_all, examine, config.grain.pictures)
     creator = set_statistics(arrays, backend)
@@ -97,6 +104,7 @@ def make_style(
     is_out_of_distribution = closed_form_is_nearer(
         base, creator, content_colours, backend, generator, tiles, transfer, config
     )
+    has_strokes = bool(kept.pictures) and (strokes or _are_by_hand(kept.pictures, base, config))
     if is_out_of_distribution:  # the network would draw another kind of style
         mode = "colour"
     if mode != "colour":
@@ -122,6 +130,8 @@ def make_style(
         with ThreadPoolExecutor(resolve_threads()) as pool:
             statistics = list(pool.map(estimation.statistics, arrays))
         lut = estimation.lut(statistics, transfer, is_out_of_distribution=is_out_of_distribution)
+    # What a drawn style has on flat areas and around light, its network or its strokes draw.
+    is_drawn = mode == "drawn" or has_strokes
     info = StyleInfo(
         name=name,
         display_name=name,
@@ -129,9 +139,9 @@ def make_style(
         licence=licence,
         working_size=size,
         mode=mode,
-        # What a drawn style has on flat areas and around light, its network draws.
-        grain=None if mode == "drawn" else grain_of(grain.samples, config.grain),
-        halation=None if mode == "drawn" else halation_of(halation.samples, config.halation),
+        grain=None if is_drawn else grain_of(grain.samples, config.grain),
+        halation=None if is_drawn else halation_of(halation.samples, config.halation),
+        strokes=float(has_strokes),
     )
     return Style(
         info=info,
@@ -143,4 +153,15 @@ def make_style(
             colours, lut, creator, config.calibration, lut_only=is_out_of_distribution
         ),
         code_factors=code_factors_of(base, backend, creator, content_colours, config.variation),
+        exemplars=encode_exemplars(cut_exemplars(kept.pictures, config.strokes))
+        if has_strokes
+        else None,
     )
+
+
+def _are_by_hand(pictures: Sequence[np.ndarray], base: Base, config: InstantConfig) -> bool:
+    estimator = base.colour_estimator
+    if estimator is None or not estimator.config.tells_hands:
+        return False
+    some = evenly_from(pictures, config.hand.pictures)
+    return HandClassifier(estimator, resolve_threads(), config.hand).is_by_hand(some)

@@ -20,6 +20,7 @@ from stylegan_cli.rendering.tiles import (
 from stylegan_cli.rendering.working_copy import (
     bring_down,
     make_working_copy,
+    resized,
     working_size,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "make_working_copy",
     "render",
     "render_at_full_size",
+    "resized",
     "run_generator",
     "whole_residual",
     "working_size",

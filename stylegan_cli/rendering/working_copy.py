@@ -36,6 +36,14 @@ def bring_down(pixels: Pixels, size: Size) -> np.ndarray:
     return np.asarray(reduced / np.float32(white_level(pixels.dtype)))
 
 
+def resized(pixels: Pixels, size: Size) -> np.ndarray:
+    """`pixels` brought down or enlarged to `size` = (height, width), unit float32."""
+    if min(size) <= min(pixels.shape[:2]):
+        return bring_down(pixels, size)
+    enlarged = cv2.resize(to_unit(pixels), size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(enlarged, 0, 1))
+
+
 def halved(array: np.ndarray, size: Size) -> np.ndarray:
     """By halves down to three times `size` at most, which is the quickest way; float32.
 

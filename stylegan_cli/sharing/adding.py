@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.errors import ConfigError, OutputExistsError, UsageError, messages
@@ -52,6 +52,10 @@ class AddConfig:
     licence: Annotated[str, Option("Consent or licence of the pictures; it stays in the file.")] = (
         ""
     )
+    strokes: Annotated[
+        Literal["auto", "yes", "no"],
+        Option("Paint photos with strokes of the pictures. auto: if they are made by hand."),
+    ] = "auto"
     minutes: Annotated[
         float | None,
         Option(
@@ -73,6 +77,8 @@ class AddConfig:
             raise ConfigError(
                 "a code needs no photos and has its licence: leave out --content and --licence"
             )
+        if self.code is not None and self.strokes == "yes":
+            raise ConfigError("a code has no strokes: leave out --strokes, or name the pictures")
         if self.minutes is not None and self.code is not None:
             raise ConfigError("--minutes is how long to train on the pictures of DIR")
         if self.run is not None and self.minutes is None:
@@ -155,6 +161,7 @@ def make_from(
         content=config.content,
         model=config.model,
         licence=config.licence,
+        strokes={"yes": True, "no": False}.get(config.strokes),
         device=config.device,
         on_progress=on_progress,
     )
@@ -182,13 +189,15 @@ def make_from_pictures(
     content: Path | None = None,
     model: Path | None = None,
     licence: str = "",
+    strokes: bool | None = None,
     device: str = "auto",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> MadeStyle:
     """The instant style of a creator's pictures.
 
     pictures: their files, or a folder. content: a folder of photos that the creator might have
-    started from. model: a file with the base to use. The shipped ones where None.
+    started from. model: a file with the base to use. The shipped ones where None. strokes: as for
+    `make_style`.
     Raises DataError where there is no picture to read, DeviceError, and StyleFileError.
     """
     paths = pictures_in(pictures) if isinstance(pictures, Path) else pictures
@@ -196,7 +205,14 @@ def make_from_pictures(
     base = read_model(model or shipped_model()).base
     backend = _backend(base, device)
     style = make_style(
-        name, paths, base, backend, content=photos, licence=licence, on_progress=on_progress
+        name,
+        paths,
+        base,
+        backend,
+        content=photos,
+        licence=licence,
+        strokes=strokes,
+        on_progress=on_progress,
     )
     return MadeStyle(
         style=style,

@@ -144,7 +144,7 @@ def _export_graph(
     verified = None
     if config.verify:
         verified = verification.verify_graph(
-            graph, stylizer.without_film(), **_bound(config), on_progress=on_progress
+            graph, stylizer.without_layers(), **_bound(config), on_progress=on_progress
         )
     write_atomically(out, graph, overwrite=config.overwrite)
     record = {"onnx": str(out), "style": stylizer.name, "opset": OPSET, "bytes": len(graph)}
@@ -194,7 +194,8 @@ def _with(
 def _on_film(styles: Sequence[Style]) -> tuple[str, ...]:
     of_grain = [style.name for style in styles if style.info.grain]
     of_halation = [style.name for style in styles if style.info.halation]
-    parts = (("film grain", of_grain), ("halation", of_halation))
+    of_strokes = [style.name for style in styles if style.info.strokes]
+    parts = (("film grain", of_grain), ("halation", of_halation), ("strokes", of_strokes))
     return tuple(
         f"It leaves out the {what} of {', '.join(names)}." for what, names in parts if names
     )

@@ -11,6 +11,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,12 @@ def _stylize_file(model: Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         for index, style in enumerate(model.styles):
             file = Path(folder) / f"{index}.safetensors"
-            write_style(style, file)
+            # The page has no strokes.
+            write_style(replace(style, exemplars=None).with_info(strokes=0.0), file)
             tensors[f"creator/{index}"] = _bytes(file.read_bytes())
-            preview = _preview(Stylizer(base, style, backend, grain=0.0, halation=0.0), photo)
+            preview = _preview(
+                Stylizer(base, style, backend, grain=0.0, halation=0.0, strokes=0.0), photo
+            )
             tensors[f"preview/{index}.jpg"] = _bytes(preview)
     document = {
         "version": __version__,
@@ -205,7 +209,7 @@ def _estimator_tensors(estimator: ColourEstimator, document: dict[str, Any]) -> 
     tensors = {
         f"colour_estimator/{name}": value.astype(np.float16)
         for name, value in estimator.tensors.items()
-        if not name.startswith(("balance.", "content."))
+        if not name.startswith(("balance.", "content.", "hand."))
     }
     for name in ("colours", "clusters") if config.photos else ():
         tensors[f"content/{name}"] = estimator.tensors[f"content.{name}"]

@@ -3,10 +3,10 @@
     influ1:  base64( checksum | base | what it is | numbers )
 
 The numbers are the code, the colour map, the variety and the calibration, each rounded to a step.
-Film grain and halation are left out. How coarse the steps may be is measured: the first of `RUNGS`
-whose results stay within `FAITHFUL_DB` of the style's own. The calibration is fitted last, on few
-points, to what the style does with the base's content colours, so that it takes back what rounding
-did to the colours.
+Film grain, halation and strokes are left out. How coarse the steps may be is measured: the first of
+`RUNGS` whose results stay within `FAITHFUL_DB` of the style's own. The calibration is fitted last,
+on few points, to what the style does with the base's content colours, so that it takes back what
+rounding did to the colours.
 """
 
 import base64
@@ -307,7 +307,7 @@ def _base_colour(style: Style, base: Base, colours: np.ndarray) -> np.ndarray:
 
 def _stylized(base: Base, style: Style, backend: Backend, photos: Sequence[Pixels]) -> np.ndarray:
     """Every value of the stylized photos, unit, in one row."""
-    stylizer = Stylizer(base, style, backend, grain=0.0, halation=0.0)
+    stylizer = Stylizer(base, style, backend, grain=0.0, halation=0.0, strokes=0.0)
     return np.concatenate([to_unit(stylizer.stylize(photo)).ravel() for photo in photos])
 
 

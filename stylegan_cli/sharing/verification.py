@@ -169,6 +169,7 @@ def _verify(
             backend,
             grain=stylizer.grain_share,
             halation=stylizer.halation_share,
+            strokes=stylizer.strokes_share,
         )
         default, exact = alike(precision="auto"), alike()
         compared.append((exact.stylize, default.stylize, stylize))

@@ -229,6 +229,8 @@ def _style_tensors(style: Style, prefix: str) -> dict[str, np.ndarray]:
     }
     if style.calibration is not None:
         tensors["calibration"] = style.calibration.astype(np.float16)
+    if style.exemplars is not None:
+        tensors["exemplars"] = style.exemplars
     tensors |= {f"deltas.{name}": value.astype(np.float16) for name, value in style.deltas.items()}
     return {prefix + name: value for name, value in tensors.items()}
 

@@ -26,7 +26,7 @@ MAX_CODE_FACTORS = 64  # rows
 MAX_LUT = 65  # points per channel of a calibration
 
 ESTIMATOR = "colour_estimator/"  # before the names of its tensors
-_CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "code_factors")
+_CREATOR_TENSORS = ("matrix", "offset", "code", "calibration", "code_factors", "exemplars")
 
 
 def read_base_parts(file: Tensors, document: Mapping[str, Any], path: Path) -> Base:
@@ -99,8 +99,14 @@ def read_style_parts(
         raise StyleFileError(f"'code_factors' in {path} has more than {MAX_CODE_FACTORS} rows")
     if "calibration" in parts:
         _check_lut(parts["calibration"], path)
+    exemplars = None
+    if "exemplars" in present:
+        exemplars = _tensor(file, prefix + "exemplars", path, shape=(None,), kind="u")
     deltas = _read_deltas(file, prefix, present - set(_CREATOR_TENSORS), base, path)
-    return Style(info=read_style_info(entry, path), base_hash=base_hash, deltas=deltas, **parts)
+    info = read_style_info(entry, path)
+    if info.strokes and exemplars is None:
+        raise StyleFileError(f"{path} lacks '{prefix}exemplars'; it is damaged or incomplete")
+    return Style(info=info, base_hash=base_hash, deltas=deltas, exemplars=exemplars, **parts)
 
 
 def _read_deltas(

@@ -20,6 +20,7 @@ from stylegan_cli.styles import (
     find_style,
     find_styles,
 )
+from stylegan_cli.styles.exemplars import MAX_EXEMPLARS, decode_exemplars, encode_exemplars
 from stylegan_cli.styles.film import FilmGrain, FilmHalation
 
 MAX_MIXED = 8
@@ -100,6 +101,9 @@ def mix(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         refined=any(style.info.refined for style in styles),
         grain=_grainiest(styles, weights),
         halation=_strongest_halation(styles, weights),
+        strokes=min(
+            1.0, math.fsum(w * s.info.strokes for s, w in zip(styles, weights, strict=True))
+        ),
         metrics={},
     )
 
@@ -115,6 +119,7 @@ def mix(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         code_factors=_side_by_side(styles, weights),
         calibration=average(_luts_of_one_size(styles)),
         deltas=_added_up(styles, weights),
+        exemplars=_exemplars_of_all(styles, weights),
     )
 
 
@@ -147,6 +152,18 @@ def _strongest_halation(styles: Sequence[Style], weights: Sequence[float]) -> Fi
     shares = zip(styles, weights, strict=True)
     found = [style.info.halation.scaled(w) for style, w in shares if style.info.halation and w]
     return max(found, key=lambda halation: max(halation.strength), default=None)
+
+
+def _exemplars_of_all(styles: Sequence[Style], weights: Sequence[float]) -> np.ndarray | None:
+    """Exemplars of those that have any, of each in proportion to its weight."""
+    shares = [(style, w) for style, w in zip(styles, weights, strict=True) if style.info.strokes]
+    found = [(decode_exemplars(s.exemplars), w) for s, w in shares if s.exemplars is not None and w]
+    if not found:
+        return None
+    total = sum(weight for _, weight in found)
+    counts = [max(1, round(len(part) * weight / total)) for part, weight in found]
+    some = [part[:count] for (part, _), count in zip(found, counts, strict=True)]
+    return encode_exemplars(np.concatenate(some)[:MAX_EXEMPLARS])
 
 
 def _side_by_side(styles: Sequence[Style], weights: Sequence[float]) -> np.ndarray:

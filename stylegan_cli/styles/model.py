@@ -47,6 +47,7 @@ class StyleInfo:
     model: str = ""  # file name of the model it was made on, where that is not the shipped one
     grain: FilmGrain | None = None
     halation: FilmHalation | None = None
+    strokes: float = 0.0  # share of strokes from the exemplars on photos; 0: none
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -59,6 +60,8 @@ class StyleInfo:
             raise ConfigError(
                 f"metrics must be at most {MAX_METRICS} finite numbers by short names"
             )
+        if not 0 <= self.strokes <= 1:
+            raise ConfigError(f"strokes must be from 0 to 1, got {self.strokes}")
         if not 8 <= self.working_size <= 8192:
             raise ConfigError(f"working_size must be from 8 to 8192 px, got {self.working_size}")
 
@@ -71,6 +74,8 @@ class Style:
     code: (code_dim,). calibration: (K, K, K, 3) LUT after the base colour, or None.
     code_factors: (rank, code_dim); a variation is `code + z @ code_factors` with z ~ N(0, I).
     deltas: low-rank changes of the generator, see networks.folding.merge_deltas.
+    exemplars: parts of the creator's pictures that strokes are taken from, as
+    `exemplars.encode_exemplars` has them, or None.
     """
 
     info: StyleInfo
@@ -81,6 +86,7 @@ class Style:
     code_factors: np.ndarray
     calibration: np.ndarray | None = None
     deltas: Tensors = field(default_factory=dict)
+    exemplars: np.ndarray | None = None
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ def ending_of(
     strength: float = 1.0,
     grain: float = 1.0,
     halation: float = 1.0,
+    strokes: float = 1.0,
     seed: int | None = None,
     keep_colours: bool = False,
     even: bool = False,
@@ -26,6 +27,7 @@ def ending_of(
     ending += f"_strength-{100 * strength:g}" if strength != 1 else ""
     ending += f"_grain-{100 * grain:g}" if grain != 1 else ""
     ending += f"_halation-{100 * halation:g}" if halation != 1 else ""
+    ending += f"_strokes-{100 * strokes:g}" if strokes != 1 else ""
     ending += f"_seed-{seed}" if seed is not None else ""
     ending += "_own-colours" if keep_colours else ""
     return ending + ("_even" if even else "")

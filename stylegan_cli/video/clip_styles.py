@@ -109,7 +109,7 @@ def clip_style(stylizer: StylizeFunction | Stylizer, steady: float, frame_rate: 
     stylizer = stylizer.without_film()  # which is painted last: see film_clips
     if stylizer.strength == 0:
         return AnyClipStyle(stylizer.stylize, 0.0)
-    mode = stylizer.style.info.mode
+    mode = "drawn" if stylizer.strokes else stylizer.style.info.mode
     if mode == "colour" and not stylizer.preserve_colour:
         return ColourClipStyle(stylizer)
     # The colours that are preserved are known only once a frame is stylized.
@@ -289,7 +289,8 @@ class DrawnClipStyle:
             return render(pixels, self.lut, maps, threads=self._stylizer.threads)
         if styled.shape != added.shape:
             size = (pixels.shape[1], pixels.shape[0])
-            added = np.asarray(cv2.resize(added, size, interpolation=cv2.INTER_CUBIC), np.float32)
+            method = cv2.INTER_AREA if height > pixels.shape[0] else cv2.INTER_CUBIC
+            added = np.asarray(cv2.resize(added, size, interpolation=method), np.float32)
         return _sum(styled, added)
 
     def _drawn_anew(self, working: Plane) -> Plane:
