@@ -232,7 +232,7 @@ def train(
         on_open=lambda folder: None,
         on_note=lambda note: None,
     )
-    return _loaded(dataclasses.replace(made, style=style))
+    return _loaded(dataclasses.replace(made, style=style.with_strokes_of(made.style)))
 
 
 def _names_of_video_config() -> list[str]:

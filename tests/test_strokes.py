@@ -241,6 +241,14 @@ def test_a_mix_paints_with_exemplars_of_both_and_strokes_by_weight(exemplars: np
     assert mix([plain, plain], [0.5, 0.5]).exemplars is None
 
 
+def test_a_refined_style_keeps_the_strokes_of_the_instant_one(exemplars: np.ndarray) -> None:
+    refined = small_model().styles[0].with_info(refined=True)
+    kept = refined.with_strokes_of(with_strokes(exemplars, 0.5))
+    assert (kept.info.refined, kept.info.strokes) == (True, 0.5)
+    assert kept.exemplars is not None
+    assert kept.with_strokes_of(refined).exemplars is None
+
+
 def test_frames_of_a_clip_get_strokes_that_move_along(
     exemplars: np.ndarray, backend: Backend
 ) -> None:

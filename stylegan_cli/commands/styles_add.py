@@ -74,4 +74,4 @@ def _make(name: str, folder: Path | None, config: AddConfig) -> MadeStyle:
         on_open=say_refining,
         on_note=console.print,
     )
-    return replace(made, style=style)
+    return replace(made, style=style.with_strokes_of(made.style))

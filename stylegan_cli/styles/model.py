@@ -97,6 +97,11 @@ class Style:
         """The same style under another name."""
         return self.with_info(name=name, display_name=name)
 
+    def with_strokes_of(self, other: "Style") -> "Style":
+        """The same style with the strokes of another, or with none if that has none."""
+        style = dataclasses.replace(self, exemplars=other.exemplars)
+        return style.with_info(strokes=other.info.strokes)
+
     def with_info(self, **changes: Any) -> "Style":
         """The same style, described otherwise: fields of StyleInfo and their new values."""
         return dataclasses.replace(self, info=dataclasses.replace(self.info, **changes))
