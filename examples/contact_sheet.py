@@ -14,8 +14,8 @@ from stylegan_cli.stylizer import open_stylizer
 
 HERE = Path(__file__).parent
 PHOTOS = ("photo.jpg", "interfaces-071.jpg", "synthetic-f_43.jpg", "coffee.jpg")
-STYLES_IN_A_ROW = 9
-TILE = 176  # px
+STYLES_IN_A_ROW = 10
+TILE = 160  # px
 
 
 def main() -> None:

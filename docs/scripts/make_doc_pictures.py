@@ -1,8 +1,7 @@
 """Make the pictures of the docs: `python docs/scripts/make_doc_pictures.py`.
 
-They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). Two more are
-made where their sources are named: --engravings FOLDER, portraits in the public domain, and --page
-web/results/1-own-style.png, which `make test-web` writes.
+They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). One more is made
+where its source is named: --page web/results/1-own-style.png, which `make test-web` writes.
 """
 
 import argparse
@@ -62,15 +61,21 @@ def make_learned(folder: Path) -> None:
     save([[pixels(PHOTO), *some, pixels(result)]], labels, "learned.jpg")
 
 
-def make_refined(folder: Path, engravings: Path) -> None:
-    """instant-refined.jpg: a photo in the instant and in the shipped, refined style."""
-    style = folder / "instant.safetensors"
-    influ("styles", "add", "instant", engravings, "-o", style)
-    instant, refined = folder / "instant.png", folder / "refined.png"
-    influ("stylize", PHOTO, "--model", style, "-o", instant)
-    influ("stylize", PHOTO, "--style", "engraving", "-o", refined)
-    labels = ["photo", "instant", "refined"]
-    save([[pixels(PHOTO), pixels(instant), pixels(refined)]], labels, "instant-refined.jpg")
+def make_strokes(folder: Path) -> None:
+    """strokes.jpg: the middle of a photo, and of the same in three styles with strokes."""
+    photo = sorted((STARTER / "large").glob("*.jpg"))[0]
+    sides = {"photo": photo}
+    for style in ("engraving", "picturebook", "watercolour"):
+        sides[style] = folder / f"{style}.png"
+        influ("stylize", photo, "--style", style, "-o", sides[style])
+    row = [middle(read_picture(path).pixels[..., :3]) for path in sides.values()]
+    save([row], list(sides), "strokes.jpg")
+
+
+def middle(whole: np.ndarray) -> np.ndarray:
+    """The upper middle of a picture at 100 %, TILE px wide and high."""
+    top, left = (whole.shape[0] - TILE) // 3, (whole.shape[1] - TILE) // 2
+    return whole[top : top + TILE, left : left + TILE]
 
 
 def make_page(shot: Path) -> None:
@@ -84,16 +89,13 @@ def make_page(shot: Path) -> None:
 def main() -> None:
     """Make them all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--engravings", type=Path, metavar="FOLDER")
     parser.add_argument("--page", type=Path, metavar="SHOT")
     arguments = parser.parse_args()
-    engravings = arguments.engravings
     IMAGES.mkdir(exist_ok=True)
     make_sheet()
     with tempfile.TemporaryDirectory() as folder:
         make_learned(Path(folder))
-        if engravings:
-            make_refined(Path(folder), engravings)
+        make_strokes(Path(folder))
     if arguments.page:
         make_page(arguments.page)
 
