@@ -31,7 +31,7 @@ class StrokesConfig:
     slack: float = 0.5
     coherence: float = 0.004
     sweeps: int = 8
-    blend: float = 1.5
+    blend: float = 1.2
     tone: float = 0.6
 
 
