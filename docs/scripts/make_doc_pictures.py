@@ -1,7 +1,7 @@
 """Make the pictures of the docs: `python docs/scripts/make_doc_pictures.py`.
 
-They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). One more is made
-where its source is named: --page web/results/1-own-style.png, which `make test-web` writes.
+They show photos that are CC0 (examples/CREDITS.md, stylegan_cli/starter/CREDITS.md). One more is
+made where its source is named: --page web/results/1-own-style.png, which `make test-web` writes.
 """
 
 import argparse
