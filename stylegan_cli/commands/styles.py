@@ -100,7 +100,7 @@ def code(
     info = style.info
     layers = {"film grain": info.grain, "halation": info.halation, "strokes": info.strokes}
     for what in (name for name, part in layers.items() if part):
-        console.print(f"It leaves out the {what}; `influ styles pack` keeps it.")
+        console.print(f"It leaves out the {what}, which `influ styles pack` keeps.")
 
 
 def pack(
