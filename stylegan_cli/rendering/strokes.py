@@ -169,7 +169,7 @@ def paint_strokes(
     depth. size: (height, width) at which strokes are painted. share: of the strokes, 0 to 1.
     """
     painted = painter.paint(stylize(resized(pixels, size)), threads=threads)
-    whole = from_unit(resized(painted, pixels.shape[:2]), pixels.dtype)
+    whole = _at_size(from_unit(painted, pixels.dtype), pixels.shape[:2])
     if finish is None and share == 1:
         return whole
     plain = stylize(pixels) if share < 1 else whole
@@ -192,6 +192,15 @@ def stroke_size(size: Size, short_side: int, config: RenderingConfig = DEFAULTS)
     height, width = size
     scale = min(short_side / min(size), (config.max_working_pixels / (height * width)) ** 0.5)
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _at_size(pixels: Pixels, size: Size) -> Pixels:
+    """Pixels at (height, width) in their own depth, which takes less memory than unit floats."""
+    if pixels.shape[:2] == size:
+        return pixels
+    method = cv2.INTER_AREA if min(size) < min(pixels.shape[:2]) else cv2.INTER_CUBIC
+    sized = cv2.resize(pixels, size[::-1], interpolation=method)
+    return np.asarray(np.clip(sized, 0, 1) if sized.dtype.kind == "f" else sized)
 
 
 def _luma_and_colour(pixels: np.ndarray) -> np.ndarray:
