@@ -15,7 +15,7 @@ class StrokesConfig:
     among which they are sought. slack: candidates may be so much further than the nearest, a share.
     coherence: squared distance that it is worth to go on from a neighbour's place. sweeps: of
     choosing again. blend: px, deviation of the weight of what is copied.
-    tone: share of the difference in blurred luma that is corrected.
+    tone, hue: shares of the difference in blurred luma and in blurred colour that are corrected.
     """
 
     short_side: int = 1024
@@ -33,6 +33,7 @@ class StrokesConfig:
     sweeps: int = 8
     blend: float = 1.2
     tone: float = 0.6
+    hue: float = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

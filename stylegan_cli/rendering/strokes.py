@@ -4,8 +4,8 @@ An image analogy (Hertzmann et al. 2001): each cell of a grid gets a place in th
 that looks alike when blurred so much that strokes can't be seen. Neighbouring cells that go on from
 each other's places are cheaper (coherence, Ashikhmin 2001), as in the Potts model; iterated
 conditional modes (Besag 1986) find the places. What is copied from there overlaps and is blended.
-Then luma is corrected at the scale of the blur, so that faces stay as they are; colours are those
-of the creator's pictures.
+Then tones, and colours that the pictures have, are corrected at the scale of the blur, so that
+faces stay as they are.
 """
 
 import itertools
@@ -44,14 +44,23 @@ class StrokePainter:
         cell = self._config.cell
         wanted = guide[cell // 2 :: cell, cell // 2 :: cell]
         painted = self._copied(self._places(wanted, threads), picture.shape[:2])
-        missing = smooth[..., 0] - _blurred(painted[..., 0], self._config.sigma)
-        painted[..., 0] += np.float32(self._config.tone) * missing
+        smooth[..., 1:] = np.clip(smooth[..., 1:], *self._colour_range)
+        missing = smooth - _blurred(painted, self._config.sigma)
+        tone, hue = self._config.tone, self._config.hue
+        painted += np.array([tone, hue, hue], np.float32) * missing
         return _rgb(painted)
 
     @cached_property
     def _pieces(self) -> np.ndarray:
         """Luma and colour of all exemplars, one below the other, a row for each pixel."""
         return _luma_and_colour(to_unit(self._exemplars)).reshape(-1, 3)
+
+    @cached_property
+    def _colour_range(self) -> np.ndarray:
+        """What the exemplars have of blue and red less luma, but for the most extreme; (2, 2)."""
+        some = self._pieces[:: self._width + 1, 1:]
+        found: np.ndarray = np.percentile(some, (1, 99), axis=0).astype(np.float32)
+        return found
 
     @cached_property
     def _guides(self) -> np.ndarray:
