@@ -33,7 +33,7 @@ class StrokesConfig:
     sweeps: int = 8
     blend: float = 1.2
     tone: float = 0.6
-    hue: float = 0.4
+    hue: float = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
