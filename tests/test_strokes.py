@@ -11,7 +11,7 @@ from model_files import small_model
 from stylegan_cli.backends import Backend, open_backend
 from stylegan_cli.errors import ConfigError, StyleFileError, UsageError
 from stylegan_cli.instant import make_style
-from stylegan_cli.instant.config import StrokesConfig
+from stylegan_cli.instant.config import ExemplarsConfig
 from stylegan_cli.instant.strokes import StrokeReader, at_stroke_size, cut_exemplars
 from stylegan_cli.pictures import read_rgb
 from stylegan_cli.rendering.strokes import StrokePainter, paint_strokes, stroke_size
@@ -183,7 +183,7 @@ def test_exemplars_do_not_depend_on_the_order_of_reading() -> None:
 
 
 def test_exemplars_come_from_all_pictures_alike_and_overlap_nowhere() -> None:
-    config = StrokesConfig(exemplars=6)
+    config = ExemplarsConfig(count=6)
     pictures = [np.full((600, 600, 3), level, np.uint8) for level in (10, 100, 200)]
     found = cut_exemplars(pictures, config)
     assert [int((found[:, 0, 0, 0] == level).sum()) for level in (10, 100, 200)] == [2, 2, 2]

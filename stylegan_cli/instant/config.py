@@ -256,11 +256,11 @@ class HalationConfig:
 class HandConfig:
     """When pictures are made by hand; see hand."""
 
-    # To take photos for paintings does more harm than the reverse. Of sets of 8 of unseen kinds of
-    # photos, at most 1 in 80 is above (docs/research/colour-estimation.md).
     pictures: Annotated[
         int, file_option("Pictures that are looked at, at most.", at_least=1, at_most=1000)
     ] = 8
+    # To take photos for paintings does more harm than the reverse. Of sets of 8 of unseen kinds of
+    # photos, at most 1 in 80 is above (docs/research/colour-estimation.md).
     min_score: Annotated[
         float,
         file_option("Mean over pictures; photos have -1, paintings 1.", at_least=-10, at_most=10),
@@ -272,17 +272,13 @@ class HandConfig:
 
 
 @config_class
-class StrokesConfig:
+class ExemplarsConfig:
     """What strokes are taken from; see strokes."""
 
-    exemplars: Annotated[
+    count: Annotated[
         int,
         file_option("Parts of pictures in a style file, at most.", at_least=1, at_most=128),
     ] = 48
-    short_side: Annotated[
-        int,
-        file_option("Px, at which pictures are read; larger ones.", at_least=256, at_most=4096),
-    ] = 1024
 
 
 @config_class
@@ -297,7 +293,7 @@ class InstantConfig:
     grain: GrainConfig = GrainConfig()
     halation: HalationConfig = HalationConfig()
     hand: HandConfig = HandConfig()
-    strokes: StrokesConfig = StrokesConfig()
+    exemplars: ExemplarsConfig = ExemplarsConfig()
 
 
 DEFAULTS = InstantConfig()

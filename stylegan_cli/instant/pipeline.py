@@ -66,7 +66,7 @@ def make_style(
     Raises DataError where no picture can be read, PictureError where all are needed.
     """
     backend = backend.for_many()
-    grain, halation, kept = GrainReader(), HalationReader(), StrokeReader(config.strokes)
+    grain, halation, kept = GrainReader(), HalationReader(), StrokeReader()
 
     def examine(pixels: np.ndarray) -> None:
         grain(pixels)
@@ -153,7 +153,7 @@ def make_style(
             colours, lut, creator, config.calibration, lut_only=is_out_of_distribution
         ),
         code_factors=code_factors_of(base, backend, creator, content_colours, config.variation),
-        exemplars=encode_exemplars(cut_exemplars(kept.pictures, config.strokes))
+        exemplars=encode_exemplars(cut_exemplars(kept.pictures, config.exemplars))
         if has_strokes
         else None,
     )

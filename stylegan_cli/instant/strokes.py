@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from stylegan_cli.instant.config import DEFAULTS, StrokesConfig
+from stylegan_cli.instant.config import DEFAULTS, ExemplarsConfig
+from stylegan_cli.rendering.config import DEFAULTS as RENDERING
 from stylegan_cli.runtime.randomness import numpy_generator
 from stylegan_cli.styles.exemplars import SIDE
 
@@ -14,13 +15,12 @@ from stylegan_cli.styles.exemplars import SIDE
 class StrokeReader:
     """Keeps the pictures that it is called with, in any order and thread, at the strokes' size."""
 
-    def __init__(self, config: StrokesConfig = DEFAULTS.strokes) -> None:
-        self._config = config
+    def __init__(self) -> None:
         self._kept: list[np.ndarray] = []
 
     def __call__(self, pixels: np.ndarray) -> None:
         """pixels: (H, W, 3) uint8, at the picture's own size."""
-        self._kept.append(at_stroke_size(pixels, self._config))
+        self._kept.append(at_stroke_size(pixels))
 
     @property
     def pictures(self) -> list[np.ndarray]:
@@ -28,13 +28,13 @@ class StrokeReader:
         return sorted(self._kept, key=lambda picture: zlib.crc32(picture.tobytes()))
 
 
-def at_stroke_size(pixels: np.ndarray, config: StrokesConfig = DEFAULTS.strokes) -> np.ndarray:
+def at_stroke_size(pixels: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3) uint8 brought down to the size at which strokes are painted.
 
     Small pictures are not enlarged, as that would blur their strokes, unless no exemplar fits in.
     """
     short_side = min(pixels.shape[:2])
-    scale = max(min(1.0, config.short_side / short_side), SIDE / short_side)
+    scale = max(min(1.0, RENDERING.strokes.short_side / short_side), SIDE / short_side)
     height, width = (max(SIDE, round(side * scale)) for side in pixels.shape[:2])
     if (height, width) == pixels.shape[:2]:
         return pixels
@@ -44,7 +44,7 @@ def at_stroke_size(pixels: np.ndarray, config: StrokesConfig = DEFAULTS.strokes)
 
 
 def cut_exemplars(
-    pictures: Sequence[np.ndarray], config: StrokesConfig = DEFAULTS.strokes
+    pictures: Sequence[np.ndarray], config: ExemplarsConfig = DEFAULTS.exemplars
 ) -> np.ndarray:
     """Random squares of pictures at strokes' size that don't overlap, (N, SIDE, SIDE, 3) uint8.
 
@@ -54,7 +54,7 @@ def cut_exemplars(
     squares = [rng.permutation(_squares(picture)) for picture in pictures]
     turns = range(max(map(len, squares)))
     chosen = [own[turn] for turn in turns for own in squares if turn < len(own)]
-    return np.stack(chosen[: config.exemplars])
+    return np.stack(chosen[: config.count])
 
 
 def _squares(picture: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ class ColourRunConfig:
     paintings: Annotated[
         tuple[Path, ...],
         Option(
-            "Folder of pictures made by one hand, which photos are told from; repeatable.",
+            "Folder of one hand's paintings or prints, to tell them from photos; repeatable.",
             must_exist="folder",
         ),
     ] = ()
