@@ -397,10 +397,13 @@ class Stylizer:
         short_side: of the whole working copy, px, where this is a part of it.
         """
         if self.strokes:
-            plain = self._under_strokes._stylize(working)
+            base_colour = look_up(working, self.colours)
+            plain = base_colour
+            if self.style.info.mode != "colour":
+                drawn = self._under_strokes.residual_of(working, short_side)
+                plain = np.clip(base_colour + drawn, 0, 1)
             strokes = self._stroke_painter.paint(plain, threads=self.threads) - plain
-            whole = plain + np.float32(self.strokes) * strokes
-            residual: np.ndarray = whole - look_up(working, self.colours)
+            residual: np.ndarray = plain + np.float32(self.strokes) * strokes - base_colour
             return residual
         generator = self._generator_at(short_side or min(working.shape[:2]))
         return whole_residual(*run_generator(generator, working, self._rendering))
