@@ -388,7 +388,10 @@ class Stylizer:
         """The picture as the network or the strokes get it, unit (h, w, 3)."""
         size = pixels.shape[:2]
         if self.strokes:
-            return resized(pixels, self._stroke_size(size))
+            # Frames are hardly enlarged: it would take minutes for a few seconds of a clip.
+            least = self._rendering.strokes.fast_short_side
+            short_side = min(*self._stroke_size(size), max(least, min(size)))
+            return resized(pixels, stroke_size(size, short_side, self._rendering))
         return bring_down(pixels, self._working_size(size))
 
     def residual_of(self, working: np.ndarray, short_side: int | None = None) -> np.ndarray:
